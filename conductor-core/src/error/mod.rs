@@ -1,0 +1,197 @@
+//! Errors: few kinds that say what to do, and below each a stable dotted code that says what happened.
+
+mod kind;
+
+pub use kind::{ErrorKind, KINDS, KindRow};
+
+use std::error::Error as StdError;
+use std::fmt;
+use std::io;
+use std::path::{Path, PathBuf};
+
+/// The result of everything in this crate that can fail.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// What went wrong, where, and the way out.
+///
+/// [`Display`](fmt::Display) prints the message alone: lower case, naming the path or the field.
+/// The cause is reached through [`source`](StdError::source), the way out through [`hint`](Error::hint).
+pub struct Error(Box<Inner>);
+
+struct Inner {
+    kind: ErrorKind,
+    code: &'static str,
+    message: String,
+    hint: Option<String>,
+    path: Option<PathBuf>,
+    field: Option<String>,
+    source: Option<Box<dyn StdError + Send + Sync>>,
+}
+
+impl Error {
+    /// An error of `kind` with the stable dotted `code` (as `bus.not_written`) and a message.
+    pub fn new(kind: ErrorKind, code: &'static str, message: impl Into<String>) -> Error {
+        Error(Box::new(Inner {
+            kind,
+            code,
+            message: message.into(),
+            hint: None,
+            path: None,
+            field: None,
+            source: None,
+        }))
+    }
+
+    /// An input or output error at `path` while doing `what` ("open", "read", ...).
+    ///
+    /// The kind follows from the cause: not found, permission denied, storage full, else
+    /// [`ErrorKind::Io`].
+    pub fn io(what: &str, path: impl Into<PathBuf>, source: io::Error) -> Error {
+        let path = path.into();
+        let (kind, code) = classify(&source);
+        Error::new(kind, code, format!("cannot {what} {}", path.display()))
+            .with_path(path)
+            .with_source(source)
+    }
+
+    /// Shorthand for an [`ErrorKind::InvalidInput`] error about one named field.
+    pub fn invalid(code: &'static str, field: &str, message: impl Into<String>) -> Error {
+        Error::new(ErrorKind::InvalidInput, code, message).with_field(field)
+    }
+
+    /// Adds the way out, a sentence for a person.
+    #[must_use]
+    pub fn with_hint(mut self, hint: impl Into<String>) -> Error {
+        self.0.hint = Some(hint.into());
+        self
+    }
+
+    /// Names the file or folder that the error is about.
+    #[must_use]
+    pub fn with_path(mut self, path: impl Into<PathBuf>) -> Error {
+        self.0.path = Some(path.into());
+        self
+    }
+
+    /// Names the argument, flag or key that the error is about.
+    #[must_use]
+    pub fn with_field(mut self, field: impl Into<String>) -> Error {
+        self.0.field = Some(field.into());
+        self
+    }
+
+    /// Adds the cause.
+    #[must_use]
+    pub fn with_source(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Error {
+        self.0.source = Some(source.into());
+        self
+    }
+
+    /// What the caller should do.
+    pub fn kind(&self) -> ErrorKind {
+        self.0.kind
+    }
+
+    /// What happened: a stable dotted word, as `lock.timeout`.
+    pub fn code(&self) -> &'static str {
+        self.0.code
+    }
+
+    /// The way out, or the kind's general advice where nothing better is known.
+    pub fn hint(&self) -> &str {
+        self.0.hint.as_deref().unwrap_or(self.0.kind.row().advice)
+    }
+
+    /// The way out if one was given for this very case.
+    pub fn specific_hint(&self) -> Option<&str> {
+        self.0.hint.as_deref()
+    }
+
+    /// The file or folder that the error is about.
+    pub fn path(&self) -> Option<&Path> {
+        self.0.path.as_deref()
+    }
+
+    /// The argument, flag or key that the error is about.
+    pub fn field(&self) -> Option<&str> {
+        self.0.field.as_deref()
+    }
+
+    /// Whether the same call may succeed later without a change by the caller.
+    ///
+    /// An unknown outcome of a write is never retryable: a second try could double it.
+    pub fn is_retryable(&self) -> bool {
+        self.0.kind.row().retryable
+    }
+
+    /// The errno of the cause, where there is one.
+    pub fn raw_os_error(&self) -> Option<i32> {
+        self.0.source.as_deref()?.downcast_ref::<io::Error>()?.raw_os_error()
+    }
+}
+
+/// Kind and code of an operating system error.
+fn classify(source: &io::Error) -> (ErrorKind, &'static str) {
+    match source.kind() {
+        io::ErrorKind::NotFound => (ErrorKind::NotFound, "io.not_found"),
+        io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
+            (ErrorKind::PermissionDenied, "io.permission_denied")
+        }
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
+            (ErrorKind::StorageFull, "io.storage_full")
+        }
+        io::ErrorKind::AlreadyExists => (ErrorKind::AlreadyExists, "io.already_exists"),
+        _ => (ErrorKind::Io, "io.other"),
+    }
+}
+
+impl fmt::Display for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0.message)
+    }
+}
+
+impl fmt::Debug for Error {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut out = f.debug_struct("Error");
+        out.field("kind", &self.0.kind).field("code", &self.0.code);
+        out.field("message", &self.0.message);
+        for (name, value) in [("hint", &self.0.hint), ("field", &self.0.field)] {
+            if let Some(value) = value {
+                out.field(name, value);
+            }
+        }
+        if let Some(source) = &self.0.source {
+            out.field("source", source);
+        }
+        out.finish()
+    }
+}
+
+impl StdError for Error {
+    fn source(&self) -> Option<&(dyn StdError + 'static)> {
+        self.0.source.as_deref().map(|source| source as &(dyn StdError + 'static))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn io_errors_keep_errno_and_name_the_path() {
+        let error = Error::io("open", "/x/y", io::Error::from_raw_os_error(28));
+        assert_eq!(error.kind(), ErrorKind::StorageFull);
+        assert_eq!(error.raw_os_error(), Some(28));
+        assert_eq!(error.to_string(), "cannot open /x/y");
+        assert_eq!(error.path(), Some(Path::new("/x/y")));
+        assert_eq!(error.hint(), "free space, then try again");
+    }
+
+    #[test]
+    fn the_source_is_not_repeated_in_the_message() {
+        let error = Error::io("read", "/x", io::Error::other("broken"));
+        assert!(!error.to_string().contains("broken"));
+        assert_eq!(error.source().unwrap().to_string(), "broken");
+    }
+}

@@ -1,0 +1,250 @@
+//! File locks with a deadline, checked against the path they were opened by.
+
+use super::folder::{FILE_MODE, Folder};
+use crate::cancel::Wait;
+use crate::error::{Error, ErrorKind, Result};
+use crate::sys::{Fd, LockKind, Open, Os, Stat};
+use std::ffi::{OsStr, OsString};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+/// The first pause between two tries for a lock; it doubles up to [`LAST_PAUSE`].
+const FIRST_PAUSE: Duration = Duration::from_micros(50);
+/// The longest pause between two tries for a lock.
+const LAST_PAUSE: Duration = Duration::from_millis(2);
+
+/// A held `flock`. Dropping it gives the lock back.
+///
+/// A lock file is never removed, and one that somebody else removed or replaced while we waited is
+/// noticed: the locked file is the one that the path names, or the lock is taken again.
+pub struct FileLock {
+    os: Arc<dyn Os>,
+    fd: Option<Fd>,
+    process: u32,
+}
+
+/// Why a lock was not had.
+#[derive(Debug)]
+pub enum LockError {
+    /// Somebody else held it until the deadline; their process id where the kernel tells.
+    Held(Option<u32>),
+    /// The wait was cancelled or the file could not be opened.
+    Other(Error),
+}
+
+impl Folder {
+    /// Locks the file `name` in this folder, made first where it is missing.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Busy`] `lock.timeout`, naming the holder; [`ErrorKind::Cancelled`]; or why the
+    /// file could not be opened.
+    pub fn lock(&self, name: impl AsRef<OsStr>, kind: LockKind, wait: &Wait) -> Result<FileLock> {
+        let name = name.as_ref();
+        self.lock_file(name, Open::WriteOrCreate(FILE_MODE), kind, wait).map_err(
+            |error| match error {
+                LockError::Other(error) => error,
+                LockError::Held(holder) => {
+                    let path = self.join(name);
+                    let who = holder.map_or(String::new(), |pid| format!(" by process {pid}"));
+                    Error::new(
+                        ErrorKind::Busy,
+                        "lock.timeout",
+                        format!("{} is locked{who}", path.display()),
+                    )
+                    .with_path(path)
+                    .with_hint("wait for that process to finish, or stop it")
+                }
+            },
+        )
+    }
+
+    /// Locks the file `name` if nobody holds it; `None` when somebody does.
+    pub fn try_lock(&self, name: impl AsRef<OsStr>, kind: LockKind) -> Result<Option<FileLock>> {
+        let how = Open::WriteOrCreate(FILE_MODE);
+        match self.lock_file(name.as_ref(), how, kind, &Wait::NONE.into()) {
+            Ok(lock) => Ok(Some(lock)),
+            Err(LockError::Held(_)) => Ok(None),
+            Err(LockError::Other(error)) => Err(error),
+        }
+    }
+
+    /// Whether somebody holds the lock `name`. Makes no file and takes no lock for longer than the
+    /// look itself.
+    pub fn is_locked(&self, name: impl AsRef<OsStr>) -> Result<bool> {
+        let name = name.as_ref();
+        let Some(fd) = self.open_if_exists(name, Open::Read)? else { return Ok(false) };
+        // The look takes a shared lock for an instant, so that two lookers do not see each other.
+        let free = self
+            .os()
+            .try_lock(&fd, LockKind::Shared)
+            .map_err(|e| self.error("look at the lock", name, e))?;
+        Ok(!free)
+    }
+
+    /// Opens `name` as told and locks it, looking again when the path changed meanwhile.
+    pub fn lock_file(
+        &self,
+        name: &OsStr,
+        how: Open,
+        kind: LockKind,
+        wait: &Wait,
+    ) -> Result<FileLock, LockError> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let fd = self.open(name, how).map_err(LockError::Other)?;
+            loop {
+                let locked = self
+                    .os()
+                    .try_lock(&fd, kind)
+                    .map_err(|e| LockError::Other(self.lock_failed(name, e)))?;
+                if locked {
+                    break;
+                }
+                if let Err(over) = wait.check() {
+                    return Err(match over.kind() {
+                        ErrorKind::Timeout => {
+                            LockError::Held(self.os().stat(&fd).ok().and_then(holder_of))
+                        }
+                        _ => LockError::Other(over),
+                    });
+                }
+                self.os().sleep(wait.remaining().map_or(pause, |left| left.min(pause)));
+                pause = (pause * 2).min(LAST_PAUSE);
+            }
+            let lock =
+                FileLock { os: self.os().clone(), fd: Some(fd), process: self.os().process_id() };
+            if self.names(name, &lock).map_err(LockError::Other)? {
+                return Ok(lock);
+            }
+        }
+    }
+
+    /// Whether `name` is still the locked file.
+    pub fn names(&self, name: impl AsRef<OsStr>, lock: &FileLock) -> Result<bool> {
+        let name = name.as_ref();
+        let locked =
+            self.os().stat(lock.fd()).map_err(|e| self.error("look at the lock", name, e))?;
+        Ok(self.stat(name)?.is_some_and(|named| named.same_file(&locked)))
+    }
+
+    fn lock_failed(&self, name: &OsStr, source: std::io::Error) -> Error {
+        match source.raw_os_error() {
+            Some(libc::ENOLCK | libc::ENOTSUP | libc::ENOSYS) => Error::new(
+                ErrorKind::Unsupported,
+                "lock.unsupported",
+                format!("the file system of {} has no locks", self.join(name).display()),
+            )
+            .with_path(self.join(name))
+            .with_hint("put the root on a local disk")
+            .with_source(source),
+            _ => self.error("lock", name, source),
+        }
+    }
+}
+
+impl FileLock {
+    /// The locked file.
+    pub fn fd(&self) -> &Fd {
+        match &self.fd {
+            Some(fd) => fd,
+            None => unreachable!("the descriptor is taken out only by the consuming into_fd"),
+        }
+    }
+
+    /// The locked file, for a child process that shall go on holding the lock: closing this copy
+    /// does not give the lock back while another copy is open.
+    pub fn into_fd(mut self) -> Option<Fd> {
+        self.fd.take()
+    }
+}
+
+impl Drop for FileLock {
+    fn drop(&mut self) {
+        let Some(fd) = self.fd.take() else { return };
+        // In a forked child an unlock would take the lock from the parent; closing does not.
+        if self.process == self.os.process_id() {
+            // The close that follows gives it back too.
+            let _closed_next = self.os.unlock(&fd);
+        }
+    }
+}
+
+impl fmt::Debug for FileLock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("FileLock").field("fd", &self.fd).finish_non_exhaustive()
+    }
+}
+
+/// The process that holds a lock on the file, as `/proc/locks` tells; only for messages.
+fn holder_of(stat: Stat) -> Option<u32> {
+    let locks = std::fs::read_to_string("/proc/locks").ok()?;
+    let (major, minor) = (rustix::fs::major(stat.device), rustix::fs::minor(stat.device));
+    let file = OsString::from(format!("{major:02x}:{minor:02x}:{}", stat.inode));
+    locks.lines().find_map(|line| {
+        let mut fields = line.split_ascii_whitespace().skip_while(|field| *field != "FLOCK");
+        let (_flock, _advisory, _mode) = (fields.next()?, fields.next()?, fields.next()?);
+        let pid = fields.next()?.parse().ok()?;
+        (fields.next()? == file.to_str()? && pid != 0).then_some(pid)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cancel::Cancel;
+    use crate::sys::RealOs;
+
+    fn folder() -> (tempfile::TempDir, Folder) {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open_root(Arc::new(RealOs), dir.path()).unwrap();
+        (dir, folder)
+    }
+
+    #[test]
+    fn a_held_lock_is_busy_and_its_holder_named() {
+        let (_dir, folder) = folder();
+        let forever = Wait::FOREVER;
+        let first = folder.lock("l", LockKind::Exclusive, &forever).unwrap();
+        let error =
+            folder.lock("l", LockKind::Exclusive, &Duration::from_millis(5).into()).unwrap_err();
+        assert_eq!(error.code(), "lock.timeout");
+        assert!(error.to_string().contains(&std::process::id().to_string()), "{error}");
+        assert!(folder.is_locked("l").unwrap());
+        drop(first);
+        assert!(!folder.is_locked("l").unwrap());
+        assert!(folder.try_lock("l", LockKind::Exclusive).unwrap().is_some());
+    }
+
+    #[test]
+    fn cancelling_ends_the_wait() {
+        let (_dir, folder) = folder();
+        let _held = folder.lock("l", LockKind::Exclusive, &Wait::FOREVER).unwrap();
+        let cancel = Cancel::new();
+        cancel.set();
+        let error = folder.lock("l", LockKind::Shared, &Wait::from(&cancel)).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Cancelled);
+    }
+
+    #[test]
+    fn looking_at_a_lock_makes_no_file() {
+        let (_dir, folder) = folder();
+        assert!(!folder.is_locked("none").unwrap());
+        assert!(folder.list().unwrap().is_empty());
+    }
+
+    #[test]
+    fn a_lock_file_that_was_replaced_is_locked_anew() {
+        let (dir, folder) = folder();
+        let first = folder.lock("l", LockKind::Exclusive, &Wait::FOREVER).unwrap();
+        let waiting = std::thread::spawn({
+            let folder = folder.clone();
+            move || folder.lock("l", LockKind::Exclusive, &Duration::from_secs(10).into())
+        });
+        std::fs::rename(dir.path().join("l"), dir.path().join("old")).unwrap();
+        std::fs::write(dir.path().join("l"), "").unwrap();
+        drop(first);
+        let second = waiting.join().unwrap().unwrap();
+        assert!(folder.names("l", &second).unwrap());
+    }
+}

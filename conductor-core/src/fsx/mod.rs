@@ -1,0 +1,10 @@
+//! Files as conductor uses them: confined to a root, replaced as a whole, locked with a deadline.
+//!
+//! This layer knows bytes and names. It does not know what a message or a run is.
+
+mod folder;
+mod lock;
+mod replace;
+
+pub use folder::{DIR_MODE, FILE_MODE, Folder};
+pub use lock::{FileLock, LockError};

@@ -1,0 +1,120 @@
+//! Replacing a file as a whole: readers see the old content or the new, never a mixture.
+
+use super::folder::{FILE_MODE, Folder};
+use crate::error::Result;
+use crate::sys::{Fd, FileKind, Open};
+use std::ffi::{OsStr, OsString};
+use std::io;
+
+impl Folder {
+    /// Gives `name` the content `bytes`, atomically and durably.
+    ///
+    /// Temporary file `.<name>.next` in the same folder, sync, rename, sync of the folder. A crash
+    /// leaves the old content or the new one. The caller holds the lock that guards `name`: the
+    /// temporary name is fixed, so that a crash leaves at most one, which the next replacement takes
+    /// over.
+    pub fn replace(&self, name: impl AsRef<OsStr>, bytes: &[u8]) -> Result<()> {
+        self.replace_without_sync(name.as_ref(), bytes, true)?;
+        self.sync()
+    }
+
+    /// As [`Folder::replace`], but a power cut may bring the old content back (never a torn one).
+    pub fn replace_relaxed(&self, name: impl AsRef<OsStr>, bytes: &[u8]) -> Result<()> {
+        self.replace_without_sync(name.as_ref(), bytes, false)
+    }
+
+    fn replace_without_sync(&self, name: &OsStr, bytes: &[u8], durable: bool) -> Result<()> {
+        let mut next = OsString::from(".");
+        next.push(name);
+        next.push(".next");
+        if self.stat(&next)?.is_some_and(|stat| stat.kind == FileKind::File) {
+            self.remove_file(&next)?;
+        }
+        let fd = self.open(&next, Open::CreateNew(FILE_MODE))?;
+        let written = self.write_all(&fd, &next, bytes).and_then(|()| {
+            if durable {
+                self.os().sync_data(&fd).map_err(|e| self.error("sync", &next, e))?;
+            }
+            self.os()
+                .rename_at(self.fd(), &next, self.fd(), name, true)
+                .map_err(|e| self.error("replace", name, e))
+        });
+        if written.is_err() {
+            // The first error is the one to tell; a stray that cannot be removed is taken over later.
+            let _stray = self.remove_file(&next);
+        }
+        written
+    }
+
+    /// Makes a file that must not exist yet, with the content `bytes`; not synced.
+    ///
+    /// # Errors
+    /// `io.already_exists` when the name is taken. On an error the file is removed again.
+    pub fn create(&self, name: impl AsRef<OsStr>, bytes: &[u8]) -> Result<Fd> {
+        let name = name.as_ref();
+        let fd = self.open(name, Open::CreateNew(FILE_MODE))?;
+        match self.write_all(&fd, name, bytes) {
+            Ok(()) => Ok(fd),
+            Err(error) => {
+                let _half_written = self.remove_file(name);
+                Err(error)
+            }
+        }
+    }
+
+    fn write_all(&self, fd: &Fd, name: &OsStr, mut bytes: &[u8]) -> Result<()> {
+        while !bytes.is_empty() {
+            match self.os().write(fd, bytes) {
+                Ok(0) => {
+                    let error = io::Error::from(io::ErrorKind::WriteZero);
+                    return Err(self.error("write", name, error));
+                }
+                Ok(written) => bytes = &bytes[written..],
+                Err(error) => return Err(self.error("write", name, error)),
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::RealOs;
+    use std::sync::Arc;
+
+    #[test]
+    fn a_replacement_is_whole_and_leaves_no_stray() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open_root(Arc::new(RealOs), dir.path()).unwrap();
+        // A stray of a crashed replacement is taken over.
+        std::fs::write(dir.path().join(".f.next"), "half").unwrap();
+        folder.replace("f", b"one").unwrap();
+        folder.replace("f", b"two").unwrap();
+        folder.replace_relaxed("f", b"three").unwrap();
+        assert_eq!(folder.read("f", 10).unwrap(), b"three");
+        let names: Vec<_> = folder.list().unwrap().into_iter().map(|entry| entry.name).collect();
+        assert_eq!(names, ["f"]);
+    }
+
+    #[test]
+    fn a_link_in_the_way_is_replaced_and_not_followed() {
+        let dir = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        std::fs::write(outside.path().join("canary"), "safe").unwrap();
+        let folder = Folder::open_root(Arc::new(RealOs), dir.path()).unwrap();
+        std::os::unix::fs::symlink(outside.path().join("canary"), dir.path().join("f")).unwrap();
+        folder.replace("f", b"mine").unwrap();
+        assert_eq!(std::fs::read(outside.path().join("canary")).unwrap(), b"safe");
+        assert_eq!(folder.read("f", 10).unwrap(), b"mine");
+    }
+
+    #[test]
+    fn create_refuses_a_taken_name() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open_root(Arc::new(RealOs), dir.path()).unwrap();
+        folder.create("f", b"one").unwrap();
+        assert_eq!(folder.create("f", b"two").unwrap_err().code(), "io.already_exists");
+        assert_eq!(folder.read("f", 10).unwrap(), b"one");
+    }
+}

@@ -1,0 +1,34 @@
+//! Sizes and times that bound what conductor reads, writes and waits for.
+
+use std::time::Duration;
+
+/// The largest body of one message that a writer accepts by default, in bytes.
+pub const MESSAGE_BODY: usize = 1 << 20;
+/// The largest body that the format allows, in bytes, before escaping.
+pub const MESSAGE_BODY_HARD: usize = 16 << 20;
+/// The largest stored body that a reader accepts, in bytes: every body escaped at the worst.
+pub const MESSAGE_STORED_HARD: usize = 2 * MESSAGE_BODY_HARD;
+/// The largest header of one message, in bytes.
+pub const MESSAGE_HEADER: usize = 64 << 10;
+/// The largest `run-info.yaml` or other small YAML file that is read, in bytes.
+pub const YAML_FILE: u64 = 4 << 20;
+/// The largest prompt, in bytes.
+pub const PROMPT: u64 = 64 << 20;
+/// How long a writer waits for the lock of a bus.
+pub const BUS_LOCK: Duration = Duration::from_secs(10);
+/// How long a writer waits for the lock of a run's record.
+pub const RECORD_LOCK: Duration = Duration::from_secs(5);
+/// How long the keeper may take to start and to report the agent's identity.
+pub const KEEPER_START: Duration = Duration::from_secs(10);
+/// The time between the polite signal and the one that cannot be ignored.
+pub const STOP_GRACE: Duration = Duration::from_secs(10);
+/// The longest time between two looks at the truth while a notification is awaited.
+pub const SAFETY_POLL: Duration = Duration::from_secs(30);
+/// Attempts of a task unless it says otherwise.
+pub const MAX_ATTEMPTS: u32 = 100;
+/// The pause between two attempts of a task unless it says otherwise.
+pub const RESTART_DELAY: Duration = Duration::from_secs(1);
+/// How long a finished task waits for its running children.
+pub const CHILD_WAIT: Duration = Duration::from_secs(300);
+/// Running children of one run.
+pub const MAX_CHILDREN: usize = 8;

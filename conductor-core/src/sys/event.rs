@@ -1,0 +1,188 @@
+//! Waiting on many things at once: an epoll over eventfd, timerfd, pidfd and inotify.
+
+use rustix::event::{EventfdFlags, epoll};
+use rustix::fs::inotify;
+use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
+use std::io;
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+use std::time::Duration;
+
+/// A descriptor that another thread, or a signal handler, can make readable for good.
+#[derive(Debug)]
+pub struct EventFd(OwnedFd);
+
+impl EventFd {
+    /// One that is not readable yet.
+    pub fn new() -> io::Result<EventFd> {
+        Ok(EventFd(rustix::event::eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?))
+    }
+
+    /// Makes it readable. Safe in a signal handler: one `write(2)`.
+    pub fn raise(&self) {
+        // The only failure is a full counter, and then it is readable already.
+        let _full = rustix::io::write(&self.0, &1u64.to_ne_bytes());
+    }
+}
+
+impl AsFd for EventFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// A descriptor that becomes readable after a time that excludes the machine's sleep.
+#[derive(Debug)]
+pub struct TimerFd(OwnedFd);
+
+impl TimerFd {
+    /// One that is not set.
+    pub fn new() -> io::Result<TimerFd> {
+        let flags = TimerfdFlags::CLOEXEC | TimerfdFlags::NONBLOCK;
+        Ok(TimerFd(rustix::time::timerfd_create(TimerfdClockId::Monotonic, flags)?))
+    }
+
+    /// Makes it readable after `delay`, once; an earlier setting is forgotten.
+    pub fn set(&self, delay: Duration) -> io::Result<()> {
+        // A zero time would unset the timer instead.
+        let delay = delay.max(Duration::from_nanos(1));
+        let value = Timespec {
+            tv_sec: i64::try_from(delay.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: delay.subsec_nanos().into(),
+        };
+        let interval = Timespec { tv_sec: 0, tv_nsec: 0 };
+        let setting = Itimerspec { it_interval: interval, it_value: value };
+        rustix::time::timerfd_settime(&self.0, TimerfdTimerFlags::empty(), &setting)?;
+        Ok(())
+    }
+}
+
+impl AsFd for TimerFd {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// Notification about changes of files and folders; a hint that shortens polling, never the truth.
+#[derive(Debug)]
+pub struct Watch(OwnedFd);
+
+impl Watch {
+    /// A watch on nothing yet.
+    pub fn new() -> io::Result<Watch> {
+        let flags = inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK;
+        Ok(Watch(inotify::init(flags)?))
+    }
+
+    /// Also tells of changes to the file or folder at `path`: content, names, moves, deletion.
+    pub fn add(&self, path: &Path) -> io::Result<()> {
+        use inotify::WatchFlags as W;
+        let what = W::MODIFY
+            | W::CREATE
+            | W::MOVED_TO
+            | W::MOVED_FROM
+            | W::DELETE
+            | W::MOVE_SELF
+            | W::DELETE_SELF;
+        inotify::add_watch(&self.0, path, what)?;
+        Ok(())
+    }
+
+    /// Forgets what was told so far, so that the descriptor is readable only on further news.
+    pub fn drain(&self) {
+        let mut buffer = [MaybeUninit::uninit(); 4096];
+        let mut reader = inotify::Reader::new(&self.0, &mut buffer);
+        while reader.next().is_ok() {}
+    }
+}
+
+impl AsFd for Watch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+/// One epoll, itself pollable by a host's own event loop.
+#[derive(Debug)]
+pub struct Poller(OwnedFd);
+
+/// The tags of what became ready.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ready(Vec<u64>);
+
+impl Ready {
+    /// Whether what was added under `tag` is ready.
+    pub fn has(&self, tag: u64) -> bool {
+        self.0.contains(&tag)
+    }
+
+    /// Whether nothing is ready: the time passed.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+}
+
+impl Poller {
+    /// A poller of nothing yet.
+    pub fn new() -> io::Result<Poller> {
+        Ok(Poller(epoll::create(epoll::CreateFlags::CLOEXEC)?))
+    }
+
+    /// Also waits for `fd` to become readable and reports it as `tag`.
+    pub fn add(&self, fd: impl AsFd, tag: u64) -> io::Result<()> {
+        epoll::add(&self.0, fd, epoll::EventData::new_u64(tag), epoll::EventFlags::IN)?;
+        Ok(())
+    }
+
+    /// Waits until something is ready or `limit` passed; `None` waits without limit.
+    ///
+    /// A signal that interrupts the wait ends it with nothing ready.
+    pub fn wait(&self, limit: Option<Duration>) -> io::Result<Ready> {
+        let mut events: [MaybeUninit<epoll::Event>; 16] = [MaybeUninit::uninit(); 16];
+        let limit = limit.map(|limit| Timespec {
+            tv_sec: i64::try_from(limit.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: limit.subsec_nanos().into(),
+        });
+        match epoll::wait(&self.0, &mut events, limit.as_ref()) {
+            Ok((ready, _)) => Ok(Ready(ready.iter().map(|event| event.data.u64()).collect())),
+            Err(rustix::io::Errno::INTR) => Ok(Ready::default()),
+            Err(error) => Err(error.into()),
+        }
+    }
+}
+
+impl AsFd for Poller {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.as_fd()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_event_a_timer_and_a_file_wake_one_poller() {
+        let dir = tempfile::tempdir().unwrap();
+        let (event, timer, watch) =
+            (EventFd::new().unwrap(), TimerFd::new().unwrap(), Watch::new().unwrap());
+        watch.add(dir.path()).unwrap();
+        let poller = Poller::new().unwrap();
+        poller.add(&event, 1).unwrap();
+        poller.add(&timer, 2).unwrap();
+        poller.add(&watch, 3).unwrap();
+        assert!(poller.wait(Some(Duration::ZERO)).unwrap().is_empty());
+
+        std::fs::write(dir.path().join("x"), "x").unwrap();
+        assert!(poller.wait(None).unwrap().has(3));
+        watch.drain();
+        assert!(poller.wait(Some(Duration::ZERO)).unwrap().is_empty());
+
+        timer.set(Duration::ZERO).unwrap();
+        assert!(poller.wait(None).unwrap().has(2));
+        event.raise();
+        event.raise();
+        assert!(poller.wait(None).unwrap().has(1));
+    }
+}

@@ -1,0 +1,136 @@
+//! Plain data about files, and the handle of an open one.
+
+use std::any::Any;
+use std::ffi::OsString;
+use std::fs::File;
+use std::os::fd::{AsFd, BorrowedFd};
+
+/// An open file or folder of an [`Os`](super::Os). Dropping it closes it.
+#[derive(Debug)]
+pub struct Fd(Repr);
+
+#[derive(Debug)]
+enum Repr {
+    Real(File),
+    Simulated(Box<dyn Any + Send + Sync>),
+}
+
+impl Fd {
+    /// A handle of the real machine.
+    pub fn real(file: File) -> Fd {
+        Fd(Repr::Real(file))
+    }
+
+    /// A handle of a machine that a test makes up.
+    pub fn simulated(handle: Box<dyn Any + Send + Sync>) -> Fd {
+        Fd(Repr::Simulated(handle))
+    }
+
+    /// The file of the real machine behind this handle.
+    pub fn as_file(&self) -> Option<&File> {
+        match &self.0 {
+            Repr::Real(file) => Some(file),
+            Repr::Simulated(_) => None,
+        }
+    }
+
+    /// The descriptor of the real machine behind this handle.
+    pub fn as_raw(&self) -> Option<BorrowedFd<'_>> {
+        self.as_file().map(AsFd::as_fd)
+    }
+
+    /// What the made-up machine put into [`Fd::simulated`].
+    pub fn as_simulated(&self) -> Option<&(dyn Any + Send + Sync)> {
+        match &self.0 {
+            Repr::Real(_) => None,
+            Repr::Simulated(handle) => Some(handle.as_ref()),
+        }
+    }
+}
+
+/// How to open a file below a folder. No variant follows a symbolic link.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Open {
+    /// An existing regular file, for reading.
+    Read,
+    /// An existing folder.
+    Folder,
+    /// An existing file, for reading and for appending at its end.
+    Append,
+    /// A file for reading and for appending at its end, made with this mode where it is missing.
+    AppendOrCreate(u32),
+    /// An existing file, for reading and for writing anywhere.
+    Write,
+    /// A file for reading and writing that must not exist yet, made with this mode.
+    CreateNew(u32),
+    /// A file for reading and writing, made with this mode where it is missing (a lock file).
+    WriteOrCreate(u32),
+}
+
+/// What a name stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FileKind {
+    /// A regular file.
+    File,
+    /// A folder.
+    Folder,
+    /// A symbolic link, which is never followed.
+    Symlink,
+    /// A pipe, socket, device or anything else.
+    Other,
+}
+
+/// What the kernel says of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// What it is.
+    pub kind: FileKind,
+    /// The device that it lies on.
+    pub device: u64,
+    /// Its number on that device; numbers are used again after a file is gone.
+    pub inode: u64,
+    /// Its length in bytes.
+    pub size: u64,
+    /// How many names it has.
+    pub links: u64,
+    /// The owner's user id.
+    pub owner: u32,
+    /// Permission bits.
+    pub mode: u32,
+    /// When its content last changed, in nanoseconds of Unix time.
+    pub modified: i128,
+}
+
+impl Stat {
+    /// Whether both describe the same file of the same device.
+    pub fn same_file(&self, other: &Stat) -> bool {
+        (self.device, self.inode) == (other.device, other.inode)
+    }
+}
+
+/// One name in a folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Entry {
+    /// The name, which need not be UTF-8.
+    pub name: OsString,
+    /// What it stands for.
+    pub kind: FileKind,
+}
+
+/// A shared or an exclusive `flock`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LockKind {
+    /// Many may hold it at once.
+    Shared,
+    /// One holds it alone.
+    Exclusive,
+}
+
+/// The kind of file system that something lies on.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FileSystem {
+    /// A file system of this machine.
+    Local,
+    /// One that other machines share or that does not keep our locks, with its name.
+    Remote(&'static str),
+}

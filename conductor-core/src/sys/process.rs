@@ -1,0 +1,149 @@
+//! Processes: who one is, whether it lives, and signals that reach nobody else.
+
+use rustix::process::{Pid, PidfdFlags};
+use std::fs;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::OnceLock;
+
+/// A process and the moment that it started, so that its number, once used again, is not mistaken
+/// for it. It is that of one boot of one machine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct ProcessId {
+    /// The kernel's number.
+    pub pid: u32,
+    /// Field 22 of `/proc/<pid>/stat`: clock ticks from boot to the process's start.
+    pub start: u64,
+}
+
+/// The signals that conductor sends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Signal {
+    /// Asks to end.
+    Term,
+    /// Ends at once.
+    Kill,
+    /// Asks a keeper to end everything at once.
+    User1,
+}
+
+/// What is asked of the kernel about processes.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Processes;
+
+impl Processes {
+    /// The identity of this process.
+    pub fn own(self) -> io::Result<ProcessId> {
+        self.identify(std::process::id())?.ok_or_else(|| io::Error::from(io::ErrorKind::NotFound))
+    }
+
+    /// The identity of the process that has the number `pid` now; `None` when nobody has it.
+    ///
+    /// A zombie has ended and counts as nobody.
+    pub fn identify(self, pid: u32) -> io::Result<Option<ProcessId>> {
+        let stat = match fs::read(format!("/proc/{pid}/stat")) {
+            Ok(stat) => stat,
+            Err(error) if is_gone(&error) => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        // The name, in parentheses, may hold anything; the fields start behind the last one.
+        let malformed = || io::Error::new(io::ErrorKind::InvalidData, "unreadable /proc stat line");
+        let close = stat.iter().rposition(|byte| *byte == b')').ok_or_else(malformed)?;
+        let text = std::str::from_utf8(&stat[close + 1..]).map_err(|_| malformed())?;
+        let mut fields = text.split_ascii_whitespace();
+        let state = fields.next().ok_or_else(malformed)?;
+        if matches!(state, "Z" | "X" | "x") {
+            return Ok(None);
+        }
+        let start = fields.nth(18).and_then(|field| field.parse().ok()).ok_or_else(malformed)?;
+        Ok(Some(ProcessId { pid, start }))
+    }
+
+    /// Whether exactly this process still runs.
+    pub fn is_alive(self, process: ProcessId) -> io::Result<bool> {
+        Ok(self.identify(process.pid)? == Some(process))
+    }
+
+    /// A descriptor of exactly this process, readable once it has ended; `None` when it has.
+    pub fn open(self, process: ProcessId) -> io::Result<Option<OwnedFd>> {
+        let Some(pid) = i32::try_from(process.pid).ok().and_then(Pid::from_raw) else {
+            return Ok(None);
+        };
+        let fd = match rustix::process::pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(fd) => fd,
+            Err(rustix::io::Errno::SRCH) => return Ok(None),
+            Err(error) => return Err(error.into()),
+        };
+        // The descriptor is of whoever has the number now; only a look after the open proves who.
+        Ok(self.is_alive(process)?.then_some(fd))
+    }
+
+    /// Sends a signal to exactly this process; `false` when it has ended already.
+    pub fn signal(self, process: ProcessId, signal: Signal) -> io::Result<bool> {
+        let Some(fd) = self.open(process)? else { return Ok(false) };
+        let signal = match signal {
+            Signal::Term => rustix::process::Signal::TERM,
+            Signal::Kill => rustix::process::Signal::KILL,
+            Signal::User1 => rustix::process::Signal::USR1,
+        };
+        match rustix::process::pidfd_send_signal(&fd, signal) {
+            Ok(()) => Ok(true),
+            Err(rustix::io::Errno::SRCH) => Ok(false),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    /// The id of this boot of the machine.
+    pub fn boot_id(self) -> io::Result<&'static str> {
+        static BOOT_ID: OnceLock<String> = OnceLock::new();
+        if let Some(known) = BOOT_ID.get() {
+            return Ok(known);
+        }
+        let text = fs::read_to_string("/proc/sys/kernel/random/boot_id")?;
+        Ok(BOOT_ID.get_or_init(|| text.trim().to_owned()))
+    }
+
+    /// The number of this process's pid namespace; pids of another one mean nothing here.
+    pub fn pid_namespace(self) -> io::Result<u64> {
+        use std::os::unix::fs::MetadataExt as _;
+        Ok(fs::metadata("/proc/self/ns/pid")?.ino())
+    }
+}
+
+/// Whether reading below `/proc/<pid>` failed because the process is gone.
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::process::Command;
+
+    #[test]
+    fn a_process_is_known_by_its_start_and_a_zombie_is_dead() {
+        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let id = Processes.identify(child.id()).unwrap().unwrap();
+        assert!(Processes.is_alive(id).unwrap());
+        let stranger = ProcessId { start: id.start + 1, ..id };
+        assert!(!Processes.is_alive(stranger).unwrap());
+        assert!(!Processes.signal(stranger, Signal::Kill).unwrap(), "a stranger is not signalled");
+        assert!(child.try_wait().unwrap().is_none());
+
+        let ended = Processes.open(id).unwrap().unwrap();
+        assert!(Processes.signal(id, Signal::Kill).unwrap());
+        let poller = super::super::Poller::new().unwrap();
+        poller.add(&ended, 1).unwrap();
+        assert!(poller.wait(None).unwrap().has(1));
+        assert!(!Processes.is_alive(id).unwrap(), "a zombie has ended");
+        child.wait().unwrap();
+        assert!(Processes.open(id).unwrap().is_none());
+    }
+
+    #[test]
+    fn this_process_and_boot_are_known() {
+        assert_eq!(Processes.own().unwrap().pid, std::process::id());
+        assert_eq!(Processes.boot_id().unwrap().len(), 36);
+        assert!(Processes.pid_namespace().unwrap() > 0);
+    }
+}
