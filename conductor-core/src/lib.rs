@@ -4,6 +4,7 @@ pub mod cancel;
 pub mod error;
 pub mod fsx;
 pub mod id;
+pub mod layout;
 pub mod limits;
 pub mod sys;
 pub mod time;

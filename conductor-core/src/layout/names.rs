@@ -1,0 +1,53 @@
+//! The names of the files and folders of a root. `docs/FORMAT.md` describes each.
+
+/// Bus of a project, in the project's folder.
+pub const PROJECT_BUS: &str = "PROJECT-MESSAGE-BUS.md";
+/// Link from a project to its source folder (YAML in spite of its name).
+pub const HOME_FOLDERS: &str = "home-folders.md";
+
+/// The prompt of a task; written once.
+pub const TASK_PROMPT: &str = "TASK.md";
+/// Bus of a task.
+pub const TASK_BUS: &str = "TASK-MESSAGE-BUS.md";
+/// Dependencies, limits and the completion check of a task.
+pub const TASK_CONFIG: &str = "TASK-CONFIG.yaml";
+/// An empty file with which the agent says that the task is finished.
+pub const DONE: &str = "DONE";
+/// The wish of a person or program that the task's loop ends.
+pub const STOP_REQUESTED: &str = "STOP-REQUESTED";
+/// The note that a task was cancelled.
+pub const CANCELLED: &str = "CANCELLED";
+/// What was told to the project's bus about the end of the task.
+pub const PROPAGATION: &str = "TASK-COMPLETE-FACT-PROPAGATION.yaml";
+/// The lock of [`PROPAGATION`], shared with the older program.
+pub const PROPAGATION_LOCK: &str = "TASK-COMPLETE-FACT-PROPAGATION.lock";
+/// The task loop's parameters and state.
+pub const LOOP: &str = ".loop.yaml";
+/// The lease of the task's loop: whoever holds it drives.
+pub const LOOP_LOCK: &str = ".loop.lock";
+/// Guards the task's folder: starters share it, who deletes holds it alone.
+pub const TASK_LOCK: &str = ".task.lock";
+/// The folder of a task's runs.
+pub const RUNS: &str = "runs";
+
+/// The record of a run.
+pub const RUN_INFO: &str = "run-info.yaml";
+/// The prompt as the agent got it.
+pub const PROMPT: &str = "prompt.md";
+/// The final text of a run.
+pub const OUTPUT: &str = "output.md";
+/// What the agent wrote to its standard output.
+pub const STDOUT: &str = "agent-stdout.txt";
+/// What the agent wrote to its standard error.
+pub const STDERR: &str = "agent-stderr.txt";
+/// The keeper's own record of the run's processes.
+pub const KEEPER: &str = ".keeper";
+/// Held by the keeper while anything of the run lives, then by who finishes the run.
+pub const RUN_LOCK: &str = ".run.lock";
+
+/// State of the root as a whole.
+pub const CONDUCTOR: &str = ".conductor";
+/// One entry for each run that is not finished, below [`CONDUCTOR`].
+pub const OPEN: &str = "open";
+/// The keeper's program, below [`CONDUCTOR`].
+pub const BIN: &str = "bin";
