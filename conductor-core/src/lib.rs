@@ -1,5 +1,6 @@
 //! Run AI coding agents as restartable tasks whose whole state is plain files.
 
+pub mod agent;
 pub mod cancel;
 pub mod error;
 pub mod fsx;

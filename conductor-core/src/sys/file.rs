@@ -134,3 +134,8 @@ pub enum FileSystem {
     /// One that other machines share or that does not keep our locks, with its name.
     Remote(&'static str),
 }
+
+/// What stands at the path of a program outside the root; `None` where nothing does.
+pub fn program_metadata(path: &std::path::Path) -> Option<std::fs::Metadata> {
+    std::fs::metadata(path).ok()
+}

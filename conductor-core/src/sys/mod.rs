@@ -11,7 +11,7 @@ mod process;
 mod real;
 
 pub use event::{EventFd, Poller, Ready, TimerFd, Watch};
-pub use file::{Entry, Fd, FileKind, FileSystem, LockKind, Open, Stat};
+pub use file::{Entry, Fd, FileKind, FileSystem, LockKind, Open, Stat, program_metadata};
 pub use os::Os;
 pub use process::{ProcessId, Processes, Signal};
 pub use real::RealOs;

@@ -1,0 +1,159 @@
+//! The environment that an agent is started with.
+
+use crate::id::{ProjectId, RunId, TaskId};
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+
+/// Where a run stands: what its environment and its prompt tell the agent.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct RunContext {
+    /// The project.
+    pub project: ProjectId,
+    /// The task.
+    pub task: TaskId,
+    /// The run.
+    pub run: RunId,
+    /// The run whose agent started this one.
+    pub parent_run: Option<RunId>,
+    /// The agent's name.
+    pub agent: String,
+    /// The root.
+    pub root: PathBuf,
+    /// The task's folder.
+    pub task_folder: PathBuf,
+    /// The run's folder.
+    pub run_folder: PathBuf,
+    /// The task's bus.
+    pub bus: PathBuf,
+    /// A working `run-agent`, whose folder is put in front of `PATH`.
+    pub run_agent: Option<PathBuf>,
+}
+
+/// Variables and their values, sorted by name.
+pub type Environment = BTreeMap<OsString, OsString>;
+
+/// Keys of other vendors that an agent has no business with: each agent keeps its own only.
+const VENDOR_KEYS: &[&str] = &[
+    "OPENAI_API_KEY",
+    "ANTHROPIC_API_KEY",
+    "GEMINI_API_KEY",
+    "PERPLEXITY_API_KEY",
+    "XAI_API_KEY",
+    "OPENAI_ORG_ID",
+];
+
+/// The environment of a run.
+///
+/// From `inherited`, with `extra` over it (which cannot name a `JRUN_` variable, `CONDUCTOR_ROOT` or
+/// `PATH`'s first folder), less what other vendors' agents would use, and with the run's own
+/// variables. `CLAUDECODE` is removed: Claude Code refuses to start inside itself.
+pub fn run_environment(
+    inherited: impl IntoIterator<Item = (OsString, OsString)>,
+    extra: &[(String, String)],
+    kept_keys: &[&str],
+    context: &RunContext,
+) -> Environment {
+    let mut env: Environment = inherited.into_iter().collect();
+    env.retain(|name, _| !is_own(name) && name != "CLAUDECODE");
+    for (name, value) in extra {
+        if !is_own(OsStr::new(name)) {
+            env.insert(name.into(), value.into());
+        }
+    }
+    let foreign = |name: &OsStr| {
+        VENDOR_KEYS.iter().any(|key| name.eq_ignore_ascii_case(key) && !kept_keys.contains(key))
+    };
+    env.retain(|name, _| !foreign(name));
+    let parent = context.parent_run.as_ref().map_or("", RunId::as_str);
+    let own: [(&str, &OsStr); 9] = [
+        ("CONDUCTOR_ROOT", context.root.as_os_str()),
+        ("JRUN_PROJECT_ID", context.project.as_str().as_ref()),
+        ("JRUN_TASK_ID", context.task.as_str().as_ref()),
+        ("JRUN_ID", context.run.as_str().as_ref()),
+        ("JRUN_PARENT_ID", parent.as_ref()),
+        ("JRUN_TASK_FOLDER", context.task_folder.as_os_str()),
+        ("JRUN_RUN_FOLDER", context.run_folder.as_os_str()),
+        ("JRUN_MESSAGE_BUS", context.bus.as_os_str()),
+        ("JRUN_RUNS_DIR", OsStr::new("")),
+    ];
+    env.extend(own.map(|(name, value)| (name.into(), value.to_owned())));
+    env.insert("JRUN_RUNS_DIR".into(), context.task_folder.join("runs").into());
+    if let Some(folder) = context.run_agent.as_deref().and_then(Path::parent) {
+        let path = env.get(OsStr::new("PATH")).cloned().unwrap_or_default();
+        env.insert("PATH".into(), prepended(folder, &path));
+    }
+    env
+}
+
+/// Whether only conductor sets this variable.
+fn is_own(name: &OsStr) -> bool {
+    name.as_encoded_bytes().starts_with(b"JRUN_") || name == "CONDUCTOR_ROOT"
+}
+
+/// `folder` in front of the search path, and not twice.
+fn prepended(folder: &Path, path: &OsStr) -> OsString {
+    let rest = std::env::split_paths(path).filter(|entry| entry != folder);
+    let all = std::iter::once(folder.to_owned()).chain(rest);
+    std::env::join_paths(all).unwrap_or_else(|_| path.to_owned())
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use super::*;
+
+    pub(crate) fn context() -> RunContext {
+        RunContext {
+            project: ProjectId::new("shop").unwrap(),
+            task: TaskId::new("fix").unwrap(),
+            run: RunId::new("r1").unwrap(),
+            parent_run: None,
+            agent: "claude".into(),
+            root: "/root".into(),
+            task_folder: "/root/shop/fix".into(),
+            run_folder: "/root/shop/fix/runs/r1".into(),
+            bus: "/root/shop/fix/TASK-MESSAGE-BUS.md".into(),
+            run_agent: Some("/opt/bin/run-agent".into()),
+        }
+    }
+
+    fn env(pairs: &[(&str, &str)]) -> Vec<(OsString, OsString)> {
+        pairs.iter().map(|(name, value)| (name.into(), value.into())).collect()
+    }
+
+    #[test]
+    fn own_variables_win_over_all_others() {
+        let inherited = env(&[("JRUN_ID", "old"), ("JRUN_CONDUCTOR_URL", "u"), ("HOME", "/h")]);
+        let extra = [("JRUN_TASK_ID".into(), "forged".into()), ("A".into(), "b".into())];
+        let env = run_environment(inherited, &extra, &[], &context());
+        let get = |name: &str| env.get(OsStr::new(name)).map(|value| value.to_str().unwrap());
+        assert_eq!(get("JRUN_ID"), Some("r1"));
+        assert_eq!(get("JRUN_TASK_ID"), Some("fix"));
+        assert_eq!(get("JRUN_PARENT_ID"), Some(""));
+        assert_eq!(get("JRUN_RUNS_DIR"), Some("/root/shop/fix/runs"));
+        assert_eq!(get("JRUN_CONDUCTOR_URL"), None);
+        assert_eq!((get("A"), get("HOME")), (Some("b"), Some("/h")));
+    }
+
+    #[test]
+    fn other_vendors_keys_are_removed() {
+        let inherited = env(&[
+            ("OPENAI_API_KEY", "o"),
+            ("anthropic_api_key", "a"),
+            ("ANTHROPIC_API_KEY", "a"),
+            ("CLAUDECODE", "1"),
+        ]);
+        let env = run_environment(inherited, &[], &["ANTHROPIC_API_KEY"], &context());
+        assert!(env.contains_key(OsStr::new("ANTHROPIC_API_KEY")));
+        assert!(!env.contains_key(OsStr::new("OPENAI_API_KEY")));
+        assert!(!env.contains_key(OsStr::new("CLAUDECODE")));
+    }
+
+    #[test]
+    fn run_agent_comes_first_on_the_path_and_once() {
+        let inherited = env(&[("PATH", "/usr/bin:/opt/bin:/bin")]);
+        let env = run_environment(inherited, &[], &[], &context());
+        assert_eq!(env[OsStr::new("PATH")], "/opt/bin:/usr/bin:/bin");
+    }
+}

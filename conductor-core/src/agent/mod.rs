@@ -1,0 +1,11 @@
+//! Agents as data: what is run, how the prompt goes in, what the environment is.
+//!
+//! This layer describes; it starts nothing.
+
+mod command;
+mod environment;
+mod preamble;
+
+pub use command::{AgentCommand, AgentKind, PromptForm};
+pub use environment::{Environment, RunContext, run_environment};
+pub use preamble::preamble;
