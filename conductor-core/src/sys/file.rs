@@ -2,8 +2,10 @@
 
 use std::any::Any;
 use std::ffi::OsString;
-use std::fs::File;
+use std::fs::{File, Metadata};
+use std::io::{self, Read as _};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::path::Path;
 
 /// An open file or folder of an [`Os`](super::Os). Dropping it closes it.
 #[derive(Debug)]
@@ -135,7 +137,28 @@ pub enum FileSystem {
     Remote(&'static str),
 }
 
-/// What stands at the path of a program outside the root; `None` where nothing does.
-pub fn program_metadata(path: &std::path::Path) -> Option<std::fs::Metadata> {
+/// What stands at a path outside the root; `None` where nothing does or it cannot be seen.
+pub(crate) fn program_metadata(path: &Path) -> Option<Metadata> {
     std::fs::metadata(path).ok()
+}
+
+/// Opens the folder that a program shall start in.
+#[allow(dead_code, reason = "supervision, which uses it, is not here yet")]
+pub(crate) fn open_working_folder(path: &Path) -> io::Result<File> {
+    let folder = File::open(path)?;
+    if folder.metadata()?.is_dir() { Ok(folder) } else { Err(io::ErrorKind::NotADirectory.into()) }
+}
+
+/// Reads a whole file that a person named, of at most `limit` bytes.
+#[allow(dead_code, reason = "supervision, which uses it, is not here yet")]
+pub(crate) fn read_user_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(io::Error::new(
+            io::ErrorKind::FileTooLarge,
+            format!("it has more than {limit} bytes"),
+        ));
+    }
+    Ok(bytes)
 }

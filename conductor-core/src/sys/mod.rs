@@ -3,15 +3,37 @@
 //! Nothing here knows conductor's words. Files, clocks and locks are reached through the trait
 //! [`Os`], so that a test can run the layers above on a machine that it makes up: one that tears
 //! writes, fails at the n-th call, or loses power.
+//!
+//! `keeper/` is no module of this crate: it is the source of the keeper, a freestanding program
+//! that the build script compiles and that `spawn` embeds.
+#![expect(unsafe_code, reason = "system calls that no safe wrapper offers; each block says why")]
 
 mod event;
 mod file;
+#[allow(dead_code, reason = "supervision, which uses it, is not here yet")]
+mod keeper_file;
 mod os;
 mod process;
 mod real;
+#[allow(dead_code, reason = "supervision, which uses it, is not here yet")]
+mod spawn;
+#[allow(dead_code, reason = "supervision, which uses it, is not here yet")]
+mod spawn_clone;
 
 pub use event::{EventFd, Poller, Ready, TimerFd, Watch};
-pub use file::{Entry, Fd, FileKind, FileSystem, LockKind, Open, Stat, program_metadata};
+pub use file::{Entry, Fd, FileKind, FileSystem, LockKind, Open, Stat};
+#[allow(unused_imports, reason = "supervision, which uses it, is not here yet")]
+pub(crate) use file::{open_working_folder, program_metadata, read_user_file};
+#[allow(unused_imports, reason = "supervision, which uses it, is not here yet")]
+pub(crate) use keeper_file::{
+    Ended as KeeperEnd, Reason as KeeperReason, Record as KeeperRecord, State as KeeperState,
+    prepare as prepare_keeper_file, read as read_keeper_file,
+};
 pub use os::Os;
 pub use process::{ProcessId, Processes, Signal};
 pub use real::RealOs;
+#[allow(unused_imports, reason = "supervision, which uses it, is not here yet")]
+pub(crate) use spawn::{
+    Control as KeeperControl, KeeperImage, KeeperLimits, KeeperSpec, keeper_bytes,
+    memfd_image as keeper_memfd, start_keeper,
+};

@@ -1,0 +1,116 @@
+//! The core's side of the `.keeper` file: prepare it, read it.
+
+use std::fs::File;
+use std::io;
+use std::os::unix::fs::FileExt;
+
+#[path = "keeper/record.rs"]
+#[allow(unreachable_pub, reason = "the same file is a module of the keeper, a program of its own")]
+mod record;
+
+#[allow(unused_imports, reason = "part of what a reader of records needs")]
+pub(crate) use record::{Ended, FILE_LEN, Identity, Moment, Reason, Record, State};
+
+/// Fills a new `.keeper` file with zeros and makes them durable, so that every later write is
+/// in place and needs no space.
+pub(crate) fn prepare(file: &File) -> io::Result<()> {
+    file.write_all_at(&[0; FILE_LEN], 0)?;
+    file.sync_all()
+}
+
+/// The newest valid record in the bytes of a `.keeper` file, whatever they are; `None` if no
+/// keeper has written one, which means that no agent ever ran.
+pub(crate) fn parse(bytes: &[u8]) -> Option<Record> {
+    Record::latest(bytes).map(|(_, record)| record)
+}
+
+/// Reads the newest valid record of a file.
+///
+/// A keeper may be writing meanwhile: it always leaves the other slot whole, but two writes can
+/// pass between our reading of the one and of the other, hence one read for both.
+pub(crate) fn read(file: &File) -> io::Result<Option<Record>> {
+    let mut bytes = [0; 2 * record::SLOT_LEN];
+    let mut len = 0;
+    while let Some(rest) = bytes.get_mut(len..).filter(|rest| !rest.is_empty()) {
+        match file.read_at(rest, len as u64) {
+            Ok(0) => break,
+            Ok(n) => len += n,
+            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(parse(&bytes))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::record::{SLOT_LEN, crc32c};
+    use super::*;
+
+    fn largest() -> Record {
+        let id = Identity { pid: 4_194_304, start: u64::MAX };
+        let at = Moment { secs: 99_999_999_999, nanos: 999_999_999 };
+        Record {
+            keeper: id,
+            agent: id,
+            boot_id: *b"01234567-89ab-cdef-0123-456789abcdef",
+            pid_ns: u32::MAX.into(),
+            state: State::NeverStarted,
+            ended: Some(Ended::Signal(64)),
+            errno: Some(133),
+            reason: Some(Reason::StarterDied),
+            born_at: at,
+            released_at: Some(at),
+            exited_at: Some(at),
+            empty_at: Some(at),
+            killed: u32::MAX,
+        }
+    }
+
+    #[test]
+    fn crc_is_castagnoli() {
+        assert_eq!(crc32c(b"123456789"), 0xe306_9283);
+    }
+
+    #[test]
+    fn the_largest_record_fits_and_comes_back() {
+        let slot = largest().encode(u64::MAX);
+        assert_eq!(Record::decode(&slot), Some((u64::MAX, largest())));
+        assert!(slot.ends_with(b"\n\n"), "{}", String::from_utf8_lossy(&slot));
+    }
+
+    #[test]
+    fn no_torn_slot_is_believed_and_the_other_is_taken() {
+        let old = Record { state: State::Released, ended: None, ..largest() };
+        let (one, two) = (old.encode(8), largest().encode(9));
+        for cut in 0..SLOT_LEN {
+            let mut torn = [0; SLOT_LEN];
+            torn.copy_from_slice(&Record { state: State::Born, ..old }.encode(7));
+            torn[..cut].copy_from_slice(&two[..cut]);
+            let file = [one, torn].concat();
+            let (counter, record) = Record::latest(&file).unwrap();
+            if counter == 9 {
+                assert_eq!(record, largest());
+            } else {
+                assert_eq!((counter, record), (8, old));
+            }
+        }
+    }
+
+    #[test]
+    fn every_flipped_bit_is_noticed() {
+        let slot = largest().encode(3);
+        for bit in 0..SLOT_LEN * 8 {
+            let mut bad = slot;
+            bad[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(Record::decode(&bad), None, "bit {bit}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_no_record() {
+        for bytes in [&[][..], &[0; FILE_LEN], b"\ncrc32c: ", b"\ncrc32c: 00000000\n"] {
+            assert_eq!(parse(bytes), None);
+        }
+    }
+}
