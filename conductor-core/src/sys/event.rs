@@ -89,6 +89,15 @@ impl Watch {
         Ok(())
     }
 
+    /// Also tells when names appear in or vanish from the folder at `path`, but not of what is
+    /// written to its files.
+    pub fn add_names(&self, path: &Path) -> io::Result<()> {
+        use inotify::WatchFlags as W;
+        let what = W::CREATE | W::MOVED_TO | W::MOVED_FROM | W::DELETE | W::DELETE_SELF;
+        inotify::add_watch(&self.0, path, what)?;
+        Ok(())
+    }
+
     /// Forgets what was told so far, so that the descriptor is readable only on further news.
     pub fn drain(&self) {
         let mut buffer = [MaybeUninit::uninit(); 4096];

@@ -1,0 +1,145 @@
+//! An opened root: the door to everything.
+
+use super::jobs::Jobs;
+use super::options::Options;
+use super::runs::{RunInfo, Runs};
+use super::tasks::Tasks;
+use crate::bus::{Bus, Scope};
+use crate::cancel::Wait;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::ProjectId;
+use crate::layout::{Listing, RootOrigin, RootSources, resolve_root};
+use crate::supervise::{Engine, Finished, OpenEntry, finish};
+use std::path::{Path, PathBuf};
+
+/// An opened root. Opening changes nothing on disk; clones share it, across threads too.
+///
+/// ```no_run
+/// use conductor_core::{Conductor, JobSpec, Options, Wait};
+///
+/// let conductor = Conductor::open("/srv/agents", Options::default())?;
+/// let run = conductor.jobs().start(
+///     JobSpec::new("shop").task("hello").agent("shell").prompt("echo hello"),
+///     Wait::FOREVER,
+/// )?;
+/// println!("{:?}", run.wait(Wait::FOREVER)?.outcome());
+/// # Ok::<(), conductor_core::Error>(())
+/// ```
+#[derive(Clone, Debug)]
+pub struct Conductor {
+    pub(super) engine: Engine,
+    origin: RootOrigin,
+}
+
+impl Conductor {
+    /// Opens the root at `root`, which need not exist yet: the first work that is started makes it.
+    ///
+    /// # Errors
+    /// `root.unknown` when `root` is empty.
+    pub fn open(root: impl Into<PathBuf>, options: Options) -> Result<Conductor> {
+        let sources = RootSources { explicit: Some(root.into()), ..RootSources::default() };
+        Conductor::open_from(&sources, options)
+    }
+
+    /// Opens the root that this process's environment names: `CONDUCTOR_ROOT`, inside an agent the
+    /// root of its task, else `~/run-agent`.
+    ///
+    /// # Errors
+    /// `root.unknown` and `root.not_absolute`.
+    pub fn open_default() -> Result<Conductor> {
+        Conductor::open_from(&Conductor::sources(None), Options::default())
+    }
+
+    /// What this process's environment says of the root, with `explicit` before it.
+    pub fn sources(explicit: Option<PathBuf>) -> RootSources {
+        let var = |name: &str| std::env::var_os(name).map(PathBuf::from);
+        RootSources {
+            explicit,
+            environment: var("CONDUCTOR_ROOT"),
+            task_folder: var("JRUN_TASK_FOLDER"),
+            configured: None,
+            home: var("HOME"),
+        }
+    }
+
+    /// Opens the root that `sources` name.
+    ///
+    /// # Errors
+    /// `root.unknown` and `root.not_absolute`.
+    pub fn open_from(sources: &RootSources, mut options: Options) -> Result<Conductor> {
+        let (root, origin) = resolve_root(sources, |path| path.is_dir())?;
+        let root = std::path::absolute(&root)
+            .map_err(|e| Error::io("find the root", &root, e).with_field("root"))?;
+        options.run_agent = options.run_agent.or_else(super::options::find_run_agent);
+        Ok(Conductor { engine: Engine::new(root, options), origin })
+    }
+
+    /// The root's path.
+    pub fn root(&self) -> &Path {
+        self.engine.layout().path()
+    }
+
+    /// What named the root.
+    pub fn root_origin(&self) -> RootOrigin {
+        self.origin
+    }
+
+    /// The bus of a project, or of a task: `bus("shop")`, `bus(("shop", "fix-login"))`.
+    ///
+    /// # Errors
+    /// `id.invalid`, and not found where the folder does not exist.
+    pub fn bus<S>(&self, scope: S) -> Result<Bus>
+    where
+        S: TryInto<Scope>,
+        Error: From<S::Error>,
+    {
+        self.engine.bus(scope.try_into().map_err(Error::from)?)
+    }
+
+    /// The projects of the root.
+    pub fn projects(&self) -> Result<Listing<ProjectId>> {
+        self.engine.layout().projects()
+    }
+
+    /// Single runs.
+    pub fn jobs(&self) -> Jobs<'_> {
+        Jobs(self)
+    }
+
+    /// Runs that exist.
+    pub fn runs(&self) -> Runs<'_> {
+        Runs(self)
+    }
+
+    /// Tasks.
+    pub fn tasks(&self) -> Tasks<'_> {
+        Tasks(self)
+    }
+
+    /// Writes down the ends of runs that nobody saw ending, once in all, and gives their records.
+    ///
+    /// Reads the entries of open runs, not the runs: the cost is that of what is open.
+    pub fn reconcile(&self, wait: impl Into<Wait>) -> Result<Vec<RunInfo>> {
+        let wait = wait.into();
+        let mut closed = Vec::new();
+        let entries = match OpenEntry::list(self.engine.layout()) {
+            Err(error) if error.code() == "root.not_found" => return Ok(closed),
+            entries => entries?,
+        };
+        for entry in entries {
+            let OpenEntry { project, task, run, .. } = &entry;
+            match finish(&self.engine, project, task, run, &wait) {
+                Ok(Finished::NotYet) => {}
+                Ok(Finished::Over) => {
+                    closed.push(self.runs().get(project, task, run)?.info()?);
+                }
+                // Deleted by a person: its entry stands for nothing.
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    OpenEntry::remove(self.engine.layout(), project, task, run)?;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(closed)
+    }
+}

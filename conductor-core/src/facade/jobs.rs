@@ -1,0 +1,28 @@
+//! Starting single runs.
+
+use super::conductor::Conductor;
+use super::plan::plan_run;
+use super::runs::Run;
+use super::spec::JobSpec;
+use crate::cancel::Wait;
+use crate::error::Result;
+
+/// Starts single runs; from [`Conductor::jobs`].
+#[derive(Clone, Copy, Debug)]
+pub struct Jobs<'a>(pub(super) &'a Conductor);
+
+impl Jobs<'_> {
+    /// Starts one run of one agent.
+    ///
+    /// Returns when the agent runs and its record is on disk. The run lives on without this process.
+    ///
+    /// # Errors
+    /// What is wrong with the spec, before anything is made; `agent.not_started` and
+    /// `keeper.not_started` after it, with the run recorded as refused.
+    pub fn start(&self, spec: JobSpec, wait: impl Into<Wait>) -> Result<Run> {
+        let engine = &self.0.engine;
+        let plan = plan_run(engine, &spec.work)?;
+        let started = engine.start_run(&plan, &wait.into())?;
+        Run::new(engine.clone(), plan.project, plan.task, started.run)
+    }
+}

@@ -1,0 +1,194 @@
+//! From a spec to a plan: every check that can be made before anything is made.
+
+use super::spec::Work;
+use crate::agent::{AgentCommand, AgentKind};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::TaskId;
+use crate::layout::TASK_PROMPT;
+use crate::limits;
+use crate::supervise::{Engine, RunPlan};
+use crate::sys::{self, KeeperLimits};
+use std::ffi::OsStr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+/// The plan of a run, or of the first attempt of a task.
+pub(super) fn plan_run(engine: &Engine, work: &Work) -> Result<RunPlan> {
+    let project = work.project_id()?;
+    let given = work.task_id()?;
+    let prompt = match (read_prompt(work)?, &given) {
+        (Some(prompt), _) => prompt,
+        (None, Some(task)) => stored_prompt(engine, &project, task)?,
+        (None, None) => return Err(no_prompt()),
+    };
+    // Everything that can be wrong is looked at before the first folder is made.
+    let agent = plan_agent(engine, work)?;
+    let cwd = work.cwd.as_deref().map(working_folder).transpose()?;
+    let (parent_run, previous_run) = (work.parent_run_id()?, work.previous_run_id()?);
+    let task = match given {
+        Some(task) => task,
+        None => fresh_task_id(engine, &project, &prompt)?,
+    };
+    Ok(RunPlan {
+        agent,
+        project,
+        task,
+        prompt,
+        cwd,
+        parent_run,
+        previous_run,
+        series: None,
+        env: work.env.clone(),
+        limits: KeeperLimits {
+            grace: work.grace.unwrap_or(limits::STOP_GRACE),
+            first_byte: limit(work.first_byte_timeout),
+            idle: limit(work.idle_timeout),
+            total: limit(work.total_timeout),
+        },
+    })
+}
+
+/// The folder that the agent starts in, absolute; it must exist.
+fn working_folder(cwd: &Path) -> Result<PathBuf> {
+    let cwd = std::path::absolute(cwd)
+        .map_err(|e| Error::io("find the folder", cwd, e).with_field("cwd"))?;
+    match sys::program_metadata(&cwd) {
+        Some(meta) if meta.is_dir() => Ok(cwd),
+        _ => Err(Error::invalid(
+            "cwd.not_a_folder",
+            "cwd",
+            format!("the working folder {} does not exist", cwd.display()),
+        )
+        .with_path(cwd)
+        .with_hint("name an existing folder")),
+    }
+}
+
+/// A limit; zero is none.
+fn limit(limit: Option<Duration>) -> Option<Duration> {
+    limit.filter(|limit| !limit.is_zero())
+}
+
+fn plan_agent(engine: &Engine, work: &Work) -> Result<AgentCommand> {
+    let path = work
+        .env
+        .iter()
+        .rev()
+        .find(|(name, _)| name == "PATH")
+        .map(|(_, value)| value.into())
+        .or_else(|| {
+            engine.inherited_environment().into_iter().find(|(name, _)| name == "PATH").map(|p| p.1)
+        })
+        .unwrap_or_default();
+    let Some(agent) = work.agent.as_deref().filter(|agent| !agent.trim().is_empty()) else {
+        return Err(no_agent(&path));
+    };
+    AgentCommand::resolve(AgentKind::parse(agent)?, &work.command, &path)
+}
+
+/// An agent is always named by a person, never guessed; the error says what there is.
+fn no_agent(path: &OsStr) -> Error {
+    let found: Vec<&str> = AgentKind::installable()
+        .filter(|kind| AgentCommand::resolve(*kind, &[], path).is_ok())
+        .map(AgentKind::name)
+        .collect();
+    let hint = match found.first() {
+        Some(first) => format!("on PATH here: {}; for example --agent {first}", found.join(", ")),
+        None => "no agent is on PATH; --agent shell runs the prompt as a shell script".to_owned(),
+    };
+    Error::invalid("agent.missing", "agent", "no agent is named").with_hint(hint)
+}
+
+fn no_prompt() -> Error {
+    Error::invalid("prompt.missing", "prompt", "there is no prompt")
+        .with_hint("say what to do with --prompt or --prompt-file")
+}
+
+/// The prompt that the spec names; a file wins over text.
+fn read_prompt(work: &Work) -> Result<Option<String>> {
+    let (text, field, path) = match (&work.prompt_file, &work.prompt) {
+        (Some(path), _) => {
+            let bytes = sys::read_user_file(path, limits::PROMPT)
+                .map_err(|e| Error::io("read the prompt", path, e).with_field("prompt_file"))?;
+            let text = String::from_utf8(bytes).map_err(|source| {
+                Error::invalid(
+                    "prompt.not_utf8",
+                    "prompt_file",
+                    format!("the prompt {} is not UTF-8", path.display()),
+                )
+                .with_path(path)
+                .with_source(source)
+            })?;
+            (text, "prompt_file", Some(path))
+        }
+        (None, Some(text)) => (text.clone(), "prompt", None),
+        (None, None) => return Ok(None),
+    };
+    let refuse = |code, what: &str| {
+        let error = Error::invalid(code, field, format!("the prompt {what}"));
+        Err(match path {
+            Some(path) => error.with_path(path),
+            None => error,
+        })
+    };
+    if text.contains('\0') {
+        return refuse("prompt.nul", "holds a NUL byte");
+    }
+    if text.trim().is_empty() {
+        return refuse("prompt.empty", "is empty");
+    }
+    Ok(Some(text))
+}
+
+/// The prompt that an existing task keeps.
+fn stored_prompt(
+    engine: &Engine,
+    project: &crate::ProjectId,
+    task: &TaskId,
+) -> Result<String> {
+    let folder = match engine.layout().task(project, task) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Err(no_prompt()),
+        folder => folder?,
+    };
+    let Some(bytes) = folder.read_if_exists(TASK_PROMPT, limits::PROMPT)? else {
+        return Err(no_prompt().with_path(folder.join(TASK_PROMPT)));
+    };
+    let text = String::from_utf8(bytes).map_err(|source| {
+        Error::new(
+            ErrorKind::Corrupt,
+            "prompt.not_utf8",
+            format!("{} is not UTF-8", folder.join(TASK_PROMPT).display()),
+        )
+        .with_path(folder.join(TASK_PROMPT))
+        .with_source(source)
+    })?;
+    if text.trim().is_empty() {
+        return Err(no_prompt().with_path(folder.join(TASK_PROMPT)));
+    }
+    Ok(text)
+}
+
+/// An id that no task of the project has, made by an exclusive `mkdir`.
+fn fresh_task_id(
+    engine: &Engine,
+    project: &crate::ProjectId,
+    prompt: &str,
+) -> Result<TaskId> {
+    let folder = engine.layout().ensure_project(project)?;
+    let base = TaskId::generate(&engine.now().compact(), prompt);
+    let mut number = 2;
+    let mut id = base.clone();
+    loop {
+        match folder.make_folder(id.as_str()) {
+            Ok(_) => {
+                folder.sync()?;
+                return Ok(id);
+            }
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {
+                id = base.numbered(number);
+                number += 1;
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}

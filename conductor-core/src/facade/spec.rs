@@ -1,0 +1,324 @@
+//! What to run: one run (a job) or a task.
+
+use crate::error::{Error, Result};
+use crate::id::{ProjectId, RunId, TaskId};
+use crate::time::parse_duration;
+use crate::{limits, vocabulary};
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// What job and task have in common.
+///
+/// Text is kept as it was given and checked when the work is started, so that a builder never
+/// fails and every surface reports the same errors.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Work {
+    pub(crate) project: String,
+    pub(crate) task: Option<String>,
+    pub(crate) agent: Option<String>,
+    pub(crate) command: Vec<OsString>,
+    pub(crate) prompt: Option<String>,
+    pub(crate) prompt_file: Option<PathBuf>,
+    pub(crate) cwd: Option<PathBuf>,
+    pub(crate) parent_run: Option<String>,
+    pub(crate) previous_run: Option<String>,
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) first_byte_timeout: Option<Duration>,
+    pub(crate) idle_timeout: Option<Duration>,
+    pub(crate) total_timeout: Option<Duration>,
+    pub(crate) grace: Option<Duration>,
+}
+
+impl Work {
+    pub(crate) fn project_id(&self) -> Result<ProjectId> {
+        ProjectId::new(&self.project)
+    }
+
+    pub(crate) fn task_id(&self) -> Result<Option<TaskId>> {
+        self.task.as_deref().map(TaskId::new).transpose()
+    }
+
+    pub(crate) fn parent_run_id(&self) -> Result<Option<RunId>> {
+        self.parent_run.as_deref().map(RunId::new).transpose()
+    }
+
+    pub(crate) fn previous_run_id(&self) -> Result<Option<RunId>> {
+        self.previous_run.as_deref().map(RunId::new).transpose()
+    }
+
+    /// Sets an option by its name; `false` when it is none of those that all work has.
+    fn set(&mut self, key: &str, value: &str) -> Result<bool> {
+        match key {
+            "project" => self.project = value.to_owned(),
+            "task" => self.task = Some(value.to_owned()),
+            "agent" => self.agent = Some(value.to_owned()),
+            "command" => self.command.push(value.into()),
+            "prompt" => self.prompt = Some(value.to_owned()),
+            "prompt_file" => self.prompt_file = Some(value.into()),
+            "cwd" => self.cwd = Some(value.into()),
+            "parent_run_id" => self.parent_run = Some(value.to_owned()),
+            "previous_run_id" => self.previous_run = Some(value.to_owned()),
+            "env" => self.env.push(parse_env(value)?),
+            "first_byte_timeout" => self.first_byte_timeout = Some(duration(key, value)?),
+            "idle_timeout" => self.idle_timeout = Some(duration(key, value)?),
+            "total_timeout" => self.total_timeout = Some(duration(key, value)?),
+            "grace" => self.grace = Some(duration(key, value)?),
+            _ => return Ok(false),
+        }
+        Ok(true)
+    }
+}
+
+/// One assignment `NAME=value`.
+fn parse_env(text: &str) -> Result<(String, String)> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() && !text.contains('\0') => {
+            Ok((name.to_owned(), value.to_owned()))
+        }
+        _ => Err(Error::invalid("env.invalid", "env", format!("invalid variable {text:?}"))
+            .with_hint("a variable is given as NAME=value")),
+    }
+}
+
+fn duration(field: &str, text: &str) -> Result<Duration> {
+    parse_duration(text).map_err(|error| error.with_field(field))
+}
+
+fn number(field: &str, text: &str) -> Result<u32> {
+    text.parse().map_err(|source: std::num::ParseIntError| {
+        Error::invalid("number.invalid", field, format!("invalid {field} {text:?}"))
+            .with_hint("a whole number from 0 to 4294967295 is wanted")
+            .with_source(source)
+    })
+}
+
+macro_rules! work_builder {
+    ($name:ident) => {
+        impl $name {
+            /// The task that the work belongs to; without one an id is made from the prompt.
+            #[must_use]
+            pub fn task(mut self, task: impl Into<String>) -> Self {
+                self.work.task = Some(task.into());
+                self
+            }
+
+            /// The agent: `claude`, `codex`, `gemini`, `shell` or `command`.
+            #[must_use]
+            pub fn agent(mut self, agent: impl Into<String>) -> Self {
+                self.work.agent = Some(agent.into());
+                self
+            }
+
+            /// The program and arguments of the agent `command`.
+            #[must_use]
+            pub fn command(mut self, argv: impl IntoIterator<Item = impl Into<OsString>>) -> Self {
+                self.work.command = argv.into_iter().map(Into::into).collect();
+                self
+            }
+
+            /// What to do.
+            #[must_use]
+            pub fn prompt(mut self, prompt: impl Into<String>) -> Self {
+                self.work.prompt = Some(prompt.into());
+                self
+            }
+
+            /// The file that says what to do; wins over [`prompt`](Self::prompt).
+            #[must_use]
+            pub fn prompt_file(mut self, path: impl Into<PathBuf>) -> Self {
+                self.work.prompt_file = Some(path.into());
+                self
+            }
+
+            /// The folder that the agent starts in; the task's folder without one.
+            #[must_use]
+            pub fn cwd(mut self, path: impl Into<PathBuf>) -> Self {
+                self.work.cwd = Some(path.into());
+                self
+            }
+
+            /// The run whose agent starts this work.
+            #[must_use]
+            pub fn parent_run_id(mut self, run: impl Into<String>) -> Self {
+                self.work.parent_run = Some(run.into());
+                self
+            }
+
+            /// A variable for the agent's environment. `JRUN_` names are conductor's own.
+            #[must_use]
+            pub fn env(mut self, name: impl Into<String>, value: impl Into<String>) -> Self {
+                self.work.env.push((name.into(), value.into()));
+                self
+            }
+
+            /// Ends the run when it wrote nothing at all for this long; zero is no limit.
+            #[must_use]
+            pub fn first_byte_timeout(mut self, limit: Duration) -> Self {
+                self.work.first_byte_timeout = Some(limit);
+                self
+            }
+
+            /// Ends the run when its output did not grow for this long; zero is no limit.
+            #[must_use]
+            pub fn idle_timeout(mut self, limit: Duration) -> Self {
+                self.work.idle_timeout = Some(limit);
+                self
+            }
+
+            /// Ends the run after this long; zero is no limit.
+            #[must_use]
+            pub fn total_timeout(mut self, limit: Duration) -> Self {
+                self.work.total_timeout = Some(limit);
+                self
+            }
+
+            /// The time between the polite signal and the one that cannot be ignored.
+            #[must_use]
+            pub fn grace(mut self, grace: Duration) -> Self {
+                self.work.grace = Some(grace);
+                self
+            }
+        }
+    };
+}
+
+/// One run of one agent.
+#[derive(Clone, Debug, PartialEq)]
+pub struct JobSpec {
+    pub(crate) work: Work,
+}
+
+work_builder!(JobSpec);
+
+impl JobSpec {
+    /// A run in `project`.
+    pub fn new(project: impl Into<String>) -> JobSpec {
+        JobSpec { work: Work { project: project.into(), ..Work::default() } }
+    }
+
+    /// The run that this one goes on from.
+    #[must_use]
+    pub fn previous_run_id(mut self, run: impl Into<String>) -> JobSpec {
+        self.work.previous_run = Some(run.into());
+        self
+    }
+
+    /// Sets an option by its name in [`vocabulary`], with the text as on a command line.
+    ///
+    /// # Errors
+    /// `option.unknown` naming the nearest one, or what is wrong with the value.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<()> {
+        match self.work.set(key, value)? {
+            true => Ok(()),
+            false => Err(vocabulary::unknown_option(key, vocabulary::Noun::Job)),
+        }
+    }
+}
+
+/// A task: runs of an agent until `DONE` stands.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TaskSpec {
+    pub(crate) work: Work,
+    pub(crate) depends_on: Option<Vec<String>>,
+    pub(crate) max_attempts: Option<u32>,
+    pub(crate) restart_delay: Option<Duration>,
+    pub(crate) child_wait_timeout: Option<Duration>,
+}
+
+work_builder!(TaskSpec);
+
+impl TaskSpec {
+    /// A task in `project`.
+    pub fn new(project: impl Into<String>) -> TaskSpec {
+        TaskSpec {
+            work: Work { project: project.into(), ..Work::default() },
+            depends_on: None,
+            max_attempts: None,
+            restart_delay: None,
+            child_wait_timeout: None,
+        }
+    }
+
+    /// Tasks of the same project that must be ready first. Replaces what is stored for the task.
+    #[must_use]
+    pub fn depends_on(mut self, tasks: impl IntoIterator<Item = impl Into<String>>) -> TaskSpec {
+        self.depends_on = Some(tasks.into_iter().map(Into::into).collect());
+        self
+    }
+
+    /// The most attempts; [`limits::MAX_ATTEMPTS`] unless set.
+    #[must_use]
+    pub fn max_attempts(mut self, attempts: u32) -> TaskSpec {
+        self.max_attempts = Some(attempts);
+        self
+    }
+
+    /// The pause between two attempts; [`limits::RESTART_DELAY`] unless set.
+    #[must_use]
+    pub fn restart_delay(mut self, delay: Duration) -> TaskSpec {
+        self.restart_delay = Some(delay);
+        self
+    }
+
+    /// How long a finished task waits for running children; [`limits::CHILD_WAIT`] unless set.
+    #[must_use]
+    pub fn child_wait_timeout(mut self, limit: Duration) -> TaskSpec {
+        self.child_wait_timeout = Some(limit);
+        self
+    }
+
+    /// Sets an option by its name in [`vocabulary`], with the text as on a command line.
+    ///
+    /// # Errors
+    /// `option.unknown` naming the nearest one, or what is wrong with the value.
+    pub fn set(&mut self, key: &str, value: &str) -> Result<()> {
+        match key {
+            "depends_on" => self.depends_on.get_or_insert_default().push(value.to_owned()),
+            "max_attempts" => self.max_attempts = Some(number(key, value)?),
+            "restart_delay" => self.restart_delay = Some(duration(key, value)?),
+            "child_wait_timeout" => self.child_wait_timeout = Some(duration(key, value)?),
+            _ if self.work.set(key, value)? => {}
+            _ => return Err(vocabulary::unknown_option(key, vocabulary::Noun::Task)),
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::vocabulary::{Noun, OPTIONS};
+
+    #[test]
+    fn every_option_of_the_vocabulary_can_be_set_and_no_other() {
+        for option in OPTIONS {
+            for noun in option.nouns {
+                let set = |value: &str| match noun {
+                    Noun::Job => JobSpec::new("p").set(option.name, value),
+                    Noun::Task => TaskSpec::new("p").set(option.name, value),
+                };
+                set(option.example).unwrap_or_else(|e| panic!("{}: {e}", option.name));
+            }
+        }
+        let error = TaskSpec::new("p").set("max_attemps", "1").unwrap_err();
+        assert_eq!((error.code(), error.field()), ("option.unknown", Some("max_attemps")));
+        assert!(error.hint().contains("max_attempts"), "{}", error.hint());
+        assert_eq!(JobSpec::new("p").set("max_attempts", "1").unwrap_err().code(), "option.unknown");
+    }
+
+    #[test]
+    fn wrong_values_name_their_option() {
+        let mut spec = TaskSpec::new("p");
+        for (key, value) in [
+            ("max_attempts", "-1"),
+            ("max_attempts", "many"),
+            ("idle_timeout", "20"),
+            ("restart_delay", "-1s"),
+            ("env", "NOVALUE"),
+            ("env", "=x"),
+        ] {
+            assert_eq!(spec.set(key, value).unwrap_err().field(), Some(key));
+        }
+    }
+}

@@ -1,0 +1,301 @@
+//! Tasks: starting, coming back, looking, stopping.
+
+use super::conductor::Conductor;
+use super::events::TaskEvents;
+use super::plan::plan_run;
+use super::runs::{RunInfo, newest_readable};
+use super::spec::TaskSpec;
+use crate::cancel::Wait;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{ProjectId, TaskId};
+use crate::layout::DONE;
+use crate::limits;
+use crate::supervise::{Engine, Stop, StopReport};
+use crate::task::{
+    Begin, Bounds, LoopState, TaskOutcome, TaskResult, Waiter, Waiting, living_driver, not_ready,
+};
+use crate::time::Timestamp;
+use crate::wait::{Step, block_on};
+use parking_lot::Mutex;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::path::PathBuf;
+
+/// Starts and finds tasks; from [`Conductor::tasks`].
+#[derive(Clone, Copy, Debug)]
+pub struct Tasks<'a>(pub(super) &'a Conductor);
+
+impl Tasks<'_> {
+    /// Starts a task, goes on with one that is unfinished, or attaches to one that somebody drives.
+    ///
+    /// Returns when the first attempt runs and is on disk, or when it is known what the task waits
+    /// for. The handle drives: the next attempt is started by whoever is inside
+    /// [`Task::wait`], [`Task::follow`] or [`Task::step`].
+    ///
+    /// # Errors
+    /// What is wrong with the spec, before anything is made; `task.driven_elsewhere` when another
+    /// process drives it with other parameters; `task.already_done` for a new prompt for a task that
+    /// is done.
+    pub fn start(&self, spec: TaskSpec, wait: impl Into<Wait>) -> Result<Task> {
+        self.begin(spec, false, &wait.into())
+    }
+
+    /// As [`start`](Tasks::start) for a task that exists, as a continuation: `DONE` is set aside, and
+    /// the first attempt is told to go on with earlier work.
+    pub fn resume(&self, spec: TaskSpec, wait: impl Into<Wait>) -> Result<Task> {
+        let project = spec.work.project_id()?;
+        let Some(task) = spec.work.task_id()? else {
+            return Err(Error::invalid("task.missing", "task", "no task is named")
+                .with_hint("name the task to resume with --task"));
+        };
+        self.0.engine.layout().task(&project, &task)?;
+        self.begin(spec, true, &wait.into())
+    }
+
+    fn begin(&self, spec: TaskSpec, resume: bool, wait: &Wait) -> Result<Task> {
+        let engine = &self.0.engine;
+        let depends_on = match &spec.depends_on {
+            None => None,
+            Some(names) => {
+                let ids = names.iter().flat_map(|list| list.split(',')).map(str::trim);
+                let ids = ids.filter(|id| !id.is_empty()).map(TaskId::new);
+                Some(ids.collect::<Result<Vec<_>>>().map_err(|e| e.with_field("depends_on"))?)
+            }
+        };
+        let plan = plan_run(engine, &spec.work)?;
+        let bounds = Bounds {
+            max_attempts: spec.max_attempts.unwrap_or(limits::MAX_ATTEMPTS),
+            restart_delay: spec.restart_delay.unwrap_or(limits::RESTART_DELAY),
+            child_wait: spec.child_wait_timeout.unwrap_or(limits::CHILD_WAIT),
+        };
+        let (project, task) = (plan.project.clone(), plan.task.clone());
+        let prompt_given = spec.work.prompt.is_some() || spec.work.prompt_file.is_some();
+        let begin = Begin { plan, bounds, depends_on, prompt_given, resume };
+        let waiter = engine.begin_task(begin, wait)?;
+        Task::new(engine.clone(), project, task, waiter)
+    }
+
+    /// A task that exists, to be looked at and stopped; waiting for it does not drive it.
+    ///
+    /// # Errors
+    /// `task.not_found`.
+    pub fn get(&self, project: &ProjectId, task: &TaskId) -> Result<Task> {
+        let engine = &self.0.engine;
+        let waiter = engine.attach_task(project, task, None)?;
+        Task::new(engine.clone(), project.clone(), task.clone(), waiter)
+    }
+
+    /// A task that was started before, to be driven as it was asked for: what its loop's file says.
+    ///
+    /// # Errors
+    /// `task.not_found`; `task.no_loop`; the error of an agent that is not installed any more.
+    pub fn attach(&self, project: &ProjectId, task: &TaskId) -> Result<Task> {
+        let engine = &self.0.engine;
+        let folder = engine.layout().task(project, task)?;
+        let can_drive = match LoopState::read(&folder)? {
+            Some(state) if state.result().is_none() => {
+                Some(engine.can_drive_stored(project, task, &state)?)
+            }
+            _ => None,
+        };
+        let waiter = engine.attach_task(project, task, can_drive)?;
+        Task::new(engine.clone(), project.clone(), task.clone(), waiter)
+    }
+
+    /// What is known of each task of a project, by name; one that cannot be read hides no other.
+    pub fn list(&self, project: &ProjectId) -> Result<Vec<Result<TaskInfo>>> {
+        let engine = &self.0.engine;
+        let tasks = engine.layout().tasks(project)?.ids;
+        Ok(tasks.iter().map(|task| read_task(engine, project, task)).collect())
+    }
+
+    /// The tasks of the whole root whose loop has not ended, in the order of their names.
+    pub fn unfinished(&self) -> Result<Vec<TaskInfo>> {
+        let mut unfinished = Vec::new();
+        for project in self.0.projects()?.ids {
+            for task in self.list(&project)? {
+                let task = task?;
+                if task.is_unfinished() {
+                    unfinished.push(task);
+                }
+            }
+        }
+        Ok(unfinished)
+    }
+
+    /// Marks a task as cancelled, with a reason, and stops it.
+    pub fn cancel(
+        &self,
+        project: &ProjectId,
+        task: &TaskId,
+        reason: &str,
+        wait: impl Into<Wait>,
+    ) -> Result<()> {
+        self.0.engine.cancel_task(project, task, reason, &wait.into())
+    }
+}
+
+/// What is known of a task at one moment.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct TaskInfo {
+    /// The project.
+    pub project: ProjectId,
+    /// The task.
+    pub id: TaskId,
+    /// The task's folder.
+    pub folder: PathBuf,
+    /// How many runs it has.
+    pub runs: usize,
+    /// The newest run whose record can be read.
+    pub latest: Option<RunInfo>,
+    /// Whether `DONE` stands.
+    pub done: bool,
+    /// Dependencies that are not ready.
+    pub blocked_by: Vec<TaskId>,
+    /// The end of its loop; `None` while it has not ended, or where it never had one.
+    pub result: Option<TaskResult>,
+    /// Whether it ever had a loop of ours.
+    pub has_loop: bool,
+    /// Attempts of its present series.
+    pub attempts: Option<u32>,
+    /// What it waits for.
+    pub waiting: Option<Waiting>,
+    /// The process that drives it, if one does.
+    pub driver: Option<u32>,
+    /// When something last changed in its folder.
+    pub last_activity: Timestamp,
+}
+
+impl TaskInfo {
+    /// Whether its loop began and has not ended.
+    pub fn is_unfinished(&self) -> bool {
+        self.has_loop && self.result.is_none()
+    }
+
+    /// Whether it was stopped by a person.
+    pub fn is_stopped(&self) -> bool {
+        self.result.as_ref().is_some_and(|result| result.outcome == TaskOutcome::Stopped)
+    }
+}
+
+/// Reads what is known of a task; changes nothing.
+pub(crate) fn read_task(engine: &Engine, project: &ProjectId, task: &TaskId) -> Result<TaskInfo> {
+    let folder = engine.layout().task(project, task)?;
+    let (runs, latest) = newest_readable(&folder, project, task)?;
+    let done = folder.has_file(DONE)?;
+    let state = LoopState::read(&folder)?;
+    let result = state.as_ref().and_then(LoopState::result);
+    let blocked_by =
+        if done { Vec::new() } else { not_ready(engine.layout(), project, &folder)? };
+    let stat = folder
+        .os()
+        .stat(folder.fd())
+        .map_err(|e| Error::io("look at", folder.path(), e))?;
+    let driver = match &result {
+        None if state.is_some() => living_driver(&folder)?.map(|driver| driver.pid),
+        _ => None,
+    };
+    Ok(TaskInfo {
+        project: project.clone(),
+        id: task.clone(),
+        folder: folder.path().to_owned(),
+        runs,
+        latest,
+        done,
+        blocked_by,
+        has_loop: state.is_some(),
+        attempts: state.as_ref().map(LoopState::attempts),
+        waiting: state.and_then(LoopState::into_waiting),
+        result,
+        driver,
+        last_activity: Timestamp::from_unix_nanos(stat.modified),
+    })
+}
+
+/// A task. Dropping this ends nothing.
+#[derive(Debug)]
+pub struct Task {
+    pub(super) engine: Engine,
+    project: ProjectId,
+    id: TaskId,
+    waiter: Mutex<Waiter>,
+    /// A copy of the waiter's descriptor, so that it can be polled while somebody steps.
+    fd: OwnedFd,
+}
+
+impl Task {
+    fn new(engine: Engine, project: ProjectId, id: TaskId, waiter: Waiter) -> Result<Task> {
+        let fd = waiter.fd().try_clone_to_owned().map_err(|e| {
+            Error::new(ErrorKind::Io, "wait.failed", "cannot make a wait").with_source(e)
+        })?;
+        Ok(Task { engine, project, id, waiter: Mutex::new(waiter), fd })
+    }
+
+    /// The project.
+    pub fn project(&self) -> &ProjectId {
+        &self.project
+    }
+
+    /// The task.
+    pub fn id(&self) -> &TaskId {
+        &self.id
+    }
+
+    /// What is known now. Reads only.
+    pub fn info(&self) -> Result<TaskInfo> {
+        read_task(&self.engine, &self.project, &self.id)
+    }
+
+    /// A descriptor that becomes readable when [`step`](Task::step) may have something to do.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.fd.as_fd()
+    }
+
+    /// Does what the task needs now, without waiting: its result, or not yet.
+    pub fn step(&self) -> Result<Step<TaskResult>> {
+        self.waiter.lock().step()
+    }
+
+    /// Drives the task until it ends; where another process drives it, stands by and takes over when
+    /// that process dies.
+    ///
+    /// The end of the wait is never the end of the task.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Timeout`] and [`ErrorKind::Cancelled`] when the wait is over first.
+    pub fn wait(&self, wait: impl Into<Wait>) -> Result<TaskResult> {
+        block_on(self.fd(), &wait.into(), || self.step())
+    }
+
+    /// Drives the task and gives the messages of its bus, from the beginning of its present loop;
+    /// ends with the task, or when the wait is over.
+    pub fn follow(&self, wait: impl Into<Wait>) -> Result<TaskEvents<'_>> {
+        TaskEvents::new(self, wait.into())
+    }
+
+    /// Stops the task for good: its loop, and everything that its attempt started.
+    ///
+    /// Where it has no loop, its newest run is stopped. Where everything is over already, nothing is
+    /// signalled.
+    pub fn stop(&self, stop: Stop, wait: impl Into<Wait>) -> Result<StopReport> {
+        let wait = wait.into();
+        let mut report = StopReport::default();
+        let info = self.info()?;
+        if info.is_unfinished() {
+            self.engine.wish_task_stop(&self.project, &self.id, &stop.reason)?;
+        }
+        if let Some(latest) = info.latest.filter(|run| run.outcome().is_none()) {
+            report =
+                self.engine.stop_run(&self.project, &self.id, &latest.id, &stop, &wait)?.0;
+        }
+        // A handle that drives gives its lease back by carrying the wish out itself.
+        self.step_if_driving()?;
+        self.engine.stop_task(&self.project, &self.id, &stop.reason, &wait)?;
+        Ok(report)
+    }
+
+    fn step_if_driving(&self) -> Result<()> {
+        let mut waiter = self.waiter.lock();
+        if waiter.is_driving() { waiter.step().map(drop) } else { Ok(()) }
+    }
+}

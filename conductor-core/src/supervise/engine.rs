@@ -1,0 +1,75 @@
+//! What everything that starts, watches and ends runs shares: the root and how it was opened.
+
+use super::keeper_image::KeeperProgram;
+use crate::bus::{Bus, BusOptions, Scope};
+use crate::error::Result;
+use crate::facade::Options;
+use crate::id::{ProjectId, TaskId};
+use crate::layout::{Layout, PROJECT_BUS, TASK_BUS};
+use crate::time::Timestamp;
+use std::ffi::OsString;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+/// An opened root. Clones share it.
+#[derive(Clone, Debug)]
+pub(crate) struct Engine(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    layout: Layout,
+    options: Options,
+    keeper: KeeperProgram,
+}
+
+impl Engine {
+    pub(crate) fn new(root: PathBuf, options: Options) -> Engine {
+        let layout = Layout::new(options.os.clone(), root);
+        Engine(Arc::new(Shared {
+            layout,
+            options,
+            keeper: KeeperProgram::default(),
+        }))
+    }
+
+    pub(crate) fn layout(&self) -> &Layout {
+        &self.0.layout
+    }
+
+    pub(crate) fn keeper(&self) -> &KeeperProgram {
+        &self.0.keeper
+    }
+
+    pub(crate) fn now(&self) -> Timestamp {
+        self.0.layout.os().now()
+    }
+
+    /// The `run-agent` that agents shall find first.
+    pub(crate) fn run_agent(&self) -> Option<PathBuf> {
+        self.0.options.run_agent.clone()
+    }
+
+    /// The environment that agents inherit.
+    pub(crate) fn inherited_environment(&self) -> Vec<(OsString, OsString)> {
+        match &self.0.options.environment {
+            Some(environment) => environment.clone(),
+            None => std::env::vars_os().collect(),
+        }
+    }
+
+    /// The bus of a task whose folder exists.
+    pub(crate) fn task_bus(&self, project: &ProjectId, task: &TaskId) -> Result<Bus> {
+        self.bus(Scope { project: project.clone(), task: Some(task.clone()) })
+    }
+
+    /// The bus of a scope whose folder exists.
+    pub(crate) fn bus(&self, scope: Scope) -> Result<Bus> {
+        let (folder, name) = match &scope.task {
+            Some(task) => (self.layout().task(&scope.project, task)?, TASK_BUS),
+            None => (self.layout().project(&scope.project)?, PROJECT_BUS),
+        };
+        let options =
+            BusOptions { durability: self.0.options.durability, ..BusOptions::default() };
+        Bus::open(folder, name, scope, options)
+    }
+}

@@ -1,0 +1,179 @@
+//! The end of one run, written down once whoever does it and however often.
+//!
+//! Finishing is a function of the files alone. Whoever gets the run's lock after its keeper gave it
+//! back may do it; the program that started the run has no privilege. Each step leaves a state from
+//! which the next finisher goes on: `output.md`, the final record (a terminal outcome stays), the
+//! message (looked up before it is posted), and last the entry among the open runs.
+
+use super::engine::Engine;
+use super::open_entry::OpenEntry;
+use super::output::{ensure_output, last_stderr_lines};
+use super::verdict::{Ending, Evidence, Verdict, judge};
+use crate::bus::{Cursor, Post};
+use crate::cancel::Wait;
+use crate::error::Result;
+use crate::fsx::Folder;
+use crate::id::{ProjectId, RunId, TaskId};
+use crate::layout::{KEEPER, OUTPUT, RUN_LOCK};
+use crate::run::{Outcome, RunRecord, Status, store};
+use crate::sys::{self, KeeperRecord, LockKind, Open, ProcessId, Processes};
+use crate::time::Timestamp;
+
+/// How a finish went.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Finished {
+    /// The run is over and written down.
+    Over,
+    /// The run lives, or somebody else is finishing it.
+    NotYet,
+}
+
+/// Writes down the end of a run if it is over.
+pub(crate) fn finish(
+    engine: &Engine,
+    project: &ProjectId,
+    task: &TaskId,
+    run: &RunId,
+    wait: &Wait,
+) -> Result<Finished> {
+    let folder = engine.layout().run(project, task, run)?;
+    let record = store::read(&folder)?;
+    if record.outcome.is_none() && !record.is_open() {
+        // A finished run of the older program: there is nothing to add.
+        return Ok(Finished::Over);
+    }
+    let Some(_lock) = folder.try_lock(RUN_LOCK, LockKind::Exclusive)? else {
+        return Ok(Finished::NotYet);
+    };
+    // Read again: another finisher may have been here before we had the lock.
+    let record = store::read(&folder)?;
+    if record.outcome.is_none() {
+        let mut evidence = gather(&folder, &record)?;
+        evidence.locked = false;
+        match judge(&evidence) {
+            Verdict::Over(ending) => write_down(engine, &folder, ending, wait)?,
+            Verdict::Supervised | Verdict::Adopted | Verdict::PossiblyAlive => {
+                return Ok(Finished::NotYet);
+            }
+        }
+    }
+    let record = store::read(&folder)?;
+    if record.stop_msg.is_none() {
+        post_end(engine, &folder, (project, task, run), &record, wait)?;
+    }
+    OpenEntry::remove(engine.layout(), project, task, run)?;
+    Ok(Finished::Over)
+}
+
+/// What became of a run that has no outcome yet. Reads only.
+pub(crate) fn observe(folder: &Folder, record: &RunRecord) -> Result<Verdict> {
+    let mut evidence = gather(folder, record)?;
+    evidence.locked = folder.is_locked(RUN_LOCK)?;
+    Ok(judge(&evidence))
+}
+
+/// The newest record that the run's keeper wrote; `None` where no keeper wrote one.
+pub(crate) fn keeper_record(folder: &Folder) -> Result<Option<KeeperRecord>> {
+    let Some(fd) = folder.open_if_exists(KEEPER, Open::Read)? else { return Ok(None) };
+    let Some(file) = fd.as_file() else { return Ok(None) };
+    sys::read_keeper_file(file).map_err(|e| folder.error("read", KEEPER, e))
+}
+
+fn gather(folder: &Folder, record: &RunRecord) -> Result<Evidence> {
+    let keeper = keeper_record(folder)?;
+    let look = |e| folder.error("look at the processes of", "", e);
+    let boot = Processes.boot_id().map_err(look)?;
+    let this_boot = keeper.as_ref().is_some_and(|keeper| keeper.boot_id == boot.as_bytes());
+    let agent_alive = match &keeper {
+        Some(keeper) => this_boot && Processes.is_alive(agent_of(keeper)).map_err(look)?,
+        // The older program left a number alone: somebody having it proves nothing, nobody having
+        // it proves the end.
+        None => match u32::try_from(record.pid) {
+            Ok(pid) if pid > 0 => Processes.identify(pid).map_err(look)?.is_some(),
+            _ => false,
+        },
+    };
+    Ok(Evidence {
+        agent_alive,
+        this_boot,
+        ours: record.rev.is_some(),
+        named: record.pid > 0,
+        locked: false,
+        keeper,
+    })
+}
+
+/// The agent's process as the keeper recorded it.
+pub(crate) fn agent_of(keeper: &KeeperRecord) -> ProcessId {
+    ProcessId { pid: keeper.agent.pid.unsigned_abs(), start: keeper.agent.start }
+}
+
+/// The keeper's own process.
+pub(crate) fn keeper_of(keeper: &KeeperRecord) -> ProcessId {
+    ProcessId { pid: keeper.keeper.pid.unsigned_abs(), start: keeper.keeper.start }
+}
+
+fn write_down(engine: &Engine, folder: &Folder, ending: Ending, wait: &Wait) -> Result<()> {
+    if ending.outcome != Outcome::Refused {
+        ensure_output(folder)?;
+    }
+    let now = engine.now();
+    let stop_reason = super::stop::stop_reason(folder)?;
+    store::update(folder, wait, |record| {
+        record.status = match ending.outcome {
+            Outcome::Completed => Status::Completed,
+            _ => Status::Failed,
+        };
+        record.outcome = Some(ending.outcome);
+        record.exit_code = ending.exit_code;
+        record.signal = ending.signal;
+        record.end_time = ending.ended_at.map_or(now, Timestamp::from_unix_nanos);
+        record.error_summary = ending.error;
+        record.phase = None;
+        if ending.outcome == Outcome::Stopped {
+            record.stop_reason = stop_reason;
+        }
+        Ok(())
+    })
+    .map(drop)
+}
+
+/// Posts `RUN_STOP` or `RUN_CRASH`, once in all.
+fn post_end(
+    engine: &Engine,
+    folder: &Folder,
+    (project, task, run): (&ProjectId, &TaskId, &RunId),
+    record: &RunRecord,
+    wait: &Wait,
+) -> Result<()> {
+    let crashed = !matches!(record.outcome, Some(Outcome::Completed | Outcome::Stopped));
+    let mut body = format!(
+        "run stopped with code {}\nrun_dir: {}\noutput: {}",
+        record.exit_code,
+        folder.path().display(),
+        folder.join(OUTPUT).display(),
+    );
+    if crashed {
+        if let Some(summary) = &record.error_summary {
+            body.push_str("\nerror: ");
+            body.push_str(summary);
+        }
+        let lines = last_stderr_lines(folder)?;
+        if !lines.is_empty() {
+            body.push_str("\n\n## stderr (last 50 lines)\n");
+            body.push_str(&lines);
+        }
+    }
+    let since: Option<Cursor> =
+        record.start_msg.as_deref().and_then(|cursor| cursor.parse().ok());
+    let kind = if crashed { "RUN_CRASH" } else { "RUN_STOP" };
+    let bus = engine.task_bus(project, task)?;
+    let key = format!("{run}:end");
+    let posted =
+        bus.append_once(&key, since.as_ref(), Post::new(kind, body).run(run), wait.clone())?;
+    store::update(folder, wait, |record| {
+        record.stop_msg = Some(posted.cursor.to_string());
+        Ok(())
+    })
+    .map(drop)
+}

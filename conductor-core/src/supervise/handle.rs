@@ -1,0 +1,123 @@
+//! Waiting for the end of a run, as a machine of steps behind one pollable descriptor.
+
+use super::engine::Engine;
+use super::finish::{Finished, agent_of, finish, keeper_of, keeper_record, observe};
+use super::verdict::Verdict;
+use crate::cancel::Wait;
+use crate::error::{Error, Result};
+use crate::id::{ProjectId, RunId, TaskId};
+use crate::limits;
+use crate::run::{RunRecord, store};
+use crate::sys::{Poller, Processes, TimerFd};
+use crate::wait::{Step, block_on};
+use parking_lot::Mutex;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+/// What is pollable: the process that is waited for, and the timer of the next look.
+const PROCESS: u64 = 1;
+const TIMER: u64 = 2;
+
+/// How soon to look again where somebody else is at work on the run's end, or at its start.
+const SOON: Duration = Duration::from_millis(20);
+
+/// Waits for one run's end and writes it down.
+///
+/// [`RunWatch::step`] never blocks for longer than the writing of the end takes; between two steps
+/// the descriptor becomes readable when there is news. Idle, it looks at the truth every 30 s.
+#[derive(Debug)]
+pub(crate) struct RunWatch {
+    engine: Engine,
+    project: ProjectId,
+    task: TaskId,
+    run: RunId,
+    poller: Poller,
+    timer: TimerFd,
+    process: Mutex<Option<OwnedFd>>,
+}
+
+impl RunWatch {
+    pub(crate) fn new(
+        engine: Engine,
+        project: ProjectId,
+        task: TaskId,
+        run: RunId,
+    ) -> Result<RunWatch> {
+        let failed = |e| Error::io("make a wait for", engine.layout().path(), e);
+        let (poller, timer) = (Poller::new().map_err(failed)?, TimerFd::new().map_err(failed)?);
+        poller.add(&timer, TIMER).map_err(failed)?;
+        // The first look is due at once.
+        timer.set(Duration::ZERO).map_err(failed)?;
+        Ok(RunWatch { engine, project, task, run, poller, timer, process: Mutex::new(None) })
+    }
+
+    /// Readable when a step may find something new.
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.poller.as_fd()
+    }
+
+    /// Looks once: the final record, or not yet.
+    pub(crate) fn step(&self, wait: &Wait) -> Result<Step<RunRecord>> {
+        let folder = self.engine.layout().run(&self.project, &self.task, &self.run)?;
+        let record = store::read(&folder)?;
+        if !record.is_open() && record.stop_msg.is_some() {
+            return Ok(Step::Ready(record));
+        }
+        let over = match observe(&folder, &record)? {
+            Verdict::Over(_) => true,
+            Verdict::Supervised => {
+                self.watch_process(keeper_record(&folder)?.as_ref().map(keeper_of))?;
+                false
+            }
+            Verdict::Adopted => {
+                self.watch_process(keeper_record(&folder)?.as_ref().map(agent_of))?;
+                false
+            }
+            Verdict::PossiblyAlive => {
+                self.look_again(limits::SAFETY_POLL)?;
+                false
+            }
+        };
+        if !over && record.is_open() {
+            return Ok(Step::Pending);
+        }
+        match finish(&self.engine, &self.project, &self.task, &self.run, wait)? {
+            Finished::Over => store::read(&folder).map(Step::Ready),
+            Finished::NotYet => {
+                self.look_again(SOON)?;
+                Ok(Step::Pending)
+            }
+        }
+    }
+
+    /// Wakes up when this process has ended; soon, where it is not known or has ended already.
+    fn watch_process(&self, process: Option<crate::sys::ProcessId>) -> Result<()> {
+        let failed = |e| Error::io("watch the processes of", self.engine.layout().path(), e);
+        let mut watched = self.process.lock();
+        let opened = match process {
+            Some(process) => Processes.open(process).map_err(failed)?,
+            None => None,
+        };
+        let Some(fd) = opened else {
+            // A starter that has no keeper yet, a keeper between its last step and its end, or a
+            // finisher at work: each takes moments.
+            return self.look_again(SOON);
+        };
+        // Dropping the old descriptor takes it out of the poller.
+        *watched = None;
+        self.poller.add(&fd, PROCESS).map_err(failed)?;
+        *watched = Some(fd);
+        self.look_again(limits::SAFETY_POLL)
+    }
+
+    fn look_again(&self, delay: Duration) -> Result<()> {
+        self.timer
+            .set(delay)
+            .map_err(|e| Error::io("set the timer of a wait for", self.engine.layout().path(), e))
+    }
+
+    /// Steps until the end is known or the wait is over.
+    pub(crate) fn wait(&self, wait: &Wait) -> Result<RunRecord> {
+        block_on(self.fd(), wait, || self.step(wait))
+    }
+}

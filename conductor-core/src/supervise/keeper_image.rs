@@ -1,0 +1,108 @@
+//! The keeper's program: a file below the root, or in memory where files there may not be executed.
+
+use crate::error::{Error, Result};
+use crate::fsx::Folder;
+use crate::layout::Layout;
+use crate::sys::{self, KeeperImage, Open};
+use parking_lot::Mutex;
+use std::ffi::CString;
+use std::io;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::os::unix::ffi::OsStrExt as _;
+use std::sync::Arc;
+
+/// The mode of the program's file.
+const EXECUTABLE: u32 = 0o755;
+
+/// Where this process starts keepers from. One per opened root.
+#[derive(Debug, Default)]
+pub(crate) struct KeeperProgram(Mutex<Option<Installed>>);
+
+#[derive(Clone, Debug)]
+enum Installed {
+    /// Visible in `ps` under the root that it serves.
+    File(CString),
+    /// For roots on a file system mounted `noexec`.
+    Memory(Arc<OwnedFd>),
+}
+
+impl KeeperProgram {
+    /// Calls `start` with the program, in memory if its file may not be executed.
+    pub(crate) fn with<T>(
+        &self,
+        layout: &Layout,
+        mut start: impl FnMut(KeeperImage<'_>) -> io::Result<T>,
+    ) -> Result<T> {
+        let failed = |source: io::Error| {
+            Error::new(
+                crate::ErrorKind::SpawnFailed,
+                "keeper.not_started",
+                "the keeper of the run could not be started",
+            )
+            .with_source(source)
+        };
+        if let Installed::File(path) = self.installed(layout)? {
+            match start(KeeperImage::Path(&path)) {
+                Err(error) if error.raw_os_error() == Some(libc::EACCES) => {}
+                answer => return answer.map_err(failed),
+            }
+            let image = sys::keeper_memfd().map_err(failed)?;
+            *self.0.lock() = Some(Installed::Memory(Arc::new(image)));
+        }
+        match self.installed(layout)? {
+            Installed::Memory(image) => start(KeeperImage::Memfd(image.as_fd())).map_err(failed),
+            Installed::File(path) => start(KeeperImage::Path(&path)).map_err(failed),
+        }
+    }
+
+    fn installed(&self, layout: &Layout) -> Result<Installed> {
+        let mut known = self.0.lock();
+        if let Some(known) = &*known {
+            return Ok(known.clone());
+        }
+        let found = install(&layout.ensure_bin()?)?;
+        *known = Some(found.clone());
+        Ok(found)
+    }
+}
+
+/// Puts the program's file below the root, whole and under a name of its content.
+fn install(bin: &Folder) -> Result<Installed> {
+    let bytes = sys::keeper_bytes();
+    if bytes.is_empty() {
+        return Err(Error::new(
+            crate::ErrorKind::Unsupported,
+            "keeper.unsupported",
+            "there is no keeper for this platform",
+        )
+        .with_hint("runs are supervised on Linux, on x86_64 and aarch64"));
+    }
+    let name = format!("keeper-{:08x}", crc32c::crc32c(bytes));
+    // Some other content under this name is not executed: it is replaced.
+    let limit = bytes.len() as u64;
+    let whole = match bin.read_if_exists(&name, limit) {
+        Ok(found) => found.is_some_and(|found| found == bytes),
+        Err(error) if error.code() == "file.too_large" => false,
+        Err(error) => return Err(error),
+    };
+    if !whole {
+        // Several processes may do this at once: each writes a file of its own.
+        let next = format!(".{name}.{}.next", std::process::id());
+        bin.remove_file(&next)?;
+        let fd = bin.open(&next, Open::CreateNew(EXECUTABLE))?;
+        let mut rest = bytes;
+        while !rest.is_empty() {
+            let written =
+                bin.os().write(&fd, rest).map_err(|e| bin.error("write", &next, e))?;
+            rest = &rest[written..];
+        }
+        drop(fd);
+        bin.os()
+            .rename_at(bin.fd(), next.as_ref(), bin.fd(), name.as_ref(), true)
+            .map_err(|e| bin.error("replace", &name, e))?;
+    }
+    let path = bin.join(&name);
+    CString::new(path.as_os_str().as_bytes())
+        .map(Installed::File)
+        .map_err(|source| Error::invalid("path.nul", "root", "NUL in a path").with_source(source))
+}

@@ -1,0 +1,139 @@
+//! One small file for each run that is not finished.
+//!
+//! Reconciling, admission and the overview read these instead of the records of all runs that ever
+//! were. An entry stands, durably, before the run's agent can start, and is the last thing that the
+//! end of a run removes.
+
+use crate::error::{Error, Result};
+use crate::fsx::Folder;
+use crate::id::{ProjectId, RunId, TaskId};
+use crate::layout::{Layout, RUNS};
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher as _, Hasher as _};
+use std::path::Path;
+
+/// The longest entry that is read, in bytes.
+const LIMIT: u64 = 1024;
+
+/// A run that is not finished.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OpenEntry {
+    /// The name of the entry's file.
+    pub(crate) name: String,
+    pub(crate) project: ProjectId,
+    pub(crate) task: TaskId,
+    pub(crate) run: RunId,
+}
+
+impl OpenEntry {
+    /// Writes the entry of a new run, durably.
+    pub(crate) fn create(
+        layout: &Layout,
+        project: &ProjectId,
+        task: &TaskId,
+        run: &RunId,
+    ) -> Result<OpenEntry> {
+        let folder = layout.ensure_open_entries()?;
+        // The same run id may exist in two tasks: the suffix keeps their entries apart.
+        let name = format!("{run}-{:08x}", RandomState::new().build_hasher().finish() as u32);
+        let entry =
+            OpenEntry { name, project: project.clone(), task: task.clone(), run: run.clone() };
+        let fd = folder.create(&entry.name, entry.line().as_bytes())?;
+        folder.os().sync_data(&fd).map_err(|e| folder.error("sync", &entry.name, e))?;
+        folder.sync()?;
+        Ok(entry)
+    }
+
+    fn line(&self) -> String {
+        format!("{}/{}/{RUNS}/{}\n", self.project, self.task, self.run)
+    }
+
+    /// The entries of a root; none where there are none.
+    pub(crate) fn list(layout: &Layout) -> Result<Vec<OpenEntry>> {
+        let Some(folder) = layout.open_entries()? else { return Ok(Vec::new()) };
+        let mut entries = Vec::new();
+        for entry in folder.list()? {
+            let Some(name) = entry.name.to_str() else { continue };
+            // Finished between the listing and this look.
+            let Some(bytes) = folder.read_if_exists(name, LIMIT)? else { continue };
+            if bytes.is_empty() {
+                // Torn by a crash before it was durable: its run has started nothing.
+                continue;
+            }
+            entries.push(OpenEntry::parse(&folder, name, &bytes)?);
+        }
+        Ok(entries)
+    }
+
+    fn parse(folder: &Folder, name: &str, bytes: &[u8]) -> Result<OpenEntry> {
+        let damaged = || {
+            Error::new(
+                crate::ErrorKind::Corrupt,
+                "open_entry.corrupt",
+                format!("{} names no run", folder.join(name).display()),
+            )
+            .with_path(folder.join(name))
+            .with_hint("`run-agent reconcile --all` looks at every run instead")
+        };
+        let text = std::str::from_utf8(bytes).map_err(|_| damaged())?;
+        let mut parts = text.trim_end_matches('\n').split('/');
+        let mut next = || parts.next().ok_or_else(damaged);
+        let (project, task, runs, run) = (next()?, next()?, next()?, next()?);
+        if runs != RUNS || parts.next().is_some() {
+            return Err(damaged());
+        }
+        Ok(OpenEntry {
+            name: name.to_owned(),
+            project: ProjectId::new(project).map_err(|_| damaged())?,
+            task: TaskId::new(task).map_err(|_| damaged())?,
+            run: RunId::new(run).map_err(|_| damaged())?,
+        })
+    }
+
+    /// Removes the entry: the run is finished. Its return need not be durable: an entry that a power
+    /// cut brings back is of a finished run, and is removed again.
+    pub(crate) fn remove(layout: &Layout, project: &ProjectId, task: &TaskId, run: &RunId) -> Result<()> {
+        let Some(folder) = layout.open_entries()? else { return Ok(()) };
+        let mine = Path::new(project.as_str()).join(task).join(RUNS).join(run);
+        let prefix = format!("{run}-");
+        for entry in folder.list()? {
+            let Some(name) = entry.name.to_str().filter(|name| name.starts_with(&prefix)) else {
+                continue;
+            };
+            let Some(bytes) = folder.read_if_exists(name, LIMIT)? else { continue };
+            if bytes.strip_suffix(b"\n") == Some(mine.as_os_str().as_encoded_bytes()) {
+                folder.remove_file(name)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::RealOs;
+    use std::sync::Arc;
+
+    #[test]
+    fn an_entry_stands_until_it_is_removed_and_damage_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(Arc::new(RealOs), dir.path().into());
+        let (project, run) = (ProjectId::new("p").unwrap(), RunId::new("r").unwrap());
+        let (one, two) = (TaskId::new("one").unwrap(), TaskId::new("two").unwrap());
+        assert!(OpenEntry::list(&layout).unwrap().is_empty());
+        OpenEntry::create(&layout, &project, &one, &run).unwrap();
+        let kept = OpenEntry::create(&layout, &project, &two, &run).unwrap();
+        assert_eq!(OpenEntry::list(&layout).unwrap().len(), 2);
+        OpenEntry::remove(&layout, &project, &one, &run).unwrap();
+        OpenEntry::remove(&layout, &project, &one, &run).unwrap();
+        assert_eq!(OpenEntry::list(&layout).unwrap(), [kept.clone()]);
+
+        let path = dir.path().join(".conductor/open").join(&kept.name);
+        for damage in ["x", "p/../runs/r", "p/t/runs/r/x", "p/t/walks/r"] {
+            std::fs::write(&path, damage).unwrap();
+            let error = OpenEntry::list(&layout).unwrap_err();
+            assert_eq!((error.code(), error.path()), ("open_entry.corrupt", Some(&*path)));
+        }
+    }
+}

@@ -1,0 +1,263 @@
+//! The start of one run, step by step, so that a crash between any two leaves a truth that can be read.
+//!
+//! Folder, lock, entry among the open runs; record `starting`; keeper with the agent held before its
+//! program; `RUN_START`; record `running` with the agent's identity, durable; release. A record
+//! `starting` without a process therefore means that nothing ever ran.
+
+use super::engine::Engine;
+use super::finish::finish;
+use super::open_entry::OpenEntry;
+use crate::agent::{AgentCommand, PromptForm, RunContext, preamble, run_environment};
+use crate::bus::{Post, Posted};
+use crate::cancel::Wait;
+use crate::error::{Error, ErrorKind, Result};
+use crate::fsx::{FILE_MODE, FileLock, Folder};
+use crate::id::{ProjectId, RunId, TaskId};
+use crate::layout::{KEEPER, OUTPUT, PROMPT, RUN_LOCK, RUNS, STDERR, STDOUT, TASK_BUS, TASK_LOCK, TASK_PROMPT};
+use crate::limits;
+use crate::run::{Phase, RunRecord, Status, store};
+use crate::sys::{self, Fd, KeeperControl, KeeperLimits, KeeperSpec, LockKind, Open, Processes};
+use crate::time::Timestamp;
+use std::ffi::OsString;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// A run to be started: everything is checked, nothing is made yet.
+#[derive(Clone, Debug)]
+pub(crate) struct RunPlan {
+    pub(crate) project: ProjectId,
+    pub(crate) task: TaskId,
+    pub(crate) agent: AgentCommand,
+    /// What to do, without the preamble.
+    pub(crate) prompt: String,
+    /// The folder to start in; the task's folder where none is named.
+    pub(crate) cwd: Option<PathBuf>,
+    pub(crate) parent_run: Option<RunId>,
+    pub(crate) previous_run: Option<RunId>,
+    /// The series of the task's loop that the run is an attempt of.
+    pub(crate) series: Option<u64>,
+    pub(crate) env: Vec<(String, String)>,
+    pub(crate) limits: KeeperLimits,
+}
+
+/// A run that was started.
+#[derive(Clone, Debug)]
+pub(crate) struct Started {
+    pub(crate) run: RunId,
+    pub(crate) folder: Folder,
+}
+
+impl Engine {
+    /// Starts a run. Returns when its agent runs and its record is on disk.
+    ///
+    /// # Errors
+    /// What stood in the way. If it came after the run's folder was made, the run is finished as
+    /// `refused` and the error names it.
+    pub(crate) fn start_run(&self, plan: &RunPlan, wait: &Wait) -> Result<Started> {
+        let task = self.layout().ensure_task(&plan.project, &plan.task)?;
+        // Who deletes the task holds this lock alone.
+        let task_lock = task.lock(TASK_LOCK, LockKind::Shared, wait)?;
+        if task.stat(TASK_PROMPT)?.is_none() {
+            write_once(&task, TASK_PROMPT, &format!("{}\n", plan.prompt.trim()))?;
+        }
+        let runs = task.ensure_folder(RUNS)?;
+        let (run, folder) = make_run_folder(&runs, self.now())?;
+        let lock = folder.lock(RUN_LOCK, LockKind::Exclusive, wait)?;
+        runs.sync()?;
+        OpenEntry::create(self.layout(), &plan.project, &plan.task, &run)?;
+        drop(task_lock);
+
+        let cwd = plan.cwd.clone().unwrap_or_else(|| task.path().to_owned());
+        let prepared = Prepared { plan, task, run, folder, cwd };
+        match prepared.launch(self, lock, wait) {
+            Ok(()) => Ok(Started { run: prepared.run, folder: prepared.folder }),
+            Err(error) => {
+                // The run never began; its record says so. The first error is the one to tell.
+                let _told_below = finish(self, &plan.project, &plan.task, &prepared.run, wait);
+                Err(error)
+            }
+        }
+    }
+}
+
+/// Writes a file that must not exist yet, whole or not at all; another's file of that name stays.
+fn write_once(folder: &Folder, name: &str, text: &str) -> Result<()> {
+    match folder.create(name, text.as_bytes()) {
+        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+        answer => answer.map(drop),
+    }
+}
+
+/// Makes the folder of a new run; its name, which an exclusive `mkdir` makes unique, is the run's id.
+fn make_run_folder(runs: &Folder, now: Timestamp) -> Result<(RunId, Folder)> {
+    static SEQUENCE: AtomicU32 = AtomicU32::new(1);
+    let pid = runs.os().process_id();
+    loop {
+        let sequence = SEQUENCE.fetch_add(1, Ordering::Relaxed);
+        let fraction = now.subsec_nanos() / 100_000;
+        let id = RunId::new(format!("{}{fraction:04}-{pid}-{sequence}", now.compact()))?;
+        match runs.make_folder(id.as_str()) {
+            Ok(folder) => return Ok((id, folder)),
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+struct Prepared<'a> {
+    plan: &'a RunPlan,
+    task: Folder,
+    run: RunId,
+    folder: Folder,
+    cwd: PathBuf,
+}
+
+impl Prepared<'_> {
+    fn launch(&self, engine: &Engine, lock: FileLock, wait: &Wait) -> Result<()> {
+        let context = self.context(engine);
+        let prompt = match self.plan.agent.prompt {
+            PromptForm::WithPreamble => preamble(&context, &self.plan.prompt),
+            PromptForm::Raw => format!("{}\n", self.plan.prompt.trim_end()),
+        };
+        drop(self.folder.create(PROMPT, prompt.as_bytes())?);
+        let record = self.record(engine);
+        store::create(&self.folder, &record)?;
+        let mut keeper = self.spawn(engine, &context, &lock)?;
+        let born = keeper.born().map_err(not_started)?;
+        let posted = self.post_start(engine, wait)?;
+        store::update(&self.folder, wait, |record| {
+            record.pid = i64::from(born.agent.pid);
+            record.pgid = i64::from(born.agent.pid);
+            record.phase = Some(Phase::Running);
+            record.process_start = Some(born.agent.start);
+            record.keeper_pid = Some(born.keeper.pid);
+            record.keeper_start = Some(born.keeper.start);
+            record.boot_id = Processes.boot_id().ok().map(str::to_owned);
+            record.pid_ns = Processes.pid_namespace().ok();
+            record.start_msg = Some(posted.cursor.to_string());
+            Ok(())
+        })?;
+        keeper.release().map_err(not_started)?;
+        // The keeper holds the run's lock from here; closing our copy does not give it back.
+        drop(lock.into_fd());
+        keeper.answer().map_err(|source| {
+            let why = source.to_string();
+            Error::new(
+                ErrorKind::SpawnFailed,
+                "agent.not_started",
+                format!("{} could not be started: {why}", self.plan.agent.program.display()),
+            )
+            .with_path(&self.plan.agent.program)
+            .with_field("agent")
+            .with_source(source)
+        })
+    }
+
+    fn context(&self, engine: &Engine) -> RunContext {
+        RunContext {
+            project: self.plan.project.clone(),
+            task: self.plan.task.clone(),
+            run: self.run.clone(),
+            parent_run: self.plan.parent_run.clone(),
+            agent: self.plan.agent.kind.name().to_owned(),
+            root: engine.layout().path().to_owned(),
+            task_folder: self.task.path().to_owned(),
+            run_folder: self.folder.path().to_owned(),
+            bus: self.task.join(TASK_BUS),
+            run_agent: engine.run_agent(),
+        }
+    }
+
+    fn record(&self, engine: &Engine) -> RunRecord {
+        let text = |path: PathBuf| Some(path.to_string_lossy().into_owned());
+        let prompt = self.folder.join(PROMPT);
+        let mut record = RunRecord::new(&self.plan.project, &self.plan.task, &self.run);
+        record.parent_run_id = self.plan.parent_run.as_ref().map(ToString::to_string);
+        record.previous_run_id = self.plan.previous_run.as_ref().map(ToString::to_string);
+        record.agent = self.plan.agent.kind.name().to_owned();
+        record.start_time = engine.now();
+        record.status = Status::Running;
+        record.exit_code = -1;
+        record.phase = Some(Phase::Starting);
+        record.cwd = text(self.cwd.clone());
+        record.commandline =
+            Some(format!("{} < {}", self.plan.agent.line(), prompt.to_string_lossy()));
+        record.prompt_path = text(prompt);
+        record.output_path = text(self.folder.join(OUTPUT));
+        record.stdout_path = text(self.folder.join(STDOUT));
+        record.stderr_path = text(self.folder.join(STDERR));
+        record.series = self.plan.series;
+        record
+    }
+
+    fn spawn(&self, engine: &Engine, context: &RunContext, lock: &FileLock) -> Result<KeeperControl> {
+        let stdin = self.folder.open(PROMPT, Open::Read)?;
+        let stdout = self.folder.open(STDOUT, Open::AppendOrCreate(FILE_MODE))?;
+        let stderr = self.folder.open(STDERR, Open::AppendOrCreate(FILE_MODE))?;
+        let keeper = self.folder.open(KEEPER, Open::CreateNew(FILE_MODE))?;
+        sys::prepare_keeper_file(real_file(&keeper)?)
+            .map_err(|e| self.folder.error("prepare", KEEPER, e))?;
+        self.folder.sync()?;
+        let cwd = sys::open_working_folder(&self.cwd)
+            .map_err(|e| Error::io("open the working folder", &self.cwd, e).with_field("cwd"))?;
+        let env: Vec<(OsString, OsString)> = run_environment(
+            engine.inherited_environment(),
+            &self.plan.env,
+            self.plan.agent.kind.own_keys(),
+            context,
+        )
+        .into_iter()
+        .collect();
+        let (argv0, args) = match self.plan.agent.argv.split_first() {
+            Some(split) => split,
+            None => return Err(not_started(std::io::ErrorKind::InvalidInput.into())),
+        };
+        let spec = KeeperSpec {
+            run_id: self.run.as_str().as_ref(),
+            stdin: raw(&stdin)?,
+            stdout: raw(&stdout)?,
+            stderr: raw(&stderr)?,
+            record: raw(&keeper)?,
+            run_lock: raw(lock.fd())?,
+            slot: None,
+            cwd: cwd.as_fd(),
+            limits: self.plan.limits,
+            program: self.plan.agent.program.as_os_str(),
+            argv0,
+            args,
+            env: &env,
+        };
+        let control = engine.keeper().with(engine.layout(), |image| sys::start_keeper(image, &spec))?;
+        control.set_timeout(Some(limits::KEEPER_START)).map_err(not_started)?;
+        Ok(control)
+    }
+
+    fn post_start(&self, engine: &Engine, wait: &Wait) -> Result<Posted> {
+        let path = |name: &str| self.folder.join(name);
+        let body = format!(
+            "run started\nrun_dir: {}\nprompt: {}\nstdout: {}\nstderr: {}\noutput: {}",
+            self.folder.path().display(),
+            path(PROMPT).display(),
+            path(STDOUT).display(),
+            path(STDERR).display(),
+            path(OUTPUT).display(),
+        );
+        let bus = engine.task_bus(&self.plan.project, &self.plan.task)?;
+        bus.post(Post::new("RUN_START", body).run(&self.run), wait.clone())
+    }
+}
+
+fn real_file(fd: &Fd) -> Result<&std::fs::File> {
+    fd.as_file().ok_or_else(|| not_started(std::io::ErrorKind::Unsupported.into()))
+}
+
+fn raw(fd: &Fd) -> Result<BorrowedFd<'_>> {
+    fd.as_raw().ok_or_else(|| not_started(std::io::ErrorKind::Unsupported.into()))
+}
+
+fn not_started(source: std::io::Error) -> Error {
+    Error::new(ErrorKind::SpawnFailed, "keeper.not_started", "the keeper of the run did not start")
+        .with_source(source)
+}
+

@@ -1,0 +1,136 @@
+//! What became of a run, judged from evidence alone.
+//!
+//! The evidence is the keeper's own record, the lock that the keeper holds while anything of the run
+//! lives, the identity of the agent's process, and the run's record. No evidence is changed here.
+
+use crate::run::Outcome;
+use crate::sys::{KeeperEnd, KeeperReason, KeeperRecord, KeeperState};
+
+/// Everything that is known of a run whose record has no outcome yet.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Evidence {
+    /// The newest record that the keeper wrote.
+    pub(crate) keeper: Option<KeeperRecord>,
+    /// Whether somebody holds the run's lock: its starter, its keeper, or who finishes it.
+    pub(crate) locked: bool,
+    /// Whether the agent's process lives, by number, start and boot.
+    pub(crate) agent_alive: bool,
+    /// Whether the keeper's record is of this boot of this machine.
+    pub(crate) this_boot: bool,
+    /// Whether the run's record was written by conductor and not by the older program.
+    pub(crate) ours: bool,
+    /// Whether the record names the agent's process, so that it was about to be released.
+    pub(crate) named: bool,
+}
+
+/// What became of a run.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Verdict {
+    /// Its keeper or its starter is at work.
+    Supervised,
+    /// The agent lives although its keeper died: nobody enforces limits.
+    Adopted,
+    /// A run of the older program whose process number is in use: it may live, and is left alone.
+    PossiblyAlive,
+    /// It is over.
+    Over(Ending),
+}
+
+/// The end of a run, before it is written down.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct Ending {
+    pub(crate) outcome: Outcome,
+    /// As in a shell: 128 + n for death by signal n; -1 when nobody knows.
+    pub(crate) exit_code: i32,
+    pub(crate) signal: Option<i32>,
+    /// Why it failed, in a few words.
+    pub(crate) error: Option<String>,
+    /// Nanoseconds of Unix time, where the keeper saw it.
+    pub(crate) ended_at: Option<i128>,
+}
+
+impl Ending {
+    fn unseen(outcome: Outcome, error: &str) -> Ending {
+        Ending { outcome, exit_code: -1, signal: None, error: Some(error.into()), ended_at: None }
+    }
+}
+
+/// Judges a run that has no outcome yet.
+pub(crate) fn judge(evidence: &Evidence) -> Verdict {
+    if evidence.locked {
+        return Verdict::Supervised;
+    }
+    let Some(keeper) = &evidence.keeper else {
+        return match (evidence.ours, evidence.agent_alive) {
+            (true, _) => Verdict::Over(Ending::unseen(
+                Outcome::Refused,
+                "the program that started it ended before the agent was started",
+            )),
+            (false, true) => Verdict::PossiblyAlive,
+            (false, false) => Verdict::Over(lost()),
+        };
+    };
+    if let Some(end) = keeper.ended {
+        return Verdict::Over(seen(end, keeper));
+    }
+    if evidence.this_boot && evidence.agent_alive {
+        return Verdict::Adopted;
+    }
+    match keeper.state {
+        KeeperState::NeverStarted => Verdict::Over(Ending::unseen(
+            Outcome::Refused,
+            "the program that started it ended before the agent was released",
+        )),
+        KeeperState::ExecFailed => Verdict::Over(refused(keeper.errno)),
+        KeeperState::Born if !evidence.named => Verdict::Over(Ending::unseen(
+            Outcome::Refused,
+            "its keeper ended before the agent was released",
+        )),
+        _ => Verdict::Over(lost()),
+    }
+}
+
+fn lost() -> Ending {
+    Ending::unseen(Outcome::Lost, "nobody saw it end")
+}
+
+fn refused(errno: Option<i32>) -> Ending {
+    let why = errno.map_or("unknown error".into(), |errno| {
+        std::io::Error::from_raw_os_error(errno).to_string()
+    });
+    Ending::unseen(Outcome::Refused, &format!("the agent could not be started: {why}"))
+}
+
+/// An end that the keeper saw.
+fn seen(end: KeeperEnd, keeper: &KeeperRecord) -> Ending {
+    let (exit_code, signal) = match end {
+        KeeperEnd::Code(code) => (code, None),
+        KeeperEnd::Signal(signal) => (128 + signal, Some(signal)),
+    };
+    let (outcome, error) = match (keeper.reason, end) {
+        (Some(KeeperReason::Stopped), _) => (Outcome::Stopped, Some("stopped".into())),
+        (Some(KeeperReason::FirstByte | KeeperReason::Idle | KeeperReason::Total), _) => {
+            (Outcome::TimedOut, Some("timed out".into()))
+        }
+        (_, KeeperEnd::Code(0)) => (Outcome::Completed, None),
+        (_, KeeperEnd::Code(code)) => (Outcome::Failed, Some(summary(code))),
+        (_, KeeperEnd::Signal(signal)) => {
+            (Outcome::Killed, Some(format!("agent killed by signal {signal}")))
+        }
+    };
+    let ended_at = keeper
+        .exited_at
+        .map(|at| i128::from(at.secs) * 1_000_000_000 + i128::from(at.nanos));
+    Ending { outcome, exit_code, signal, error, ended_at }
+}
+
+/// What an exit code says, in the words that users of the older program know.
+fn summary(code: i32) -> String {
+    match code {
+        1 => "agent reported failure".into(),
+        2 => "agent usage error".into(),
+        137 => "agent killed (OOM or signal)".into(),
+        143 => "agent terminated (SIGTERM)".into(),
+        code => format!("agent exited with code {code}"),
+    }
+}

@@ -1,0 +1,231 @@
+//! What a task needs next, decided from facts alone.
+//!
+//! The loop keeps no state of its own between two looks: each decision is made from what stands on
+//! disk. So a driver that dies anywhere leaves nothing behind that the next one could get wrong.
+
+use crate::id::{RunId, TaskId};
+use crate::run::Outcome;
+use std::time::Duration;
+
+/// Everything that the decision depends on.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Facts {
+    /// The reason of a wish to stop that is younger than this loop.
+    pub stop: Option<String>,
+    /// Whether `DONE` stands.
+    pub done: bool,
+    /// Dependencies that are not ready.
+    pub blocked_by: Vec<TaskId>,
+    /// The attempt that still lives.
+    pub attempt: Option<RunId>,
+    /// Attempts of this series so far.
+    pub attempts: u32,
+    /// How the last attempt of this series ended.
+    pub last: Option<LastAttempt>,
+    /// Runs that agents of this task started and that still live.
+    pub children: Vec<RunId>,
+    /// For how long the children have been waited for.
+    pub waited_for_children: Duration,
+}
+
+/// The end of an attempt.
+#[derive(Clone, Debug, PartialEq)]
+pub struct LastAttempt {
+    /// Its outcome.
+    pub outcome: Outcome,
+    /// Why it failed, in a few words.
+    pub error: Option<String>,
+    /// How long ago it ended.
+    pub ago: Duration,
+}
+
+/// The bounds of a loop.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bounds {
+    /// Attempts in all; 0 allows none.
+    pub max_attempts: u32,
+    /// The pause between two attempts.
+    pub restart_delay: Duration,
+    /// How long a finished task waits for children.
+    pub child_wait: Duration,
+}
+
+/// What to do next.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Next {
+    /// Start an attempt.
+    Start,
+    /// End the attempt that lives, because a stop is wished.
+    StopAttempt(RunId),
+    /// Wait, and look again when something happened.
+    Wait(WaitFor),
+    /// The loop is over.
+    End(End),
+}
+
+/// What a task waits for.
+#[derive(Clone, Debug, PartialEq)]
+pub enum WaitFor {
+    /// The attempt that lives.
+    Attempt(RunId),
+    /// Other tasks.
+    Dependencies(Vec<TaskId>),
+    /// The pause between two attempts, this long.
+    Delay(Duration),
+    /// Runs that agents of this task started, for at most this long.
+    Children(Vec<RunId>, Duration),
+}
+
+/// How a loop ends.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum End {
+    /// `DONE` stands.
+    Done,
+    /// A limit was reached, or no further attempt can succeed; why.
+    GaveUp(String),
+    /// Somebody wished it; why.
+    Stopped(String),
+}
+
+/// Decides what a task needs next.
+pub fn decide(facts: &Facts, bounds: &Bounds) -> Next {
+    if let Some(run) = &facts.attempt {
+        return match facts.stop {
+            Some(_) => Next::StopAttempt(run.clone()),
+            None => Next::Wait(WaitFor::Attempt(run.clone())),
+        };
+    }
+    if let Some(reason) = &facts.stop {
+        return Next::End(End::Stopped(reason.clone()));
+    }
+    if facts.done {
+        let left = bounds.child_wait.saturating_sub(facts.waited_for_children);
+        return if facts.children.is_empty() || left.is_zero() {
+            Next::End(End::Done)
+        } else {
+            Next::Wait(WaitFor::Children(facts.children.clone(), left))
+        };
+    }
+    if !facts.blocked_by.is_empty() {
+        return Next::Wait(WaitFor::Dependencies(facts.blocked_by.clone()));
+    }
+    if let Some(LastAttempt { outcome: Outcome::Refused, error, .. }) = &facts.last {
+        let why = error.as_deref().unwrap_or("the agent could not be started");
+        return Next::End(End::GaveUp(why.to_owned()));
+    }
+    if facts.attempts >= bounds.max_attempts {
+        return Next::End(End::GaveUp(format!("max attempts ({}) exceeded", bounds.max_attempts)));
+    }
+    if let Some(last) = &facts.last {
+        let left = bounds.restart_delay.saturating_sub(last.ago);
+        if !left.is_zero() {
+            return Next::Wait(WaitFor::Delay(left));
+        }
+    }
+    Next::Start
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn bounds() -> Bounds {
+        Bounds {
+            max_attempts: 3,
+            restart_delay: Duration::from_secs(1),
+            child_wait: Duration::from_secs(300),
+        }
+    }
+
+    fn run() -> RunId {
+        RunId::new("r1").unwrap()
+    }
+
+    fn ended(outcome: Outcome, ago: u64) -> Option<LastAttempt> {
+        Some(LastAttempt { outcome, error: Some("why".into()), ago: Duration::from_secs(ago) })
+    }
+
+    #[test]
+    fn each_row_of_the_table() {
+        let stop = || Some("enough".to_owned());
+        let task = TaskId::new("other").unwrap();
+        let none = Facts::default();
+        let table = [
+            ("fresh", none.clone(), Next::Start),
+            (
+                "alive",
+                Facts { attempt: Some(run()), done: true, ..none.clone() },
+                Next::Wait(WaitFor::Attempt(run())),
+            ),
+            (
+                "alive, stop wished",
+                Facts { attempt: Some(run()), stop: stop(), ..none.clone() },
+                Next::StopAttempt(run()),
+            ),
+            (
+                "stop wins over done and over the next attempt",
+                Facts { stop: stop(), done: true, ..none.clone() },
+                Next::End(End::Stopped("enough".into())),
+            ),
+            (
+                "done, even at the limit and after a failure",
+                Facts { done: true, attempts: 3, last: ended(Outcome::Failed, 0), ..none.clone() },
+                Next::End(End::Done),
+            ),
+            (
+                "done, children live",
+                Facts {
+                    done: true,
+                    children: vec![run()],
+                    waited_for_children: Duration::from_secs(100),
+                    ..none.clone()
+                },
+                Next::Wait(WaitFor::Children(vec![run()], Duration::from_secs(200))),
+            ),
+            (
+                "done, children outlived the patience",
+                Facts {
+                    done: true,
+                    children: vec![run()],
+                    waited_for_children: Duration::from_secs(300),
+                    ..none.clone()
+                },
+                Next::End(End::Done),
+            ),
+            (
+                "blocked",
+                Facts { blocked_by: vec![task.clone()], ..none.clone() },
+                Next::Wait(WaitFor::Dependencies(vec![task])),
+            ),
+            (
+                "just ended",
+                Facts { attempts: 1, last: ended(Outcome::Completed, 0), ..none.clone() },
+                Next::Wait(WaitFor::Delay(Duration::from_secs(1))),
+            ),
+            (
+                "rested",
+                Facts { attempts: 2, last: ended(Outcome::Failed, 1), ..none.clone() },
+                Next::Start,
+            ),
+            (
+                "out of attempts",
+                Facts { attempts: 3, last: ended(Outcome::Failed, 1), ..none.clone() },
+                Next::End(End::GaveUp("max attempts (3) exceeded".into())),
+            ),
+            (
+                "could not be started: no second try can help",
+                Facts { attempts: 1, last: ended(Outcome::Refused, 9), ..none.clone() },
+                Next::End(End::GaveUp("why".into())),
+            ),
+        ];
+        for (name, facts, next) in table {
+            assert_eq!(decide(&facts, &bounds()), next, "{name}");
+        }
+    }
+
+    #[test]
+    fn no_attempt_is_allowed_where_the_bound_is_zero() {
+        let bounds = Bounds { max_attempts: 0, ..bounds() };
+        assert!(matches!(decide(&Facts::default(), &bounds), Next::End(End::GaveUp(_))));
+    }
+}

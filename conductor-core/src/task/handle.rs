@@ -1,0 +1,214 @@
+//! A task as somebody holds it: driving it, standing by, or looking on.
+
+use super::decide::Bounds;
+use super::driver::Driver;
+use super::lease::Lease;
+use super::state::{LoopState, Parameters, TaskResult};
+use crate::error::{Error, ErrorKind, Result};
+use crate::fsx::Folder;
+use crate::id::{ProjectId, TaskId};
+use crate::limits;
+use crate::supervise::{Engine, RunPlan};
+use crate::sys::{Poller, ProcessId, Processes, TimerFd, Watch};
+use crate::wait::Step;
+use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
+use std::time::Duration;
+
+/// How soon to look again for a lease whose holder just died.
+const SOON: Duration = Duration::from_millis(20);
+
+/// What a holder brings along to be able to drive.
+#[derive(Clone, Debug)]
+pub(crate) struct CanDrive {
+    pub(crate) plan: RunPlan,
+    pub(crate) bounds: Bounds,
+}
+
+/// Waits for a task, and drives it where it may and nobody else does.
+///
+/// A stand-by waits on the driver's process and looks at the truth every 30 s; it takes the task up
+/// when the kernel gives it the lease.
+#[derive(Debug)]
+pub(crate) struct Waiter {
+    engine: Engine,
+    folder: Folder,
+    can_drive: Option<CanDrive>,
+    role: Role,
+    poller: Poller,
+    timer: TimerFd,
+    /// Tells of a new `.loop.yaml`, which the end of the loop writes.
+    names: Watch,
+}
+
+#[derive(Debug)]
+enum Role {
+    Driving(Box<Driver>),
+    StandingBy(Option<OwnedFd>),
+}
+
+impl Waiter {
+    /// A waiter for the task, driving it if `lease` was had already.
+    pub(crate) fn new(
+        engine: Engine,
+        project: &ProjectId,
+        task: &TaskId,
+        can_drive: Option<CanDrive>,
+    ) -> Result<Waiter> {
+        let folder = engine.layout().task(project, task)?;
+        let failed = |e| folder.error("watch", "", e);
+        let poller = Poller::new().map_err(failed)?;
+        let timer = TimerFd::new().map_err(failed)?;
+        let names = Watch::new().map_err(failed)?;
+        names.add_names(folder.path()).map_err(failed)?;
+        poller.add(&timer, 1).map_err(failed)?;
+        poller.add(&names, 2).map_err(failed)?;
+        timer.set(Duration::ZERO).map_err(failed)?;
+        let role = Role::StandingBy(None);
+        Ok(Waiter { engine, folder, can_drive, role, poller, timer, names })
+    }
+
+    /// Goes on as the driver of a loop whose lease and state are in hand.
+    pub(super) fn drive(&mut self, lease: Lease, state: LoopState) -> Result<()> {
+        let Some(CanDrive { plan, bounds }) = self.can_drive.clone() else {
+            return Err(Error::new(ErrorKind::Internal, "task.cannot_drive", "nothing to drive by"));
+        };
+        let driver = Driver::new(self.engine.clone(), plan, bounds, lease, state)?;
+        self.poller
+            .add(driver.fd(), 3)
+            .map_err(|e| self.folder.error("watch the loop of", "", e))?;
+        self.role = Role::Driving(Box::new(driver));
+        Ok(())
+    }
+
+    /// Readable when another step may have something to do.
+    pub(crate) fn fd(&self) -> BorrowedFd<'_> {
+        self.poller.as_fd()
+    }
+
+    /// Does what can be done now: the result, or not yet.
+    pub(crate) fn step(&mut self) -> Result<Step<TaskResult>> {
+        self.names.drain();
+        loop {
+            if let Role::Driving(driver) = &mut self.role {
+                let step = driver.step()?;
+                if let Step::Ready(_) = step {
+                    // The lease goes back: the loop is over.
+                    self.role = Role::StandingBy(None);
+                } else {
+                    self.rest(limits::SAFETY_POLL)?;
+                }
+                return Ok(step);
+            }
+            let Some(state) = LoopState::read(&self.folder)? else {
+                return Err(no_loop(&self.folder));
+            };
+            if let Some(result) = state.result() {
+                return Ok(Step::Ready(result));
+            }
+            if self.may_drive(&state)
+                && let Some(lease) = Lease::try_take(&self.folder)?
+            {
+                self.take_over(lease)?;
+                continue;
+            }
+            self.stand_by(&state)?;
+            return Ok(Step::Pending);
+        }
+    }
+
+    /// Whether this holder can go on with the loop as it was asked for: an environment that another
+    /// process was given by name only cannot be made up.
+    fn may_drive(&self, state: &LoopState) -> bool {
+        self.can_drive.as_ref().is_some_and(|mine| {
+            let names: Vec<&String> = mine.plan.env.iter().map(|(name, _)| name).collect();
+            state.parameters.env_names.iter().all(|name| names.contains(&name))
+        })
+    }
+
+    fn take_over(&mut self, lease: Lease) -> Result<()> {
+        // Read again: the loop may have ended between the look and the lease.
+        let Some(mut state) = LoopState::read(&self.folder)? else {
+            return Err(no_loop(&self.folder));
+        };
+        if state.result().is_some() {
+            return Ok(());
+        }
+        state.driver = Processes.own().ok();
+        state.boot_id = Processes.boot_id().unwrap_or_default().to_owned();
+        state.write(&self.folder)?;
+        self.drive(lease, state)
+    }
+
+    fn stand_by(&mut self, state: &LoopState) -> Result<()> {
+        let failed = |e| self.folder.error("watch the driver of", "", e);
+        let here = Processes.boot_id().is_ok_and(|boot| boot == state.boot_id);
+        let driver = match state.driver.filter(|_| here) {
+            Some(driver) => Processes.open(driver).map_err(failed)?,
+            None => None,
+        };
+        let Some(fd) = driver else {
+            let soon = if self.can_drive.is_some() { SOON } else { limits::SAFETY_POLL };
+            return self.rest(soon);
+        };
+        self.poller.add(&fd, 4).map_err(failed)?;
+        self.role = Role::StandingBy(Some(fd));
+        self.rest(limits::SAFETY_POLL)
+    }
+
+    /// The first look of a driver that just began; its answer is kept for the next step.
+    pub(super) fn first_step(&mut self) -> Result<()> {
+        // An end is on disk by then, where the next step finds it.
+        self.step().map(drop)
+    }
+
+    fn rest(&self, delay: Duration) -> Result<()> {
+        self.timer.set(delay).map_err(|e| self.folder.error("set the timer of", "", e))
+    }
+}
+
+fn no_loop(folder: &Folder) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        "task.no_loop",
+        format!("{} was never started as a task", folder.path().display()),
+    )
+    .with_path(folder.path())
+    .with_hint("start it with `run-agent task`")
+}
+
+/// What a loop was asked for, from what a holder brings along.
+pub(crate) fn parameters(mine: &CanDrive, stored_prompt: Option<&str>) -> Parameters {
+    let plan = &mine.plan;
+    let text = |path: &std::path::PathBuf| path.to_string_lossy().into_owned();
+    let agent = plan.agent.kind.name().to_owned();
+    let command = match plan.agent.kind {
+        crate::agent::AgentKind::Command => {
+            plan.agent.argv.iter().map(|word| word.to_string_lossy().into_owned()).collect()
+        }
+        _ => Vec::new(),
+    };
+    let prompt = plan.prompt.trim();
+    Parameters {
+        agent,
+        command,
+        prompt: (stored_prompt.map(str::trim) != Some(prompt)).then(|| prompt.to_owned()),
+        cwd: plan.cwd.as_ref().map(text),
+        parent_run_id: plan.parent_run.as_ref().map(ToString::to_string),
+        env_names: plan.env.iter().map(|(name, _)| name.clone()).collect(),
+        max_attempts: mine.bounds.max_attempts,
+        restart_delay: mine.bounds.restart_delay,
+        child_wait_timeout: mine.bounds.child_wait,
+        first_byte_timeout: plan.limits.first_byte.unwrap_or_default(),
+        idle_timeout: plan.limits.idle.unwrap_or_default(),
+        total_timeout: plan.limits.total.unwrap_or_default(),
+        grace: plan.limits.grace,
+    }
+}
+
+/// The process that drives the task, if it lives.
+pub(crate) fn living_driver(folder: &Folder) -> Result<Option<ProcessId>> {
+    if !Lease::is_held(folder)? {
+        return Ok(None);
+    }
+    Ok(LoopState::read(folder)?.and_then(|state| state.driver))
+}

@@ -1,0 +1,144 @@
+//! The lease of a task's loop, and the wish to stop it.
+//!
+//! Whoever holds `.loop.lock` drives. The lock is the kernel's: a driver that dies gives it back by
+//! dying. A wish to stop is a file, so that it outlives whoever wished; a loop honours a wish that is
+//! not older than the moment just before it took the lease, and forgets older ones, which were meant
+//! for a loop before it.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::fsx::{FILE_MODE, FileLock, Folder};
+use crate::layout::{LOOP_LOCK, STOP_REQUESTED};
+use crate::sys::{LockKind, Open};
+use crate::time::Timestamp;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// The longest wish that is read, in bytes.
+const LONGEST: u64 = 8 << 10;
+
+/// The right to drive a task's loop, until it is dropped.
+#[derive(Debug)]
+pub(super) struct Lease {
+    _lock: FileLock,
+    /// The file system's clock just before the lease was taken, in nanoseconds.
+    taken: i128,
+}
+
+impl Lease {
+    /// Takes the lease if nobody holds it.
+    pub(super) fn try_take(task: &Folder) -> Result<Option<Lease>> {
+        let taken = stamp(task)?;
+        let lock = task.try_lock(LOOP_LOCK, LockKind::Exclusive)?;
+        Ok(lock.map(|lock| Lease { _lock: lock, taken }))
+    }
+
+    /// Whether a living process holds the lease.
+    pub(super) fn is_held(task: &Folder) -> Result<bool> {
+        task.is_locked(LOOP_LOCK)
+    }
+
+    /// The reason of a wish to stop that is meant for this loop.
+    pub(super) fn stop_wish(&self, task: &Folder) -> Result<Option<String>> {
+        match task.stat(STOP_REQUESTED)? {
+            Some(stat) if stat.modified >= self.taken => read_wish(task).map(Some),
+            _ => Ok(None),
+        }
+    }
+
+    /// Removes the wish: it was carried out, or meant for a loop before this one.
+    pub(super) fn forget_stop_wish(&self, task: &Folder) -> Result<()> {
+        task.remove_file(STOP_REQUESTED).map(drop)
+    }
+}
+
+/// Writes the wish that the task's loop ends; durable when it returns.
+pub(super) fn wish_stop(task: &Folder, now: Timestamp, reason: &str) -> Result<()> {
+    let moment = now.human().replacen(' ', "T", 1);
+    let reason: String = reason.chars().filter(|c| !c.is_control()).take(1000).collect();
+    task.replace(STOP_REQUESTED, format!("{moment}Z\nreason: {reason}\n").as_bytes())
+}
+
+fn read_wish(task: &Folder) -> Result<String> {
+    let bytes = match task.read(STOP_REQUESTED, LONGEST) {
+        // Any file of this name is a wish, however large and whoever wrote it.
+        Err(error) if error.code() == "file.too_large" => Vec::new(),
+        // Carried out by another between the two looks.
+        Err(error) if error.kind() == ErrorKind::NotFound => Vec::new(),
+        bytes => bytes?,
+    };
+    let text = String::from_utf8_lossy(&bytes);
+    let reason = text.lines().find_map(|line| line.strip_prefix("reason: "));
+    Ok(reason.filter(|reason| !reason.is_empty()).unwrap_or("stop requested").to_owned())
+}
+
+/// What the file system's clock says now, which is the clock that stamps files: it may differ from
+/// ours by a tick.
+fn stamp(task: &Folder) -> Result<i128> {
+    static SEQUENCE: AtomicU32 = AtomicU32::new(0);
+    let number = SEQUENCE.fetch_add(1, Ordering::Relaxed);
+    let name = format!(".stamp-{}-{number}", task.os().process_id());
+    task.remove_file(&name)?;
+    let fd = task.open(&name, Open::CreateNew(FILE_MODE))?;
+    let stat = task.os().stat(&fd).map_err(|e| task.error("look at", &name, e))?;
+    task.remove_file(&name)?;
+    Ok(stat.modified)
+}
+
+/// The error of somebody who wants to drive and may not.
+pub(super) fn driven_elsewhere(task: &Folder, fields: &[&str], driver: Option<u32>) -> Error {
+    let who = driver.map_or("another process".to_owned(), |pid| format!("process {pid}"));
+    Error::new(
+        ErrorKind::Conflict,
+        "task.driven_elsewhere",
+        format!("{who} drives the task with another {}", fields.join(", ")),
+    )
+    .with_path(task.path())
+    .with_field(fields.first().copied().unwrap_or("task"))
+    .with_hint("attach to it as it is, or stop it first")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::RealOs;
+    use std::sync::Arc;
+
+    fn folder() -> (tempfile::TempDir, Folder) {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open_root(Arc::new(RealOs), dir.path()).unwrap();
+        (dir, folder)
+    }
+
+    #[test]
+    fn one_holds_the_lease_and_gives_it_back_by_dropping_it() {
+        let (_dir, folder) = folder();
+        assert!(!Lease::is_held(&folder).unwrap());
+        let lease = Lease::try_take(&folder).unwrap().unwrap();
+        assert!(Lease::try_take(&folder).unwrap().is_none());
+        assert!(Lease::is_held(&folder).unwrap());
+        drop(lease);
+        assert!(Lease::try_take(&folder).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_wish_older_than_the_loop_is_not_for_it() {
+        let (dir, folder) = folder();
+        wish_stop(&folder, Timestamp::UNIX_EPOCH, "old").unwrap();
+        let old = std::fs::File::options().write(true).open(dir.path().join(STOP_REQUESTED));
+        let hour_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
+        old.unwrap().set_modified(hour_ago).unwrap();
+        let lease = Lease::try_take(&folder).unwrap().unwrap();
+        assert_eq!(lease.stop_wish(&folder).unwrap(), None);
+        wish_stop(&folder, Timestamp::UNIX_EPOCH, "enough\nforged: line").unwrap();
+        assert_eq!(lease.stop_wish(&folder).unwrap().unwrap(), "enoughforged: line");
+        lease.forget_stop_wish(&folder).unwrap();
+        assert_eq!(lease.stop_wish(&folder).unwrap(), None);
+    }
+
+    #[test]
+    fn the_older_programs_wish_counts() {
+        let (dir, folder) = folder();
+        let lease = Lease::try_take(&folder).unwrap().unwrap();
+        std::fs::write(dir.path().join(STOP_REQUESTED), "permanent\n").unwrap();
+        assert_eq!(lease.stop_wish(&folder).unwrap().unwrap(), "stop requested");
+    }
+}

@@ -1,0 +1,23 @@
+//! A task: attempts until `DONE` stands.
+//!
+//! The decision what comes next is a function of facts on disk ([`decide`]); the driver carries it
+//! out; the lease says who drives. Whoever waits, drives: there is no thread and no daemon.
+
+mod begin;
+mod children;
+pub(crate) mod config;
+mod decide;
+mod dependencies;
+mod driver;
+mod handle;
+mod lease;
+mod propagate;
+mod state;
+mod summary;
+
+pub(crate) use begin::Begin;
+pub(crate) use decide::Bounds;
+pub(crate) use dependencies::not_ready;
+pub(crate) use handle::{CanDrive, Waiter, living_driver};
+pub use state::{TaskOutcome, TaskResult, Waiting};
+pub(crate) use state::LoopState;
