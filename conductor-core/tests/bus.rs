@@ -7,12 +7,12 @@
     reason = "helpers of tests fail by panicking"
 )]
 
+use conductor_core::Step;
 use conductor_core::bus::{
     Bus, BusOptions, Cursor, Durability, Event, Message, Post, ReadOptions, Scope,
 };
 use conductor_core::fsx::Folder;
 use conductor_core::sys::RealOs;
-use conductor_core::wait::Step;
 use conductor_core::{Cancel, ErrorKind, Result, RunId, Wait};
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
