@@ -4,6 +4,7 @@
 //! (`boundary`), and converts the answer. The header is generated from these files by a test, which
 //! prints how to update it; its front page, with the rules for pointers, threads and lifetimes, is
 //! in `cbindgen.toml`.
+#![deny(clippy::undocumented_unsafe_blocks)]
 #![allow(unsafe_code, reason = "pointers of a C caller; each block says why it is sound")]
 #![allow(
     clippy::missing_safety_doc,
