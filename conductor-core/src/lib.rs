@@ -43,7 +43,7 @@ pub use facade::{
     Conductor, JobSpec, Jobs, Options, Record, Run, Runs, Task, TaskEvents, TaskInfo, TaskSpec,
     Tasks,
 };
-pub use id::{MessageId, ProjectId, RunId, TaskId};
+pub use id::{MessageId, ProjectId, RunId, TaskId, check_id};
 pub use layout::{Listing, RootOrigin, RootSources};
 pub use run::{Outcome, Phase, RunRecord, Status};
 pub use supervise::{RunInfo, Stop, StopReport};
