@@ -41,7 +41,7 @@ pub use cancel::{Cancel, NoWait, Wait};
 pub use error::{Error, ErrorKind, KINDS, KindRow, Result};
 pub use facade::{
     Conductor, JobSpec, Jobs, Options, Record, Run, Runs, Task, TaskEvents, TaskInfo, TaskSpec,
-    Tasks,
+    Tasks, Work, wait_any,
 };
 pub use id::{MessageId, ProjectId, RunId, TaskId, check_id};
 pub use layout::{Listing, RootOrigin, RootSources};

@@ -108,7 +108,11 @@ fn read_messages(package: &str, messages: &str) -> Built {
 
 /// A package's folder in the workspace: its own name, but for this one.
 fn folder_of(package: &str) -> &str {
-    if package == env!("CARGO_PKG_NAME") { "tests" } else { package }
+    match package {
+        env!("CARGO_PKG_NAME") => "tests",
+        "conductor-example" => "examples/rust",
+        _ => package,
+    }
 }
 
 /// The profile that this test was built in, from the folder it lies in: `target/<profile>/deps/`.

@@ -1,5 +1,6 @@
 //! What every surface is built on: a root, its work, its runs and its tasks.
 
+mod any;
 mod conductor;
 mod events;
 mod jobs;
@@ -10,6 +11,7 @@ mod runs;
 mod spec;
 mod tasks;
 
+pub use any::{Work, wait_any};
 pub use conductor::Conductor;
 pub use events::TaskEvents;
 pub use jobs::Jobs;
