@@ -29,6 +29,16 @@ impl Cell {
     pub(crate) fn status(word: &str) -> Cell {
         Cell::styled(word, color::status(word))
     }
+
+    /// A cell that says that something is done.
+    pub(crate) fn done(word: &str) -> Cell {
+        Cell::styled(word, color::status("done"))
+    }
+
+    /// A cell that says whether there is a risk.
+    pub(crate) fn risk(risk: bool) -> Cell {
+        if risk { Cell::styled("risk", color::WARNING) } else { Cell::from("ok") }
+    }
 }
 
 impl<T: Into<String>> From<T> for Cell {
