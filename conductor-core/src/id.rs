@@ -9,7 +9,7 @@ use std::fmt;
 use std::str::FromStr;
 
 /// The longest id, in bytes.
-pub const MAX_LEN: usize = 128;
+pub(crate) const MAX_LEN: usize = 128;
 
 /// A name that would collide with a folder of the layout.
 const RESERVED: &str = "runs";

@@ -141,11 +141,7 @@ fn read_prompt(work: &Work) -> Result<Option<String>> {
 }
 
 /// The prompt that an existing task keeps.
-fn stored_prompt(
-    engine: &Engine,
-    project: &crate::ProjectId,
-    task: &TaskId,
-) -> Result<String> {
+fn stored_prompt(engine: &Engine, project: &crate::ProjectId, task: &TaskId) -> Result<String> {
     let folder = match engine.layout().task(project, task) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(no_prompt()),
         folder => folder?,
@@ -169,11 +165,7 @@ fn stored_prompt(
 }
 
 /// An id that no task of the project has, made by an exclusive `mkdir`.
-fn fresh_task_id(
-    engine: &Engine,
-    project: &crate::ProjectId,
-    prompt: &str,
-) -> Result<TaskId> {
+fn fresh_task_id(engine: &Engine, project: &crate::ProjectId, prompt: &str) -> Result<TaskId> {
     let folder = engine.layout().ensure_project(project)?;
     let base = TaskId::generate(&engine.now().compact(), prompt);
     let mut number = 2;

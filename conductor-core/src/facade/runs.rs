@@ -4,9 +4,8 @@ use super::conductor::Conductor;
 use crate::cancel::Wait;
 use crate::error::Result;
 use crate::id::{ProjectId, RunId, TaskId};
-use crate::layout::{Layout, RUNS};
-use crate::run::{Outcome, RunRecord, Status, store};
-use crate::supervise::{Engine, RunWatch, Stop, StopReport, Verdict, observe};
+use crate::layout::RUNS;
+use crate::supervise::{Engine, RunInfo, RunWatch, Stop, StopReport, read_info};
 use crate::wait::Step;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
@@ -44,95 +43,6 @@ impl Runs<'_> {
     }
 }
 
-/// What is known of a run at one moment.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct RunInfo {
-    /// The project.
-    pub project: ProjectId,
-    /// The task.
-    pub task: TaskId,
-    /// The run.
-    pub id: RunId,
-    /// The run's folder.
-    pub folder: PathBuf,
-    /// Its record, as it stands on disk.
-    pub record: RunRecord,
-    /// Whether anything of it lives, by the identity of its processes; `None` where only its number
-    /// is known (a run of the older program).
-    pub alive: Option<bool>,
-    /// How it ended, also where nobody wrote it down yet; `None` while it lives.
-    pub ended: Option<Outcome>,
-}
-
-impl RunInfo {
-    /// The status in the words of the older program, judged by what lives and not by what is written.
-    pub fn status(&self) -> Status {
-        match (self.alive, self.ended) {
-            (Some(true), _) => Status::Running,
-            (_, Some(outcome)) => outcome.status(),
-            _ => self.record.status.clone(),
-        }
-    }
-
-    /// How it ended; `None` while it lives.
-    pub fn outcome(&self) -> Option<Outcome> {
-        self.ended
-    }
-}
-
-/// Reads what is known of a run; changes nothing.
-pub(crate) fn read_info(
-    engine: &Engine,
-    project: &ProjectId,
-    task: &TaskId,
-    run: &RunId,
-) -> Result<RunInfo> {
-    let task_folder = engine.layout().task(project, task)?;
-    read_info_in(&task_folder, project, task, run)
-}
-
-/// As [`read_info`], with the task's folder open already.
-pub(crate) fn read_info_in(
-    task_folder: &crate::fsx::Folder,
-    project: &ProjectId,
-    task: &TaskId,
-    run: &RunId,
-) -> Result<RunInfo> {
-    let folder = task_folder.folder(Path::new(RUNS).join(run))?;
-    let record = store::read(&folder)?;
-    let (alive, ended) = match (record.outcome, record.is_open()) {
-        (Some(outcome), _) => (Some(false), Some(outcome)),
-        (None, false) => (Some(false), record.foreign_outcome()),
-        (None, true) => match observe(&folder, &record)? {
-            Verdict::Supervised | Verdict::Adopted => (Some(true), None),
-            Verdict::PossiblyAlive => (None, None),
-            Verdict::Over(ending) => (Some(false), Some(ending.outcome)),
-        },
-    };
-    Ok(RunInfo {
-        project: project.clone(),
-        task: task.clone(),
-        id: run.clone(),
-        folder: folder.path().to_owned(),
-        record,
-        alive,
-        ended,
-    })
-}
-
-/// The newest run of a task whose record can be read, and how many runs there are.
-pub(crate) fn newest_readable(
-    task_folder: &crate::fsx::Folder,
-    project: &ProjectId,
-    task: &TaskId,
-) -> Result<(usize, Option<RunInfo>)> {
-    let runs = Layout::runs_in(task_folder)?.ids;
-    let newest =
-        runs.iter().rev().find_map(|run| read_info_in(task_folder, project, task, run).ok());
-    Ok((runs.len(), newest))
-}
-
 /// A run that exists. Dropping this ends nothing.
 #[derive(Debug)]
 pub struct Run {
@@ -145,12 +55,7 @@ pub struct Run {
 }
 
 impl Run {
-    pub(super) fn new(
-        engine: Engine,
-        project: ProjectId,
-        task: TaskId,
-        id: RunId,
-    ) -> Result<Run> {
+    pub(super) fn new(engine: Engine, project: ProjectId, task: TaskId, id: RunId) -> Result<Run> {
         let watch = RunWatch::new(engine.clone(), project.clone(), task.clone(), id.clone())?;
         let folder = engine.layout().path().join(&project).join(&task).join(RUNS).join(&id);
         Ok(Run { engine, project, task, id, folder, watch })
@@ -213,8 +118,6 @@ impl Run {
     /// # Errors
     /// `run.not_ours` for a run that another program started.
     pub fn stop(&self, stop: Stop, wait: impl Into<Wait>) -> Result<StopReport> {
-        let stopped =
-            self.engine.stop_run(&self.project, &self.task, &self.id, &stop, &wait.into())?;
-        Ok(stopped.0)
+        self.engine.stop_run(&self.project, &self.task, &self.id, &stop, &wait.into())
     }
 }

@@ -90,33 +90,41 @@ impl Folder {
         kind: LockKind,
         wait: &Wait,
     ) -> Result<FileLock, LockError> {
-        let mut pause = FIRST_PAUSE;
         loop {
             let fd = self.open(name, how).map_err(LockError::Other)?;
-            loop {
-                let locked = self
-                    .os()
-                    .try_lock(&fd, kind)
-                    .map_err(|e| LockError::Other(self.lock_failed(name, e)))?;
-                if locked {
-                    break;
-                }
-                if let Err(over) = wait.check() {
-                    return Err(match over.kind() {
-                        ErrorKind::Timeout => {
-                            LockError::Held(self.os().stat(&fd).ok().and_then(holder_of))
-                        }
-                        _ => LockError::Other(over),
-                    });
-                }
-                self.os().sleep(wait.remaining().map_or(pause, |left| left.min(pause)));
-                pause = (pause * 2).min(LAST_PAUSE);
-            }
+            self.wait_for_lock(name, &fd, kind, wait)?;
             let lock =
                 FileLock { os: self.os().clone(), fd: Some(fd), process: self.os().process_id() };
             if self.names(name, &lock).map_err(LockError::Other)? {
                 return Ok(lock);
             }
+        }
+    }
+
+    /// Locks an open file of this folder. The caller compares it with the path, and unlocks it.
+    pub fn wait_for_lock(
+        &self,
+        name: &OsStr,
+        fd: &Fd,
+        kind: LockKind,
+        wait: &Wait,
+    ) -> Result<(), LockError> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            let locked = self.os().try_lock(fd, kind);
+            if locked.map_err(|e| LockError::Other(self.lock_failed(name, e)))? {
+                return Ok(());
+            }
+            if let Err(over) = wait.check() {
+                return Err(match over.kind() {
+                    ErrorKind::Timeout => {
+                        LockError::Held(self.os().stat(fd).ok().and_then(holder_of))
+                    }
+                    _ => LockError::Other(over),
+                });
+            }
+            self.os().sleep(wait.remaining().map_or(pause, |left| left.min(pause)));
+            pause = (pause * 2).min(LAST_PAUSE);
         }
     }
 
@@ -177,7 +185,13 @@ impl fmt::Debug for FileLock {
 }
 
 /// The process that holds a lock on the file, as `/proc/locks` tells; only for messages.
+///
+/// A look may pass a lock over while others come and go, so it is repeated.
 fn holder_of(stat: Stat) -> Option<u32> {
+    (0..5).find_map(|_| look_for_holder(stat))
+}
+
+fn look_for_holder(stat: Stat) -> Option<u32> {
     let locks = std::fs::read_to_string("/proc/locks").ok()?;
     let (major, minor) = (rustix::fs::major(stat.device), rustix::fs::minor(stat.device));
     let file = OsString::from(format!("{major:02x}:{minor:02x}:{}", stat.inode));

@@ -82,7 +82,7 @@ impl RunWatch {
             return Ok(Step::Pending);
         }
         match finish(&self.engine, &self.project, &self.task, &self.run, wait)? {
-            Finished::Over => store::read(&folder).map(Step::Ready),
+            Finished::Over | Finished::NeverBegan => store::read(&folder).map(Step::Ready),
             Finished::NotYet => {
                 self.look_again(SOON)?;
                 Ok(Step::Pending)

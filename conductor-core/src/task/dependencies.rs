@@ -3,11 +3,11 @@
 use super::config::TaskConfig;
 use super::state::{LoopState, TaskOutcome};
 use crate::error::{Error, ErrorKind, Result};
-use crate::facade::newest_readable;
 use crate::fsx::Folder;
 use crate::id::{ProjectId, TaskId};
 use crate::layout::{DONE, Layout};
 use crate::run::Outcome;
+use crate::supervise::newest_readable;
 use std::collections::BTreeSet;
 
 /// The dependencies of the task in `folder` that are not ready, in the order of its configuration.

@@ -85,7 +85,11 @@ mod tests {
             ("? [a]\n: b\n", "yaml.corrupt"),
         ] {
             let error = parse(text).unwrap_err();
-            assert_eq!((error.code(), error.path()), (code, Some(Path::new("/f.yaml"))), "{text:?}");
+            assert_eq!(
+                (error.code(), error.path()),
+                (code, Some(Path::new("/f.yaml"))),
+                "{text:?}"
+            );
         }
         let error = parse_mapping(b"a: \xff", Path::new("/f.yaml")).unwrap_err();
         assert!(error.to_string().contains("byte 3"), "{error}");
@@ -105,7 +109,10 @@ mod tests {
 
     #[test]
     fn deep_nesting_is_refused() {
-        assert_eq!(parse(&format!("a: {}", "[".repeat(100_000))).unwrap_err().code(), "yaml.corrupt");
+        assert_eq!(
+            parse(&format!("a: {}", "[".repeat(100_000))).unwrap_err().code(),
+            "yaml.corrupt"
+        );
     }
 
     fn any_value() -> impl Strategy<Value = Value> {

@@ -111,9 +111,7 @@ fn is_base_60(text: &str) -> bool {
         && first.bytes().all(|byte| byte.is_ascii_digit() || byte == b'_');
     let rest: Vec<&str> = parts.collect();
     let Some((last, middle)) = rest.split_last() else { return false };
-    let sixty = |part: &str| {
-        matches!(part.as_bytes(), [b'0'..=b'9'] | [b'0'..=b'5', b'0'..=b'9'])
-    };
+    let sixty = |part: &str| matches!(part.as_bytes(), [b'0'..=b'9'] | [b'0'..=b'5', b'0'..=b'9']);
     let (seconds, fraction) = last.split_once('.').unwrap_or((last, ""));
     first_ok
         && middle.iter().all(|part| sixty(part))
@@ -193,17 +191,59 @@ mod tests {
     #[test]
     fn each_row_of_the_older_programs_table() {
         let plain = [
-            "it's", "say \"hi\"", "back\\slash", "a]b", "a,b", "a#b", "k:v", ":x", "?x", "=", "<<",
-            "NaN", "1.2.3", "123abc", "20261123-1443360000-10373-1", "na\u{ef}ve", "/a/b", "-x",
-            "claude -p < /r/x", "MSG-20261123-144336-718114430-PID10373-0001",
+            "it's",
+            "say \"hi\"",
+            "back\\slash",
+            "a]b",
+            "a,b",
+            "a#b",
+            "k:v",
+            ":x",
+            "?x",
+            "=",
+            "<<",
+            "NaN",
+            "1.2.3",
+            "123abc",
+            "20261123-1443360000-10373-1",
+            "na\u{ef}ve",
+            "/a/b",
+            "-x",
+            "claude -p < /r/x",
+            "MSG-20261123-144336-718114430-PID10373-0001",
         ];
         for text in plain {
             assert_eq!(style_of(text), Style::Plain, "{text:?}");
         }
         let double = [
-            "", "123", "014", "0o14", "0b1", "1_000", "+1", "-0", "00", "1e3", ".5", "-.5", ".inf",
-            ".nan", "true", "Y", "on", "null", "~", "1:20", "2026-1-1", "2026-01-01T00:00:00Z",
-            "a\tb", "\u{1f600}", "a\r", "08", "0x1F", "190:20:30.15",
+            "",
+            "123",
+            "014",
+            "0o14",
+            "0b1",
+            "1_000",
+            "+1",
+            "-0",
+            "00",
+            "1e3",
+            ".5",
+            "-.5",
+            ".inf",
+            ".nan",
+            "true",
+            "Y",
+            "on",
+            "null",
+            "~",
+            "1:20",
+            "2026-1-1",
+            "2026-01-01T00:00:00Z",
+            "a\tb",
+            "\u{1f600}",
+            "a\r",
+            "08",
+            "0x1F",
+            "190:20:30.15",
         ];
         for text in double {
             assert_eq!(style_of(text), Style::Double, "{text:?}");

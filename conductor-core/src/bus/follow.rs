@@ -1,0 +1,143 @@
+//! Following: what is there and what comes, as it comes.
+
+use super::message::Event;
+use super::reader::Filter;
+use super::store::Store;
+use super::walk::{Walk, Walked};
+use crate::cancel::Wait;
+use crate::error::{Error, ErrorKind, Result};
+use crate::fsx::Folder;
+use crate::limits;
+use crate::sys::{Poller, TimerFd, Watch};
+use crate::wait::{Step, block_on};
+use std::io;
+use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// The first rest between two looks where nothing tells of news; doubles up to [`LAST_POLL`].
+const FIRST_POLL: Duration = Duration::from_millis(1);
+const LAST_POLL: Duration = Duration::from_millis(250);
+
+/// The events of a bus as they come; from [`Bus::follow`](super::Bus::follow).
+///
+/// As an iterator it ends, without an error, when its wait is over. An event loop uses
+/// [`fd`](Follower::fd) and [`step`](Follower::step) instead.
+#[derive(Debug)]
+pub struct Follower {
+    walk: Walk,
+    filter: Filter,
+    signal: Signal,
+    poller: Poller,
+    wait: Wait,
+}
+
+impl Follower {
+    pub(crate) fn new(store: &Store, walk: Walk, filter: Filter, wait: Wait) -> Result<Follower> {
+        let poller = Poller::new().map_err(|e| cannot_watch(store, e))?;
+        let signal = Signal::new(store.folder(), &poller).map_err(|e| cannot_watch(store, e))?;
+        Ok(Follower { walk, filter, signal, poller, wait })
+    }
+
+    /// A descriptor that becomes readable when another [`step`](Follower::step) may find more.
+    pub fn fd(&self) -> BorrowedFd<'_> {
+        self.poller.as_fd()
+    }
+
+    /// The next event that is there, without waiting.
+    pub fn step(&mut self) -> Result<Step<Event>> {
+        step(&mut self.walk, &self.filter, &mut self.signal)
+    }
+}
+
+impl Iterator for Follower {
+    type Item = Result<Event>;
+
+    fn next(&mut self) -> Option<Result<Event>> {
+        let Follower { walk, filter, signal, poller, wait } = self;
+        match block_on(poller.as_fd(), wait, || step(walk, filter, signal)) {
+            Ok(event) => Some(Ok(event)),
+            Err(over) if matches!(over.kind(), ErrorKind::Timeout | ErrorKind::Cancelled) => None,
+            Err(error) => Some(Err(error)),
+        }
+    }
+}
+
+fn step(walk: &mut Walk, filter: &Filter, signal: &mut Signal) -> Result<Step<Event>> {
+    let mut drained = false;
+    loop {
+        let locked = match walk.step()? {
+            Walked::Event(event) if filter.takes(&event) => {
+                signal.rest = FIRST_POLL;
+                return Ok(Step::Ready(event));
+            }
+            Walked::Event(_) => continue,
+            Walked::End => false,
+            Walked::Locked => true,
+        };
+        if drained {
+            // A lock that is given back does not tell.
+            signal.sleep(locked).map_err(wait_failed)?;
+            return Ok(Step::Pending);
+        }
+        // What was told so far is seen by the second look; what comes later wakes the wait.
+        signal.drain();
+        drained = true;
+    }
+}
+
+/// What ends a rest: notification where there is some, and the time after which to look anyway.
+#[derive(Debug)]
+struct Signal {
+    watch: Option<Watch>,
+    timer: TimerFd,
+    rest: Duration,
+}
+
+impl Signal {
+    fn new(folder: &Folder, poller: &Poller) -> io::Result<Signal> {
+        let timer = TimerFd::new()?;
+        poller.add(&timer, 0)?;
+        // Without notification (a limit, another machine) looking often is enough.
+        let watch = watch(folder);
+        if let Some(watch) = &watch {
+            poller.add(watch, 1)?;
+        }
+        Ok(Signal { watch, timer, rest: FIRST_POLL })
+    }
+
+    fn drain(&self) {
+        if let Some(watch) = &self.watch {
+            watch.drain();
+        }
+    }
+
+    /// Sets the time of the next look.
+    fn sleep(&mut self, often: bool) -> io::Result<()> {
+        if self.watch.is_some() && !often {
+            self.rest = FIRST_POLL;
+            return self.timer.set(limits::SAFETY_POLL);
+        }
+        self.timer.set(self.rest)?;
+        self.rest = (self.rest * 2).min(LAST_POLL);
+        Ok(())
+    }
+}
+
+/// Notification about the files in a folder.
+fn watch(folder: &Folder) -> Option<Watch> {
+    let fd = folder.fd().as_raw()?;
+    let watch = Watch::new().ok()?;
+    // The open folder itself, whatever its path has become.
+    let path = PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd()));
+    watch.add(&path).ok()?;
+    Some(watch)
+}
+
+fn cannot_watch(store: &Store, source: io::Error) -> Error {
+    Error::io("follow", store.path(), source)
+}
+
+fn wait_failed(source: io::Error) -> Error {
+    Error::new(ErrorKind::Io, "wait.failed", "cannot wait").with_source(source)
+}

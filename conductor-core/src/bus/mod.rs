@@ -1,0 +1,36 @@
+//! The message bus: an append-only file of messages that people can read and programs can trust.
+//!
+//! A [`Bus`] belongs to a project or a task. Any number of processes, in any language, append to it
+//! and follow it at the same time; the file is the only thing they share.
+//!
+//! - [`Bus::post`] returns once the message is on the bus, as durable as the bus was opened for.
+//!   It has its place: numbers (`seq`) and ids are given under the lock.
+//! - [`Bus::read`], [`Bus::tail`] and [`Bus::follow`] give [`Event`]s: messages, and whatever stands
+//!   in their place. Nothing is skipped in silence.
+//! - A [`Cursor`] is a place on the bus as text. It can be kept anywhere and gone on from.
+
+mod birth;
+mod cursor;
+mod follow;
+mod handle;
+mod message;
+mod options;
+mod post;
+mod reader;
+mod record;
+mod scan;
+mod scope;
+mod store;
+mod tail;
+mod walk;
+mod writer;
+
+pub use cursor::Cursor;
+pub use follow::Follower;
+pub use handle::Bus;
+pub use message::{Damage, Event, Link, Message, Parent};
+pub use options::{BusOptions, Durability, ReadOptions};
+pub use post::{Post, Posted};
+pub use reader::Reader;
+pub use scope::Scope;
+pub use writer::UnknownWrite;

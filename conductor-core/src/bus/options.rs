@@ -1,0 +1,114 @@
+//! How a bus is written and read.
+
+use super::cursor::Cursor;
+use crate::id::RunId;
+use crate::limits;
+use crate::time::Timestamp;
+
+/// What a message that was acknowledged survives.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Durability {
+    /// A power cut, on a local disk that honours flushes.
+    #[default]
+    Disk,
+    /// The death of any process, but not of the machine.
+    Process,
+}
+
+/// How a bus is written.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct BusOptions {
+    /// What an acknowledged message survives.
+    pub durability: Durability,
+    /// The largest body that is accepted, in bytes, before escaping; at most
+    /// [`limits::MESSAGE_BODY_HARD`].
+    pub max_body: usize,
+}
+
+impl Default for BusOptions {
+    fn default() -> BusOptions {
+        BusOptions { durability: Durability::default(), max_body: limits::MESSAGE_BODY }
+    }
+}
+
+impl BusOptions {
+    /// What an acknowledged message survives.
+    #[must_use]
+    pub fn durability(mut self, durability: Durability) -> BusOptions {
+        self.durability = durability;
+        self
+    }
+
+    /// The largest body that is accepted, in bytes.
+    #[must_use]
+    pub fn max_body(mut self, bytes: usize) -> BusOptions {
+        self.max_body = bytes;
+        self
+    }
+}
+
+/// What to read of a bus. The default is everything that is kept, oldest first.
+///
+/// Filters choose among messages; damage and gaps are told whatever the filters say.
+#[derive(Clone, Debug, Default)]
+pub struct ReadOptions {
+    pub(super) after: Option<Cursor>,
+    pub(super) tail: Option<usize>,
+    pub(super) types: Vec<String>,
+    pub(super) run: Option<RunId>,
+    pub(super) since: Option<Timestamp>,
+    pub(super) until: Option<Timestamp>,
+    pub(super) control: bool,
+}
+
+impl ReadOptions {
+    /// Only what comes after this place.
+    #[must_use]
+    pub fn after(mut self, cursor: &Cursor) -> ReadOptions {
+        self.after = Some(cursor.clone());
+        self
+    }
+
+    /// Only the last `count` of the messages that the filters choose.
+    #[must_use]
+    pub fn tail(mut self, count: usize) -> ReadOptions {
+        self.tail = Some(count);
+        self
+    }
+
+    /// Only messages of this type; may be called again for more.
+    #[must_use]
+    pub fn of_type(mut self, kind: impl Into<String>) -> ReadOptions {
+        self.types.push(kind.into());
+        self
+    }
+
+    /// Only messages of this run.
+    #[must_use]
+    pub fn of_run(mut self, run: &RunId) -> ReadOptions {
+        self.run = Some(run.clone());
+        self
+    }
+
+    /// Only messages posted at this time or later, by their posters' clocks.
+    #[must_use]
+    pub fn since(mut self, time: Timestamp) -> ReadOptions {
+        self.since = Some(time);
+        self
+    }
+
+    /// Only messages posted before this time, by their posters' clocks.
+    #[must_use]
+    pub fn until(mut self, time: Timestamp) -> ReadOptions {
+        self.until = Some(time);
+        self
+    }
+
+    /// Also the records that begin and end segments.
+    #[must_use]
+    pub fn with_control(mut self) -> ReadOptions {
+        self.control = true;
+        self
+    }
+}

@@ -1,0 +1,117 @@
+//! The files of one bus: their names, and how they are opened.
+
+use crate::error::{Error, Result};
+use crate::fsx::Folder;
+use crate::sys::{Fd, Open, Os, Stat};
+use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The folder of a bus and the names in it.
+#[derive(Clone, Debug)]
+pub(crate) struct Store {
+    folder: Folder,
+    live: OsString,
+    next: OsString,
+}
+
+/// An open file of a bus.
+#[derive(Clone, Debug)]
+pub(crate) struct Segment {
+    os: Arc<dyn Os>,
+    fd: Arc<Fd>,
+    path: Arc<Path>,
+}
+
+impl Store {
+    pub(crate) fn new(folder: Folder, name: &str) -> Store {
+        Store { folder, live: name.into(), next: format!(".{name}.next").into() }
+    }
+
+    pub(crate) fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    pub(crate) fn os(&self) -> &Arc<dyn Os> {
+        self.folder.os()
+    }
+
+    /// The name of the file that is appended to.
+    pub(crate) fn live(&self) -> &OsStr {
+        &self.live
+    }
+
+    /// The name under which the next such file is made.
+    pub(crate) fn next(&self) -> &OsStr {
+        &self.next
+    }
+
+    /// Where torn bytes are kept that were cut off.
+    pub(crate) fn torn(&self) -> OsString {
+        let mut name = OsString::from(".");
+        name.push(&self.live);
+        name.push(".torn");
+        name
+    }
+
+    pub(crate) fn path(&self) -> PathBuf {
+        self.folder.join(&self.live)
+    }
+
+    /// What the live name stands for; `None` where nothing has it.
+    pub(crate) fn stat_live(&self) -> Result<Option<Stat>> {
+        self.folder.stat(&self.live)
+    }
+
+    /// Opens a file of the bus; `None` where it does not exist.
+    pub(crate) fn open(&self, name: &OsStr, how: Open) -> Result<Option<Segment>> {
+        Ok(self.folder.open_if_exists(name, how)?.map(|fd| self.segment(name, fd)))
+    }
+
+    /// The same open file under another name.
+    pub(crate) fn renamed(&self, file: &Segment, name: &OsStr) -> Segment {
+        Segment { path: self.folder.join(name).into(), ..file.clone() }
+    }
+
+    pub(crate) fn segment(&self, name: &OsStr, fd: Fd) -> Segment {
+        Segment { os: self.os().clone(), fd: Arc::new(fd), path: self.folder.join(name).into() }
+    }
+}
+
+impl Segment {
+    pub(crate) fn os(&self) -> &dyn Os {
+        self.os.as_ref()
+    }
+
+    pub(crate) fn fd(&self) -> &Fd {
+        &self.fd
+    }
+
+    pub(crate) fn path(&self) -> &Path {
+        &self.path
+    }
+
+    pub(crate) fn stat(&self) -> Result<Stat> {
+        self.os.stat(&self.fd).map_err(|e| self.error("look at", e))
+    }
+
+    /// Reads at `offset` until `buffer` is full or the file ends; gives the bytes read.
+    pub(crate) fn read(&self, buffer: &mut [u8], offset: u64) -> Result<usize> {
+        let mut filled = 0;
+        while filled < buffer.len() {
+            let read = self
+                .os
+                .read_at(&self.fd, &mut buffer[filled..], offset + filled as u64)
+                .map_err(|e| self.error("read", e))?;
+            if read == 0 {
+                break;
+            }
+            filled += read;
+        }
+        Ok(filled)
+    }
+
+    pub(crate) fn error(&self, what: &str, source: std::io::Error) -> Error {
+        Error::io(what, &*self.path, source)
+    }
+}

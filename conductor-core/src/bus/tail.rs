@@ -1,0 +1,219 @@
+//! What a writer must know of the end of the file, and repairing it (under the lock).
+//!
+//! Only what is provably the beginning of a record at the very end is cut, and only after a copy of
+//! it is safe. Whatever else stands there is kept, and the next record goes behind it.
+
+use super::record::{self, Look, MARK, MARK_LEAD, Moment, SEQ_JUMP};
+use super::scan::{Found, RECORD_MOST, Scanner};
+use super::store::{Segment, Store};
+use crate::error::Result;
+use crate::fsx::FILE_MODE;
+use crate::sys::Open;
+use crate::time::Timestamp;
+
+/// The first window of the search backwards, in bytes; later ones are four times as long.
+const FIRST_WINDOW: u64 = 4 << 10;
+const LAST_WINDOW: u64 = 1 << 20;
+/// Bytes from the start of a record in which its seq and id surely lie.
+const STAMP_BYTES: usize = 256;
+
+/// The end of a file.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Tail {
+    /// The file's length.
+    pub(crate) size: u64,
+    /// The highest number on it; 0 where there is none.
+    pub(crate) last_seq: u64,
+    /// The latest time in an id.
+    pub(crate) last_time: Moment,
+    /// Line feeds at its very end, at most two.
+    pub(crate) feeds: usize,
+    /// Whether the record that ends a segment stands there.
+    pub(crate) sealed: bool,
+}
+
+impl Tail {
+    const EMPTY: Tail =
+        Tail { size: 0, last_seq: 0, last_time: Moment::MIN, feeds: 0, sealed: false };
+
+    /// Line feeds that the next record needs in front.
+    pub(crate) fn lead(&self) -> usize {
+        if self.size == 0 { 0 } else { MARK_LEAD - self.feeds }
+    }
+
+    fn take(&mut self, head: &record::Head, bytes: &[u8]) {
+        self.last_seq = head.seq;
+        if let Some(time) = id_time(&bytes[head.id.clone()]) {
+            self.last_time = self.last_time.max(time);
+        }
+        self.sealed = kind_of(&bytes[..head.body.start]) == record::SEGMENT_END.as_bytes();
+    }
+}
+
+/// The value of the `type` line.
+fn kind_of(header: &[u8]) -> &[u8] {
+    let Some(at) = memchr::memmem::find(header, b"\ntype: ") else { return &[] };
+    let value = &header[at + b"\ntype: ".len()..];
+    &value[..memchr::memchr(b'\n', value).unwrap_or(value.len())]
+}
+
+/// The time in an id of the usual shape.
+fn id_time(id: &[u8]) -> Option<Moment> {
+    Moment::parse_compact(id.strip_prefix(b"MSG-")?.get(..25)?)
+}
+
+/// Finds out how the file ends, going on from what was known of it, and cuts a torn record off.
+pub(crate) fn inspect(
+    store: &Store,
+    file: &Segment,
+    size: u64,
+    known: Option<Tail>,
+) -> Result<Tail> {
+    let (mut tail, mut scanner) = match known.filter(|known| known.size <= size) {
+        Some(known) => (known, Scanner::from(known.size)),
+        None => search_backwards(file, size)?,
+    };
+    loop {
+        let found = scanner.look(file)?;
+        let end = match found {
+            Found::End => break,
+            Found::Record { start, head } => {
+                // A number that no loss explains is somebody's invention, as is one that was had.
+                if head.seq > tail.last_seq && head.seq - tail.last_seq <= SEQ_JUMP {
+                    tail.take(&head, scanner.bytes(start, head.total()));
+                }
+                start + head.total() as u64
+            }
+            Found::Legacy { end, start, .. } => {
+                let bytes = scanner.bytes(start, STAMP_BYTES);
+                if let Some(time) = bytes.get(record::BEGIN.len()..).and_then(id_time) {
+                    tail.last_time = tail.last_time.max(time);
+                }
+                end
+            }
+            Found::Line { end, .. } => end,
+            Found::Damage { start, end, .. } => {
+                // The number of a record that broke was given away.
+                if record::claimed_seq(scanner.bytes(start, STAMP_BYTES)) == Some(tail.last_seq + 1)
+                {
+                    tail.last_seq += 1;
+                }
+                end
+            }
+            Found::Short { start } => {
+                if cut(store, file, start, size)? {
+                    tail.size = start;
+                    return with_feeds(file, tail);
+                }
+                break;
+            }
+        };
+        scanner.accept(end);
+    }
+    tail.size = size;
+    with_feeds(file, tail)
+}
+
+/// Counts the line feeds at the end.
+fn with_feeds(file: &Segment, mut tail: Tail) -> Result<Tail> {
+    let mut last = [0; MARK_LEAD];
+    let from = tail.size.saturating_sub(MARK_LEAD as u64);
+    let read = file.read(&mut last, from)?;
+    tail.feeds = last[..read].iter().rev().take_while(|byte| **byte == b'\n').count();
+    Ok(tail)
+}
+
+/// Searches the last whole record of ours. Gives what it says, and a scan from its end; from the
+/// start of the file where there is none.
+fn search_backwards(file: &Segment, size: u64) -> Result<(Tail, Scanner)> {
+    let mut window = FIRST_WINDOW;
+    // Records that begin at `high` or later were looked at.
+    let mut high = size;
+    let mut newest: Option<(Tail, u64)> = None;
+    while high > 0 {
+        let low = high.saturating_sub(window);
+        // A mark that begins before `high` may end behind it.
+        let length = usize::try_from((high - low).saturating_add(MARK.len() as u64)).unwrap_or(0);
+        let mut bytes = vec![0; length];
+        let read = file.read(&mut bytes, low)?;
+        bytes.truncate(read);
+        let mut starts: Vec<u64> = memchr::memmem::find_iter(&bytes, MARK)
+            .map(|at| low + (at + MARK_LEAD) as u64)
+            .filter(|start| *start < high + MARK_LEAD as u64)
+            .collect();
+        if low == 0 {
+            starts.insert(0, 0);
+        }
+        for start in starts.into_iter().rev() {
+            let Some((tail, end)) = record_at(file, start)? else { continue };
+            match newest {
+                None => newest = Some((tail, end)),
+                // The newest one's number must be explained by the one before.
+                Some((last, end)) if last.last_seq.wrapping_sub(tail.last_seq) <= SEQ_JUMP => {
+                    return Ok((last, Scanner::from(end)));
+                }
+                Some(_) => newest = Some((tail, end)),
+            }
+        }
+        high = low;
+        window = (window * 4).min(LAST_WINDOW);
+    }
+    Ok(match newest {
+        Some((tail, end)) if tail.last_seq <= SEQ_JUMP => (tail, Scanner::from(end)),
+        _ => (Tail::EMPTY, Scanner::new()),
+    })
+}
+
+/// What a whole record of ours at `start` says, and its end.
+fn record_at(file: &Segment, start: u64) -> Result<Option<(Tail, u64)>> {
+    let mut bytes = vec![0; FIRST_WINDOW as usize];
+    loop {
+        let read = file.read(&mut bytes, start)?;
+        match record::look(&bytes[..read]) {
+            Look::Record(head) => {
+                let mut tail = Tail::EMPTY;
+                tail.take(&head, &bytes);
+                return Ok(Some((tail, start + head.total() as u64)));
+            }
+            Look::Short(need) if read == bytes.len() => bytes.resize(need.max(read * 2), 0),
+            _ => return Ok(None),
+        }
+    }
+}
+
+/// Cuts the torn bytes from `start` off, once a copy of them is safe; `false` where it is not, and
+/// nothing was cut.
+fn cut(store: &Store, file: &Segment, start: u64, size: u64) -> Result<bool> {
+    let length = usize::try_from(size - start).unwrap_or(usize::MAX);
+    if length > RECORD_MOST {
+        return Ok(false);
+    }
+    let mut bytes = vec![0; length];
+    if file.read(&mut bytes, start)? != length || !record::is_torn(&bytes) {
+        return Ok(false);
+    }
+    if let Err(error) = keep(store, file, start, &bytes) {
+        tracing::warn!(path = %file.path().display(), %error, "cannot keep a torn record; nothing is cut");
+        return Ok(false);
+    }
+    file.os().truncate(file.fd(), start).map_err(|e| file.error("cut the torn end of", e))?;
+    Ok(true)
+}
+
+/// Appends torn bytes to the file that keeps them.
+fn keep(store: &Store, file: &Segment, start: u64, torn: &[u8]) -> Result<()> {
+    let name = store.torn();
+    let fd = store.folder().open(&name, Open::AppendOrCreate(FILE_MODE))?;
+    let kept = store.segment(&name, fd);
+    let now: Timestamp = file.os().now();
+    let mut bytes = format!("# offset {start} length {} time {now}\n", torn.len()).into_bytes();
+    bytes.extend_from_slice(torn);
+    bytes.push(b'\n');
+    let written = file.os().write(kept.fd(), &bytes).map_err(|e| kept.error("write", e))?;
+    if written != bytes.len() {
+        return Err(kept.error("write", std::io::ErrorKind::WriteZero.into()));
+    }
+    file.os().sync(kept.fd()).map_err(|e| kept.error("sync", e))?;
+    // A copy whose name a power cut takes away is no copy.
+    store.folder().sync()
+}
