@@ -1,7 +1,7 @@
 //! Arguments that several commands share, and how their values are read. Nothing here does I/O.
 
 use clap::Args;
-use conductor_core::time::parse_duration;
+use conductor_core::parse_duration;
 use std::time::Duration;
 
 /// A project and a task of it.

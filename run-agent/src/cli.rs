@@ -1,6 +1,6 @@
 //! The command line as a whole: the global flags and the commands.
 
-use crate::commands::completion;
+use crate::commands::{bus, completion, list, output, status, watch};
 use crate::exit;
 use crate::render::color;
 use clap::builder::Styles;
@@ -48,6 +48,12 @@ pub(crate) struct Cli {
 /// The commands, in the order of the help.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    List(list::List),
+    Status(status::Status),
+    Watch(watch::Watch),
+    Output(output::Output),
+    #[command(subcommand)]
+    Bus(bus::Bus),
     Completion(completion::Completion),
 }
 
@@ -93,15 +99,15 @@ mod tests {
 
     #[test]
     fn every_command_takes_the_root_behind_its_name() {
-        let cli = Cli::try_parse_from(["run-agent", "completion", "bash", "--root", "/r"]).unwrap();
+        let cli = Cli::try_parse_from(["run-agent", "list", "--root", "/r"]).unwrap();
         assert_eq!(cli.root, Some("/r".into()));
     }
 
     #[test]
     fn usage_errors_look_like_all_errors() {
-        let error = Cli::try_parse_from(["run-agent", "completon"]).unwrap_err();
+        let error = Cli::try_parse_from(["run-agent", "lst"]).unwrap_err();
         let text = usage_error(&error.render().to_string());
-        assert!(text.starts_with("Error: unrecognized subcommand 'completon'"), "{text}");
-        assert!(text.contains("hint: a similar subcommand exists: 'completion'"), "{text}");
+        assert!(text.starts_with("Error: unrecognized subcommand 'lst'"), "{text}");
+        assert!(text.contains("hint: a similar subcommand exists: 'list'"), "{text}");
     }
 }

@@ -59,7 +59,7 @@ impl From<io::Error> for Failure {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use conductor_core::error::KINDS;
+    use conductor_core::KINDS;
 
     #[test]
     fn no_kind_of_failure_passes_for_an_answer() {

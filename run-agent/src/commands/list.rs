@@ -1,8 +1,6 @@
 //! `list`: the projects of the root, the tasks of a project, the runs of a task.
 
-use super::task_view::{
-    ACTIVITY_ELASTIC, ACTIVITY_HEADINGS, ActivityFlags, Filter, TaskView,
-};
+use super::task_view::{ACTIVITY_ELASTIC, ACTIVITY_HEADINGS, ActivityFlags, Filter, TaskView};
 use crate::args::Place;
 use crate::context::Context;
 use crate::exit::Failure;

@@ -55,10 +55,10 @@ impl TaskView {
         };
         for run in info.iter().flat_map(|info| &info.unreadable) {
             // What was unreadable a moment ago may have been written since.
-            if let Err(error) = conductor.runs().info(project, &task, run) {
-                if let Some(older) = trouble.replace(error) {
-                    context.trouble(&older);
-                }
+            if let Err(error) = conductor.runs().info(project, &task, run)
+                && let Some(older) = trouble.replace(error)
+            {
+                context.trouble(&older);
             }
         }
         if let Some(error) = &trouble {

@@ -2,7 +2,7 @@
 
 use crate::out::Out;
 use serde::Serialize;
-use std::io;
+use std::io::{self, Write as _};
 
 /// Prints one answer.
 pub(crate) fn answer(out: &mut Out, value: &impl Serialize) -> io::Result<()> {
@@ -10,9 +10,14 @@ pub(crate) fn answer(out: &mut Out, value: &impl Serialize) -> io::Result<()> {
     out.line("")
 }
 
-/// Prints one of many, and hands it to the reader at once.
-pub(crate) fn item(out: &mut Out, value: &impl Serialize) -> io::Result<()> {
+/// Prints one of many on a line.
+pub(crate) fn line(out: &mut Out, value: &impl Serialize) -> io::Result<()> {
     serde_json::to_writer(&mut *out, value)?;
-    out.line("")?;
-    io::Write::flush(out)
+    out.line("")
+}
+
+/// Prints one of many on a line, and hands it to the reader at once.
+pub(crate) fn item(out: &mut Out, value: &impl Serialize) -> io::Result<()> {
+    line(out, value)?;
+    out.flush()
 }

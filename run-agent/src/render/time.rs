@@ -1,7 +1,6 @@
 //! Times and lengths as people read them.
 
-use conductor_core::Timestamp;
-use conductor_core::time::format_duration;
+use conductor_core::{Timestamp, format_duration};
 use std::time::Duration;
 
 /// `YYYY-MM-DD HH:MM` in the time zone of the person.
