@@ -47,7 +47,7 @@ pub use facade::{
     OutputFollower, Record, Run, RunOutput, Runs, Surroundings, Task, TaskEvents, TaskInfo,
     TaskSpec, TaskStatus, TaskWatch, Tasks,
 };
-pub use id::{MessageId, ProjectId, RunId, TaskId};
+pub use id::{MessageId, ProjectId, RunId, TaskId, check_id};
 pub use layout::{Listing, RootOrigin, RootSources};
 pub use run::{Outcome, Phase, RunRecord, Status};
 pub use supervise::{RunInfo, Stop, StopReport};
