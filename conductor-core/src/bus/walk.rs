@@ -208,9 +208,13 @@ impl Walk {
     fn go_on(&mut self) -> Result<bool> {
         let Some(here) = &self.here else { return Ok(false) };
         if !here.is_over() {
-            let live = self.store.stat_live()?;
-            if live.is_some_and(|live| live.same_file(&here.stat)) {
-                return Ok(false);
+            // It may be read before it is published, and be published between two looks.
+            let names = [self.store.live(), self.store.next(), self.store.live()];
+            for name in names {
+                let named = self.store.folder().stat(name)?;
+                if named.is_some_and(|named| named.same_file(&here.stat)) {
+                    return Ok(false);
+                }
             }
             // The path changed. What was written before that is still to be read here.
             let found = self.scanner.look(&here.file.clone())?;

@@ -1,0 +1,12 @@
+//! The bus through its public face, on real files and between real processes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail by panicking"
+)]
+
+mod basics;
+mod kit;
+mod processes;
+mod rotation;
