@@ -1,20 +1,56 @@
 //! Run AI coding agents as restartable tasks whose whole state is plain files.
+//!
+//! A [`Conductor`] is an opened root: one folder that holds projects, their tasks, and the runs of
+//! each. It starts single runs ([`Conductor::jobs`]) and tasks, which start their agent again until a
+//! file `DONE` stands ([`Conductor::tasks`]); it reads what ran ([`Conductor::runs`]); and it opens the
+//! message bus of a project or a task ([`Conductor::bus`]).
+//!
+//! The library is synchronous. It owns no thread, prints nothing, installs no signal handler and never
+//! changes the environment or the folder of its host. Everything that waits takes a [`Wait`]: a
+//! deadline, a [`Cancel`] switch, or both. The end of a wait is never the end of the work: runs live
+//! on without the process that started them.
+//!
+//! What callers need stands here, at the root of the crate. The modules below the hidden ones are its
+//! layers, open to the project's own tests only.
 
+#[doc(hidden)]
 pub mod agent;
 pub mod bus;
-pub mod cancel;
-pub mod error;
+mod cancel;
+mod error;
+mod facade;
+#[doc(hidden)]
 pub mod fsx;
-pub mod id;
+mod id;
+#[doc(hidden)]
 pub mod layout;
 pub mod limits;
+mod run;
+mod supervise;
+#[doc(hidden)]
 pub mod sys;
-pub mod time;
-pub mod wait;
+mod task;
+mod time;
+pub mod vocabulary;
+mod wait;
+#[doc(hidden)]
 pub mod yaml;
 
-pub use bus::{Bus, Cursor, Event, Message, Post};
+pub use bus::{
+    Bus, Cursor, Damage, Durability, Event, Follower, Link, Message, Parent, Post, Posted,
+    ReadOptions, Reader, Scope,
+};
 pub use cancel::{Cancel, NoWait, Wait};
-pub use error::{Error, ErrorKind, Result};
-pub use id::{MessageId, ProjectId, RunId, TaskId};
-pub use time::Timestamp;
+pub use error::{Error, ErrorKind, KINDS, KindRow, Result};
+pub use facade::{
+    Activity, Conductor, Drift, FoundBus, JobSpec, Jobs, Location, Named, Options, OutputFile,
+    OutputFollower, Record, Run, RunOutput, Runs, Surroundings, Task, TaskEvents, TaskInfo,
+    TaskSpec, TaskStatus, TaskWatch, Tasks, Work, wait_any,
+};
+pub use id::{MessageId, ProjectId, RunId, TaskId, check_id};
+pub use layout::{Listing, RootOrigin, RootSources};
+pub use run::{Outcome, Phase, RunRecord, Status};
+pub use supervise::{RunInfo, Stop, StopReport};
+pub use task::{TaskOutcome, TaskResult, Waiting};
+pub use time::{Timestamp, format_duration, parse_duration};
+pub use wait::Step;

@@ -14,6 +14,21 @@ pub enum Noun {
     Task,
 }
 
+/// What a field tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum About {
+    /// One run.
+    Run,
+    /// A task.
+    Task,
+    /// How a task ended.
+    Result,
+    /// What stopping did.
+    Stop,
+    /// A message on a bus, or damage in its place.
+    Message,
+}
+
 /// An option of work to be started.
 #[derive(Clone, Copy, Debug)]
 pub struct OptionRow {
@@ -67,6 +82,119 @@ options! {
     "child_wait_timeout" TASK false "5m"        "how long a finished task waits for its children";
 }
 
+/// A field of a [`Record`](crate::Record).
+#[derive(Clone, Copy, Debug)]
+pub struct FieldRow {
+    /// What it tells of.
+    pub about: About,
+    /// Its name; a part of a group is named with a dot.
+    pub name: &'static str,
+    /// What it says, in a few words.
+    pub help: &'static str,
+}
+
+macro_rules! fields {
+    ($($about:ident { $($name:literal $help:literal;)* })*) => {
+        /// Every field of every record. A run's are those of its file on disk, and three more.
+        pub const FIELDS: &[FieldRow] = &[$($(FieldRow {
+            about: About::$about,
+            name: $name,
+            help: $help,
+        }),*),*];
+    };
+}
+
+fields! {
+    Run {
+        "version"           "version of the record's form";
+        "run_id"            "the run";
+        "parent_run_id"     "run whose agent started it";
+        "previous_run_id"   "run that it goes on from";
+        "project_id"        "project that it belongs to";
+        "task_id"           "task that it belongs to";
+        "agent"             "kind of its agent";
+        "process_ownership" "managed, or external";
+        "pid"               "agent's process";
+        "pgid"              "agent's process group";
+        "start_time"        "when it began";
+        "end_time"          "when it ended";
+        "exit_code"         "exit code; 128 + n for death by signal n";
+        "status"            "running, completed, failed or unknown";
+        "cwd"               "folder that the agent started in";
+        "prompt_path"       "file of the prompt";
+        "output_path"       "file of the final text";
+        "stdout_path"       "file of the standard output";
+        "stderr_path"       "file of the standard error";
+        "commandline"       "command, for people";
+        "error_summary"     "why it failed";
+        "agent_version"     "version of the agent's program";
+        "rev"               "how often conductor wrote the record";
+        "phase"             "where a run that has not ended stands";
+        "outcome"           "how it ended";
+        "stop_reason"       "why it was stopped";
+        "signal"            "signal that ended the agent";
+        "process_start"     "start of the agent's process, in clock ticks since boot";
+        "boot_id"           "boot that the process numbers belong to";
+        "pid_ns"            "pid namespace that the process numbers belong to";
+        "keeper_pid"        "keeper's process";
+        "keeper_start"      "start of the keeper's process, in clock ticks since boot";
+        "series"            "loop of the task that it is an attempt of";
+        "start_msg"         "cursor of the message about its start";
+        "stop_msg"          "cursor of the message about its end";
+        "alive"             "whether anything of it lives";
+        "folder"            "its folder";
+    }
+    Task {
+        "project_id"    "project that it belongs to";
+        "task_id"       "the task";
+        "folder"        "its folder";
+        "runs"          "how many runs it has";
+        "done"          "whether DONE stands";
+        "attempts"      "attempts of its present loop";
+        "driver_pid"    "process that drives it";
+        "blocked_by"    "dependencies that are not ready";
+        "waiting.for"   "what it waits for";
+        "waiting.since" "since when";
+        "waiting.until" "until when at the latest";
+        "outcome"       "how its loop ended: done, gave_up or stopped";
+        "reason"        "why its loop ended";
+        "latest"        "its newest run";
+        "last_activity" "when something last changed in its folder";
+    }
+    Result {
+        "outcome"  "done, gave_up or stopped";
+        "reason"   "why, unless it is done";
+        "attempts" "attempts of the loop";
+        "run_id"   "last attempt";
+    }
+    Message {
+        "kind"       "message, or what stands in its place: gap, corrupt, foreign or replaced";
+        "msg_id"     "its id";
+        "seq"        "its number on the bus";
+        "ts"         "when it was posted";
+        "type"       "its type";
+        "project_id" "project that it belongs to";
+        "task_id"    "task that it belongs to";
+        "run_id"     "run that it belongs to";
+        "issue_id"   "id under which it is discussed";
+        "parents"    "messages that it answers or rests on";
+        "links"      "what it points to";
+        "meta"       "named texts";
+        "body"       "its text; of damage, what stands there";
+        "cursor"     "the place right behind it";
+        "path"       "file of the damage";
+        "offset"     "first byte of the damage";
+        "len"        "length of the damage in bytes";
+        "after_seq"  "last number before the damage";
+        "from_seq"   "first missing number";
+        "to_seq"     "last missing number";
+    }
+    Stop {
+        "signalled" "runs that were asked to end";
+        "killed"    "processes that had to be killed";
+    }
+}
+
 /// The error about a name that is no option of `noun`, with the nearest that is.
 pub(crate) fn unknown_option(name: &str, noun: Noun) -> Error {
     let names = OPTIONS.iter().filter(|option| option.nouns.contains(&noun)).map(|o| o.name);
@@ -78,10 +206,7 @@ pub(crate) fn unknown_option(name: &str, noun: Noun) -> Error {
 }
 
 /// The name most like `name`, where one is like it at all: at most a third of it differs.
-pub(crate) fn nearest<'a>(
-    name: &str,
-    names: impl IntoIterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     names
         .into_iter()
         .map(|candidate| (distance(name, candidate), candidate))

@@ -95,8 +95,9 @@ pub(crate) fn inspect(
             Found::Line { end, .. } => end,
             Found::Damage { start, end, .. } => {
                 // The number of a record that broke was given away.
-                if record::claimed_seq(scanner.bytes(start, STAMP_BYTES)) == Some(tail.last_seq + 1)
-                {
+                let mut stamp = [0; STAMP_BYTES];
+                let read = file.read(&mut stamp, start)?;
+                if record::claimed_seq(&stamp[..read]) == Some(tail.last_seq + 1) {
                     tail.last_seq += 1;
                 }
                 end

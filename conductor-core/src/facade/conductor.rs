@@ -2,14 +2,14 @@
 
 use super::jobs::Jobs;
 use super::options::Options;
-use super::runs::{RunInfo, Runs};
+use super::runs::Runs;
 use super::tasks::Tasks;
 use crate::bus::{Bus, Scope};
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::ProjectId;
 use crate::layout::{Listing, RootOrigin, RootSources, resolve_root};
-use crate::supervise::{Engine, Finished, OpenEntry, finish};
+use crate::supervise::{Engine, Finished, OpenEntry, RunInfo, Settings, finish};
 use std::path::{Path, PathBuf};
 
 /// An opened root. Opening changes nothing on disk; clones share it, across threads too.
@@ -66,12 +66,14 @@ impl Conductor {
     ///
     /// # Errors
     /// `root.unknown` and `root.not_absolute`.
-    pub fn open_from(sources: &RootSources, mut options: Options) -> Result<Conductor> {
+    pub fn open_from(sources: &RootSources, options: Options) -> Result<Conductor> {
         let (root, origin) = resolve_root(sources, |path| path.is_dir())?;
         let root = std::path::absolute(&root)
             .map_err(|e| Error::io("find the root", &root, e).with_field("root"))?;
-        options.run_agent = options.run_agent.or_else(super::options::find_run_agent);
-        Ok(Conductor { engine: Engine::new(root, options), origin })
+        let Options { os, run_agent, durability, environment } = options;
+        let run_agent = run_agent.or_else(super::options::find_run_agent);
+        let settings = Settings { os, run_agent, durability, environment };
+        Ok(Conductor { engine: Engine::new(root, settings), origin })
     }
 
     /// The root's path.
@@ -129,7 +131,7 @@ impl Conductor {
         for entry in entries {
             let OpenEntry { project, task, run, .. } = &entry;
             match finish(&self.engine, project, task, run, &wait) {
-                Ok(Finished::NotYet) => {}
+                Ok(Finished::NotYet | Finished::NeverBegan) => {}
                 Ok(Finished::Over) => {
                     closed.push(self.runs().get(project, task, run)?.info()?);
                 }

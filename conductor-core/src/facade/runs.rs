@@ -3,10 +3,10 @@
 use super::conductor::Conductor;
 use crate::cancel::Wait;
 use crate::error::Result;
+use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{Layout, RUNS};
-use crate::run::{Outcome, RunRecord, Status, store};
-use crate::supervise::{Engine, RunWatch, Stop, StopReport, Verdict, observe};
+use crate::supervise::{Engine, RunInfo, RunWatch, Stop, StopReport, read_info, read_info_in};
 use crate::wait::Step;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
@@ -24,8 +24,30 @@ impl Runs<'_> {
     /// A task's runs, in the order of their creation; a record that cannot be read is an error of
     /// its own and hides no other run.
     pub fn list(&self, project: &ProjectId, task: &TaskId) -> Result<Vec<Result<RunInfo>>> {
-        let runs = self.ids(project, task)?;
-        Ok(runs.iter().map(|run| read_info(&self.0.engine, project, task, run)).collect())
+        Ok(self.entries(project, task)?.into_iter().map(|(_, info)| info).collect())
+    }
+
+    /// As [`list`](Runs::list), each with its id.
+    pub fn entries(
+        &self,
+        project: &ProjectId,
+        task: &TaskId,
+    ) -> Result<Vec<(RunId, Result<RunInfo>)>> {
+        let folder = self.0.engine.layout().task(project, task)?;
+        let runs = Layout::runs_in(&folder)?.ids;
+        let read = |run: RunId| {
+            let info = read_info_in(&folder, project, task, &run);
+            (run, info)
+        };
+        Ok(runs.into_iter().map(read).collect())
+    }
+
+    /// What is known of a run. Reads only.
+    ///
+    /// # Errors
+    /// `run.not_found`, and what keeps its record from being read.
+    pub fn info(&self, project: &ProjectId, task: &TaskId, run: &RunId) -> Result<RunInfo> {
+        read_info(&self.0.engine, project, task, run)
     }
 
     /// A run that exists, whoever started it.
@@ -44,95 +66,6 @@ impl Runs<'_> {
     }
 }
 
-/// What is known of a run at one moment.
-#[derive(Clone, Debug, PartialEq)]
-#[non_exhaustive]
-pub struct RunInfo {
-    /// The project.
-    pub project: ProjectId,
-    /// The task.
-    pub task: TaskId,
-    /// The run.
-    pub id: RunId,
-    /// The run's folder.
-    pub folder: PathBuf,
-    /// Its record, as it stands on disk.
-    pub record: RunRecord,
-    /// Whether anything of it lives, by the identity of its processes; `None` where only its number
-    /// is known (a run of the older program).
-    pub alive: Option<bool>,
-    /// How it ended, also where nobody wrote it down yet; `None` while it lives.
-    pub ended: Option<Outcome>,
-}
-
-impl RunInfo {
-    /// The status in the words of the older program, judged by what lives and not by what is written.
-    pub fn status(&self) -> Status {
-        match (self.alive, self.ended) {
-            (Some(true), _) => Status::Running,
-            (_, Some(outcome)) => outcome.status(),
-            _ => self.record.status.clone(),
-        }
-    }
-
-    /// How it ended; `None` while it lives.
-    pub fn outcome(&self) -> Option<Outcome> {
-        self.ended
-    }
-}
-
-/// Reads what is known of a run; changes nothing.
-pub(crate) fn read_info(
-    engine: &Engine,
-    project: &ProjectId,
-    task: &TaskId,
-    run: &RunId,
-) -> Result<RunInfo> {
-    let task_folder = engine.layout().task(project, task)?;
-    read_info_in(&task_folder, project, task, run)
-}
-
-/// As [`read_info`], with the task's folder open already.
-pub(crate) fn read_info_in(
-    task_folder: &crate::fsx::Folder,
-    project: &ProjectId,
-    task: &TaskId,
-    run: &RunId,
-) -> Result<RunInfo> {
-    let folder = task_folder.folder(Path::new(RUNS).join(run))?;
-    let record = store::read(&folder)?;
-    let (alive, ended) = match (record.outcome, record.is_open()) {
-        (Some(outcome), _) => (Some(false), Some(outcome)),
-        (None, false) => (Some(false), record.foreign_outcome()),
-        (None, true) => match observe(&folder, &record)? {
-            Verdict::Supervised | Verdict::Adopted => (Some(true), None),
-            Verdict::PossiblyAlive => (None, None),
-            Verdict::Over(ending) => (Some(false), Some(ending.outcome)),
-        },
-    };
-    Ok(RunInfo {
-        project: project.clone(),
-        task: task.clone(),
-        id: run.clone(),
-        folder: folder.path().to_owned(),
-        record,
-        alive,
-        ended,
-    })
-}
-
-/// The newest run of a task whose record can be read, and how many runs there are.
-pub(crate) fn newest_readable(
-    task_folder: &crate::fsx::Folder,
-    project: &ProjectId,
-    task: &TaskId,
-) -> Result<(usize, Option<RunInfo>)> {
-    let runs = Layout::runs_in(task_folder)?.ids;
-    let newest =
-        runs.iter().rev().find_map(|run| read_info_in(task_folder, project, task, run).ok());
-    Ok((runs.len(), newest))
-}
-
 /// A run that exists. Dropping this ends nothing.
 #[derive(Debug)]
 pub struct Run {
@@ -145,12 +78,7 @@ pub struct Run {
 }
 
 impl Run {
-    pub(super) fn new(
-        engine: Engine,
-        project: ProjectId,
-        task: TaskId,
-        id: RunId,
-    ) -> Result<Run> {
+    pub(super) fn new(engine: Engine, project: ProjectId, task: TaskId, id: RunId) -> Result<Run> {
         let watch = RunWatch::new(engine.clone(), project.clone(), task.clone(), id.clone())?;
         let folder = engine.layout().path().join(&project).join(&task).join(RUNS).join(&id);
         Ok(Run { engine, project, task, id, folder, watch })
@@ -174,6 +102,17 @@ impl Run {
     /// The run's folder.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The run's folder, open.
+    pub(super) fn open_folder(&self) -> Result<Folder> {
+        self.engine.layout().run(&self.project, &self.task, &self.id)
+    }
+
+    /// Whether nothing of it lives any more. Reads only; [`fd`](Run::fd) becomes readable when
+    /// another look may find something new.
+    pub(super) fn is_over(&self) -> Result<bool> {
+        self.watch.look()
     }
 
     /// What is known now. Reads only.
@@ -213,8 +152,6 @@ impl Run {
     /// # Errors
     /// `run.not_ours` for a run that another program started.
     pub fn stop(&self, stop: Stop, wait: impl Into<Wait>) -> Result<StopReport> {
-        let stopped =
-            self.engine.stop_run(&self.project, &self.task, &self.id, &stop, &wait.into())?;
-        Ok(stopped.0)
+        self.engine.stop_run(&self.project, &self.task, &self.id, &stop, &wait.into())
     }
 }

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Result};
 use crate::id::{ProjectId, RunId, TaskId};
+use crate::task::{Bounds, Parameters};
 use crate::time::parse_duration;
 use crate::{limits, vocabulary};
 use std::ffi::OsString;
@@ -13,7 +14,7 @@ use std::time::Duration;
 /// Text is kept as it was given and checked when the work is started, so that a builder never
 /// fails and every surface reports the same errors.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Work {
+pub(crate) struct Asked {
     pub(crate) project: String,
     pub(crate) task: Option<String>,
     pub(crate) agent: Option<String>,
@@ -30,7 +31,7 @@ pub(crate) struct Work {
     pub(crate) grace: Option<Duration>,
 }
 
-impl Work {
+impl Asked {
     pub(crate) fn project_id(&self) -> Result<ProjectId> {
         ProjectId::new(&self.project)
     }
@@ -45,6 +46,11 @@ impl Work {
 
     pub(crate) fn previous_run_id(&self) -> Result<Option<RunId>> {
         self.previous_run.as_deref().map(RunId::new).transpose()
+    }
+
+    /// Whether a prompt is given, as text or as a file.
+    pub(crate) fn names_prompt(&self) -> bool {
+        self.prompt.is_some() || self.prompt_file.is_some()
     }
 
     /// Sets an option by its name; `false` when it is none of those that all work has.
@@ -186,7 +192,7 @@ macro_rules! work_builder {
 /// One run of one agent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobSpec {
-    pub(crate) work: Work,
+    pub(crate) work: Asked,
 }
 
 work_builder!(JobSpec);
@@ -194,7 +200,7 @@ work_builder!(JobSpec);
 impl JobSpec {
     /// A run in `project`.
     pub fn new(project: impl Into<String>) -> JobSpec {
-        JobSpec { work: Work { project: project.into(), ..Work::default() } }
+        JobSpec { work: Asked { project: project.into(), ..Asked::default() } }
     }
 
     /// The run that this one goes on from.
@@ -219,7 +225,7 @@ impl JobSpec {
 /// A task: runs of an agent until `DONE` stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskSpec {
-    pub(crate) work: Work,
+    pub(crate) work: Asked,
     pub(crate) depends_on: Option<Vec<String>>,
     pub(crate) max_attempts: Option<u32>,
     pub(crate) restart_delay: Option<Duration>,
@@ -232,7 +238,7 @@ impl TaskSpec {
     /// A task in `project`.
     pub fn new(project: impl Into<String>) -> TaskSpec {
         TaskSpec {
-            work: Work { project: project.into(), ..Work::default() },
+            work: Asked { project: project.into(), ..Asked::default() },
             depends_on: None,
             max_attempts: None,
             restart_delay: None,
@@ -266,6 +272,67 @@ impl TaskSpec {
     pub fn child_wait_timeout(mut self, limit: Duration) -> TaskSpec {
         self.child_wait_timeout = Some(limit);
         self
+    }
+
+    /// Takes what is not said from what the task was asked for before; the names of variables whose
+    /// values are not kept and are not in `environment` either.
+    ///
+    /// Who gives variables of their own gives all of them.
+    pub(crate) fn go_on_from(
+        &mut self,
+        stored: &Parameters,
+        environment: &[(OsString, OsString)],
+    ) -> Vec<String> {
+        let limit = |limit: Duration| Some(limit).filter(|limit| !limit.is_zero());
+        let work = &mut self.work;
+        if work.agent.is_none() {
+            work.agent = Some(stored.agent.clone());
+            if work.command.is_empty() {
+                work.command = stored.command.iter().map(OsString::from).collect();
+            }
+        }
+        if !work.names_prompt() {
+            work.prompt.clone_from(&stored.prompt);
+        }
+        work.cwd = work.cwd.take().or_else(|| stored.cwd.as_ref().map(PathBuf::from));
+        work.parent_run = work.parent_run.take().or_else(|| stored.parent_run_id.clone());
+        work.first_byte_timeout = work.first_byte_timeout.or(limit(stored.first_byte_timeout));
+        work.idle_timeout = work.idle_timeout.or(limit(stored.idle_timeout));
+        work.total_timeout = work.total_timeout.or(limit(stored.total_timeout));
+        work.grace = work.grace.or(Some(stored.grace));
+        self.max_attempts = self.max_attempts.or(Some(stored.max_attempts));
+        self.restart_delay = self.restart_delay.or(Some(stored.restart_delay));
+        self.child_wait_timeout = self.child_wait_timeout.or(Some(stored.child_wait_timeout));
+        if !work.env.is_empty() {
+            return Vec::new();
+        }
+        let mut missing = Vec::new();
+        for name in &stored.env_names {
+            let value = environment.iter().find(|(known, _)| known.to_str() == Some(name));
+            match value.and_then(|(_, value)| value.to_str()) {
+                Some(value) => work.env.push((name.clone(), value.to_owned())),
+                None => missing.push(name.clone()),
+            }
+        }
+        missing
+    }
+
+    /// The bounds of the loop.
+    pub(crate) fn bounds(&self) -> Bounds {
+        Bounds {
+            max_attempts: self.max_attempts.unwrap_or(limits::MAX_ATTEMPTS),
+            restart_delay: self.restart_delay.unwrap_or(limits::RESTART_DELAY),
+            child_wait: self.child_wait_timeout.unwrap_or(limits::CHILD_WAIT),
+        }
+    }
+
+    /// The dependencies that are given; an item may name several, separated by commas.
+    pub(crate) fn dependencies(&self) -> Result<Option<Vec<TaskId>>> {
+        let Some(names) = &self.depends_on else { return Ok(None) };
+        let ids = names.iter().flat_map(|list| list.split(',')).map(str::trim);
+        let ids = ids.filter(|id| !id.is_empty()).map(TaskId::new);
+        let ids: Result<Vec<TaskId>> = ids.collect();
+        ids.map(Some).map_err(|error| error.with_field("depends_on"))
     }
 
     /// Sets an option by its name in [`vocabulary`], with the text as on a command line.
@@ -304,7 +371,10 @@ mod tests {
         let error = TaskSpec::new("p").set("max_attemps", "1").unwrap_err();
         assert_eq!((error.code(), error.field()), ("option.unknown", Some("max_attemps")));
         assert!(error.hint().contains("max_attempts"), "{}", error.hint());
-        assert_eq!(JobSpec::new("p").set("max_attempts", "1").unwrap_err().code(), "option.unknown");
+        assert_eq!(
+            JobSpec::new("p").set("max_attempts", "1").unwrap_err().code(),
+            "option.unknown"
+        );
     }
 
     #[test]

@@ -3,16 +3,15 @@
 use super::conductor::Conductor;
 use super::events::TaskEvents;
 use super::plan::plan_run;
-use super::runs::{RunInfo, newest_readable};
 use super::spec::TaskSpec;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{ProjectId, TaskId};
-use crate::layout::DONE;
-use crate::limits;
-use crate::supervise::{Engine, Stop, StopReport};
+use crate::id::{ProjectId, RunId, TaskId};
+use crate::layout::{CANCELLED, DONE};
+use crate::supervise::{Engine, RunInfo, Stop, StopReport, glance};
 use crate::task::{
-    Begin, Bounds, LoopState, TaskOutcome, TaskResult, Waiter, Waiting, living_driver, not_ready,
+    Begin, CanDrive, LoopState, Parameters, TaskOutcome, TaskResult, Waiter, Waiting, depends_on,
+    living_driver, not_ready,
 };
 use crate::time::Timestamp;
 use crate::wait::{Step, block_on};
@@ -51,27 +50,31 @@ impl Tasks<'_> {
         self.begin(spec, true, &wait.into())
     }
 
-    fn begin(&self, spec: TaskSpec, resume: bool, wait: &Wait) -> Result<Task> {
+    fn begin(&self, mut spec: TaskSpec, resume: bool, wait: &Wait) -> Result<Task> {
         let engine = &self.0.engine;
-        let depends_on = match &spec.depends_on {
-            None => None,
-            Some(names) => {
-                let ids = names.iter().flat_map(|list| list.split(',')).map(str::trim);
-                let ids = ids.filter(|id| !id.is_empty()).map(TaskId::new);
-                Some(ids.collect::<Result<Vec<_>>>().map_err(|e| e.with_field("depends_on"))?)
+        let prompt_given = spec.work.names_prompt();
+        if let Some(stored) = self.stored(&spec)? {
+            let missing = spec.go_on_from(&stored, &engine.inherited_environment());
+            if let Some(name) = missing.first() {
+                return Err(missing_variable(name));
             }
-        };
+        }
+        let depends_on = spec.dependencies()?;
         let plan = plan_run(engine, &spec.work)?;
-        let bounds = Bounds {
-            max_attempts: spec.max_attempts.unwrap_or(limits::MAX_ATTEMPTS),
-            restart_delay: spec.restart_delay.unwrap_or(limits::RESTART_DELAY),
-            child_wait: spec.child_wait_timeout.unwrap_or(limits::CHILD_WAIT),
-        };
+        let bounds = spec.bounds();
         let (project, task) = (plan.project.clone(), plan.task.clone());
-        let prompt_given = spec.work.prompt.is_some() || spec.work.prompt_file.is_some();
         let begin = Begin { plan, bounds, depends_on, prompt_given, resume };
         let waiter = engine.begin_task(begin, wait)?;
         Task::new(engine.clone(), project, task, waiter)
+    }
+
+    /// What the task of this spec was asked for before, where it exists and ever was.
+    fn stored(&self, spec: &TaskSpec) -> Result<Option<Parameters>> {
+        let Some(task) = spec.work.task_id()? else { return Ok(None) };
+        match self.0.engine.layout().task(&spec.work.project_id()?, &task) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            folder => Ok(LoopState::read(&folder?)?.map(|state| state.parameters().clone())),
+        }
     }
 
     /// A task that exists, to be looked at and stopped; waiting for it does not drive it.
@@ -93,7 +96,10 @@ impl Tasks<'_> {
         let folder = engine.layout().task(project, task)?;
         let can_drive = match LoopState::read(&folder)? {
             Some(state) if state.result().is_none() => {
-                Some(engine.can_drive_stored(project, task, &state)?)
+                let mut spec = TaskSpec::new(project.as_str()).task(task.as_str());
+                // A variable that cannot be had keeps the handle from driving, not from waiting.
+                spec.go_on_from(state.parameters(), &engine.inherited_environment());
+                Some(CanDrive { plan: plan_run(engine, &spec.work)?, bounds: spec.bounds() })
             }
             _ => None,
         };
@@ -103,9 +109,7 @@ impl Tasks<'_> {
 
     /// What is known of each task of a project, by name; one that cannot be read hides no other.
     pub fn list(&self, project: &ProjectId) -> Result<Vec<Result<TaskInfo>>> {
-        let engine = &self.0.engine;
-        let tasks = engine.layout().tasks(project)?.ids;
-        Ok(tasks.iter().map(|task| read_task(engine, project, task)).collect())
+        Ok(self.entries(project)?.into_iter().map(|(_, info)| info).collect())
     }
 
     /// The tasks of the whole root whose loop has not ended, in the order of their names.
@@ -122,16 +126,39 @@ impl Tasks<'_> {
         Ok(unfinished)
     }
 
+    /// Deletes a task with all its runs. With `stop` what lives of it is stopped first.
+    ///
+    /// # Errors
+    /// `task.running`, naming what lives, without `stop`; `task.not_found`.
+    pub fn delete(
+        &self,
+        project: &ProjectId,
+        task: &TaskId,
+        stop: Option<Stop>,
+        wait: impl Into<Wait>,
+    ) -> Result<()> {
+        self.0.engine.delete_task(project, task, stop.as_ref(), &wait.into())
+    }
+
     /// Marks a task as cancelled, with a reason, and stops it.
     pub fn cancel(
         &self,
         project: &ProjectId,
         task: &TaskId,
-        reason: &str,
+        stop: Stop,
         wait: impl Into<Wait>,
-    ) -> Result<()> {
-        self.0.engine.cancel_task(project, task, reason, &wait.into())
+    ) -> Result<StopReport> {
+        self.0.engine.cancel_task(project, task, &stop, &wait.into())
     }
+}
+
+fn missing_variable(name: &str) -> Error {
+    Error::invalid(
+        "env.missing",
+        "env",
+        format!("the task was started with the variable {name}, whose value is not kept"),
+    )
+    .with_hint(format!("give it again: --env {name}=..., or set it in the environment"))
 }
 
 /// What is known of a task at one moment.
@@ -148,9 +175,15 @@ pub struct TaskInfo {
     pub runs: usize,
     /// The newest run whose record can be read.
     pub latest: Option<RunInfo>,
+    /// Runs that are newer than it and whose record cannot be read, the newest last.
+    pub unreadable: Vec<RunId>,
     /// Whether `DONE` stands.
     pub done: bool,
-    /// Dependencies that are not ready.
+    /// Whether it was cancelled.
+    pub cancelled: bool,
+    /// Tasks of the same project that must be ready first.
+    pub depends_on: Vec<TaskId>,
+    /// Those of them that are not ready.
     pub blocked_by: Vec<TaskId>,
     /// The end of its loop; `None` while it has not ended, or where it never had one.
     pub result: Option<TaskResult>,
@@ -181,16 +214,17 @@ impl TaskInfo {
 /// Reads what is known of a task; changes nothing.
 pub(crate) fn read_task(engine: &Engine, project: &ProjectId, task: &TaskId) -> Result<TaskInfo> {
     let folder = engine.layout().task(project, task)?;
-    let (runs, latest) = newest_readable(&folder, project, task)?;
+    let runs = glance(&folder, project, task)?;
     let done = folder.has_file(DONE)?;
     let state = LoopState::read(&folder)?;
     let result = state.as_ref().and_then(LoopState::result);
-    let blocked_by =
-        if done { Vec::new() } else { not_ready(engine.layout(), project, &folder)? };
-    let stat = folder
-        .os()
-        .stat(folder.fd())
-        .map_err(|e| Error::io("look at", folder.path(), e))?;
+    let depends_on = depends_on(&folder)?;
+    let blocked_by = if done || depends_on.is_empty() {
+        Vec::new()
+    } else {
+        not_ready(engine.layout(), project, &folder)?
+    };
+    let stat = folder.os().stat(folder.fd()).map_err(|e| Error::io("look at", folder.path(), e))?;
     let driver = match &result {
         None if state.is_some() => living_driver(&folder)?.map(|driver| driver.pid),
         _ => None,
@@ -199,13 +233,16 @@ pub(crate) fn read_task(engine: &Engine, project: &ProjectId, task: &TaskId) -> 
         project: project.clone(),
         id: task.clone(),
         folder: folder.path().to_owned(),
-        runs,
-        latest,
+        runs: runs.count,
+        latest: runs.latest,
+        unreadable: runs.unreadable,
         done,
+        cancelled: folder.has_file(CANCELLED)?,
+        depends_on,
         blocked_by,
         has_loop: state.is_some(),
         attempts: state.as_ref().map(LoopState::attempts),
-        waiting: state.and_then(LoopState::into_waiting),
+        waiting: state.as_ref().and_then(LoopState::waiting).cloned(),
         result,
         driver,
         last_activity: Timestamp::from_unix_nanos(stat.modified),
@@ -275,27 +312,17 @@ impl Task {
 
     /// Stops the task for good: its loop, and everything that its attempt started.
     ///
-    /// Where it has no loop, its newest run is stopped. Where everything is over already, nothing is
-    /// signalled.
+    /// Runs that its agents started are stopped too, wherever in the root they are. Where everything is
+    /// over already, nothing is signalled.
     pub fn stop(&self, stop: Stop, wait: impl Into<Wait>) -> Result<StopReport> {
         let wait = wait.into();
-        let mut report = StopReport::default();
-        let info = self.info()?;
-        if info.is_unfinished() {
-            self.engine.wish_task_stop(&self.project, &self.id, &stop.reason)?;
+        if !self.waiter.lock().is_driving() {
+            return self.engine.stop_task(&self.project, &self.id, &stop, &wait);
         }
-        if let Some(latest) = info.latest.filter(|run| run.outcome().is_none()) {
-            report =
-                self.engine.stop_run(&self.project, &self.id, &latest.id, &stop, &wait)?.0;
-        }
-        // A handle that drives gives its lease back by carrying the wish out itself.
-        self.step_if_driving()?;
-        self.engine.stop_task(&self.project, &self.id, &stop.reason, &wait)?;
+        // This handle holds the lease: it carries the wish out itself.
+        self.engine.wish_task_stop(&self.project, &self.id, &stop.reason)?;
+        let report = self.engine.stop_task_runs(&self.project, &self.id, &stop, &wait)?;
+        self.wait(wait)?;
         Ok(report)
-    }
-
-    fn step_if_driving(&self) -> Result<()> {
-        let mut waiter = self.waiter.lock();
-        if waiter.is_driving() { waiter.step().map(drop) } else { Ok(()) }
     }
 }

@@ -4,6 +4,7 @@
 
 mod folder;
 mod lock;
+mod remove;
 mod replace;
 
 pub use folder::{DIR_MODE, FILE_MODE, Folder};

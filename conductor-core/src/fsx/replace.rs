@@ -1,7 +1,7 @@
 //! Replacing a file as a whole: readers see the old content or the new, never a mixture.
 
 use super::folder::{FILE_MODE, Folder};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::sys::{Fd, FileKind, Open};
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -59,6 +59,14 @@ impl Folder {
                 let _half_written = self.remove_file(name);
                 Err(error)
             }
+        }
+    }
+
+    /// As [`Folder::create`], and another's file of that name stays as it is.
+    pub fn create_once(&self, name: impl AsRef<OsStr>, bytes: &[u8]) -> Result<()> {
+        match self.create(name, bytes) {
+            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
+            answer => answer.map(drop),
         }
     }
 

@@ -49,5 +49,7 @@ pub const RUN_LOCK: &str = ".run.lock";
 pub const CONDUCTOR: &str = ".conductor";
 /// One entry for each run that is not finished, below [`CONDUCTOR`].
 pub const OPEN: &str = "open";
+/// What is being deleted, below [`CONDUCTOR`].
+pub const TRASH: &str = "trash";
 /// The keeper's program, below [`CONDUCTOR`].
 pub const BIN: &str = "bin";

@@ -1,6 +1,6 @@
 //! The folders of a root, opened by id.
 
-use super::names::{BIN, CONDUCTOR, OPEN, RUNS};
+use super::names::{BIN, CONDUCTOR, OPEN, RUNS, TRASH};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
@@ -124,6 +124,11 @@ impl Layout {
     /// The folder of entries of unfinished runs; `None` while there is none.
     pub fn open_entries(&self) -> Result<Option<Folder>> {
         self.root()?.folder_if_exists(Path::new(CONDUCTOR).join(OPEN))
+    }
+
+    /// The folder of what is being deleted, made where it is missing.
+    pub fn ensure_trash(&self) -> Result<Folder> {
+        self.ensure_root()?.ensure_folder(CONDUCTOR)?.ensure_folder(TRASH)
     }
 
     /// The folder of the keeper's program, made where it is missing.

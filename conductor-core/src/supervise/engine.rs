@@ -1,15 +1,28 @@
 //! What everything that starts, watches and ends runs shares: the root and how it was opened.
 
 use super::keeper_image::KeeperProgram;
-use crate::bus::{Bus, BusOptions, Scope};
+use crate::bus::{Bus, BusOptions, Durability, Scope};
 use crate::error::Result;
-use crate::facade::Options;
 use crate::id::{ProjectId, TaskId};
 use crate::layout::{Layout, PROJECT_BUS, TASK_BUS};
+use crate::sys::Os;
 use crate::time::Timestamp;
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::Arc;
+
+/// How a root was opened.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// The machine.
+    pub(crate) os: Arc<dyn Os>,
+    /// The `run-agent` that agents shall find first.
+    pub(crate) run_agent: Option<PathBuf>,
+    /// How durable posted messages are.
+    pub(crate) durability: Durability,
+    /// The environment that agents inherit; that of this process where it is `None`.
+    pub(crate) environment: Option<Vec<(OsString, OsString)>>,
+}
 
 /// An opened root. Clones share it.
 #[derive(Clone, Debug)]
@@ -18,22 +31,23 @@ pub(crate) struct Engine(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     layout: Layout,
-    options: Options,
+    settings: Settings,
     keeper: KeeperProgram,
 }
 
 impl Engine {
-    pub(crate) fn new(root: PathBuf, options: Options) -> Engine {
-        let layout = Layout::new(options.os.clone(), root);
-        Engine(Arc::new(Shared {
-            layout,
-            options,
-            keeper: KeeperProgram::default(),
-        }))
+    pub(crate) fn new(root: PathBuf, settings: Settings) -> Engine {
+        let layout = Layout::new(settings.os.clone(), root);
+        Engine(Arc::new(Shared { layout, settings, keeper: KeeperProgram::default() }))
     }
 
     pub(crate) fn layout(&self) -> &Layout {
         &self.0.layout
+    }
+
+    /// How the root was opened.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.0.settings
     }
 
     pub(crate) fn keeper(&self) -> &KeeperProgram {
@@ -46,12 +60,12 @@ impl Engine {
 
     /// The `run-agent` that agents shall find first.
     pub(crate) fn run_agent(&self) -> Option<PathBuf> {
-        self.0.options.run_agent.clone()
+        self.0.settings.run_agent.clone()
     }
 
     /// The environment that agents inherit.
     pub(crate) fn inherited_environment(&self) -> Vec<(OsString, OsString)> {
-        match &self.0.options.environment {
+        match &self.0.settings.environment {
             Some(environment) => environment.clone(),
             None => std::env::vars_os().collect(),
         }
@@ -69,7 +83,7 @@ impl Engine {
             None => (self.layout().project(&scope.project)?, PROJECT_BUS),
         };
         let options =
-            BusOptions { durability: self.0.options.durability, ..BusOptions::default() };
+            BusOptions { durability: self.0.settings.durability, ..BusOptions::default() };
         Bus::open(folder, name, scope, options)
     }
 }

@@ -11,11 +11,12 @@ use super::output::{ensure_output, last_stderr_lines};
 use super::verdict::{Ending, Evidence, Verdict, judge};
 use crate::bus::{Cursor, Post};
 use crate::cancel::Wait;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{KEEPER, OUTPUT, RUN_LOCK};
-use crate::run::{Outcome, RunRecord, Status, store};
+use crate::run::store::{self, Keep};
+use crate::run::{Outcome, RunRecord};
 use crate::sys::{self, KeeperRecord, LockKind, Open, ProcessId, Processes};
 use crate::time::Timestamp;
 
@@ -24,6 +25,8 @@ use crate::time::Timestamp;
 pub(crate) enum Finished {
     /// The run is over and written down.
     Over,
+    /// Nothing of it ever was but its folder: its starter died before the first record.
+    NeverBegan,
     /// The run lives, or somebody else is finishing it.
     NotYet,
 }
@@ -37,16 +40,20 @@ pub(crate) fn finish(
     wait: &Wait,
 ) -> Result<Finished> {
     let folder = engine.layout().run(project, task, run)?;
-    let record = store::read(&folder)?;
-    if record.outcome.is_none() && !record.is_open() {
+    let first_look = read_record(&folder)?;
+    if first_look.is_some_and(|record| !record.is_supervised() && !record.is_open()) {
         // A finished run of the older program: there is nothing to add.
         return Ok(Finished::Over);
     }
+    // Its starter holds the lock until there is a record and a keeper to hold it.
     let Some(_lock) = folder.try_lock(RUN_LOCK, LockKind::Exclusive)? else {
         return Ok(Finished::NotYet);
     };
     // Read again: another finisher may have been here before we had the lock.
-    let record = store::read(&folder)?;
+    let Some(record) = read_record(&folder)? else {
+        OpenEntry::remove(engine.layout(), project, task, run)?;
+        return Ok(Finished::NeverBegan);
+    };
     if record.outcome.is_none() {
         let mut evidence = gather(&folder, &record)?;
         evidence.locked = false;
@@ -63,6 +70,14 @@ pub(crate) fn finish(
     }
     OpenEntry::remove(engine.layout(), project, task, run)?;
     Ok(Finished::Over)
+}
+
+/// The record of a run; `None` where there is none yet.
+fn read_record(folder: &Folder) -> Result<Option<RunRecord>> {
+    match store::read(folder) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        record => record.map(Some),
+    }
 }
 
 /// What became of a run that has no outcome yet. Reads only.
@@ -96,7 +111,7 @@ fn gather(folder: &Folder, record: &RunRecord) -> Result<Evidence> {
     Ok(Evidence {
         agent_alive,
         this_boot,
-        ours: record.rev.is_some(),
+        ours: record.is_supervised(),
         named: record.pid > 0,
         locked: false,
         keeper,
@@ -105,12 +120,12 @@ fn gather(folder: &Folder, record: &RunRecord) -> Result<Evidence> {
 
 /// The agent's process as the keeper recorded it.
 pub(crate) fn agent_of(keeper: &KeeperRecord) -> ProcessId {
-    ProcessId { pid: keeper.agent.pid.unsigned_abs(), start: keeper.agent.start }
+    ProcessId { pid: keeper.agent.pid, start: keeper.agent.start }
 }
 
 /// The keeper's own process.
 pub(crate) fn keeper_of(keeper: &KeeperRecord) -> ProcessId {
-    ProcessId { pid: keeper.keeper.pid.unsigned_abs(), start: keeper.keeper.start }
+    ProcessId { pid: keeper.keeper.pid, start: keeper.keeper.start }
 }
 
 fn write_down(engine: &Engine, folder: &Folder, ending: Ending, wait: &Wait) -> Result<()> {
@@ -119,16 +134,15 @@ fn write_down(engine: &Engine, folder: &Folder, ending: Ending, wait: &Wait) -> 
     }
     let now = engine.now();
     let stop_reason = super::stop::stop_reason(folder)?;
-    store::update(folder, wait, |record| {
-        record.status = match ending.outcome {
-            Outcome::Completed => Status::Completed,
-            _ => Status::Failed,
-        };
+    store::update(folder, wait, Keep::Durably, |record| {
+        record.status = ending.outcome.status();
         record.outcome = Some(ending.outcome);
         record.exit_code = ending.exit_code;
         record.signal = ending.signal;
         record.end_time = ending.ended_at.map_or(now, Timestamp::from_unix_nanos);
-        record.error_summary = ending.error;
+        // Why it was refused is best known to the starter that failed.
+        let known = record.error_summary.take().filter(|_| ending.outcome == Outcome::Refused);
+        record.error_summary = known.or(ending.error);
         record.phase = None;
         if ending.outcome == Outcome::Stopped {
             record.stop_reason = stop_reason;
@@ -164,14 +178,13 @@ fn post_end(
             body.push_str(&lines);
         }
     }
-    let since: Option<Cursor> =
-        record.start_msg.as_deref().and_then(|cursor| cursor.parse().ok());
+    let since: Option<Cursor> = record.start_msg.as_deref().and_then(|cursor| cursor.parse().ok());
     let kind = if crashed { "RUN_CRASH" } else { "RUN_STOP" };
     let bus = engine.task_bus(project, task)?;
     let key = format!("{run}:end");
     let posted =
         bus.append_once(&key, since.as_ref(), Post::new(kind, body).run(run), wait.clone())?;
-    store::update(folder, wait, |record| {
+    store::update(folder, wait, Keep::Loosely, |record| {
         record.stop_msg = Some(posted.cursor.to_string());
         Ok(())
     })

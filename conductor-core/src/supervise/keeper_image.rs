@@ -43,7 +43,8 @@ impl KeeperProgram {
         };
         if let Installed::File(path) = self.installed(layout)? {
             match start(KeeperImage::Path(&path)) {
-                Err(error) if error.raw_os_error() == Some(libc::EACCES) => {}
+                // A mount that forbids it, or a file that a forked thread of the host still holds open.
+                Err(error) if is_refused(&error) => {}
                 answer => return answer.map_err(failed),
             }
             let image = sys::keeper_memfd().map_err(failed)?;
@@ -64,6 +65,10 @@ impl KeeperProgram {
         *known = Some(found.clone());
         Ok(found)
     }
+}
+
+fn is_refused(error: &io::Error) -> bool {
+    matches!(error.raw_os_error(), Some(libc::EACCES | libc::ETXTBSY))
 }
 
 /// Puts the program's file below the root, whole and under a name of its content.
@@ -92,8 +97,7 @@ fn install(bin: &Folder) -> Result<Installed> {
         let fd = bin.open(&next, Open::CreateNew(EXECUTABLE))?;
         let mut rest = bytes;
         while !rest.is_empty() {
-            let written =
-                bin.os().write(&fd, rest).map_err(|e| bin.error("write", &next, e))?;
+            let written = bin.os().write(&fd, rest).map_err(|e| bin.error("write", &next, e))?;
             rest = &rest[written..];
         }
         drop(fd);

@@ -2,7 +2,9 @@
 
 mod engine;
 mod finish;
+mod glance;
 mod handle;
+mod info;
 mod keeper_image;
 mod open_entry;
 mod output;
@@ -10,10 +12,12 @@ mod start;
 mod stop;
 mod verdict;
 
-pub(crate) use engine::Engine;
-pub(crate) use finish::{Finished, finish, observe};
+pub(crate) use engine::{Engine, Settings};
+pub(crate) use finish::{Finished, finish};
+pub(crate) use glance::glance;
 pub(crate) use handle::RunWatch;
+pub use info::RunInfo;
+pub(crate) use info::{newest_readable, read_info, read_info_in};
 pub(crate) use open_entry::OpenEntry;
-pub(crate) use start::{RunPlan, Started};
-pub(crate) use verdict::Verdict;
+pub(crate) use start::RunPlan;
 pub use stop::{Stop, StopReport};

@@ -92,7 +92,12 @@ impl OpenEntry {
 
     /// Removes the entry: the run is finished. Its return need not be durable: an entry that a power
     /// cut brings back is of a finished run, and is removed again.
-    pub(crate) fn remove(layout: &Layout, project: &ProjectId, task: &TaskId, run: &RunId) -> Result<()> {
+    pub(crate) fn remove(
+        layout: &Layout,
+        project: &ProjectId,
+        task: &TaskId,
+        run: &RunId,
+    ) -> Result<()> {
         let Some(folder) = layout.open_entries()? else { return Ok(()) };
         let mine = Path::new(project.as_str()).join(task).join(RUNS).join(run);
         let prefix = format!("{run}-");
@@ -127,7 +132,7 @@ mod tests {
         assert_eq!(OpenEntry::list(&layout).unwrap().len(), 2);
         OpenEntry::remove(&layout, &project, &one, &run).unwrap();
         OpenEntry::remove(&layout, &project, &one, &run).unwrap();
-        assert_eq!(OpenEntry::list(&layout).unwrap(), [kept.clone()]);
+        assert_eq!(OpenEntry::list(&layout).unwrap(), std::slice::from_ref(&kept));
 
         let path = dir.path().join(".conductor/open").join(&kept.name);
         for damage in ["x", "p/../runs/r", "p/t/runs/r/x", "p/t/walks/r"] {

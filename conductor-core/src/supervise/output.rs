@@ -47,8 +47,7 @@ fn copy_all(run: &Folder, from: &Fd, to: &Fd) -> Result<()> {
         }
         let mut rest = &buffer[..read];
         while !rest.is_empty() {
-            let written =
-                run.os().write(to, rest).map_err(|e| run.error("write", OUTPUT, e))?;
+            let written = run.os().write(to, rest).map_err(|e| run.error("write", OUTPUT, e))?;
             rest = &rest[written..];
         }
         offset += read as u64;

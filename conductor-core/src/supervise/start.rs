@@ -13,9 +13,12 @@ use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::{FILE_MODE, FileLock, Folder};
 use crate::id::{ProjectId, RunId, TaskId};
-use crate::layout::{KEEPER, OUTPUT, PROMPT, RUN_LOCK, RUNS, STDERR, STDOUT, TASK_BUS, TASK_LOCK, TASK_PROMPT};
+use crate::layout::{
+    KEEPER, OUTPUT, PROMPT, RUN_LOCK, RUNS, STDERR, STDOUT, TASK_BUS, TASK_LOCK, TASK_PROMPT,
+};
 use crate::limits;
-use crate::run::{Phase, RunRecord, Status, store};
+use crate::run::store::{self, Keep};
+use crate::run::{Phase, RunRecord, Status};
 use crate::sys::{self, Fd, KeeperControl, KeeperLimits, KeeperSpec, LockKind, Open, Processes};
 use crate::time::Timestamp;
 use std::ffi::OsString;
@@ -41,25 +44,18 @@ pub(crate) struct RunPlan {
     pub(crate) limits: KeeperLimits,
 }
 
-/// A run that was started.
-#[derive(Clone, Debug)]
-pub(crate) struct Started {
-    pub(crate) run: RunId,
-    pub(crate) folder: Folder,
-}
-
 impl Engine {
     /// Starts a run. Returns when its agent runs and its record is on disk.
     ///
     /// # Errors
     /// What stood in the way. If it came after the run's folder was made, the run is finished as
     /// `refused` and the error names it.
-    pub(crate) fn start_run(&self, plan: &RunPlan, wait: &Wait) -> Result<Started> {
+    pub(crate) fn start_run(&self, plan: &RunPlan, wait: &Wait) -> Result<RunId> {
         let task = self.layout().ensure_task(&plan.project, &plan.task)?;
         // Who deletes the task holds this lock alone.
         let task_lock = task.lock(TASK_LOCK, LockKind::Shared, wait)?;
         if task.stat(TASK_PROMPT)?.is_none() {
-            write_once(&task, TASK_PROMPT, &format!("{}\n", plan.prompt.trim()))?;
+            task.create_once(TASK_PROMPT, format!("{}\n", plan.prompt.trim()).as_bytes())?;
         }
         let runs = task.ensure_folder(RUNS)?;
         let (run, folder) = make_run_folder(&runs, self.now())?;
@@ -71,21 +67,13 @@ impl Engine {
         let cwd = plan.cwd.clone().unwrap_or_else(|| task.path().to_owned());
         let prepared = Prepared { plan, task, run, folder, cwd };
         match prepared.launch(self, lock, wait) {
-            Ok(()) => Ok(Started { run: prepared.run, folder: prepared.folder }),
+            Ok(()) => Ok(prepared.run),
             Err(error) => {
                 // The run never began; its record says so. The first error is the one to tell.
-                let _told_below = finish(self, &plan.project, &plan.task, &prepared.run, wait);
+                let _first_error_is_told = prepared.refused(self, &error, wait);
                 Err(error)
             }
         }
-    }
-}
-
-/// Writes a file that must not exist yet, whole or not at all; another's file of that name stays.
-fn write_once(folder: &Folder, name: &str, text: &str) -> Result<()> {
-    match folder.create(name, text.as_bytes()) {
-        Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-        answer => answer.map(drop),
     }
 }
 
@@ -126,7 +114,7 @@ impl Prepared<'_> {
         let mut keeper = self.spawn(engine, &context, &lock)?;
         let born = keeper.born().map_err(not_started)?;
         let posted = self.post_start(engine, wait)?;
-        store::update(&self.folder, wait, |record| {
+        store::update(&self.folder, wait, Keep::Durably, |record| {
             record.pid = i64::from(born.agent.pid);
             record.pgid = i64::from(born.agent.pid);
             record.phase = Some(Phase::Running);
@@ -138,20 +126,39 @@ impl Prepared<'_> {
             record.start_msg = Some(posted.cursor.to_string());
             Ok(())
         })?;
-        keeper.release().map_err(not_started)?;
+        keeper.send_release().map_err(not_started)?;
         // The keeper holds the run's lock from here; closing our copy does not give it back.
         drop(lock.into_fd());
-        keeper.answer().map_err(|source| {
-            let why = source.to_string();
-            Error::new(
-                ErrorKind::SpawnFailed,
-                "agent.not_started",
-                format!("{} could not be started: {why}", self.plan.agent.program.display()),
-            )
-            .with_path(&self.plan.agent.program)
-            .with_field("agent")
-            .with_source(source)
-        })
+        match keeper.answer() {
+            // The agent is released: how its start went will stand in the keeper's record.
+            Err(late) if late.kind() == std::io::ErrorKind::WouldBlock => Ok(()),
+            answer => answer.map_err(|source| self.agent_not_started(source)),
+        }
+    }
+
+    fn agent_not_started(&self, source: std::io::Error) -> Error {
+        let program = &self.plan.agent.program;
+        Error::new(
+            ErrorKind::SpawnFailed,
+            "agent.not_started",
+            format!("{} could not be started", program.display()),
+        )
+        .with_path(program)
+        .with_field("agent")
+        .with_source(source)
+    }
+
+    /// Writes down that the run never began, and why.
+    fn refused(&self, engine: &Engine, error: &Error, wait: &Wait) -> Result<()> {
+        let why = match std::error::Error::source(error) {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        };
+        store::update(&self.folder, wait, Keep::Loosely, |record| {
+            record.error_summary = Some(why);
+            Ok(())
+        })?;
+        finish(engine, &self.plan.project, &self.plan.task, &self.run, wait).map(drop)
     }
 
     fn context(&self, engine: &Engine) -> RunContext {
@@ -191,7 +198,12 @@ impl Prepared<'_> {
         record
     }
 
-    fn spawn(&self, engine: &Engine, context: &RunContext, lock: &FileLock) -> Result<KeeperControl> {
+    fn spawn(
+        &self,
+        engine: &Engine,
+        context: &RunContext,
+        lock: &FileLock,
+    ) -> Result<KeeperControl> {
         let stdin = self.folder.open(PROMPT, Open::Read)?;
         let stdout = self.folder.open(STDOUT, Open::AppendOrCreate(FILE_MODE))?;
         let stderr = self.folder.open(STDERR, Open::AppendOrCreate(FILE_MODE))?;
@@ -228,7 +240,8 @@ impl Prepared<'_> {
             args,
             env: &env,
         };
-        let control = engine.keeper().with(engine.layout(), |image| sys::start_keeper(image, &spec))?;
+        let control =
+            engine.keeper().with(engine.layout(), |image| sys::start_keeper(image, &spec))?;
         control.set_timeout(Some(limits::KEEPER_START)).map_err(not_started)?;
         Ok(control)
     }
@@ -260,4 +273,3 @@ fn not_started(source: std::io::Error) -> Error {
     Error::new(ErrorKind::SpawnFailed, "keeper.not_started", "the keeper of the run did not start")
         .with_source(source)
 }
-

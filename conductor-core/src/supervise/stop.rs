@@ -3,6 +3,7 @@
 use super::engine::Engine;
 use super::finish::{agent_of, keeper_of, keeper_record};
 use super::handle::RunWatch;
+use super::open_entry::OpenEntry;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
@@ -49,6 +50,14 @@ pub struct StopReport {
     pub killed: u32,
 }
 
+impl StopReport {
+    /// Takes what another stop did into this one.
+    pub(crate) fn add(&mut self, other: StopReport) {
+        self.signalled.extend(other.signalled);
+        self.killed += other.killed;
+    }
+}
+
 /// The reason that stands in a run's folder.
 pub(super) fn stop_reason(folder: &Folder) -> Result<Option<String>> {
     let bytes = folder.read_if_exists(STOP_REASON, LONGEST as u64 + 1)?;
@@ -56,9 +65,13 @@ pub(super) fn stop_reason(folder: &Folder) -> Result<Option<String>> {
 }
 
 impl Engine {
-    /// Stops a run and waits until nothing of it lives and its end is written down.
+    /// Stops a run and the runs that its agent started, and waits until nothing of them lives and
+    /// their ends are written down.
     ///
     /// A run that is over already is no error: nothing is signalled.
+    ///
+    /// # Errors
+    /// `run.not_ours` for a run that another program started.
     pub(crate) fn stop_run(
         &self,
         project: &ProjectId,
@@ -66,20 +79,63 @@ impl Engine {
         run: &RunId,
         stop: &Stop,
         wait: &Wait,
-    ) -> Result<(StopReport, RunRecord)> {
+    ) -> Result<StopReport> {
         let folder = self.layout().run(project, task, run)?;
         let record = store::read(&folder)?;
         if !record.is_open() {
-            return Ok((StopReport::default(), record));
+            return Ok(StopReport::default());
+        }
+        refuse_foreign(&folder, &record)?;
+        self.stop_open_runs(stop, wait, |entry| {
+            entry.project == *project && entry.task == *task && entry.run == *run
+        })
+    }
+
+    /// Stops every open run that `chosen` picks, and the runs that their agents started, wherever in
+    /// the root they are. All are asked before any is waited for.
+    pub(crate) fn stop_open_runs(
+        &self,
+        stop: &Stop,
+        wait: &Wait,
+        chosen: impl Fn(&OpenEntry) -> bool,
+    ) -> Result<StopReport> {
+        let open = self.living_runs(|_| true)?;
+        let (mut picked, mut rest): (Vec<_>, Vec<_>) =
+            open.into_iter().partition(|(entry, _)| chosen(entry));
+        let mut next = 0;
+        while let Some((entry, _)) = picked.get(next) {
+            let run = entry.run.to_string();
+            let (children, others) = rest
+                .into_iter()
+                .partition(|(_, record)| record.parent_run_id.as_ref() == Some(&run));
+            picked.extend::<Vec<_>>(children);
+            rest = others;
+            next += 1;
         }
         let mut report = StopReport::default();
-        if self.ask_run_to_stop(project, task, run, stop)? {
-            report.signalled.push(run.clone());
+        for (OpenEntry { project, task, run, .. }, _) in &picked {
+            if self.ask_run_to_stop(project, task, run, stop)? {
+                report.signalled.push(run.clone());
+            }
         }
+        for (OpenEntry { project, task, run, .. }, _) in &picked {
+            report.killed += self.await_stopped(project, task, run, wait)?;
+        }
+        Ok(report)
+    }
+
+    /// Waits for the end of a run that was asked to end; how many of its processes were killed.
+    fn await_stopped(
+        &self,
+        project: &ProjectId,
+        task: &TaskId,
+        run: &RunId,
+        wait: &Wait,
+    ) -> Result<u32> {
         let watch = RunWatch::new(self.clone(), project.clone(), task.clone(), run.clone())?;
-        let record = watch.wait(wait)?;
-        report.killed = keeper_record(&folder)?.map_or(0, |keeper| keeper.killed);
-        Ok((report, record))
+        watch.wait(wait)?;
+        let folder = self.layout().run(project, task, run)?;
+        Ok(keeper_record(&folder)?.map_or(0, |keeper| keeper.killed))
     }
 
     /// Asks a run to end and does not wait for it; `false` when nothing was there to be signalled.
@@ -101,7 +157,7 @@ impl Engine {
 
 /// Runs that conductor did not start are not ended by it.
 fn refuse_foreign(folder: &Folder, record: &RunRecord) -> Result<()> {
-    if record.rev.is_some() && !record.is_external() {
+    if record.is_supervised() && !record.is_external() {
         return Ok(());
     }
     Err(Error::new(
@@ -139,4 +195,3 @@ fn ask(folder: &Folder, stop: &Stop) -> Result<bool> {
     let signal = if stop.force { Signal::Kill } else { Signal::Term };
     Processes.signal(agent_of(&keeper), signal).map_err(failed)
 }
-

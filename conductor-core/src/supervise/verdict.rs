@@ -94,18 +94,21 @@ fn lost() -> Ending {
     Ending::unseen(Outcome::Lost, "nobody saw it end")
 }
 
-fn refused(errno: Option<i32>) -> Ending {
-    let why = errno.map_or("unknown error".into(), |errno| {
-        std::io::Error::from_raw_os_error(errno).to_string()
-    });
+fn refused(errno: Option<u32>) -> Ending {
+    let why = errno.and_then(|errno| i32::try_from(errno).ok()).map_or_else(
+        || "unknown error".to_owned(),
+        |errno| std::io::Error::from_raw_os_error(errno).to_string(),
+    );
     Ending::unseen(Outcome::Refused, &format!("the agent could not be started: {why}"))
 }
 
 /// An end that the keeper saw.
 fn seen(end: KeeperEnd, keeper: &KeeperRecord) -> Ending {
+    // What the kernel gives fits: codes have eight bits, signals seven.
+    let small = |number: u32| i32::try_from(number).unwrap_or(-1);
     let (exit_code, signal) = match end {
-        KeeperEnd::Code(code) => (code, None),
-        KeeperEnd::Signal(signal) => (128 + signal, Some(signal)),
+        KeeperEnd::Code(code) => (small(code), None),
+        KeeperEnd::Signal(signal) => (128 + small(signal), Some(small(signal))),
     };
     let (outcome, error) = match (keeper.reason, end) {
         (Some(KeeperReason::Stopped), _) => (Outcome::Stopped, Some("stopped".into())),
@@ -113,14 +116,13 @@ fn seen(end: KeeperEnd, keeper: &KeeperRecord) -> Ending {
             (Outcome::TimedOut, Some("timed out".into()))
         }
         (_, KeeperEnd::Code(0)) => (Outcome::Completed, None),
-        (_, KeeperEnd::Code(code)) => (Outcome::Failed, Some(summary(code))),
+        (_, KeeperEnd::Code(_)) => (Outcome::Failed, Some(summary(exit_code))),
         (_, KeeperEnd::Signal(signal)) => {
             (Outcome::Killed, Some(format!("agent killed by signal {signal}")))
         }
     };
-    let ended_at = keeper
-        .exited_at
-        .map(|at| i128::from(at.secs) * 1_000_000_000 + i128::from(at.nanos));
+    let ended_at =
+        keeper.exited_at.map(|at| i128::from(at.secs) * 1_000_000_000 + i128::from(at.nanos));
     Ending { outcome, exit_code, signal, error, ended_at }
 }
 

@@ -143,14 +143,12 @@ pub(crate) fn program_metadata(path: &Path) -> Option<Metadata> {
 }
 
 /// Opens the folder that a program shall start in.
-#[allow(dead_code, reason = "supervision, which uses it, is not here yet")]
 pub(crate) fn open_working_folder(path: &Path) -> io::Result<File> {
     let folder = File::open(path)?;
     if folder.metadata()?.is_dir() { Ok(folder) } else { Err(io::ErrorKind::NotADirectory.into()) }
 }
 
 /// Reads a whole file that a person named, of at most `limit` bytes.
-#[allow(dead_code, reason = "supervision, which uses it, is not here yet")]
 pub(crate) fn read_user_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;

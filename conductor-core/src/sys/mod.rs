@@ -10,21 +10,18 @@
 
 mod event;
 mod file;
-#[allow(dead_code, reason = "supervision, which uses it, is not here yet")]
+#[allow(dead_code, reason = "the record's writing half is the keeper's and its test's")]
 mod keeper_file;
 mod os;
 mod process;
 mod real;
-#[allow(dead_code, reason = "supervision, which uses it, is not here yet")]
+#[allow(dead_code, reason = "the keeper's test, which includes this file, uses all of it")]
 mod spawn;
-#[allow(dead_code, reason = "supervision, which uses it, is not here yet")]
 mod spawn_clone;
 
 pub use event::{EventFd, Poller, Ready, TimerFd, Watch};
 pub use file::{Entry, Fd, FileKind, FileSystem, LockKind, Open, Stat};
-#[allow(unused_imports, reason = "supervision, which uses it, is not here yet")]
 pub(crate) use file::{open_working_folder, program_metadata, read_user_file};
-#[allow(unused_imports, reason = "supervision, which uses it, is not here yet")]
 pub(crate) use keeper_file::{
     Ended as KeeperEnd, Reason as KeeperReason, Record as KeeperRecord, State as KeeperState,
     prepare as prepare_keeper_file, read as read_keeper_file,
@@ -32,7 +29,6 @@ pub(crate) use keeper_file::{
 pub use os::Os;
 pub use process::{ProcessId, Processes, Signal};
 pub use real::RealOs;
-#[allow(unused_imports, reason = "supervision, which uses it, is not here yet")]
 pub(crate) use spawn::{
     Control as KeeperControl, KeeperImage, KeeperLimits, KeeperSpec, keeper_bytes,
     memfd_image as keeper_memfd, start_keeper,

@@ -4,8 +4,10 @@ use super::config::TaskConfig;
 use super::decide::Bounds;
 use super::dependencies::refuse_cycle;
 use super::handle::{CanDrive, Waiter, living_driver, parameters};
-use super::lease::{Lease, driven_elsewhere, wish_stop};
-use super::state::{LoopState, TaskOutcome, TaskResult};
+use super::lease::{Lease, driven_elsewhere};
+use super::parameters::Parameters;
+use super::state::{LoopState, TaskOutcome};
+use crate::bus::Bus;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
@@ -40,50 +42,74 @@ impl Engine {
         let task_lock = folder.lock(TASK_LOCK, LockKind::Shared, wait)?;
         let stored = stored_prompt(&folder)?;
         let mine = CanDrive { plan, bounds };
-        let wanted = parameters(&mine, stored.as_deref());
+        let mut wanted = parameters(&mine, stored.as_deref());
         let mut waiter = Waiter::new(self.clone(), &project, &task, Some(mine))?;
         let Some(lease) = Lease::try_take(&folder)? else {
             return attach(&folder, waiter, &wanted, prompt_given);
         };
         let before = LoopState::read(&folder)?;
-        let done = folder.has_file(DONE)?;
-        if done && prompt_given && wanted.prompt.is_some() && stored.is_some() {
-            return Err(already_done(&folder));
+        if resume {
+            set_aside(&folder)?;
+        } else if folder.has_file(CANCELLED)? {
+            return Err(cancelled(&folder));
+        } else if folder.has_file(DONE)? {
+            let known = before.as_ref().and_then(|state| state.parameters.prompt.as_ref());
+            if prompt_given && stored.is_some() && wanted.prompt.as_ref() != known {
+                return Err(already_done(&folder));
+            }
+            let result = before.as_ref().and_then(LoopState::result);
+            if result.is_some_and(|result| result.outcome == TaskOutcome::Done) {
+                // Nothing is begun anew: the waiter finds the result that stands.
+                return Ok(waiter);
+            }
         }
         if let Some(tasks) = &depends_on {
-            TaskConfig::set_depends_on(&folder, &task, tasks)?;
+            TaskConfig::set_depends_on(&folder, tasks)?;
         }
         if stored.is_none() {
-            let text = format!("{}\n", wanted.prompt.as_deref().unwrap_or_default());
-            folder.create(TASK_PROMPT, text.as_bytes())?;
+            let prompt = wanted.prompt.take().unwrap_or_default();
+            folder.create_once(TASK_PROMPT, format!("{prompt}\n").as_bytes())?;
         }
-        let mut wanted = wanted;
-        if stored.is_none() {
-            wanted.prompt = None;
-        }
-        let state = match before {
-            // A driver died: its series goes on, with what is asked for now.
-            Some(mut state) if state.result().is_none() => {
-                let now = LoopState::begin(state.series, wanted, self.now());
-                state.parameters = now.parameters;
-                state.driver = now.driver;
-                state.boot_id = now.boot_id;
-                state
-            }
-            before => {
-                let series = before.map_or(1, |state| state.series + 1);
-                let mut state = LoopState::begin(series, wanted, self.now());
-                state.start_cursor = self.task_bus(&project, &task)?.end()?;
-                state.resumed = resume;
-                state
-            }
-        };
+        let bus = self.task_bus(&project, &task)?;
+        let state = self.next_state(&bus, before, wanted, &lease, resume)?;
         state.write(&folder)?;
         drop(task_lock);
         waiter.drive(lease, state)?;
         // The first attempt is running and on disk when this returns, unless it must wait.
         waiter.first_step()?;
         Ok(waiter)
+    }
+
+    /// The state to begin with: the series of a driver that died goes on with what is asked for now,
+    /// a loop that ended is followed by a new series.
+    fn next_state(
+        &self,
+        bus: &Bus,
+        before: Option<LoopState>,
+        wanted: Parameters,
+        lease: &Lease,
+        resume: bool,
+    ) -> Result<LoopState> {
+        let series = before.as_ref().map_or(0, |state| state.series);
+        let fresh = |series| LoopState::begin(series, lease.stamp(), wanted, self.now());
+        match before {
+            Some(state) if state.result().is_none() => {
+                let now = fresh(series);
+                Ok(LoopState {
+                    parameters: now.parameters,
+                    driver: now.driver,
+                    boot_id: now.boot_id,
+                    stamp: now.stamp,
+                    ..state
+                })
+            }
+            _ => {
+                let mut state = fresh(series + 1);
+                state.start_cursor = bus.end()?;
+                state.resumed = resume;
+                Ok(state)
+            }
+        }
     }
 
     /// A waiter that drives with what the loop was asked for, where nobody else does.
@@ -95,65 +121,24 @@ impl Engine {
     ) -> Result<Waiter> {
         Waiter::new(self.clone(), project, task, can_drive)
     }
+}
 
-    /// Stops a task for good: its loop, and everything that its attempt started.
-    ///
-    /// The wish is durable before anything is signalled, so that a driver that comes up meanwhile
-    /// honours it.
-    pub(crate) fn stop_task(
-        &self,
-        project: &ProjectId,
-        task: &TaskId,
-        reason: &str,
-        wait: &Wait,
-    ) -> Result<Option<TaskResult>> {
-        let folder = self.layout().task(project, task)?;
-        match LoopState::read(&folder)? {
-            Some(state) if state.result().is_none() => {}
-            ended => return Ok(ended.and_then(|state| state.result())),
-        }
-        wish_stop(&folder, self.now(), reason)?;
-        let mut pause = std::time::Duration::from_millis(1);
-        loop {
-            if let Some(lease) = Lease::try_take(&folder)? {
-                // Nobody drives: the end of the loop is written here.
-                let Some(mut state) = LoopState::read(&folder)? else { return Ok(None) };
-                if state.result().is_none() {
-                    state.end(TaskOutcome::Stopped, Some(reason.to_owned()), self.now());
-                    state.write(&folder)?;
-                }
-                lease.forget_stop_wish(&folder)?;
-                return Ok(state.result());
-            }
-            // The driver sees the wish by itself; it gives the lease back when the loop is over.
-            wait.check()?;
-            self.layout().os().sleep(pause);
-            pause = (pause * 2).min(std::time::Duration::from_millis(50));
+/// Takes the marks of an end away, so that the task can go on.
+fn set_aside(folder: &Folder) -> Result<()> {
+    let mut changed = false;
+    for mark in [DONE, CANCELLED] {
+        if folder.has_file(mark)? {
+            changed |= folder.remove_file(mark)?;
         }
     }
-
-    /// Marks a task as cancelled, with a reason, and stops it.
-    pub(crate) fn cancel_task(
-        &self,
-        project: &ProjectId,
-        task: &TaskId,
-        reason: &str,
-        wait: &Wait,
-    ) -> Result<()> {
-        let folder = self.layout().task(project, task)?;
-        let mut note = crate::yaml::Mapping::new();
-        note.insert("cancelled_at", crate::yaml::Value::timestamp(self.now()));
-        note.insert("reason", crate::yaml::Value::from(reason));
-        folder.replace(CANCELLED, note.to_yaml().as_bytes())?;
-        self.stop_task(project, task, reason, wait).map(drop)
-    }
+    if changed { folder.sync() } else { Ok(()) }
 }
 
 /// Joins a loop that another process drives; what it was asked for must be the same.
 fn attach(
     folder: &Folder,
     waiter: Waiter,
-    wanted: &super::state::Parameters,
+    wanted: &Parameters,
     prompt_given: bool,
 ) -> Result<Waiter> {
     // A driver that has just taken the lease writes the state first thing.
@@ -178,6 +163,17 @@ fn already_done(folder: &Folder) -> Error {
     .with_path(folder.join(DONE))
     .with_field("prompt")
     .with_hint("`run-agent task resume` goes on with it; another --task begins anew")
+}
+
+fn cancelled(folder: &Folder) -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        "task.cancelled",
+        format!("{} was cancelled", folder.path().display()),
+    )
+    .with_path(folder.join(CANCELLED))
+    .with_field("task")
+    .with_hint("`run-agent task resume` goes on with it all the same")
 }
 
 fn stored_prompt(folder: &Folder) -> Result<Option<String>> {

@@ -9,50 +9,50 @@ use std::time::Duration;
 
 /// Everything that the decision depends on.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct Facts {
+pub(crate) struct Facts {
     /// The reason of a wish to stop that is younger than this loop.
-    pub stop: Option<String>,
+    pub(crate) stop: Option<String>,
     /// Whether `DONE` stands.
-    pub done: bool,
+    pub(crate) done: bool,
     /// Dependencies that are not ready.
-    pub blocked_by: Vec<TaskId>,
+    pub(crate) blocked_by: Vec<TaskId>,
     /// The attempt that still lives.
-    pub attempt: Option<RunId>,
+    pub(crate) attempt: Option<RunId>,
     /// Attempts of this series so far.
-    pub attempts: u32,
+    pub(crate) attempts: u32,
     /// How the last attempt of this series ended.
-    pub last: Option<LastAttempt>,
+    pub(crate) last: Option<LastAttempt>,
     /// Runs that agents of this task started and that still live.
-    pub children: Vec<RunId>,
+    pub(crate) children: Vec<RunId>,
     /// For how long the children have been waited for.
-    pub waited_for_children: Duration,
+    pub(crate) waited_for_children: Duration,
 }
 
 /// The end of an attempt.
 #[derive(Clone, Debug, PartialEq)]
-pub struct LastAttempt {
+pub(crate) struct LastAttempt {
     /// Its outcome.
-    pub outcome: Outcome,
+    pub(crate) outcome: Outcome,
     /// Why it failed, in a few words.
-    pub error: Option<String>,
+    pub(crate) error: Option<String>,
     /// How long ago it ended.
-    pub ago: Duration,
+    pub(crate) ago: Duration,
 }
 
 /// The bounds of a loop.
 #[derive(Clone, Debug, PartialEq)]
-pub struct Bounds {
+pub(crate) struct Bounds {
     /// Attempts in all; 0 allows none.
-    pub max_attempts: u32,
+    pub(crate) max_attempts: u32,
     /// The pause between two attempts.
-    pub restart_delay: Duration,
+    pub(crate) restart_delay: Duration,
     /// How long a finished task waits for children.
-    pub child_wait: Duration,
+    pub(crate) child_wait: Duration,
 }
 
 /// What to do next.
 #[derive(Clone, Debug, PartialEq)]
-pub enum Next {
+pub(crate) enum Next {
     /// Start an attempt.
     Start,
     /// End the attempt that lives, because a stop is wished.
@@ -65,7 +65,7 @@ pub enum Next {
 
 /// What a task waits for.
 #[derive(Clone, Debug, PartialEq)]
-pub enum WaitFor {
+pub(crate) enum WaitFor {
     /// The attempt that lives.
     Attempt(RunId),
     /// Other tasks.
@@ -78,7 +78,7 @@ pub enum WaitFor {
 
 /// How a loop ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum End {
+pub(crate) enum End {
     /// `DONE` stands.
     Done,
     /// A limit was reached, or no further attempt can succeed; why.
@@ -88,7 +88,7 @@ pub enum End {
 }
 
 /// Decides what a task needs next.
-pub fn decide(facts: &Facts, bounds: &Bounds) -> Next {
+pub(crate) fn decide(facts: &Facts, bounds: &Bounds) -> Next {
     if let Some(run) = &facts.attempt {
         return match facts.stop {
             Some(_) => Next::StopAttempt(run.clone()),

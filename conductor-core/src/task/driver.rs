@@ -62,6 +62,19 @@ struct Ended {
     seen: Instant,
 }
 
+impl Drop for Driver {
+    /// Says that nobody drives any more, which also wakes whoever stands by.
+    fn drop(&mut self) {
+        let mine = self.state.driver.is_some_and(|me| me.pid == self.folder.os().process_id());
+        // In a forked child this driver is a copy: the parent goes on.
+        if mine && self.state.result().is_none() {
+            self.state.driver = None;
+            // The lease that is given back next says it too.
+            let _only_a_hint = self.state.write_relaxed(&self.folder);
+        }
+    }
+}
+
 impl Driver {
     /// Takes the task up where the files show that it stands.
     pub(super) fn new(
@@ -132,9 +145,7 @@ impl Driver {
             self.plan.task.clone(),
             run.clone(),
         )?;
-        self.poller
-            .add(watch.fd(), 3)
-            .map_err(|e| self.folder.error("watch a run of", "", e))?;
+        self.poller.add(watch.fd(), 3).map_err(|e| self.folder.error("watch a run of", "", e))?;
         self.attempt = Some((run, watch));
         Ok(())
     }
@@ -204,7 +215,9 @@ impl Driver {
     /// Whether `DONE` stands; something else of that name is an error that names it.
     fn is_done(&self) -> Result<bool> {
         self.folder.has_file(DONE).map_err(|error| {
-            error.with_field("DONE").with_hint("DONE must be an empty file; remove what stands there")
+            error
+                .with_field("DONE")
+                .with_hint("DONE must be an empty file; remove what stands there")
         })
     }
 
@@ -223,9 +236,11 @@ impl Driver {
         self.set_phase(Phase::Running, None)?;
         self.state.attempts += 1;
         match self.engine.start_run(&plan, &Wait::from(STEP_LOCK)) {
-            Ok(started) => {
-                self.state.last_run = Some(started.run.clone());
-                self.watch(started.run)
+            Ok(run) => {
+                self.state.last_run = Some(run.clone());
+                // For those who look; the truth about attempts is in their records.
+                self.state.write_relaxed(&self.folder)?;
+                self.watch(run)
             }
             Err(error) if error.kind() == ErrorKind::SpawnFailed => {
                 self.tell_refused(&error)?;
@@ -371,10 +386,5 @@ impl Driver {
 
     fn post(&self, kind: &str, body: &str) -> Result<()> {
         self.bus.post(Post::new(kind, body), Wait::from(STEP_LOCK)).map(drop)
-    }
-
-    /// The loop's state as this driver knows it.
-    pub(super) fn state(&self) -> &LoopState {
-        &self.state
     }
 }

@@ -3,7 +3,8 @@
 use super::decide::Bounds;
 use super::driver::Driver;
 use super::lease::Lease;
-use super::state::{LoopState, Parameters, TaskResult};
+use super::parameters::Parameters;
+use super::state::{LoopState, TaskResult};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, TaskId};
@@ -43,7 +44,8 @@ pub(crate) struct Waiter {
 #[derive(Debug)]
 enum Role {
     Driving(Box<Driver>),
-    StandingBy(Option<OwnedFd>),
+    /// Waiting on the process that drives, where it is known and lives.
+    StandingBy(Option<(ProcessId, OwnedFd)>),
 }
 
 impl Waiter {
@@ -70,7 +72,11 @@ impl Waiter {
     /// Goes on as the driver of a loop whose lease and state are in hand.
     pub(super) fn drive(&mut self, lease: Lease, state: LoopState) -> Result<()> {
         let Some(CanDrive { plan, bounds }) = self.can_drive.clone() else {
-            return Err(Error::new(ErrorKind::Internal, "task.cannot_drive", "nothing to drive by"));
+            return Err(Error::new(
+                ErrorKind::Internal,
+                "task.cannot_drive",
+                "nothing to drive by",
+            ));
         };
         let driver = Driver::new(self.engine.clone(), plan, bounds, lease, state)?;
         self.poller
@@ -78,6 +84,11 @@ impl Waiter {
             .map_err(|e| self.folder.error("watch the loop of", "", e))?;
         self.role = Role::Driving(Box::new(driver));
         Ok(())
+    }
+
+    /// Whether this holder drives the task now.
+    pub(crate) fn is_driving(&self) -> bool {
+        matches!(self.role, Role::Driving(_))
     }
 
     /// Readable when another step may have something to do.
@@ -133,6 +144,7 @@ impl Waiter {
         if state.result().is_some() {
             return Ok(());
         }
+        let lease = lease.of_loop_since(state.stamp);
         state.driver = Processes.own().ok();
         state.boot_id = Processes.boot_id().unwrap_or_default().to_owned();
         state.write(&self.folder)?;
@@ -142,16 +154,25 @@ impl Waiter {
     fn stand_by(&mut self, state: &LoopState) -> Result<()> {
         let failed = |e| self.folder.error("watch the driver of", "", e);
         let here = Processes.boot_id().is_ok_and(|boot| boot == state.boot_id);
-        let driver = match state.driver.filter(|_| here) {
+        let driver = state.driver.filter(|_| here);
+        if let Role::StandingBy(Some((known, _))) = &self.role
+            && Some(*known) == driver
+            && Processes.is_alive(*known).map_err(failed)?
+        {
+            return self.rest(limits::SAFETY_POLL);
+        }
+        // The descriptor of a process that ended stays readable: it must go.
+        self.role = Role::StandingBy(None);
+        let opened = match driver {
             Some(driver) => Processes.open(driver).map_err(failed)?,
             None => None,
         };
-        let Some(fd) = driver else {
-            let soon = if self.can_drive.is_some() { SOON } else { limits::SAFETY_POLL };
+        let (Some(driver), Some(fd)) = (driver, opened) else {
+            let soon = if self.may_drive(state) { SOON } else { limits::SAFETY_POLL };
             return self.rest(soon);
         };
         self.poller.add(&fd, 4).map_err(failed)?;
-        self.role = Role::StandingBy(Some(fd));
+        self.role = Role::StandingBy(Some((driver, fd)));
         self.rest(limits::SAFETY_POLL)
     }
 

@@ -2,8 +2,8 @@
 //!
 //! Whoever holds `.loop.lock` drives. The lock is the kernel's: a driver that dies gives it back by
 //! dying. A wish to stop is a file, so that it outlives whoever wished; a loop honours a wish that is
-//! not older than the moment just before it took the lease, and forgets older ones, which were meant
-//! for a loop before it.
+//! not older than the moment just before it began, and forgets older ones, which were meant for a
+//! loop before it.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::{FILE_MODE, FileLock, Folder};
@@ -19,16 +19,29 @@ const LONGEST: u64 = 8 << 10;
 #[derive(Debug)]
 pub(super) struct Lease {
     _lock: FileLock,
-    /// The file system's clock just before the lease was taken, in nanoseconds.
-    taken: i128,
+    /// Wishes to stop from before this moment are not meant for the loop; nanoseconds of the file
+    /// system's clock.
+    stamp: i128,
 }
 
 impl Lease {
-    /// Takes the lease if nobody holds it.
+    /// Takes the lease if nobody holds it, for a loop that begins now.
     pub(super) fn try_take(task: &Folder) -> Result<Option<Lease>> {
-        let taken = stamp(task)?;
+        let stamp = stamp(task)?;
         let lock = task.try_lock(LOOP_LOCK, LockKind::Exclusive)?;
-        Ok(lock.map(|lock| Lease { _lock: lock, taken }))
+        Ok(lock.map(|lock| Lease { _lock: lock, stamp }))
+    }
+
+    /// The moment of the file system's clock just before the lease was taken.
+    pub(super) fn stamp(&self) -> i128 {
+        self.stamp
+    }
+
+    /// Goes on with a loop that began at `stamp`: a wish to stop from since then is meant for it,
+    /// although its driver died before it could carry it out.
+    pub(super) fn of_loop_since(mut self, stamp: i128) -> Lease {
+        self.stamp = stamp;
+        self
     }
 
     /// Whether a living process holds the lease.
@@ -39,7 +52,7 @@ impl Lease {
     /// The reason of a wish to stop that is meant for this loop.
     pub(super) fn stop_wish(&self, task: &Folder) -> Result<Option<String>> {
         match task.stat(STOP_REQUESTED)? {
-            Some(stat) if stat.modified >= self.taken => read_wish(task).map(Some),
+            Some(stat) if stat.modified >= self.stamp => read_wish(task).map(Some),
             _ => Ok(None),
         }
     }
@@ -132,6 +145,17 @@ mod tests {
         assert_eq!(lease.stop_wish(&folder).unwrap().unwrap(), "enoughforged: line");
         lease.forget_stop_wish(&folder).unwrap();
         assert_eq!(lease.stop_wish(&folder).unwrap(), None);
+    }
+
+    #[test]
+    fn a_wish_that_a_dead_driver_left_counts_for_whoever_goes_on() {
+        let (_dir, folder) = folder();
+        let first = Lease::try_take(&folder).unwrap().unwrap();
+        let stamp = first.stamp();
+        wish_stop(&folder, Timestamp::UNIX_EPOCH, "enough").unwrap();
+        drop(first);
+        let next = Lease::try_take(&folder).unwrap().unwrap().of_loop_since(stamp);
+        assert_eq!(next.stop_wish(&folder).unwrap().unwrap(), "enough");
     }
 
     #[test]

@@ -5,19 +5,24 @@
 
 mod begin;
 mod children;
-pub(crate) mod config;
+mod config;
 mod decide;
+mod delete;
 mod dependencies;
 mod driver;
 mod handle;
 mod lease;
+mod loop_file;
+mod parameters;
 mod propagate;
 mod state;
+mod stop;
 mod summary;
 
 pub(crate) use begin::Begin;
 pub(crate) use decide::Bounds;
-pub(crate) use dependencies::not_ready;
+pub(crate) use dependencies::{depends_on, not_ready};
 pub(crate) use handle::{CanDrive, Waiter, living_driver};
-pub use state::{TaskOutcome, TaskResult, Waiting};
+pub(crate) use parameters::Parameters;
 pub(crate) use state::LoopState;
+pub use state::{TaskOutcome, TaskResult, Waiting};

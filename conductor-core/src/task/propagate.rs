@@ -128,12 +128,12 @@ fn read_state(folder: &Folder) -> Result<Option<String>> {
         return Ok(None);
     };
     let state = crate::yaml::parse_mapping(&bytes, &folder.join(PROPAGATION))?;
-    Ok(state.get_str("last_propagation_key").map(str::to_owned))
+    Ok(state.get_text("last_propagation_key"))
 }
 
 fn write_state(story: &Story<'_>, message: &str) -> Result<()> {
     let mut state = Mapping::new();
-    state.insert("version", Value::from(1));
+    state.insert("version", Value::from(1u64));
     state.insert("last_propagation_key", Value::from(story.key.as_str()));
     state.insert("last_project_message_id", Value::from(message));
     state.insert("last_propagated_at", Value::timestamp(story.now));
@@ -188,9 +188,8 @@ impl Story<'_> {
 
     fn meta(&self) -> Vec<(&'static str, String)> {
         let runs = &self.runs;
-        let event = |field: fn(&Message) -> String| {
-            self.last_event.as_ref().map(field).unwrap_or_default()
-        };
+        let event =
+            |field: fn(&Message) -> String| self.last_event.as_ref().map(field).unwrap_or_default();
         let mut meta = vec![
             ("completed_run_count", runs.completed.to_string()),
             ("failed_run_count", runs.failed.to_string()),
@@ -218,7 +217,7 @@ impl Story<'_> {
         }
         let latest = runs.latest.as_ref();
         let text = |value: Option<String>| value.unwrap_or_default();
-        meta.push(("source_latest_run_id", text(latest.map(|run| run.id.clone()))));
+        meta.push(("source_latest_run_id", text(latest.map(|run| run.id.to_string()))));
         meta.push(("source_latest_status", text(latest.map(|run| run.status.clone()))));
         if let Some(run) = latest {
             meta.push(("source_latest_exit_code", run.exit_code.to_string()));

@@ -3,16 +3,11 @@
 //! It is written by whoever holds the lease. After a crash it says `running` or `waiting` while nobody
 //! holds the lease: the loop is unfinished, and whoever takes it up goes on in the same series.
 
+use super::parameters::Parameters;
 use crate::bus::Cursor;
-use crate::error::{Error, ErrorKind, Result};
-use crate::fsx::Folder;
 use crate::id::RunId;
-use crate::layout::LOOP;
-use crate::limits;
 use crate::sys::{ProcessId, Processes};
-use crate::time::{Timestamp, format_duration, parse_duration};
-use crate::yaml::{Mapping, Value, parse_mapping};
-use std::time::Duration;
+use crate::time::Timestamp;
 
 /// What a loop is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -22,7 +17,7 @@ pub(super) enum Phase {
     Ended,
 }
 
-const PHASES: [(Phase, &str); 3] =
+pub(super) const PHASES: [(Phase, &str); 3] =
     [(Phase::Running, "running"), (Phase::Waiting, "waiting"), (Phase::Ended, "ended")];
 
 /// How a task ended.
@@ -37,7 +32,7 @@ pub enum TaskOutcome {
     Stopped,
 }
 
-const OUTCOMES: [(TaskOutcome, &str); 3] = [
+pub(super) const OUTCOMES: [(TaskOutcome, &str); 3] = [
     (TaskOutcome::Done, "done"),
     (TaskOutcome::GaveUp, "gave_up"),
     (TaskOutcome::Stopped, "stopped"),
@@ -77,59 +72,22 @@ pub struct Waiting {
 }
 
 impl Waiting {
-    pub(super) fn new(what: &str, since: Timestamp, until: Option<Timestamp>) -> Waiting {
+    pub(crate) fn new(what: &str, since: Timestamp, until: Option<Timestamp>) -> Waiting {
         Waiting { what: what.to_owned(), since, until }
-    }
-}
-
-/// What a loop was asked for: enough for another process to go on with it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Parameters {
-    pub(super) agent: String,
-    pub(super) command: Vec<String>,
-    /// The prompt, where it is not that of `TASK.md`.
-    pub(super) prompt: Option<String>,
-    pub(super) cwd: Option<String>,
-    pub(super) parent_run_id: Option<String>,
-    /// Names only: values may be secrets.
-    pub(super) env_names: Vec<String>,
-    pub(super) max_attempts: u32,
-    pub(super) restart_delay: Duration,
-    pub(super) child_wait_timeout: Duration,
-    pub(super) first_byte_timeout: Duration,
-    pub(super) idle_timeout: Duration,
-    pub(super) total_timeout: Duration,
-    pub(super) grace: Duration,
-}
-
-impl Parameters {
-    /// The names of the parameters that differ.
-    pub(super) fn differences(&self, other: &Parameters) -> Vec<&'static str> {
-        let mut names = Vec::new();
-        macro_rules! compare {
-            ($($field:ident $name:literal)*) => {
-                $(if self.$field != other.$field { names.push($name); })*
-            };
-        }
-        compare! {
-            agent "agent" command "command" prompt "prompt" cwd "cwd"
-            parent_run_id "parent_run_id" env_names "env" max_attempts "max_attempts"
-            restart_delay "restart_delay" child_wait_timeout "child_wait_timeout"
-            first_byte_timeout "first_byte_timeout" idle_timeout "idle_timeout"
-            total_timeout "total_timeout" grace "grace"
-        }
-        names
     }
 }
 
 /// The state of a task's loop.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct LoopState {
+pub(crate) struct LoopState {
     /// Counts the loops of this task: the attempts of each are counted from zero.
     pub(super) series: u64,
     pub(super) phase: Phase,
     pub(super) waiting: Option<Waiting>,
     pub(super) started_at: Timestamp,
+    /// The file system's clock just before the loop began, in nanoseconds: an older wish to stop was
+    /// meant for a loop before it.
+    pub(super) stamp: i128,
     /// The last message on the task's bus before the loop.
     pub(super) start_cursor: Option<Cursor>,
     pub(super) driver: Option<ProcessId>,
@@ -146,12 +104,18 @@ pub(super) struct LoopState {
 
 impl LoopState {
     /// A loop that begins now and is driven by this process.
-    pub(super) fn begin(series: u64, parameters: Parameters, now: Timestamp) -> LoopState {
+    pub(super) fn begin(
+        series: u64,
+        stamp: i128,
+        parameters: Parameters,
+        now: Timestamp,
+    ) -> LoopState {
         LoopState {
             series,
             phase: Phase::Running,
             waiting: None,
             started_at: now,
+            stamp,
             start_cursor: None,
             driver: Processes.own().ok(),
             boot_id: Processes.boot_id().unwrap_or_default().to_owned(),
@@ -180,7 +144,7 @@ impl LoopState {
     }
 
     /// The result of a loop that ended.
-    pub(super) fn result(&self) -> Option<TaskResult> {
+    pub(crate) fn result(&self) -> Option<TaskResult> {
         Some(TaskResult {
             outcome: self.outcome?,
             reason: self.reason.clone(),
@@ -189,267 +153,23 @@ impl LoopState {
         })
     }
 
-    /// Writes the state durably. The caller holds the lease.
-    pub(super) fn write(&self, task: &Folder) -> Result<()> {
-        task.replace(LOOP, self.to_mapping().to_yaml().as_bytes())
+    /// Attempts of its series.
+    pub(crate) fn attempts(&self) -> u32 {
+        self.attempts
     }
 
-    /// Writes the state; a power cut may bring the one before back.
-    pub(super) fn write_relaxed(&self, task: &Folder) -> Result<()> {
-        task.replace_relaxed(LOOP, self.to_mapping().to_yaml().as_bytes())
+    /// What it was asked for.
+    pub(crate) fn parameters(&self) -> &Parameters {
+        &self.parameters
     }
 
-    fn to_mapping(&self) -> Mapping {
-        let mut map = Mapping::new();
-        map.insert("version", Value::from(1));
-        map.insert("series", number(self.series));
-        let phase = PHASES.iter().find(|(phase, _)| *phase == self.phase).map_or("", |(_, w)| w);
-        map.insert("state", Value::from(phase));
-        if let Some(waiting) = &self.waiting {
-            map.insert("waiting_for", Value::from(waiting.what.as_str()));
-            map.insert("waiting_since", Value::timestamp(waiting.since));
-            if let Some(until) = waiting.until {
-                map.insert("waiting_until", Value::timestamp(until));
-            }
-        }
-        map.insert("started_at", Value::timestamp(self.started_at));
-        if let Some(cursor) = &self.start_cursor {
-            map.insert("start_cursor", Value::from(cursor.to_string().as_str()));
-        }
-        if let Some(driver) = self.driver {
-            map.insert("driver_pid", number(driver.pid.into()));
-            map.insert("driver_start", number(driver.start));
-            map.insert("boot_id", Value::from(self.boot_id.as_str()));
-        }
-        if self.resumed {
-            map.insert("resumed", Value::from(true));
-        }
-        map.insert("attempts", number(self.attempts.into()));
-        if let Some(run) = &self.last_run {
-            map.insert("last_run_id", Value::from(run.as_str()));
-        }
-        if let Some(outcome) = self.outcome {
-            map.insert("outcome", Value::from(outcome.as_str()));
-        }
-        if let Some(reason) = &self.reason {
-            map.insert("reason", Value::from(reason.as_str()));
-        }
-        if let Some(at) = self.ended_at {
-            map.insert("ended_at", Value::timestamp(at));
-        }
-        self.parameters.insert_into(&mut map);
-        map
+    /// The place on the task's bus where the loop began.
+    pub(crate) fn start_cursor(&self) -> Option<&Cursor> {
+        self.start_cursor.as_ref()
     }
 
-    /// The state of a task's loop; `None` where it never had one.
-    ///
-    /// # Errors
-    /// `loop.corrupt` naming the file and the key.
-    pub(super) fn read(task: &Folder) -> Result<Option<LoopState>> {
-        let Some(bytes) = task.read_if_exists(LOOP, limits::YAML_FILE)? else { return Ok(None) };
-        let map = parse_mapping(&bytes, &task.join(LOOP))?;
-        Reader { task, map: &map }.state().map(Some)
-    }
-}
-
-impl Parameters {
-    fn insert_into(&self, map: &mut Mapping) {
-        map.insert("agent", Value::from(self.agent.as_str()));
-        for (key, list) in [("command", &self.command), ("env_names", &self.env_names)] {
-            if !list.is_empty() {
-                map.insert(key, Value::list(list.iter().map(String::as_str)));
-            }
-        }
-        let texts =
-            [("prompt", &self.prompt), ("cwd", &self.cwd), ("parent_run_id", &self.parent_run_id)];
-        for (key, text) in texts {
-            if let Some(text) = text {
-                map.insert(key, Value::from(text.as_str()));
-            }
-        }
-        map.insert("max_attempts", number(self.max_attempts.into()));
-        let lengths = [
-            ("restart_delay", self.restart_delay),
-            ("child_wait_timeout", self.child_wait_timeout),
-            ("first_byte_timeout", self.first_byte_timeout),
-            ("idle_timeout", self.idle_timeout),
-            ("total_timeout", self.total_timeout),
-            ("grace", self.grace),
-        ];
-        for (key, length) in lengths {
-            map.insert(key, Value::from(format_duration(length).as_str()));
-        }
-    }
-}
-
-fn number(value: u64) -> Value {
-    Value::from(i64::try_from(value).unwrap_or(i64::MAX))
-}
-
-/// Reads typed values and names the key of what is wrong.
-struct Reader<'a> {
-    task: &'a Folder,
-    map: &'a Mapping,
-}
-
-impl Reader<'_> {
-    fn wrong(&self, key: &str) -> Error {
-        let path = self.task.join(LOOP);
-        Error::new(
-            ErrorKind::Corrupt,
-            "loop.corrupt",
-            format!("{}: the value of {key} is missing or wrong", path.display()),
-        )
-        .with_path(path)
-        .with_field(key)
-        .with_hint("repair the file, or remove it to begin the task's loop anew")
-    }
-
-    fn text(&self, key: &str) -> Option<String> {
-        self.map.get_str(key).map(str::to_owned)
-    }
-
-    fn parsed<T: std::str::FromStr>(&self, key: &str) -> Result<Option<T>> {
-        self.text(key).map(|text| text.parse().map_err(|_| self.wrong(key))).transpose()
-    }
-
-    fn required<T: std::str::FromStr>(&self, key: &str) -> Result<T> {
-        self.parsed(key)?.ok_or_else(|| self.wrong(key))
-    }
-
-    fn length(&self, key: &str) -> Result<Duration> {
-        let text = self.text(key).ok_or_else(|| self.wrong(key))?;
-        parse_duration(&text).map_err(|_| self.wrong(key))
-    }
-
-    fn list(&self, key: &str) -> Result<Vec<String>> {
-        match self.map.get(key) {
-            None => Ok(Vec::new()),
-            Some(value) => value.as_text_list().ok_or_else(|| self.wrong(key)),
-        }
-    }
-
-    fn word<T: Copy>(&self, key: &str, words: &[(T, &str)]) -> Result<Option<T>> {
-        let Some(text) = self.text(key) else { return Ok(None) };
-        let found = words.iter().find(|(_, word)| *word == text).map(|(value, _)| *value);
-        found.map(Some).ok_or_else(|| self.wrong(key))
-    }
-
-    fn state(&self) -> Result<LoopState> {
-        let phase = self.word("state", &PHASES)?.ok_or_else(|| self.wrong("state"))?;
-        let outcome = self.word("outcome", &OUTCOMES)?;
-        if (phase == Phase::Ended) != outcome.is_some() {
-            return Err(self.wrong("outcome"));
-        }
-        let waiting = match self.text("waiting_for") {
-            None => None,
-            Some(what) => Some(Waiting {
-                what,
-                since: self.required("waiting_since")?,
-                until: self.parsed("waiting_until")?,
-            }),
-        };
-        let driver = match self.parsed("driver_pid")? {
-            None => None,
-            Some(pid) => Some(ProcessId { pid, start: self.required("driver_start")? }),
-        };
-        Ok(LoopState {
-            series: self.required("series")?,
-            phase,
-            waiting,
-            started_at: self.required("started_at")?,
-            start_cursor: self.parsed("start_cursor")?,
-            driver,
-            boot_id: self.text("boot_id").unwrap_or_default(),
-            resumed: self.text("resumed").as_deref() == Some("true"),
-            attempts: self.required("attempts")?,
-            last_run: self.parsed("last_run_id")?,
-            outcome,
-            reason: self.text("reason"),
-            ended_at: self.parsed("ended_at")?,
-            parameters: Parameters {
-                agent: self.required("agent")?,
-                command: self.list("command")?,
-                prompt: self.text("prompt"),
-                cwd: self.text("cwd"),
-                parent_run_id: self.text("parent_run_id"),
-                env_names: self.list("env_names")?,
-                max_attempts: self.required("max_attempts")?,
-                restart_delay: self.length("restart_delay")?,
-                child_wait_timeout: self.length("child_wait_timeout")?,
-                first_byte_timeout: self.length("first_byte_timeout")?,
-                idle_timeout: self.length("idle_timeout")?,
-                total_timeout: self.length("total_timeout")?,
-                grace: self.length("grace")?,
-            },
-        })
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::sys::RealOs;
-    use std::sync::Arc;
-
-    fn state() -> LoopState {
-        let parameters = Parameters {
-            agent: "command".into(),
-            command: vec!["my agent".into(), "--flag".into()],
-            prompt: Some("two\nlines\n".into()),
-            cwd: Some("/src".into()),
-            parent_run_id: None,
-            env_names: vec!["TOKEN".into()],
-            max_attempts: 3,
-            restart_delay: Duration::from_millis(1500),
-            ..Parameters::default()
-        };
-        let mut state = LoopState::begin(2, parameters, Timestamp::UNIX_EPOCH);
-        state.last_run = Some(RunId::new("r1").unwrap());
-        state.waiting = Some(Waiting::new("delay", Timestamp::UNIX_EPOCH, None));
-        state.phase = Phase::Waiting;
-        state
-    }
-
-    #[test]
-    fn a_state_comes_back_as_it_was_written() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = Folder::open_root(Arc::new(RealOs), dir.path()).unwrap();
-        assert!(LoopState::read(&folder).unwrap().is_none());
-        let mut state = state();
-        state.write(&folder).unwrap();
-        assert_eq!(LoopState::read(&folder).unwrap().unwrap(), state);
-        state.end(TaskOutcome::GaveUp, Some("max attempts (3) exceeded".into()), Timestamp::ZERO);
-        state.write(&folder).unwrap();
-        let read = LoopState::read(&folder).unwrap().unwrap();
-        assert_eq!(read, state);
-        assert_eq!(read.result().unwrap().outcome, TaskOutcome::GaveUp);
-    }
-
-    #[test]
-    fn damage_names_the_file_and_the_key() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = Folder::open_root(Arc::new(RealOs), dir.path()).unwrap();
-        state().write(&folder).unwrap();
-        let good = std::fs::read_to_string(dir.path().join(LOOP)).unwrap();
-        for (from, to, key) in [
-            ("state: waiting", "state: sleeping", "state"),
-            ("series: 2", "series: two", "series"),
-            ("restart_delay: 1.5s", "restart_delay: soon", "restart_delay"),
-            ("state: waiting", "state: ended", "outcome"),
-        ] {
-            std::fs::write(dir.path().join(LOOP), good.replace(from, to)).unwrap();
-            let error = LoopState::read(&folder).unwrap_err();
-            assert_eq!((error.code(), error.field()), ("loop.corrupt", Some(key)));
-        }
-    }
-
-    #[test]
-    fn differences_are_named() {
-        let (one, mut two) = (state().parameters, state().parameters);
-        assert!(one.differences(&two).is_empty());
-        two.max_attempts = 4;
-        two.cwd = None;
-        assert_eq!(one.differences(&two), ["cwd", "max_attempts"]);
+    /// What it waits for.
+    pub(crate) fn waiting(&self) -> Option<&Waiting> {
+        self.waiting.as_ref()
     }
 }

@@ -1,11 +1,11 @@
 //! A task's runs, counted.
 
 use crate::error::Result;
-use crate::facade::read_info_in;
 use crate::fsx::Folder;
-use crate::id::{ProjectId, TaskId};
+use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::Layout;
 use crate::run::Status;
+use crate::supervise::read_info_in;
 use crate::time::Timestamp;
 
 /// A task's runs, counted.
@@ -27,7 +27,7 @@ pub(super) struct RunSummary {
 /// One run.
 #[derive(Clone, Debug)]
 pub(super) struct RunLine {
-    pub(super) id: String,
+    pub(super) id: RunId,
     pub(super) status: String,
     pub(super) exit_code: i32,
     pub(super) start: Timestamp,
@@ -35,11 +35,7 @@ pub(super) struct RunLine {
 }
 
 /// Counts the runs of the task whose folder is open.
-pub(super) fn summarise(
-    folder: &Folder,
-    project: &ProjectId,
-    task: &TaskId,
-) -> Result<RunSummary> {
+pub(super) fn summarise(folder: &Folder, project: &ProjectId, task: &TaskId) -> Result<RunSummary> {
     let mut summary = RunSummary::default();
     for run in Layout::runs_in(folder)?.ids {
         summary.ids.push(run.to_string());
@@ -55,7 +51,7 @@ pub(super) fn summarise(
             _ => {}
         }
         let line = RunLine {
-            id: run.to_string(),
+            id: run.clone(),
             status: status.as_str().to_owned(),
             exit_code: info.record.exit_code,
             start: info.record.start_time,
@@ -66,6 +62,6 @@ pub(super) fn summarise(
     }
     summary.ids.sort_unstable();
     summary.missing.sort_unstable();
-    summary.read.sort_unstable_by(|a, b| a.id.cmp(&b.id));
+    summary.read.sort_unstable_by(|a, b| a.id.as_str().cmp(b.id.as_str()));
     Ok(summary)
 }

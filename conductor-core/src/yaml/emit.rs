@@ -28,7 +28,8 @@ impl Mapping {
     }
 }
 
-fn pair(out: &mut String, key: &str, value: &Value, depth: usize) {
+/// Writes a pair whose key stands at `column`; the line is indented already.
+fn pair(out: &mut String, key: &str, value: &Value, column: usize) {
     // A key stands on one line whatever it holds.
     match style_of(key) {
         Style::Plain => out.push_str(key),
@@ -36,79 +37,68 @@ fn pair(out: &mut String, key: &str, value: &Value, depth: usize) {
         Style::Double | Style::Literal => out.push_str(&double_quoted(key)),
     }
     out.push(':');
-    behind(out, value, depth);
-}
-
-/// Writes a value behind a key's colon or a list's dash.
-fn behind(out: &mut String, value: &Value, depth: usize) {
     match value {
-        Value::List(items) if items.is_empty() => out.push_str(" []\n"),
-        Value::Map(map) if map.is_empty() => out.push_str(" {}\n"),
-        Value::List(items) => {
+        Value::List(items) if !items.is_empty() => {
             out.push('\n');
             for item in items {
-                indent(out, depth + 1);
-                item_line(out, item, depth + 1);
+                blanks(out, deeper(column));
+                list_item(out, item, deeper(column));
             }
         }
-        Value::Map(map) => {
+        Value::Map(map) if !map.is_empty() => {
             out.push('\n');
             for (key, value) in map.iter() {
-                indent(out, depth + 1);
-                pair(out, key, value, depth + 1);
-            }
-        }
-        scalar => {
-            out.push(' ');
-            write_scalar(out, scalar, depth);
-        }
-    }
-}
-
-/// One item of a list; the first pair of a mapping stands on the dash's line.
-fn item_line(out: &mut String, item: &Value, depth: usize) {
-    match item {
-        Value::Map(map) if !map.is_empty() => {
-            for (index, (key, value)) in map.iter().enumerate() {
-                if index == 0 {
-                    out.push_str("- ");
-                } else {
-                    indent(out, depth);
-                    out.push_str("  ");
-                }
-                nested_pair(out, key, value, depth);
-            }
-        }
-        Value::List(items) if !items.is_empty() => {
-            for (index, inner) in items.iter().enumerate() {
-                if index == 0 {
-                    out.push_str("- ");
-                } else {
-                    indent(out, depth);
-                    out.push_str("  ");
-                }
-                item_line(out, inner, depth + 1);
+                blanks(out, deeper(column));
+                pair(out, key, value, deeper(column));
             }
         }
         other => {
-            out.push('-');
-            behind(out, other, depth);
+            out.push(' ');
+            on_one_line(out, other, column);
         }
     }
 }
 
-/// A pair inside a list's item, whose children stand deeper than the dash and its blank.
-fn nested_pair(out: &mut String, key: &str, value: &Value, depth: usize) {
-    pair(out, key, value, depth + 1);
+/// Writes an item whose dash stands at `column`; what is in it begins on the dash's line.
+fn list_item(out: &mut String, item: &Value, column: usize) {
+    out.push_str("- ");
+    let inner = column + 2;
+    match item {
+        Value::Map(map) if !map.is_empty() => {
+            for (index, (key, value)) in map.iter().enumerate() {
+                if index > 0 {
+                    blanks(out, inner);
+                }
+                pair(out, key, value, inner);
+            }
+        }
+        Value::List(items) if !items.is_empty() => {
+            for (index, item) in items.iter().enumerate() {
+                if index > 0 {
+                    blanks(out, inner);
+                }
+                list_item(out, item, inner);
+            }
+        }
+        other => on_one_line(out, other, column),
+    }
 }
 
-fn indent(out: &mut String, depth: usize) {
-    out.extend(std::iter::repeat_n(' ', depth * INDENT));
+/// The column of what belongs to something at `column`: the next level of indentation.
+fn deeper(column: usize) -> usize {
+    (column / INDENT + 1) * INDENT
 }
 
-fn write_scalar(out: &mut String, value: &Value, depth: usize) {
+fn blanks(out: &mut String, count: usize) {
+    out.extend(std::iter::repeat_n(' ', count));
+}
+
+/// Writes what needs no lines of its own, or a block of text.
+fn on_one_line(out: &mut String, value: &Value, column: usize) {
     match value {
-        Value::Text(text) => write_text(out, text, depth),
+        Value::List(_) => out.push_str("[]\n"),
+        Value::Map(_) => out.push_str("{}\n"),
+        Value::Text(text) => write_text(out, text, column),
         Value::Null => out.push_str("null\n"),
         Value::Float(number) => {
             out.push_str(&float(*number));
@@ -132,17 +122,17 @@ fn float(number: f64) -> String {
     }
 }
 
-fn write_text(out: &mut String, text: &str, depth: usize) {
+fn write_text(out: &mut String, text: &str, column: usize) {
     match style_of(text) {
         Style::Plain => out.push_str(text),
         Style::Single => out.push_str(&single_quoted(text)),
         Style::Double => out.push_str(&double_quoted(text)),
-        Style::Literal => return literal(out, text, depth),
+        Style::Literal => return literal(out, text, column),
     }
     out.push('\n');
 }
 
-fn literal(out: &mut String, text: &str, depth: usize) {
+fn literal(out: &mut String, text: &str, column: usize) {
     out.push_str(match (text.ends_with('\n'), text.ends_with("\n\n")) {
         (false, _) => "|-\n",
         (true, false) => "|\n",
@@ -150,7 +140,7 @@ fn literal(out: &mut String, text: &str, depth: usize) {
     });
     for line in text.strip_suffix('\n').unwrap_or(text).split('\n') {
         if !line.is_empty() {
-            indent(out, depth + 1);
+            blanks(out, deeper(column));
             out.push_str(line);
         }
         out.push('\n');

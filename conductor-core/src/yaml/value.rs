@@ -208,6 +208,14 @@ impl<'de> Deserialize<'de> for Value {
                 Ok(Value::from(value))
             }
 
+            fn visit_i128<E>(self, value: i128) -> Result<Value, E> {
+                Ok(Value::Text(value.to_string()))
+            }
+
+            fn visit_u128<E>(self, value: u128) -> Result<Value, E> {
+                Ok(Value::Text(value.to_string()))
+            }
+
             fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
                 Ok(Value::Float(value))
             }

@@ -1,8 +1,7 @@
 //! Posting, reading and following on one file.
 
 use super::kit::*;
-use conductor_core::RunId;
-use conductor_core::wait::Step;
+use conductor_core::{RunId, Step};
 use std::io::Write as _;
 use std::path::Path;
 use std::time::Duration;

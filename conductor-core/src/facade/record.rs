@@ -1,0 +1,445 @@
+//! What is known of something, as named fields: the form that every language reads.
+
+use crate::bus::{Damage, Event, Message};
+use crate::run::RunRecord;
+use crate::supervise::{RunInfo, StopReport};
+use crate::task::{TaskResult, Waiting};
+use crate::time::Timestamp;
+use crate::yaml;
+use serde::{Serialize, Serializer};
+use serde_json::{Map, Value};
+use std::borrow::Cow;
+
+use super::tasks::TaskInfo;
+
+/// Named fields in a stable order, with the names of [`crate::vocabulary::FIELDS`].
+///
+/// What is not known has no field: it is never zero and never an empty text.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Record(Map<String, Value>);
+
+impl Record {
+    /// The text of a field; numbers as they are printed. Nested fields are named with dots, as
+    /// `waiting.until`. `None` where it is not known, or is a list or a group of fields.
+    pub fn text(&self, name: &str) -> Option<Cow<'_, str>> {
+        match self.get(name)? {
+            Value::String(text) => Some(Cow::Borrowed(text)),
+            Value::Number(number) => Some(Cow::Owned(number.to_string())),
+            Value::Bool(value) => Some(Cow::Borrowed(if *value { "true" } else { "false" })),
+            Value::Null | Value::Array(_) | Value::Object(_) => None,
+        }
+    }
+
+    /// The whole number of a field; true is 1 and false 0. `None` where it is not known.
+    pub fn int(&self, name: &str) -> Option<i64> {
+        match self.get(name)? {
+            Value::Bool(value) => Some(i64::from(*value)),
+            value => value.as_i64(),
+        }
+    }
+
+    /// The texts of a field that is a list; none where it is not known.
+    pub fn list(&self, name: &str) -> Vec<&str> {
+        let items = self.get(name).and_then(Value::as_array).map(Vec::as_slice);
+        items.unwrap_or_default().iter().filter_map(Value::as_str).collect()
+    }
+
+    /// The names of the fields, in order; those of groups not told apart.
+    pub fn names(&self) -> impl Iterator<Item = &str> {
+        self.0.keys().map(String::as_str)
+    }
+
+    /// All of it as one line of JSON.
+    pub fn to_json(&self) -> String {
+        // A map of texts, numbers and lists always has a JSON form.
+        serde_json::to_string(&self.0).unwrap_or_default()
+    }
+
+    fn get(&self, name: &str) -> Option<&Value> {
+        let mut parts = name.split('.');
+        let first = self.0.get(parts.next()?)?;
+        parts.try_fold(first, |value, part| value.get(part))
+    }
+
+    fn put(&mut self, name: &str, value: impl Into<Value>) {
+        self.0.insert(name.to_owned(), value.into());
+    }
+
+    fn put_known(&mut self, name: &str, value: Option<impl Into<Value>>) {
+        if let Some(value) = value {
+            self.put(name, value);
+        }
+    }
+
+    fn put_time(&mut self, name: &str, time: Timestamp) {
+        self.put_known(name, Some(time).filter(|time| !time.is_zero()).map(|t| t.to_string()));
+    }
+
+    fn put_record(&mut self, name: &str, record: Record) {
+        self.put(name, Value::Object(record.0));
+    }
+
+    /// A group of named texts; nothing where there are none.
+    fn put_texts(&mut self, name: &str, texts: &[(String, String)]) {
+        if !texts.is_empty() {
+            let texts = texts.iter().map(|(key, text)| (key.clone(), text.as_str().into()));
+            self.put(name, Value::Object(texts.collect()));
+        }
+    }
+
+    /// A list of groups of fields; nothing where there are none.
+    fn put_records(&mut self, name: &str, records: impl Iterator<Item = Record>) {
+        let records: Vec<Value> = records.map(|record| Value::Object(record.0)).collect();
+        if !records.is_empty() {
+            self.put(name, records);
+        }
+    }
+
+    fn put_list<T: ToString>(&mut self, name: &str, items: impl IntoIterator<Item = T>) {
+        let items: Vec<Value> = items.into_iter().map(|item| item.to_string().into()).collect();
+        self.put(name, items);
+    }
+}
+
+impl Serialize for Record {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
+}
+
+/// The record of a run as it stands on disk, by the names on disk.
+impl From<&RunRecord> for Record {
+    fn from(run: &RunRecord) -> Record {
+        let mut record = Record::default();
+        for (name, value) in run.fields() {
+            let unknown = matches!(&value, Some(yaml::Value::Time(time)) if time.is_zero())
+                || matches!(&value, Some(yaml::Value::Text(text)) if text.is_empty())
+                || (matches!(name, "pid" | "pgid") && run.pid == 0)
+                || (name == "exit_code" && run.exit_code == -1);
+            if let Some(value) = value.filter(|_| !unknown) {
+                record.put(name, json(value));
+            }
+        }
+        record
+    }
+}
+
+fn json(value: yaml::Value) -> Value {
+    match value {
+        yaml::Value::Int(number) => number.into(),
+        yaml::Value::Large(number) => number.into(),
+        yaml::Value::Bool(value) => value.into(),
+        other => other.as_text().map_or(Value::Null, Value::String),
+    }
+}
+
+impl From<&RunInfo> for Record {
+    fn from(info: &RunInfo) -> Record {
+        let mut record = Record::from(&info.record);
+        record.put("run_id", info.id.as_str());
+        record.put("status", info.status().as_str());
+        record.put_known("outcome", info.outcome().map(|outcome| outcome.as_str()));
+        record.put_known("alive", info.alive);
+        record.put("folder", info.folder.to_string_lossy());
+        record
+    }
+}
+
+impl From<&TaskInfo> for Record {
+    fn from(info: &TaskInfo) -> Record {
+        let mut record = Record::default();
+        record.put("project_id", info.project.as_str());
+        record.put("task_id", info.id.as_str());
+        record.put("folder", info.folder.to_string_lossy());
+        record.put("runs", info.runs);
+        record.put("done", info.done);
+        record.put_known("attempts", info.attempts);
+        record.put_known("driver_pid", info.driver);
+        record.put_list("blocked_by", &info.blocked_by);
+        if let Some(waiting) = &info.waiting {
+            record.put_record("waiting", Record::from(waiting));
+        }
+        if let Some(result) = &info.result {
+            record.put("outcome", result.outcome.as_str());
+            record.put_known("reason", result.reason.as_deref());
+        }
+        if let Some(latest) = &info.latest {
+            record.put_record("latest", Record::from(latest));
+        }
+        record.put_time("last_activity", info.last_activity);
+        record
+    }
+}
+
+impl From<&Waiting> for Record {
+    fn from(waiting: &Waiting) -> Record {
+        let mut record = Record::default();
+        record.put("for", waiting.what.as_str());
+        record.put_time("since", waiting.since);
+        record.put_known("until", waiting.until.map(|until| until.to_string()));
+        record
+    }
+}
+
+impl From<&TaskResult> for Record {
+    fn from(result: &TaskResult) -> Record {
+        let mut record = Record::default();
+        record.put("outcome", result.outcome.as_str());
+        record.put_known("reason", result.reason.as_deref());
+        record.put("attempts", result.attempts);
+        record.put_known("run_id", result.run_id.as_ref().map(|run| run.as_str()));
+        record
+    }
+}
+
+impl From<&StopReport> for Record {
+    fn from(report: &StopReport) -> Record {
+        let mut record = Record::default();
+        record.put_list("signalled", &report.signalled);
+        record.put("killed", report.killed);
+        record
+    }
+}
+
+impl From<&Message> for Record {
+    fn from(message: &Message) -> Record {
+        let mut record = Record::default();
+        record.put("kind", "message");
+        record.put("msg_id", message.msg_id.as_str());
+        record.put_known("seq", message.seq);
+        record.put_time("ts", message.time);
+        record.put("type", message.msg_type.as_str());
+        for (name, text) in [
+            ("project_id", &message.project_id),
+            ("task_id", &message.task_id),
+            ("run_id", &message.run_id),
+        ] {
+            record.put_known(name, Some(text.as_str()).filter(|text| !text.is_empty()));
+        }
+        record.put_known("issue_id", message.issue_id.as_deref());
+        let parents = message.parents.iter().map(|parent| {
+            let mut record = Record::default();
+            record.put("msg_id", parent.msg_id.as_str());
+            record.put_known("kind", parent.kind.as_deref());
+            record.put_texts("meta", &parent.meta);
+            record
+        });
+        record.put_records("parents", parents);
+        let links = message.links.iter().map(|link| {
+            let mut record = Record::default();
+            record.put("url", link.url.as_str());
+            record.put_known("label", link.label.as_deref());
+            record.put_known("kind", link.kind.as_deref());
+            record
+        });
+        record.put_records("links", links);
+        record.put_texts("meta", &message.meta);
+        record.put("body", message.body.as_str());
+        record.put("cursor", message.cursor.to_string());
+        record
+    }
+}
+
+/// A message, or what stands in the place of one: its `kind` says which.
+impl From<&Event> for Record {
+    fn from(event: &Event) -> Record {
+        let mut record = Record::default();
+        let damage = |record: &mut Record, kind: &str, damage: &Damage| {
+            record.put("kind", kind);
+            record.put("path", damage.path.to_string_lossy());
+            record.put("offset", damage.offset);
+            record.put("len", damage.len);
+            record.put("after_seq", damage.after_seq);
+            record.put("body", damage.text.as_str());
+        };
+        match event {
+            Event::Message(message) => return Record::from(message),
+            Event::Gap { from, to } => {
+                record.put("kind", "gap");
+                record.put("from_seq", *from);
+                record.put("to_seq", *to);
+                record.put("body", format!("messages {from} to {to} are missing"));
+            }
+            Event::Corrupt(region) => damage(&mut record, "corrupt", region),
+            Event::Foreign(region) => damage(&mut record, "foreign", region),
+            Event::Replaced { path, last_seq } => {
+                record.put("kind", "replaced");
+                record.put("path", path.to_string_lossy());
+                record.put("after_seq", *last_seq);
+                record.put("body", "the file was replaced by another one");
+            }
+        }
+        record
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::{Post, ReadOptions};
+    use crate::vocabulary::{About, FIELDS};
+    use crate::{Conductor, Options, Outcome, Phase, ProjectId, RunId, TaskId, TaskOutcome, Wait};
+
+    fn run() -> RunRecord {
+        let (project, task) = (ProjectId::new("shop").unwrap(), TaskId::new("fix").unwrap());
+        RunRecord::new(&project, &task, &RunId::new("r1").unwrap())
+    }
+
+    #[test]
+    fn what_is_not_known_has_no_field() {
+        let record = Record::from(&run());
+        for name in ["end_time", "exit_code", "pid", "agent_version", "outcome", "nothing.at.all"] {
+            assert_eq!(record.text(name), None, "{name}");
+            assert_eq!(record.int(name), None, "{name}");
+        }
+        assert_eq!(record.text("status").as_deref(), Some("running"));
+        assert_eq!(
+            (record.text("version").as_deref(), record.int("version")),
+            (Some("1"), Some(1))
+        );
+    }
+
+    /// The names of a record's fields; groups that the vocabulary takes apart are taken apart.
+    fn names(record: &Record, about: About) -> Vec<String> {
+        let known = |name: &str| FIELDS.iter().any(|f| f.about == about && f.name == name);
+        let mut names = Vec::new();
+        for (name, value) in &record.0 {
+            match value {
+                Value::Object(parts) if !known(name) => {
+                    names.extend(parts.keys().map(|part| format!("{name}.{part}")));
+                }
+                _ => names.push(name.clone()),
+            }
+        }
+        names
+    }
+
+    fn of_the_vocabulary(about: About) -> Vec<&'static str> {
+        FIELDS.iter().filter(|field| field.about == about).map(|field| field.name).collect()
+    }
+
+    fn full_run() -> RunInfo {
+        let text = || Some("x".to_owned());
+        let record = RunRecord {
+            parent_run_id: text(),
+            previous_run_id: text(),
+            agent: "shell".into(),
+            pid: 1,
+            pgid: 1,
+            start_time: Timestamp::UNIX_EPOCH,
+            end_time: Timestamp::UNIX_EPOCH,
+            exit_code: 0,
+            cwd: text(),
+            prompt_path: text(),
+            output_path: text(),
+            stdout_path: text(),
+            stderr_path: text(),
+            commandline: text(),
+            error_summary: text(),
+            agent_version: "1".into(),
+            phase: Some(Phase::Running),
+            outcome: Some(Outcome::Completed),
+            stop_reason: text(),
+            signal: Some(9),
+            process_start: Some(1),
+            boot_id: text(),
+            pid_ns: Some(1),
+            keeper_pid: Some(1),
+            keeper_start: Some(1),
+            series: Some(1),
+            start_msg: text(),
+            stop_msg: text(),
+            ..run()
+        };
+        RunInfo {
+            project: ProjectId::new("shop").unwrap(),
+            task: TaskId::new("fix").unwrap(),
+            id: RunId::new("r1").unwrap(),
+            folder: "/r".into(),
+            record,
+            alive: Some(false),
+            ended: Some(Outcome::Completed),
+        }
+    }
+
+    #[test]
+    fn the_fields_are_those_of_the_vocabulary() {
+        let result = TaskResult {
+            outcome: TaskOutcome::GaveUp,
+            reason: Some("x".into()),
+            attempts: 1,
+            run_id: Some(RunId::new("r1").unwrap()),
+        };
+        let (epoch, run) = (Timestamp::UNIX_EPOCH, full_run());
+        let task = TaskInfo {
+            project: run.project.clone(),
+            id: run.task.clone(),
+            folder: "/t".into(),
+            runs: 1,
+            latest: Some(run.clone()),
+            unreadable: Vec::new(),
+            done: true,
+            cancelled: false,
+            depends_on: Vec::new(),
+            blocked_by: Vec::new(),
+            result: Some(result.clone()),
+            has_loop: true,
+            attempts: Some(1),
+            waiting: Some(Waiting::new("x", epoch, Some(epoch))),
+            driver: Some(1),
+            last_activity: epoch,
+        };
+        let stop = StopReport::default();
+        for (about, record) in [
+            (About::Run, Record::from(&run)),
+            (About::Task, Record::from(&task)),
+            (About::Result, Record::from(&result)),
+            (About::Stop, Record::from(&stop)),
+        ] {
+            assert_eq!(names(&record, about), of_the_vocabulary(about), "{about:?}");
+        }
+    }
+
+    #[test]
+    fn a_messages_fields_are_those_of_the_vocabulary() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir(dir.path().join("shop")).unwrap();
+        let conductor = Conductor::open(dir.path(), Options::default()).unwrap();
+        let bus = conductor.bus("shop").unwrap();
+        let parent = bus.post(Post::new("FACT", "x"), Wait::FOREVER).unwrap().msg_id;
+        let post = Post::new("ISSUE", "text")
+            .task(&TaskId::new("fix").unwrap())
+            .run(&RunId::new("r1").unwrap())
+            .parent(&parent)
+            .link("/x", "", "")
+            .meta("by", "me");
+        bus.post(post, Wait::FOREVER).unwrap();
+        let message = bus.read(ReadOptions::default()).unwrap().last().unwrap().unwrap();
+        let path = std::path::PathBuf::from("/bus");
+        let known = of_the_vocabulary(About::Message);
+        let mut seen = names(&Record::from(&message), About::Message);
+        let text = Record::from(&message).text("body").map(Cow::into_owned);
+        assert_eq!(text.as_deref(), Some("text"));
+        for event in [Event::Gap { from: 1, to: 2 }, Event::Replaced { path, last_seq: 1 }] {
+            seen.extend(names(&Record::from(&event), About::Message));
+        }
+        let unknown: Vec<_> = seen.iter().filter(|name| !known.contains(&name.as_str())).collect();
+        assert!(unknown.is_empty(), "{unknown:?}");
+        // Damage alone says where it is and how long.
+        let unseen = known.into_iter().filter(|name| !seen.contains(&(*name).to_owned()));
+        assert_eq!(unseen.collect::<Vec<_>>(), ["offset", "len"]);
+    }
+
+    #[test]
+    fn nested_fields_are_named_with_dots() {
+        let mut record = Record::default();
+        let waiting = Waiting::new("delay", Timestamp::UNIX_EPOCH, None);
+        record.put_record("waiting", Record::from(&waiting));
+        assert_eq!(record.text("waiting.for").as_deref(), Some("delay"));
+        assert_eq!(record.text("waiting"), None);
+        assert_eq!(
+            record.to_json(),
+            r#"{"waiting":{"for":"delay","since":"1970-01-01T00:00:00Z"}}"#
+        );
+    }
+}

@@ -1,0 +1,134 @@
+//! What is known of a run: its record, and what its processes say.
+
+use super::engine::Engine;
+use super::finish::observe;
+use super::open_entry::OpenEntry;
+use super::verdict::Verdict;
+use crate::error::{ErrorKind, Result};
+use crate::fsx::Folder;
+use crate::id::{ProjectId, RunId, TaskId};
+use crate::layout::{Layout, RUN_LOCK, RUNS};
+use crate::run::{Outcome, Phase, RunRecord, Status, store};
+use std::path::{Path, PathBuf};
+
+/// What is known of a run at one moment.
+#[derive(Clone, Debug, PartialEq)]
+#[non_exhaustive]
+pub struct RunInfo {
+    /// The project.
+    pub project: ProjectId,
+    /// The task.
+    pub task: TaskId,
+    /// The run.
+    pub id: RunId,
+    /// The run's folder.
+    pub folder: PathBuf,
+    /// Its record, as it stands on disk.
+    pub record: RunRecord,
+    /// Whether anything of it lives, by the identity of its processes; `None` where only its number
+    /// is known (a run of the older program).
+    pub alive: Option<bool>,
+    /// How it ended, also where nobody wrote it down yet; `None` while it lives.
+    pub ended: Option<Outcome>,
+}
+
+impl RunInfo {
+    /// The status in the words of the older program, judged by what lives and not by what is written.
+    pub fn status(&self) -> Status {
+        match (self.alive, self.ended) {
+            (Some(true), _) => Status::Running,
+            (_, Some(outcome)) => outcome.status(),
+            _ => self.record.status.clone(),
+        }
+    }
+
+    /// How it ended; `None` while it lives.
+    pub fn outcome(&self) -> Option<Outcome> {
+        self.ended
+    }
+}
+
+/// Reads what is known of a run; changes nothing.
+pub(crate) fn read_info(
+    engine: &Engine,
+    project: &ProjectId,
+    task: &TaskId,
+    run: &RunId,
+) -> Result<RunInfo> {
+    let task_folder = engine.layout().task(project, task)?;
+    read_info_in(&task_folder, project, task, run)
+}
+
+/// As [`read_info`], with the task's folder open already.
+pub(crate) fn read_info_in(
+    task_folder: &Folder,
+    project: &ProjectId,
+    task: &TaskId,
+    run: &RunId,
+) -> Result<RunInfo> {
+    let folder = task_folder.folder(Path::new(RUNS).join(run))?;
+    let record = match store::read(&folder) {
+        // Its starter holds the lock and has not come to the record yet.
+        Err(error) if error.kind() == ErrorKind::NotFound && folder.is_locked(RUN_LOCK)? => {
+            RunRecord { phase: Some(Phase::Starting), ..RunRecord::new(project, task, run) }
+        }
+        record => record?,
+    };
+    let (alive, ended) = match (record.outcome, record.is_open()) {
+        (Some(outcome), _) => (Some(false), Some(outcome)),
+        (None, false) => (Some(false), record.foreign_outcome()),
+        (None, true) => match observe(&folder, &record)? {
+            Verdict::Supervised | Verdict::Adopted => (Some(true), None),
+            Verdict::PossiblyAlive => (None, None),
+            Verdict::Over(ending) => (Some(false), Some(ending.outcome)),
+        },
+    };
+    Ok(RunInfo {
+        project: project.clone(),
+        task: task.clone(),
+        id: run.clone(),
+        folder: folder.path().to_owned(),
+        record,
+        alive,
+        ended,
+    })
+}
+
+impl Engine {
+    /// The runs that live, or may, of those that `chosen` picks.
+    ///
+    /// Reads the entries of open runs: the cost is that of what is open in the root.
+    pub(crate) fn living_runs(
+        &self,
+        chosen: impl Fn(&OpenEntry) -> bool,
+    ) -> Result<Vec<(OpenEntry, RunRecord)>> {
+        let mut living = Vec::new();
+        for entry in OpenEntry::list(self.layout())?.into_iter().filter(chosen) {
+            let folder = match self.layout().run(&entry.project, &entry.task, &entry.run) {
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                folder => folder?,
+            };
+            let record = match store::read(&folder) {
+                // Its starter is at its very beginning, or died there: nothing of it ran.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                record => record?,
+            };
+            if record.is_open() && !matches!(observe(&folder, &record)?, Verdict::Over(_)) {
+                living.push((entry, record));
+            }
+        }
+        Ok(living)
+    }
+}
+
+/// The newest run of a task whose record can be read, and how many runs there are.
+pub(crate) fn newest_readable(
+    task_folder: &Folder,
+    project: &ProjectId,
+    task: &TaskId,
+) -> Result<(usize, Option<RunInfo>)> {
+    let runs = Layout::runs_in(task_folder)?.ids;
+    let newest =
+        runs.iter().rev().find_map(|run| read_info_in(task_folder, project, task, run).ok());
+    Ok((runs.len(), newest))
+}

@@ -1,0 +1,133 @@
+//! `TASK-CONFIG.yaml`: what a task depends on. Keys of somebody else are kept.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::fsx::Folder;
+use crate::id::TaskId;
+use crate::layout::TASK_CONFIG;
+use crate::limits;
+use crate::yaml::{Mapping, Value, parse_mapping};
+
+const DEPENDS_ON: &str = "depends_on";
+
+/// The configuration that stands in a task's folder.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct TaskConfig {
+    /// Tasks of the same project that must be ready first.
+    pub(super) depends_on: Vec<TaskId>,
+}
+
+impl TaskConfig {
+    /// Reads it; a task without one depends on nothing.
+    ///
+    /// # Errors
+    /// `task_config.corrupt`, naming the file and the key.
+    pub(super) fn read(task: &Folder) -> Result<TaskConfig> {
+        let map = read_mapping(task)?.unwrap_or_default();
+        let mut depends_on: Vec<TaskId> = Vec::new();
+        for item in texts(task, &map)? {
+            // The older program takes several in one item, separated by commas.
+            for name in item.split(',').map(str::trim).filter(|name| !name.is_empty()) {
+                let id = TaskId::new(name)
+                    .map_err(|error| wrong(task, &format!("names no task: {error}")))?;
+                if !depends_on.contains(&id) {
+                    depends_on.push(id);
+                }
+            }
+        }
+        Ok(TaskConfig { depends_on })
+    }
+
+    /// Replaces the dependencies. A file that would hold nothing is removed.
+    pub(super) fn set_depends_on(task: &Folder, depends_on: &[TaskId]) -> Result<()> {
+        let before = read_mapping(task)?;
+        let mut map = before.clone().unwrap_or_default();
+        if depends_on.is_empty() {
+            map.remove(DEPENDS_ON);
+        } else {
+            map.insert(DEPENDS_ON, Value::list(depends_on.iter().map(TaskId::as_str)));
+        }
+        match (before, map.is_empty()) {
+            (None, true) => Ok(()),
+            (Some(before), _) if before == map => Ok(()),
+            (Some(_), true) => {
+                task.remove_file(TASK_CONFIG)?;
+                task.sync()
+            }
+            _ => task.replace(TASK_CONFIG, map.to_yaml().as_bytes()),
+        }
+    }
+}
+
+fn read_mapping(task: &Folder) -> Result<Option<Mapping>> {
+    let Some(bytes) = task.read_if_exists(TASK_CONFIG, limits::YAML_FILE)? else { return Ok(None) };
+    parse_mapping(&bytes, &task.join(TASK_CONFIG)).map(Some)
+}
+
+fn texts(task: &Folder, map: &Mapping) -> Result<Vec<String>> {
+    match map.get(DEPENDS_ON) {
+        None | Some(Value::Null) => Ok(Vec::new()),
+        Some(value) => value.as_text_list().ok_or_else(|| wrong(task, "is no list of task ids")),
+    }
+}
+
+fn wrong(task: &Folder, why: &str) -> Error {
+    let path = task.join(TASK_CONFIG);
+    Error::new(
+        ErrorKind::Corrupt,
+        "task_config.corrupt",
+        format!("{}: {DEPENDS_ON} {why}", path.display()),
+    )
+    .with_path(path)
+    .with_field(DEPENDS_ON)
+    .with_hint("a list of ids of tasks of the same project is wanted; nothing was changed")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::RealOs;
+    use std::sync::Arc;
+
+    fn folder() -> (tempfile::TempDir, Folder) {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open_root(Arc::new(RealOs), dir.path()).unwrap();
+        (dir, folder)
+    }
+
+    fn id(name: &str) -> TaskId {
+        TaskId::new(name).unwrap()
+    }
+
+    #[test]
+    fn dependencies_are_replaced_and_other_keys_kept() {
+        let (dir, folder) = folder();
+        let path = dir.path().join(TASK_CONFIG);
+        assert!(TaskConfig::read(&folder).unwrap().depends_on.is_empty());
+        TaskConfig::set_depends_on(&folder, &[]).unwrap();
+        assert!(!path.exists());
+        TaskConfig::set_depends_on(&folder, &[id("a"), id("b")]).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "depends_on:\n    - a\n    - b\n");
+        TaskConfig::set_depends_on(&folder, &[]).unwrap();
+        assert!(!path.exists());
+        std::fs::write(&path, "verify: make test\ndepends_on: [a]\n").unwrap();
+        TaskConfig::set_depends_on(&folder, &[]).unwrap();
+        assert_eq!(std::fs::read_to_string(&path).unwrap(), "verify: make test\n");
+    }
+
+    #[test]
+    fn items_are_read_as_the_older_program_reads_them() {
+        let (dir, folder) = folder();
+        std::fs::write(dir.path().join(TASK_CONFIG), "depends_on: [' a , b', a, '']\n").unwrap();
+        assert_eq!(TaskConfig::read(&folder).unwrap().depends_on, [id("a"), id("b")]);
+    }
+
+    #[test]
+    fn what_makes_no_sense_names_the_file_and_the_key() {
+        let (dir, folder) = folder();
+        for text in ["depends_on: a\n", "depends_on: [../x]\n", "depends_on: [{a: b}]\n"] {
+            std::fs::write(dir.path().join(TASK_CONFIG), text).unwrap();
+            let error = TaskConfig::read(&folder).unwrap_err();
+            assert_eq!((error.code(), error.field()), ("task_config.corrupt", Some("depends_on")));
+        }
+    }
+}

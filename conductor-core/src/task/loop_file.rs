@@ -1,0 +1,249 @@
+//! `.loop.yaml`: the state of a task's loop as a file.
+
+use super::parameters::Parameters;
+use super::state::{LoopState, OUTCOMES, PHASES, Phase, Waiting};
+use crate::error::{Error, ErrorKind, Result};
+use crate::fsx::Folder;
+use crate::layout::LOOP;
+use crate::limits;
+use crate::sys::ProcessId;
+use crate::time::parse_duration;
+use crate::yaml::{Mapping, Value, parse_mapping};
+use std::time::Duration;
+
+impl LoopState {
+    /// Writes the state durably. The caller holds the lease.
+    pub(super) fn write(&self, task: &Folder) -> Result<()> {
+        task.replace(LOOP, self.to_mapping().to_yaml().as_bytes())
+    }
+
+    /// Writes the state; a power cut may bring the one before back.
+    pub(super) fn write_relaxed(&self, task: &Folder) -> Result<()> {
+        task.replace_relaxed(LOOP, self.to_mapping().to_yaml().as_bytes())
+    }
+
+    fn to_mapping(&self) -> Mapping {
+        let mut map = Mapping::new();
+        map.insert("version", Value::from(1u64));
+        map.insert("series", Value::from(self.series));
+        let phase = PHASES.iter().find(|(phase, _)| *phase == self.phase).map_or("", |(_, w)| w);
+        map.insert("state", Value::from(phase));
+        if let Some(waiting) = &self.waiting {
+            map.insert("waiting_for", Value::from(waiting.what.as_str()));
+            map.insert("waiting_since", Value::timestamp(waiting.since));
+            if let Some(until) = waiting.until {
+                map.insert("waiting_until", Value::timestamp(until));
+            }
+        }
+        map.insert("started_at", Value::timestamp(self.started_at));
+        map.insert("stamp", Value::from(self.stamp.to_string().as_str()));
+        if let Some(cursor) = &self.start_cursor {
+            map.insert("start_cursor", Value::from(cursor.to_string().as_str()));
+        }
+        if let Some(driver) = self.driver {
+            map.insert("driver_pid", Value::from(u64::from(driver.pid)));
+            map.insert("driver_start", Value::from(driver.start));
+            map.insert("boot_id", Value::from(self.boot_id.as_str()));
+        }
+        if self.resumed {
+            map.insert("resumed", Value::from(true));
+        }
+        map.insert("attempts", Value::from(u64::from(self.attempts)));
+        if let Some(run) = &self.last_run {
+            map.insert("last_run_id", Value::from(run.as_str()));
+        }
+        if let Some(outcome) = self.outcome {
+            map.insert("outcome", Value::from(outcome.as_str()));
+        }
+        if let Some(reason) = &self.reason {
+            map.insert("reason", Value::from(reason.as_str()));
+        }
+        if let Some(at) = self.ended_at {
+            map.insert("ended_at", Value::timestamp(at));
+        }
+        self.parameters.insert_into(&mut map);
+        map
+    }
+
+    /// The state of a task's loop; `None` where it never had one.
+    ///
+    /// # Errors
+    /// `loop.corrupt` naming the file and the key.
+    pub(crate) fn read(task: &Folder) -> Result<Option<LoopState>> {
+        let Some(bytes) = task.read_if_exists(LOOP, limits::YAML_FILE)? else { return Ok(None) };
+        let map = parse_mapping(&bytes, &task.join(LOOP))?;
+        Reader { task, map: &map }.state().map(Some)
+    }
+}
+
+/// Reads typed values and names the key of what is wrong.
+struct Reader<'a> {
+    task: &'a Folder,
+    map: &'a Mapping,
+}
+
+impl Reader<'_> {
+    fn wrong(&self, key: &str) -> Error {
+        let path = self.task.join(LOOP);
+        Error::new(
+            ErrorKind::Corrupt,
+            "loop.corrupt",
+            format!("{}: the value of {key} is missing or wrong", path.display()),
+        )
+        .with_path(path)
+        .with_field(key)
+        .with_hint("repair the file, or remove it to begin the task's loop anew")
+    }
+
+    fn text(&self, key: &str) -> Option<String> {
+        self.map.get_text(key)
+    }
+
+    fn parsed<T: std::str::FromStr>(&self, key: &str) -> Result<Option<T>> {
+        self.text(key).map(|text| text.parse().map_err(|_| self.wrong(key))).transpose()
+    }
+
+    fn required<T: std::str::FromStr>(&self, key: &str) -> Result<T> {
+        self.parsed(key)?.ok_or_else(|| self.wrong(key))
+    }
+
+    fn length(&self, key: &str) -> Result<Duration> {
+        let text = self.text(key).ok_or_else(|| self.wrong(key))?;
+        parse_duration(&text).map_err(|_| self.wrong(key))
+    }
+
+    fn list(&self, key: &str) -> Result<Vec<String>> {
+        match self.map.get(key) {
+            None => Ok(Vec::new()),
+            Some(value) => value.as_text_list().ok_or_else(|| self.wrong(key)),
+        }
+    }
+
+    fn word<T: Copy>(&self, key: &str, words: &[(T, &str)]) -> Result<Option<T>> {
+        let Some(text) = self.text(key) else { return Ok(None) };
+        let found = words.iter().find(|(_, word)| *word == text).map(|(value, _)| *value);
+        found.map(Some).ok_or_else(|| self.wrong(key))
+    }
+
+    fn state(&self) -> Result<LoopState> {
+        let phase = self.word("state", &PHASES)?.ok_or_else(|| self.wrong("state"))?;
+        let outcome = self.word("outcome", &OUTCOMES)?;
+        if (phase == Phase::Ended) != outcome.is_some() {
+            return Err(self.wrong("outcome"));
+        }
+        let waiting = match self.text("waiting_for") {
+            None => None,
+            Some(what) => Some(Waiting {
+                what,
+                since: self.required("waiting_since")?,
+                until: self.parsed("waiting_until")?,
+            }),
+        };
+        let driver = match self.parsed("driver_pid")? {
+            None => None,
+            Some(pid) => Some(ProcessId { pid, start: self.required("driver_start")? }),
+        };
+        Ok(LoopState {
+            series: self.required("series")?,
+            phase,
+            waiting,
+            started_at: self.required("started_at")?,
+            stamp: self.required("stamp")?,
+            start_cursor: self.parsed("start_cursor")?,
+            driver,
+            boot_id: self.text("boot_id").unwrap_or_default(),
+            resumed: self.text("resumed").as_deref() == Some("true"),
+            attempts: self.required("attempts")?,
+            last_run: self.parsed("last_run_id")?,
+            outcome,
+            reason: self.text("reason"),
+            ended_at: self.parsed("ended_at")?,
+            parameters: Parameters {
+                agent: self.required("agent")?,
+                command: self.list("command")?,
+                prompt: self.text("prompt"),
+                cwd: self.text("cwd"),
+                parent_run_id: self.text("parent_run_id"),
+                env_names: self.list("env_names")?,
+                max_attempts: self.required("max_attempts")?,
+                restart_delay: self.length("restart_delay")?,
+                child_wait_timeout: self.length("child_wait_timeout")?,
+                first_byte_timeout: self.length("first_byte_timeout")?,
+                idle_timeout: self.length("idle_timeout")?,
+                total_timeout: self.length("total_timeout")?,
+                grace: self.length("grace")?,
+            },
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::state::TaskOutcome;
+    use super::*;
+    use crate::RunId;
+    use crate::sys::RealOs;
+    use crate::time::Timestamp;
+    use std::sync::Arc;
+
+    fn state() -> LoopState {
+        let parameters = Parameters {
+            agent: "command".into(),
+            command: vec!["my agent".into(), "--flag".into()],
+            prompt: Some("two\nlines\n".into()),
+            cwd: Some("/src".into()),
+            parent_run_id: None,
+            env_names: vec!["TOKEN".into()],
+            max_attempts: 3,
+            restart_delay: Duration::from_millis(1500),
+            ..Parameters::default()
+        };
+        let mut state = LoopState::begin(2, 5, parameters, Timestamp::UNIX_EPOCH);
+        state.last_run = Some(RunId::new("r1").unwrap());
+        state.waiting = Some(Waiting::new("delay", Timestamp::UNIX_EPOCH, None));
+        state.phase = Phase::Waiting;
+        state
+    }
+
+    #[test]
+    fn a_state_comes_back_as_it_was_written() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open_root(Arc::new(RealOs), dir.path()).unwrap();
+        assert!(LoopState::read(&folder).unwrap().is_none());
+        let mut state = state();
+        state.write(&folder).unwrap();
+        assert_eq!(LoopState::read(&folder).unwrap().unwrap(), state);
+        state.end(TaskOutcome::GaveUp, Some("max attempts (3) exceeded".into()), Timestamp::ZERO);
+        state.write(&folder).unwrap();
+        let read = LoopState::read(&folder).unwrap().unwrap();
+        assert_eq!(read, state);
+        assert_eq!(read.result().unwrap().outcome, TaskOutcome::GaveUp);
+    }
+
+    #[test]
+    fn damage_names_the_file_and_the_key() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open_root(Arc::new(RealOs), dir.path()).unwrap();
+        state().write(&folder).unwrap();
+        let good = std::fs::read_to_string(dir.path().join(LOOP)).unwrap();
+        for (from, to, key) in [
+            ("state: waiting", "state: sleeping", "state"),
+            ("series: 2", "series: two", "series"),
+            ("restart_delay: 1.5s", "restart_delay: soon", "restart_delay"),
+            ("state: waiting", "state: ended", "outcome"),
+        ] {
+            std::fs::write(dir.path().join(LOOP), good.replace(from, to)).unwrap();
+            let error = LoopState::read(&folder).unwrap_err();
+            assert_eq!((error.code(), error.field()), ("loop.corrupt", Some(key)));
+        }
+    }
+
+    #[test]
+    fn differences_are_named() {
+        let (one, mut two) = (state().parameters, state().parameters);
+        assert!(one.differences(&two).is_empty());
+        two.max_attempts = 4;
+        two.cwd = None;
+        assert_eq!(one.differences(&two), ["cwd", "max_attempts"]);
+    }
+}

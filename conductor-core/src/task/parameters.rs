@@ -1,0 +1,76 @@
+//! What a loop was asked for.
+
+use crate::time::format_duration;
+use crate::yaml::{Mapping, Value};
+use std::time::Duration;
+
+/// What a loop was asked for: enough for another process to go on with it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Parameters {
+    pub(crate) agent: String,
+    pub(crate) command: Vec<String>,
+    /// The prompt, where it is not that of `TASK.md`.
+    pub(crate) prompt: Option<String>,
+    pub(crate) cwd: Option<String>,
+    pub(crate) parent_run_id: Option<String>,
+    /// Names only: values may be secrets.
+    pub(crate) env_names: Vec<String>,
+    pub(crate) max_attempts: u32,
+    pub(crate) restart_delay: Duration,
+    pub(crate) child_wait_timeout: Duration,
+    pub(crate) first_byte_timeout: Duration,
+    pub(crate) idle_timeout: Duration,
+    pub(crate) total_timeout: Duration,
+    pub(crate) grace: Duration,
+}
+
+impl Parameters {
+    /// The names of the parameters that differ.
+    pub(super) fn differences(&self, other: &Parameters) -> Vec<&'static str> {
+        let mut names = Vec::new();
+        macro_rules! compare {
+            ($($field:ident $name:literal)*) => {
+                $(if self.$field != other.$field { names.push($name); })*
+            };
+        }
+        compare! {
+            agent "agent" command "command" prompt "prompt" cwd "cwd"
+            parent_run_id "parent_run_id" env_names "env" max_attempts "max_attempts"
+            restart_delay "restart_delay" child_wait_timeout "child_wait_timeout"
+            first_byte_timeout "first_byte_timeout" idle_timeout "idle_timeout"
+            total_timeout "total_timeout" grace "grace"
+        }
+        names
+    }
+}
+
+impl Parameters {
+    /// Writes them into the document of the loop's state.
+    pub(super) fn insert_into(&self, map: &mut Mapping) {
+        map.insert("agent", Value::from(self.agent.as_str()));
+        for (key, list) in [("command", &self.command), ("env_names", &self.env_names)] {
+            if !list.is_empty() {
+                map.insert(key, Value::list(list.iter().map(String::as_str)));
+            }
+        }
+        let texts =
+            [("prompt", &self.prompt), ("cwd", &self.cwd), ("parent_run_id", &self.parent_run_id)];
+        for (key, text) in texts {
+            if let Some(text) = text {
+                map.insert(key, Value::from(text.as_str()));
+            }
+        }
+        map.insert("max_attempts", Value::from(u64::from(self.max_attempts)));
+        let lengths = [
+            ("restart_delay", self.restart_delay),
+            ("child_wait_timeout", self.child_wait_timeout),
+            ("first_byte_timeout", self.first_byte_timeout),
+            ("idle_timeout", self.idle_timeout),
+            ("total_timeout", self.total_timeout),
+            ("grace", self.grace),
+        ];
+        for (key, length) in lengths {
+            map.insert(key, Value::from(format_duration(length).as_str()));
+        }
+    }
+}

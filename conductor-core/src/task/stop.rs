@@ -1,0 +1,124 @@
+//! Ending a task for good: its loop, and everything that it started.
+
+use super::lease::{Lease, wish_stop};
+use super::state::{LoopState, TaskOutcome};
+use crate::cancel::Wait;
+use crate::error::Result;
+use crate::fsx::Folder;
+use crate::id::{ProjectId, TaskId};
+use crate::layout::CANCELLED;
+use crate::supervise::{Engine, Stop, StopReport, newest_readable};
+use crate::yaml::{Mapping, Value};
+use std::time::Duration;
+
+/// The first and the longest pause between two looks at whether the driver gave its lease back.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
+/// How long a living driver is given to notice that its loop is over. After that the stop is
+/// complete all the same: nothing of the task runs, and the wish keeps the driver from starting more.
+const DRIVER_ANSWER: Duration = Duration::from_secs(2);
+
+impl Engine {
+    /// Writes down that the task's loop shall end; `false` where it has none that could.
+    ///
+    /// Durable when it returns, so that a driver that comes up meanwhile honours it.
+    pub(crate) fn wish_task_stop(
+        &self,
+        project: &ProjectId,
+        task: &TaskId,
+        reason: &str,
+    ) -> Result<bool> {
+        let folder = self.layout().task(project, task)?;
+        if !is_unfinished(&folder)? {
+            return Ok(false);
+        }
+        wish_stop(&folder, self.now(), reason)?;
+        Ok(true)
+    }
+
+    /// Stops what runs in a task now: its own runs, and the runs that their agents started.
+    ///
+    /// # Errors
+    /// `run.not_ours` where the only living run is another program's.
+    pub(crate) fn stop_task_runs(
+        &self,
+        project: &ProjectId,
+        task: &TaskId,
+        stop: &Stop,
+        wait: &Wait,
+    ) -> Result<StopReport> {
+        let report = self
+            .stop_open_runs(stop, wait, |entry| entry.project == *project && entry.task == *task)?;
+        if report.signalled.is_empty() {
+            let folder = self.layout().task(project, task)?;
+            let (_, newest) = newest_readable(&folder, project, task)?;
+            if let Some(run) = newest.filter(|run| run.outcome().is_none()) {
+                // The error of a run that is not ours; ours that just ended is no error.
+                self.stop_run(project, task, &run.id, stop, wait)?;
+            }
+        }
+        Ok(report)
+    }
+
+    /// Stops a task for good.
+    pub(crate) fn stop_task(
+        &self,
+        project: &ProjectId,
+        task: &TaskId,
+        stop: &Stop,
+        wait: &Wait,
+    ) -> Result<StopReport> {
+        let looping = self.wish_task_stop(project, task, &stop.reason)?;
+        let mut report = self.stop_task_runs(project, task, stop, wait)?;
+        if !looping {
+            return Ok(report);
+        }
+        let folder = self.layout().task(project, task)?;
+        let deadline = self.layout().os().monotonic() + DRIVER_ANSWER;
+        let mut pause = PAUSES.0;
+        loop {
+            if let Some(lease) = Lease::try_take(&folder)? {
+                // Nobody drives. An attempt may have begun between the look and now.
+                report.add(self.stop_task_runs(project, task, stop, wait)?);
+                end_loop(self, &folder, &lease, &stop.reason)?;
+                return Ok(report);
+            }
+            if !is_unfinished(&folder)? || self.layout().os().monotonic() >= deadline {
+                return Ok(report);
+            }
+            wait.check()?;
+            self.layout().os().sleep(pause);
+            pause = (pause * 2).min(PAUSES.1);
+        }
+    }
+
+    /// Marks a task as cancelled, with a reason, and stops it.
+    pub(crate) fn cancel_task(
+        &self,
+        project: &ProjectId,
+        task: &TaskId,
+        stop: &Stop,
+        wait: &Wait,
+    ) -> Result<StopReport> {
+        let folder = self.layout().task(project, task)?;
+        let mut note = Mapping::new();
+        note.insert("cancelled_at", Value::timestamp(self.now()));
+        note.insert("reason", Value::from(stop.reason.as_str()));
+        folder.replace(CANCELLED, note.to_yaml().as_bytes())?;
+        self.stop_task(project, task, stop, wait)
+    }
+}
+
+fn is_unfinished(folder: &Folder) -> Result<bool> {
+    Ok(LoopState::read(folder)?.is_some_and(|state| state.result().is_none()))
+}
+
+/// Writes the end of a loop that nobody drives.
+fn end_loop(engine: &Engine, folder: &Folder, lease: &Lease, reason: &str) -> Result<()> {
+    if let Some(mut state) = LoopState::read(folder)?
+        && state.result().is_none()
+    {
+        state.end(TaskOutcome::Stopped, Some(reason.to_owned()), engine.now());
+        state.write(folder)?;
+    }
+    lease.forget_stop_wish(folder)
+}

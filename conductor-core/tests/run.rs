@@ -1,0 +1,274 @@
+//! Single runs with real processes: what stands on disk after each kind of end.
+#![allow(clippy::unwrap_used, clippy::panic, clippy::print_stdout, reason = "a test")]
+
+mod support;
+
+use conductor_core::{ErrorKind, Outcome, RunId, Status, Stop, Wait};
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
+use support::*;
+
+#[test]
+fn a_run_leaves_its_record_its_output_and_two_messages() {
+    let root = root();
+    let run = root.job("echo hello; echo oops >&2");
+    assert_eq!(run.outcome(), Some(Outcome::Completed));
+    assert_eq!((run.record.exit_code, &run.record.status), (0, &Status::Completed));
+    assert!(!run.record.end_time.is_zero() && run.record.end_time >= run.record.start_time);
+    let read = |name: &str| fs::read_to_string(run.folder.join(name)).unwrap();
+    assert_eq!(read("output.md"), "hello\n");
+    assert_eq!(read("agent-stdout.txt"), "hello\n");
+    assert_eq!(read("agent-stderr.txt"), "oops\n");
+    assert_eq!(read("prompt.md"), "echo hello; echo oops >&2\n");
+    let messages = root.messages();
+    let kinds: Vec<_> = messages.iter().map(|m| m.msg_type.as_str()).collect();
+    assert_eq!(kinds, ["RUN_START", "RUN_STOP"]);
+    assert!(messages.iter().all(|m| m.run_id == run.id.as_str() && m.task_id == "fix"));
+    assert!(messages[1].body.starts_with("run stopped with code 0\nrun_dir: "));
+}
+
+#[test]
+fn a_fresh_root_holds_the_known_names_and_dotfiles() {
+    let root = root();
+    let run = root.job("true");
+    let names = |folder: &std::path::Path| {
+        let mut names: Vec<String> = fs::read_dir(folder)
+            .unwrap()
+            .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+            .filter(|name| !name.starts_with('.'))
+            .collect();
+        names.sort();
+        names
+    };
+    assert_eq!(names(&root.path()), ["shop"]);
+    assert_eq!(names(&root.path().join("shop")), ["fix"]);
+    assert_eq!(names(&root.task_folder()), ["TASK-MESSAGE-BUS.md", "TASK.md", "runs"]);
+    assert_eq!(
+        names(&run.folder),
+        [
+            "agent-stderr.txt",
+            "agent-stdout.txt",
+            "output.md",
+            "prompt.md",
+            "run-info.yaml",
+            "run-info.yaml.lock"
+        ]
+    );
+    let mode = fs::metadata(root.path()).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o700);
+    assert_eq!(fs::read_dir(root.path().join(".conductor/open")).unwrap().count(), 0);
+}
+
+#[test]
+fn each_kind_of_end_has_its_outcome() {
+    let root = root();
+    let run = root.job("echo one >&2; echo two >&2; exit 3");
+    assert_eq!((run.outcome(), run.record.exit_code), (Some(Outcome::Failed), 3));
+    assert_eq!(run.record.error_summary.as_deref(), Some("agent exited with code 3"));
+    let crash = root.messages().pop().unwrap();
+    assert_eq!(crash.msg_type, "RUN_CRASH");
+    assert!(
+        crash.body.trim_end().ends_with("## stderr (last 50 lines)\none\ntwo"),
+        "{}",
+        crash.body
+    );
+
+    let run = root.job("kill -9 $$");
+    assert_eq!((run.outcome(), run.record.exit_code), (Some(Outcome::Killed), 137));
+    assert_eq!(run.record.signal, Some(9));
+
+    let silent = job("sleep 60").first_byte_timeout(Duration::from_millis(50));
+    let run = root.conductor.jobs().start(silent, LONG).unwrap().wait(LONG).unwrap();
+    assert_eq!(run.outcome(), Some(Outcome::TimedOut));
+    assert_eq!(run.status(), Status::Failed);
+}
+
+#[test]
+fn what_can_be_known_before_the_start_leaves_nothing_behind() {
+    let root = root();
+    let refused = |spec| {
+        let error = root.conductor.jobs().start(spec, LONG).unwrap_err();
+        (error.code(), error.field().unwrap_or_default().to_owned())
+    };
+    let missing = |field: &str| field.to_owned();
+    assert_eq!(refused(job("x").agent("clod")), ("agent.unknown", missing("agent")));
+    assert_eq!(refused(job("x").agent("")), ("agent.missing", missing("agent")));
+    assert_eq!(refused(job("  \n")), ("prompt.empty", missing("prompt")));
+    assert_eq!(refused(job("a\0b")), ("prompt.nul", missing("prompt")));
+    assert_eq!(refused(job("x").task("../up")), ("id.invalid", missing("task")));
+    assert_eq!(refused(job("x").cwd("/no/such/place")), ("cwd.not_a_folder", missing("cwd")));
+    assert_eq!(refused(job("x").prompt_file("/no/file")).1, "prompt_file");
+    let spec = job("x").agent("command").command(["/no/such/program"]);
+    assert_eq!(refused(spec), ("agent.not_found", missing("agent")));
+    assert!(!root.path().exists(), "nothing was made");
+}
+
+#[test]
+fn a_program_that_cannot_be_executed_is_a_refused_run() {
+    let root = root();
+    let program = root.dir.path().join("agent");
+    fs::write(&program, "#!/no/such/interpreter\n").unwrap();
+    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    let spec = job("x").agent("command").command([&program]);
+    let error = root.conductor.jobs().start(spec, LONG).unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::SpawnFailed, "agent.not_started"));
+    let (project, task) = ids();
+    let run = root.conductor.runs().newest(&project, &task).unwrap().unwrap().info().unwrap();
+    assert_eq!(run.outcome(), Some(Outcome::Refused));
+    assert!(run.record.error_summary.unwrap().contains("No such file"));
+    let kinds: Vec<_> = root.messages().into_iter().map(|m| m.msg_type).collect();
+    assert_eq!(kinds, ["RUN_START", "RUN_CRASH"]);
+    assert!(root.conductor.reconcile(LONG).unwrap().is_empty(), "it is closed already");
+}
+
+#[test]
+fn the_agent_gets_the_environment_of_its_run() {
+    let root = root();
+    let spec = job("env").env("MINE", "yes").env("JRUN_ID", "forged");
+    let run = root.conductor.jobs().start(spec, LONG).unwrap().wait(LONG).unwrap();
+    let output = fs::read_to_string(run.folder.join("output.md")).unwrap();
+    let has = |line: &str| assert!(output.lines().any(|l| l == line), "{line} in {output}");
+    has("MINE=yes");
+    has(&format!("JRUN_ID={}", run.id));
+    has("JRUN_PROJECT_ID=shop");
+    has(&format!("CONDUCTOR_ROOT={}", root.path().display()));
+    has(&format!("JRUN_TASK_FOLDER={}", root.task_folder().display()));
+    assert!(output.contains(&format!("PWD={}", root.task_folder().display())));
+}
+
+#[test]
+fn stopping_ends_everything_that_the_agent_started() {
+    let root = root();
+    let script =
+        "trap '' TERM; setsid sh -c 'trap \"\" TERM; echo $$ >escaped; while :; do sleep 1; done' &
+                  sleep 1000 & echo $! >child; while :; do sleep 1; done";
+    let spec = job(script).grace(Duration::from_millis(100));
+    let run = root.conductor.jobs().start(spec, LONG).unwrap();
+    let escaped = number_in(&root.task_folder().join("escaped"));
+    let child = number_in(&root.task_folder().join("child"));
+    let report = run.stop(Stop::because("too slow"), LONG).unwrap();
+    assert_eq!(report.signalled, [run.id().clone()]);
+    assert!(report.killed > 0);
+    assert!(!lives(escaped) && !lives(child));
+    let info = run.info().unwrap();
+    assert_eq!(info.outcome(), Some(Outcome::Stopped));
+    assert_eq!(info.record.stop_reason.as_deref(), Some("too slow"));
+    // A second stop finds nothing to do.
+    assert!(run.stop(Stop::because("again"), LONG).unwrap().signalled.is_empty());
+    assert_eq!(root.messages().last().unwrap().msg_type, "RUN_STOP");
+}
+
+#[test]
+fn a_grandchild_that_holds_the_output_open_keeps_nobody_waiting() {
+    let root = root();
+    let run = root.job("sleep 1000 & echo $! >child; echo done");
+    assert_eq!(run.outcome(), Some(Outcome::Completed));
+    assert!(!lives(number_in(&root.task_folder().join("child"))), "success reaps too");
+}
+
+#[test]
+fn waiting_can_end_before_the_run() {
+    let root = root();
+    let run = root.conductor.jobs().start(job("sleep 1000"), LONG).unwrap();
+    assert_eq!(run.wait(Wait::NONE).unwrap_err().kind(), ErrorKind::Timeout);
+    let cancel = conductor_core::Cancel::new();
+    cancel.set();
+    assert_eq!(run.wait(&cancel).unwrap_err().kind(), ErrorKind::Cancelled);
+    assert_eq!(run.info().unwrap().status(), Status::Running);
+    run.stop(Stop::because("end of the test").force(true), LONG).unwrap();
+}
+
+/// A host that starts a run and does not live to see its end.
+#[test]
+fn host_starts_a_run() {
+    let Some(path) = std::env::var_os(HOST) else { return };
+    let conductor = open(path.as_ref());
+    conductor.jobs().start(job("while [ ! -e go ]; do sleep 0.01; done; exit 7"), LONG).unwrap();
+    println!("started");
+    std::thread::sleep(LONG);
+}
+
+#[test]
+fn a_run_outlives_its_starter_and_its_exit_code_is_kept() {
+    let root = root();
+    let mut host = host("host_starts_a_run", &root.path());
+    host.says("started");
+    host.kill();
+    let (project, task) = ids();
+    let run = root.conductor.runs().newest(&project, &task).unwrap().unwrap();
+    assert_eq!(run.info().unwrap().status(), Status::Running);
+    fs::write(root.task_folder().join("go"), "").unwrap();
+    let info = run.wait(LONG).unwrap();
+    assert_eq!((info.outcome(), info.record.exit_code), (Some(Outcome::Failed), 7));
+    let kinds: Vec<_> = root.messages().into_iter().map(|m| m.msg_type).collect();
+    assert_eq!(kinds, ["RUN_START", "RUN_CRASH"]);
+}
+
+#[test]
+fn the_end_is_written_down_once_by_however_many() {
+    let root = root();
+    let mut host = host("host_starts_a_run", &root.path());
+    host.says("started");
+    host.kill();
+    fs::write(root.task_folder().join("go"), "").unwrap();
+    let (project, task) = ids();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let conductor = open(&root.path());
+                conductor.runs().newest(&project, &task).unwrap().unwrap().wait(LONG).unwrap();
+                conductor.reconcile(LONG).unwrap();
+            });
+        }
+    });
+    let kinds: Vec<_> = root.messages().into_iter().map(|m| m.msg_type).collect();
+    assert_eq!(kinds, ["RUN_START", "RUN_CRASH"]);
+}
+
+#[test]
+fn the_older_programs_guess_gives_way_to_the_truth() {
+    let root = root();
+    let run = root
+        .conductor
+        .jobs()
+        .start(job("while [ ! -e go ]; do sleep 0.01; done; exit 0"), LONG)
+        .unwrap();
+    // What its `list` writes over a record, at any moment: our keys are gone, and a wrong end stands.
+    let path = run.folder().join("run-info.yaml");
+    let theirs: String = fs::read_to_string(&path)
+        .unwrap()
+        .lines()
+        .take_while(|line| !line.starts_with("rev:"))
+        .map(|line| line.replace("status: running", "status: failed") + "\n")
+        .collect();
+    fs::write(&path, theirs).unwrap();
+    assert_eq!(run.info().unwrap().status(), Status::Running);
+    fs::write(root.task_folder().join("go"), "").unwrap();
+    let info = run.wait(LONG).unwrap();
+    assert_eq!((info.outcome(), info.record.exit_code), (Some(Outcome::Completed), 0));
+    assert_eq!(info.record.status, Status::Completed);
+    assert_eq!(root.messages().len(), 2);
+}
+
+#[test]
+fn damage_is_told_by_name_and_hides_nothing() {
+    let root = root();
+    let good = root.job("true");
+    let (project, task) = ids();
+    let runs = root.task_folder().join("runs");
+    fs::create_dir(runs.join("without-record")).unwrap();
+    fs::create_dir(runs.join("empty-record")).unwrap();
+    fs::write(runs.join("empty-record/run-info.yaml"), "").unwrap();
+    fs::create_dir(runs.join("strange name")).unwrap();
+    std::os::unix::fs::symlink("/etc", runs.join("link")).unwrap();
+    let list = root.conductor.runs().list(&project, &task).unwrap();
+    let (good_ones, bad): (Vec<_>, Vec<_>) = list.into_iter().partition(Result::is_ok);
+    assert_eq!(good_ones.into_iter().map(|run| run.unwrap().id).collect::<Vec<_>>(), [good.id]);
+    let mut codes: Vec<_> = bad.into_iter().map(|run| run.unwrap_err().code()).collect();
+    codes.sort_unstable();
+    assert_eq!(codes, ["io.not_found", "yaml.empty"]);
+    let ghost = RunId::new("ghost").unwrap();
+    let error = root.conductor.runs().get(&project, &task, &ghost).unwrap_err();
+    assert_eq!((error.code(), error.field()), ("run.not_found", Some("run")));
+}
