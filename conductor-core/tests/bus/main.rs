@@ -3,10 +3,13 @@
     clippy::unwrap_used,
     clippy::expect_used,
     clippy::panic,
+    clippy::print_stdout,
     reason = "helpers of tests fail by panicking"
 )]
 
 mod basics;
+mod chaos;
+mod checker;
 mod kit;
 mod processes;
 mod rotation;

@@ -19,10 +19,10 @@ fn child_posts() {
     }
 }
 
-fn start_child(test: &str, folder: &Path, name: &str, count: u32) -> Child {
+pub(crate) fn start_child(test: &str, folder: &Path, name: &str, count: u32) -> Child {
     let this: PathBuf = std::env::current_exe().unwrap();
     Command::new(this)
-        .args([&format!("processes::{test}"), "--exact", "--ignored", "--nocapture"])
+        .args([test, "--exact", "--ignored", "--nocapture"])
         .env("BUS_TEST_FOLDER", folder)
         .env("BUS_TEST_NAME", name)
         .env("BUS_TEST_COUNT", count.to_string())
@@ -39,7 +39,7 @@ fn processes_append_at_once_and_nothing_is_lost_doubled_or_out_of_order() {
     let bus = open(dir.path());
     let mut follower = bus.follow(&Cursor::START, SOON).unwrap();
     let children: Vec<_> = (0..PROCESSES)
-        .map(|n| start_child("child_posts", dir.path(), &format!("w{n}"), EACH))
+        .map(|n| start_child("processes::child_posts", dir.path(), &format!("w{n}"), EACH))
         .collect();
     let mut followed = Vec::new();
     while followed.len() < (PROCESSES * EACH) as usize {
