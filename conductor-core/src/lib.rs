@@ -45,7 +45,7 @@ pub use error::{Error, ErrorKind, KINDS, KindRow, Result};
 pub use facade::{
     Activity, Conductor, Drift, FoundBus, JobSpec, Jobs, Location, Named, Options, OutputFile,
     OutputFollower, Record, Run, RunOutput, Runs, Surroundings, Task, TaskEvents, TaskInfo,
-    TaskSpec, TaskStatus, TaskWatch, Tasks,
+    TaskSpec, TaskStatus, TaskWatch, Tasks, Work, wait_any,
 };
 pub use id::{MessageId, ProjectId, RunId, TaskId, check_id};
 pub use layout::{Listing, RootOrigin, RootSources};

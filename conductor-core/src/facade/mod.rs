@@ -1,6 +1,7 @@
 //! What every surface is built on: a root, its work, its runs and its tasks.
 
 mod activity;
+mod any;
 mod conductor;
 mod events;
 mod find_bus;
@@ -18,6 +19,7 @@ mod tasks;
 mod watch;
 
 pub use activity::{Activity, Drift};
+pub use any::{Work, wait_any};
 pub use conductor::Conductor;
 pub use events::TaskEvents;
 pub use find_bus::FoundBus;
