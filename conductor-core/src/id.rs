@@ -124,6 +124,18 @@ id_type!(
     MessageId, "message"
 );
 
+/// Checks `text` as the id of a `noun`: `project`, `task`, `run` or `message`.
+///
+/// # Errors
+/// `id.invalid` as from the type's own `new`, `id.unknown_noun` for another noun.
+pub fn check_id(noun: &str, text: &str) -> Result<()> {
+    match ["project", "task", "run", "message"].into_iter().find(|known| *known == noun) {
+        Some(field) => check(field, text),
+        None => Err(Error::invalid("id.unknown_noun", "noun", format!("nothing is a {noun:?}"))
+            .with_hint("ids are those of a project, task, run or message")),
+    }
+}
+
 impl RunId {
     /// A key in the order of creation: the time, then pid and sequence number as numbers.
     ///
@@ -222,6 +234,15 @@ mod tests {
             assert_eq!(error.field(), Some("task"));
             assert!(!error.to_string().contains('\n'));
         }
+    }
+
+    #[test]
+    fn an_id_is_checked_by_the_name_of_its_noun() {
+        for noun in ["project", "task", "run", "message"] {
+            assert!(check_id(noun, "a").is_ok());
+            assert_eq!(check_id(noun, "a/b").unwrap_err().field(), Some(noun));
+        }
+        assert_eq!(check_id("bus", "a").unwrap_err().code(), "id.unknown_noun");
     }
 
     #[test]

@@ -36,14 +36,18 @@ mod wait;
 #[doc(hidden)]
 pub mod yaml;
 
-pub use bus::{Bus, Cursor, Durability, Event, Message, Post, Posted, Scope};
+pub use bus::{
+    Bus, Cursor, Damage, Durability, Event, Follower, Link, Message, Parent, Post, Posted,
+    ReadOptions, Reader, Scope,
+};
 pub use cancel::{Cancel, NoWait, Wait};
 pub use error::{Error, ErrorKind, KINDS, KindRow, Result};
 pub use facade::{
-    Conductor, JobSpec, Jobs, Options, Record, Run, Runs, Task, TaskEvents, TaskInfo, TaskSpec,
-    Tasks,
+    Activity, Conductor, Drift, FoundBus, JobSpec, Jobs, Location, Named, Options, OutputFile,
+    OutputFollower, Record, Run, RunOutput, Runs, Surroundings, Task, TaskEvents, TaskInfo,
+    TaskSpec, TaskStatus, TaskWatch, Tasks, Work, wait_any,
 };
-pub use id::{MessageId, ProjectId, RunId, TaskId};
+pub use id::{MessageId, ProjectId, RunId, TaskId, check_id};
 pub use layout::{Listing, RootOrigin, RootSources};
 pub use run::{Outcome, Phase, RunRecord, Status};
 pub use supervise::{RunInfo, Stop, StopReport};

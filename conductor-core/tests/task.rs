@@ -3,7 +3,7 @@
 
 mod support;
 
-use conductor_core::{ErrorKind, Event, Outcome, Stop, TaskOutcome, TaskSpec, Wait};
+use conductor_core::{ErrorKind, Event, Outcome, Stop, TaskOutcome, TaskSpec, Wait, wait_any};
 use std::fs;
 use std::time::Duration;
 use support::*;
@@ -120,6 +120,27 @@ fn a_stop_from_elsewhere_is_seen_by_the_driver() {
     let (_, runs) = (0, root.conductor.runs().list(&project, &id).unwrap());
     assert_eq!(runs.len(), 1);
     assert_eq!(runs[0].as_ref().unwrap().outcome(), Some(Outcome::Stopped));
+}
+
+#[test]
+fn many_are_waited_for_in_one_thread() {
+    let root = root();
+    let gate = |name: &str| root.dir.path().join(name);
+    let script =
+        |name: &str| format!("while [ ! -e {} ]; do sleep 0.01; done", gate(name).display());
+    let slow = root.conductor.jobs().start(job(&script("slow")), LONG).unwrap();
+    let fast = root.conductor.jobs().start(job(&script("fast")), LONG).unwrap();
+    let two = root.conductor.tasks().start(task(TWO), LONG).unwrap();
+    let error = wait_any(&[&slow, &fast], Wait::NONE).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    // The task is driven through its attempts by this very wait.
+    assert_eq!(wait_any(&[&slow, &two, &fast], LONG).unwrap(), 1);
+    assert_eq!(two.wait(Wait::NONE).unwrap().attempts, 2);
+    fs::write(gate("fast"), "").unwrap();
+    assert_eq!(wait_any(&[&slow, &fast], LONG).unwrap(), 1);
+    fs::write(gate("slow"), "").unwrap();
+    assert_eq!(wait_any(&[&slow], LONG).unwrap(), 0);
+    assert_eq!(wait_any(&[], LONG).unwrap_err().code(), "wait.nothing");
 }
 
 /// A host that drives a task until it is killed.

@@ -4,12 +4,12 @@
 //! the other name, whose entry was durable first; so a file under that name is adopted, not
 //! replaced.
 
+use super::lock::ExclusiveLock;
 use super::post::Post;
 use super::record::{Draft, Moment, SEGMENT_START, Stamp};
 use super::scope::Scope;
 use super::store::{Segment, Store};
 use super::tail;
-use super::writer::ExclusiveLock;
 use crate::cancel::Wait;
 use crate::error::{Error, Result};
 use crate::fsx::FILE_MODE;

@@ -1,14 +1,18 @@
 //! The bus as its users hold it.
 
+use super::append;
+use super::channel::Channel;
 use super::cursor::Cursor;
 use super::follow::Follower;
-use super::options::{BusOptions, ReadOptions};
+use super::message::Event;
+use super::options::{BusOptions, Durability, ReadOptions};
 use super::post::{Post, Posted};
-use super::reader::{Filter, Reader, walk_from};
+use super::reader::{Filter, Reader, step_patiently, walk_from};
 use super::record::Draft;
+use super::registry;
 use super::scope::Scope;
 use super::store::Store;
-use super::writer::Writer;
+use super::walk::Walk;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
@@ -20,8 +24,13 @@ const ONCE_KEY: &str = "once_key";
 
 /// The message bus of a project or a task. Clones share it, also between threads.
 #[derive(Clone, Debug)]
-pub struct Bus {
-    writer: Arc<Writer>,
+pub struct Bus(Arc<Shared>);
+
+#[derive(Debug)]
+struct Shared {
+    channel: Arc<Channel>,
+    scope: Scope,
+    options: BusOptions,
 }
 
 impl Bus {
@@ -36,18 +45,37 @@ impl Bus {
             return Err(Error::invalid("bus.name", "name", format!("invalid bus name {name:?}"))
                 .with_hint("a bus is a plain file in its folder, as TASK-MESSAGE-BUS.md"));
         }
-        let writer = Writer::new(Store::new(folder, name), scope, options);
-        Ok(Bus { writer: Arc::new(writer) })
+        let channel = registry::channel(Store::new(folder, name))?;
+        Ok(Bus(Arc::new(Shared { channel, scope, options })))
+    }
+
+    fn store(&self) -> &Store {
+        self.0.channel.store()
+    }
+
+    fn draft(&self, post: &Post) -> Result<Draft> {
+        Draft::new(post, &self.0.scope, self.0.options.max_body)
+    }
+
+    fn append(&self, drafts: Vec<Draft>, wait: &Wait) -> Result<Vec<Posted>> {
+        if drafts.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.0.channel.append(&self.0.scope, drafts, self.is_durable(), wait)
+    }
+
+    fn is_durable(&self) -> bool {
+        self.0.options.durability == Durability::Disk
     }
 
     /// The path of the bus file.
     pub fn path(&self) -> PathBuf {
-        self.writer.store().path()
+        self.store().path()
     }
 
     /// Whose bus it is.
     pub fn scope(&self) -> &Scope {
-        self.writer.scope()
+        &self.0.scope
     }
 
     /// Appends a message. Returns once it is on the bus, as durable as the bus was opened for.
@@ -60,8 +88,7 @@ impl Bus {
     /// as a full disk; `bus.remote`. It may or may not be on the bus: `bus.unknown`, whose source
     /// is an [`UnknownWrite`](super::UnknownWrite).
     pub fn post(&self, post: Post, wait: impl Into<Wait>) -> Result<Posted> {
-        let draft = self.writer.draft(&post)?;
-        let mut posted = self.writer.append(std::slice::from_ref(&draft), &wait.into())?;
+        let mut posted = self.append(vec![self.draft(&post)?], &wait.into())?;
         posted.pop().ok_or_else(none_posted)
     }
 
@@ -75,8 +102,8 @@ impl Bus {
         wait: impl Into<Wait>,
     ) -> Result<Vec<Posted>> {
         let drafts: Vec<Draft> =
-            posts.into_iter().map(|post| self.writer.draft(&post)).collect::<Result<_>>()?;
-        self.writer.append(&drafts, &wait.into())
+            posts.into_iter().map(|post| self.draft(&post)).collect::<Result<_>>()?;
+        self.append(drafts, &wait.into())
     }
 
     /// Appends a message unless one with the same `key` stands after `since` (or anywhere, for
@@ -94,24 +121,53 @@ impl Bus {
         post: Post,
         wait: impl Into<Wait>,
     ) -> Result<Posted> {
-        let draft = self.writer.draft(&post.meta(ONCE_KEY, key))?;
+        let draft = self.draft(&post.meta(ONCE_KEY, key))?;
         // A place that is gone says nothing about what came after it: everything is looked at.
-        let walk = match walk_from(self.writer.store(), since.unwrap_or(&Cursor::START)) {
-            Err(error)
-                if error.kind() == ErrorKind::Conflict || error.kind() == ErrorKind::NotFound =>
-            {
-                walk_from(self.writer.store(), &Cursor::START)?
+        let mut walk = match walk_from(self.store(), since.unwrap_or(&Cursor::START)) {
+            Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound) => {
+                walk_from(self.store(), &Cursor::START)?
             }
             walk => walk?,
         };
-        self.writer.append_once(&draft, (ONCE_KEY, key), walk, &wait.into())
+        // Most of the way without the lock, the rest under it.
+        if let Some(posted) = self.find_key(&mut walk, key)? {
+            return Ok(posted);
+        }
+        let (channel, scope) = (&self.0.channel, &self.0.scope);
+        let written = channel.exclusive(scope, &wait.into(), |locked| {
+            walk.trust();
+            if let Some(posted) = self.find_key(&mut walk, key)? {
+                return Ok(Err(posted));
+            }
+            let (posted, failure) = append::write(self.store(), locked, &[&draft]);
+            Ok(Ok((posted, failure, locked.lock.file.clone())))
+        })?;
+        let (mut posted, failure, file) = match written {
+            Ok(written) => written,
+            Err(found) => return Ok(found),
+        };
+        match failure.or_else(|| channel.sync(&file, self.is_durable()).err()) {
+            None => posted.pop().ok_or_else(none_posted),
+            Some(failure) => Err(failure.into_error(&self.path(), &posted)),
+        }
+    }
+
+    /// The message with this key from here on.
+    fn find_key(&self, walk: &mut Walk, key: &str) -> Result<Option<Posted>> {
+        while let Some(event) = step_patiently(walk, self.store())? {
+            let Event::Message(message) = event else { continue };
+            if message.meta(ONCE_KEY) == Some(key) {
+                return Ok(Some(Posted::of(message)));
+            }
+        }
+        Ok(None)
     }
 
     /// The place behind the last message; `None` on an empty bus.
     pub fn end(&self) -> Result<Option<Cursor>> {
         let mut last = None;
         for event in self.read(ReadOptions::default())? {
-            if let super::Event::Message(message) = event? {
+            if let Event::Message(message) = event? {
                 last = Some(message.cursor);
             }
         }
@@ -123,7 +179,7 @@ impl Bus {
     /// # Errors
     /// `bus.cursor_not_found` and `bus.cursor_diverged` for a cursor that does not fit.
     pub fn read(&self, options: ReadOptions) -> Result<Reader> {
-        Reader::new(self.writer.store(), options)
+        Reader::new(self.store(), options)
     }
 
     /// The last `count` messages, oldest first.
@@ -141,13 +197,13 @@ impl Bus {
 
     /// As [`Bus::follow`], with the filters of `options`; its `tail` is not heeded.
     pub fn follow_with(&self, options: ReadOptions, wait: impl Into<Wait>) -> Result<Follower> {
-        let store = self.writer.store();
+        let store = self.store();
         let walk = walk_from(store, options.after.as_ref().unwrap_or(&Cursor::START))?;
         let walk = walk.with_control(options.control);
         Follower::new(store, walk, Filter::new(options), wait.into())
     }
 }
 
-pub(super) fn none_posted() -> Error {
+fn none_posted() -> Error {
     Error::new(ErrorKind::Internal, "bus.no_receipt", "a message was posted without a receipt")
 }

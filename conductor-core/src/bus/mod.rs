@@ -9,23 +9,29 @@
 //!   in their place. Nothing is skipped in silence.
 //! - A [`Cursor`] is a place on the bus as text. It can be kept anywhere and gone on from.
 
+mod append;
 mod birth;
+mod channel;
 mod cursor;
+mod failure;
 mod follow;
+mod group;
 mod handle;
+mod lock;
 mod message;
 mod options;
 mod post;
 mod reader;
 mod record;
+mod registry;
 mod scan;
 mod scope;
 mod store;
 mod tail;
 mod walk;
-mod writer;
 
 pub use cursor::Cursor;
+pub use failure::UnknownWrite;
 pub use follow::Follower;
 pub use handle::Bus;
 pub use message::{Damage, Event, Link, Message, Parent};
@@ -33,4 +39,3 @@ pub use options::{BusOptions, Durability, ReadOptions};
 pub use post::{Post, Posted};
 pub use reader::Reader;
 pub use scope::Scope;
-pub use writer::UnknownWrite;

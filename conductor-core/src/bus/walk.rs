@@ -1,11 +1,12 @@
 //! Walking along a bus: from the records of its files to the events that a reader is given.
 
+use super::lock::SharedLock;
 use super::message::{DAMAGE_TEXT, Damage, Event};
 use super::record;
 use super::scan::{Found, Scanner};
 use super::store::{Segment, Store};
 use crate::error::Result;
-use crate::sys::{LockKind, Open};
+use crate::sys::Open;
 use std::collections::VecDeque;
 
 /// A place on a bus that moves forward.
@@ -194,24 +195,4 @@ fn header_of_legacy(head: &[u8]) -> &[u8] {
     let inner = inner.strip_suffix(b"\n").unwrap_or(inner);
     let inner = inner.strip_suffix(b"\r").unwrap_or(inner);
     inner.strip_suffix(b"---").unwrap_or(inner)
-}
-
-/// A shared lock for the time of a look, so that no writer is at work.
-#[derive(Debug)]
-pub(crate) struct SharedLock<'a>(&'a Segment);
-
-impl<'a> SharedLock<'a> {
-    /// `None` when a writer is at work.
-    pub(crate) fn try_new(file: &'a Segment) -> Result<Option<SharedLock<'a>>> {
-        let locked = file.os().try_lock(file.fd(), LockKind::Shared);
-        let locked = locked.map_err(|e| file.error("lock", e))?;
-        Ok(locked.then_some(SharedLock(file)))
-    }
-}
-
-impl Drop for SharedLock<'_> {
-    fn drop(&mut self) {
-        // An unlock of a lock that is held cannot fail; closing the file would give it back too.
-        let _held = self.0.os().unlock(self.0.fd());
-    }
 }

@@ -1,20 +1,35 @@
 //! What every surface is built on: a root, its work, its runs and its tasks.
 
+mod activity;
+mod any;
 mod conductor;
 mod events;
+mod find_bus;
+mod find_run;
 mod jobs;
+mod locate;
 mod options;
+mod output;
 mod plan;
 mod record;
 mod runs;
 mod spec;
+mod task_status;
 mod tasks;
+mod watch;
 
+pub use activity::{Activity, Drift};
+pub use any::{Work, wait_any};
 pub use conductor::Conductor;
 pub use events::TaskEvents;
+pub use find_bus::FoundBus;
 pub use jobs::Jobs;
+pub use locate::{Location, Named, Surroundings};
 pub use options::Options;
+pub use output::{OutputFile, OutputFollower, RunOutput};
 pub use record::Record;
 pub use runs::{Run, Runs};
 pub use spec::{JobSpec, TaskSpec};
+pub use task_status::TaskStatus;
 pub use tasks::{Task, TaskInfo, Tasks};
+pub use watch::TaskWatch;

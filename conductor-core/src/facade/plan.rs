@@ -1,6 +1,6 @@
 //! From a spec to a plan: every check that can be made before anything is made.
 
-use super::spec::Work;
+use super::spec::Asked;
 use crate::agent::{AgentCommand, AgentKind};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::TaskId;
@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The plan of a run, or of the first attempt of a task.
-pub(super) fn plan_run(engine: &Engine, work: &Work) -> Result<RunPlan> {
+pub(super) fn plan_run(engine: &Engine, work: &Asked) -> Result<RunPlan> {
     let project = work.project_id()?;
     let given = work.task_id()?;
     let prompt = match (read_prompt(work)?, &given) {
@@ -69,7 +69,7 @@ fn limit(limit: Option<Duration>) -> Option<Duration> {
     limit.filter(|limit| !limit.is_zero())
 }
 
-fn plan_agent(engine: &Engine, work: &Work) -> Result<AgentCommand> {
+fn plan_agent(engine: &Engine, work: &Asked) -> Result<AgentCommand> {
     let path = work
         .env
         .iter()
@@ -105,7 +105,7 @@ fn no_prompt() -> Error {
 }
 
 /// The prompt that the spec names; a file wins over text.
-fn read_prompt(work: &Work) -> Result<Option<String>> {
+fn read_prompt(work: &Asked) -> Result<Option<String>> {
     let (text, field, path) = match (&work.prompt_file, &work.prompt) {
         (Some(path), _) => {
             let bytes = sys::read_user_file(path, limits::PROMPT)

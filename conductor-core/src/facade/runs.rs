@@ -3,9 +3,10 @@
 use super::conductor::Conductor;
 use crate::cancel::Wait;
 use crate::error::Result;
+use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
-use crate::layout::RUNS;
-use crate::supervise::{Engine, RunInfo, RunWatch, Stop, StopReport, read_info};
+use crate::layout::{Layout, RUNS};
+use crate::supervise::{Engine, RunInfo, RunWatch, Stop, StopReport, read_info, read_info_in};
 use crate::wait::Step;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
@@ -23,8 +24,30 @@ impl Runs<'_> {
     /// A task's runs, in the order of their creation; a record that cannot be read is an error of
     /// its own and hides no other run.
     pub fn list(&self, project: &ProjectId, task: &TaskId) -> Result<Vec<Result<RunInfo>>> {
-        let runs = self.ids(project, task)?;
-        Ok(runs.iter().map(|run| read_info(&self.0.engine, project, task, run)).collect())
+        Ok(self.entries(project, task)?.into_iter().map(|(_, info)| info).collect())
+    }
+
+    /// As [`list`](Runs::list), each with its id.
+    pub fn entries(
+        &self,
+        project: &ProjectId,
+        task: &TaskId,
+    ) -> Result<Vec<(RunId, Result<RunInfo>)>> {
+        let folder = self.0.engine.layout().task(project, task)?;
+        let runs = Layout::runs_in(&folder)?.ids;
+        let read = |run: RunId| {
+            let info = read_info_in(&folder, project, task, &run);
+            (run, info)
+        };
+        Ok(runs.into_iter().map(read).collect())
+    }
+
+    /// What is known of a run. Reads only.
+    ///
+    /// # Errors
+    /// `run.not_found`, and what keeps its record from being read.
+    pub fn info(&self, project: &ProjectId, task: &TaskId, run: &RunId) -> Result<RunInfo> {
+        read_info(&self.0.engine, project, task, run)
     }
 
     /// A run that exists, whoever started it.
@@ -79,6 +102,17 @@ impl Run {
     /// The run's folder.
     pub fn folder(&self) -> &Path {
         &self.folder
+    }
+
+    /// The run's folder, open.
+    pub(super) fn open_folder(&self) -> Result<Folder> {
+        self.engine.layout().run(&self.project, &self.task, &self.id)
+    }
+
+    /// Whether nothing of it lives any more. Reads only; [`fd`](Run::fd) becomes readable when
+    /// another look may find something new.
+    pub(super) fn is_over(&self) -> Result<bool> {
+        self.watch.look()
     }
 
     /// What is known now. Reads only.

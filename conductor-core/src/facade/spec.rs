@@ -14,7 +14,7 @@ use std::time::Duration;
 /// Text is kept as it was given and checked when the work is started, so that a builder never
 /// fails and every surface reports the same errors.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub(crate) struct Work {
+pub(crate) struct Asked {
     pub(crate) project: String,
     pub(crate) task: Option<String>,
     pub(crate) agent: Option<String>,
@@ -31,7 +31,7 @@ pub(crate) struct Work {
     pub(crate) grace: Option<Duration>,
 }
 
-impl Work {
+impl Asked {
     pub(crate) fn project_id(&self) -> Result<ProjectId> {
         ProjectId::new(&self.project)
     }
@@ -192,7 +192,7 @@ macro_rules! work_builder {
 /// One run of one agent.
 #[derive(Clone, Debug, PartialEq)]
 pub struct JobSpec {
-    pub(crate) work: Work,
+    pub(crate) work: Asked,
 }
 
 work_builder!(JobSpec);
@@ -200,7 +200,7 @@ work_builder!(JobSpec);
 impl JobSpec {
     /// A run in `project`.
     pub fn new(project: impl Into<String>) -> JobSpec {
-        JobSpec { work: Work { project: project.into(), ..Work::default() } }
+        JobSpec { work: Asked { project: project.into(), ..Asked::default() } }
     }
 
     /// The run that this one goes on from.
@@ -225,7 +225,7 @@ impl JobSpec {
 /// A task: runs of an agent until `DONE` stands.
 #[derive(Clone, Debug, PartialEq)]
 pub struct TaskSpec {
-    pub(crate) work: Work,
+    pub(crate) work: Asked,
     pub(crate) depends_on: Option<Vec<String>>,
     pub(crate) max_attempts: Option<u32>,
     pub(crate) restart_delay: Option<Duration>,
@@ -238,7 +238,7 @@ impl TaskSpec {
     /// A task in `project`.
     pub fn new(project: impl Into<String>) -> TaskSpec {
         TaskSpec {
-            work: Work { project: project.into(), ..Work::default() },
+            work: Asked { project: project.into(), ..Asked::default() },
             depends_on: None,
             max_attempts: None,
             restart_delay: None,

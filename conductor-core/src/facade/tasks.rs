@@ -6,11 +6,11 @@ use super::plan::plan_run;
 use super::spec::TaskSpec;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{ProjectId, TaskId};
-use crate::layout::DONE;
-use crate::supervise::{Engine, RunInfo, Stop, StopReport, newest_readable};
+use crate::id::{ProjectId, RunId, TaskId};
+use crate::layout::{CANCELLED, DONE};
+use crate::supervise::{Engine, RunInfo, Stop, StopReport, glance};
 use crate::task::{
-    Begin, CanDrive, LoopState, Parameters, TaskOutcome, TaskResult, Waiter, Waiting,
+    Begin, CanDrive, LoopState, Parameters, TaskOutcome, TaskResult, Waiter, Waiting, depends_on,
     living_driver, not_ready,
 };
 use crate::time::Timestamp;
@@ -109,9 +109,7 @@ impl Tasks<'_> {
 
     /// What is known of each task of a project, by name; one that cannot be read hides no other.
     pub fn list(&self, project: &ProjectId) -> Result<Vec<Result<TaskInfo>>> {
-        let engine = &self.0.engine;
-        let tasks = engine.layout().tasks(project)?.ids;
-        Ok(tasks.iter().map(|task| read_task(engine, project, task)).collect())
+        Ok(self.entries(project)?.into_iter().map(|(_, info)| info).collect())
     }
 
     /// The tasks of the whole root whose loop has not ended, in the order of their names.
@@ -177,9 +175,15 @@ pub struct TaskInfo {
     pub runs: usize,
     /// The newest run whose record can be read.
     pub latest: Option<RunInfo>,
+    /// Runs that are newer than it and whose record cannot be read, the newest last.
+    pub unreadable: Vec<RunId>,
     /// Whether `DONE` stands.
     pub done: bool,
-    /// Dependencies that are not ready.
+    /// Whether it was cancelled.
+    pub cancelled: bool,
+    /// Tasks of the same project that must be ready first.
+    pub depends_on: Vec<TaskId>,
+    /// Those of them that are not ready.
     pub blocked_by: Vec<TaskId>,
     /// The end of its loop; `None` while it has not ended, or where it never had one.
     pub result: Option<TaskResult>,
@@ -210,11 +214,16 @@ impl TaskInfo {
 /// Reads what is known of a task; changes nothing.
 pub(crate) fn read_task(engine: &Engine, project: &ProjectId, task: &TaskId) -> Result<TaskInfo> {
     let folder = engine.layout().task(project, task)?;
-    let (runs, latest) = newest_readable(&folder, project, task)?;
+    let runs = glance(&folder, project, task)?;
     let done = folder.has_file(DONE)?;
     let state = LoopState::read(&folder)?;
     let result = state.as_ref().and_then(LoopState::result);
-    let blocked_by = if done { Vec::new() } else { not_ready(engine.layout(), project, &folder)? };
+    let depends_on = depends_on(&folder)?;
+    let blocked_by = if done || depends_on.is_empty() {
+        Vec::new()
+    } else {
+        not_ready(engine.layout(), project, &folder)?
+    };
     let stat = folder.os().stat(folder.fd()).map_err(|e| Error::io("look at", folder.path(), e))?;
     let driver = match &result {
         None if state.is_some() => living_driver(&folder)?.map(|driver| driver.pid),
@@ -224,9 +233,12 @@ pub(crate) fn read_task(engine: &Engine, project: &ProjectId, task: &TaskId) -> 
         project: project.clone(),
         id: task.clone(),
         folder: folder.path().to_owned(),
-        runs,
-        latest,
+        runs: runs.count,
+        latest: runs.latest,
+        unreadable: runs.unreadable,
         done,
+        cancelled: folder.has_file(CANCELLED)?,
+        depends_on,
         blocked_by,
         has_loop: state.is_some(),
         attempts: state.as_ref().map(LoopState::attempts),

@@ -45,6 +45,11 @@ impl Engine {
         &self.0.layout
     }
 
+    /// How the root was opened.
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
     pub(crate) fn keeper(&self) -> &KeeperProgram {
         &self.0.keeper
     }

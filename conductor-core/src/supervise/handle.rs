@@ -5,6 +5,7 @@ use super::finish::{Finished, agent_of, finish, keeper_of, keeper_record, observ
 use super::verdict::Verdict;
 use crate::cancel::Wait;
 use crate::error::{Error, Result};
+use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::limits;
 use crate::run::{RunRecord, store};
@@ -63,21 +64,7 @@ impl RunWatch {
         if !record.is_open() && record.stop_msg.is_some() {
             return Ok(Step::Ready(record));
         }
-        let over = match observe(&folder, &record)? {
-            Verdict::Over(_) => true,
-            Verdict::Supervised => {
-                self.watch_process(keeper_record(&folder)?.as_ref().map(keeper_of))?;
-                false
-            }
-            Verdict::Adopted => {
-                self.watch_process(keeper_record(&folder)?.as_ref().map(agent_of))?;
-                false
-            }
-            Verdict::PossiblyAlive => {
-                self.look_again(limits::SAFETY_POLL)?;
-                false
-            }
-        };
+        let over = self.is_over(&folder, &record)?;
         if !over && record.is_open() {
             return Ok(Step::Pending);
         }
@@ -88,6 +75,28 @@ impl RunWatch {
                 Ok(Step::Pending)
             }
         }
+    }
+
+    /// Looks once and writes nothing down: whether nothing of the run lives any more.
+    pub(crate) fn look(&self) -> Result<bool> {
+        let folder = self.engine.layout().run(&self.project, &self.task, &self.run)?;
+        let record = store::read(&folder)?;
+        Ok(!record.is_open() || self.is_over(&folder, &record)?)
+    }
+
+    /// Whether what lives says that the run is over; if not, when to look again is arranged.
+    fn is_over(&self, folder: &Folder, record: &RunRecord) -> Result<bool> {
+        match observe(folder, record)? {
+            Verdict::Over(_) => return Ok(true),
+            Verdict::Supervised => {
+                self.watch_process(keeper_record(folder)?.as_ref().map(keeper_of))?;
+            }
+            Verdict::Adopted => {
+                self.watch_process(keeper_record(folder)?.as_ref().map(agent_of))?;
+            }
+            Verdict::PossiblyAlive => self.look_again(limits::SAFETY_POLL)?,
+        }
+        Ok(false)
     }
 
     /// Wakes up when this process has ended; soon, where it is not known or has ended already.

@@ -7,8 +7,8 @@ use super::verdict::Verdict;
 use crate::error::{ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
-use crate::layout::{Layout, RUNS};
-use crate::run::{Outcome, RunRecord, Status, store};
+use crate::layout::{Layout, RUN_LOCK, RUNS};
+use crate::run::{Outcome, Phase, RunRecord, Status, store};
 use std::path::{Path, PathBuf};
 
 /// What is known of a run at one moment.
@@ -67,7 +67,13 @@ pub(crate) fn read_info_in(
     run: &RunId,
 ) -> Result<RunInfo> {
     let folder = task_folder.folder(Path::new(RUNS).join(run))?;
-    let record = store::read(&folder)?;
+    let record = match store::read(&folder) {
+        // Its starter holds the lock and has not come to the record yet.
+        Err(error) if error.kind() == ErrorKind::NotFound && folder.is_locked(RUN_LOCK)? => {
+            RunRecord { phase: Some(Phase::Starting), ..RunRecord::new(project, task, run) }
+        }
+        record => record?,
+    };
     let (alive, ended) = match (record.outcome, record.is_open()) {
         (Some(outcome), _) => (Some(false), Some(outcome)),
         (None, false) => (Some(false), record.foreign_outcome()),

@@ -2,6 +2,7 @@
 
 mod engine;
 mod finish;
+mod glance;
 mod handle;
 mod info;
 mod keeper_image;
@@ -13,6 +14,7 @@ mod verdict;
 
 pub(crate) use engine::{Engine, Settings};
 pub(crate) use finish::{Finished, finish};
+pub(crate) use glance::glance;
 pub(crate) use handle::RunWatch;
 pub use info::RunInfo;
 pub(crate) use info::{newest_readable, read_info, read_info_in};

@@ -10,6 +10,11 @@ use crate::run::Outcome;
 use crate::supervise::newest_readable;
 use std::collections::BTreeSet;
 
+/// What the task in `folder` depends on, in the order of its configuration.
+pub(crate) fn depends_on(folder: &Folder) -> Result<Vec<TaskId>> {
+    Ok(TaskConfig::read(folder)?.depends_on)
+}
+
 /// The dependencies of the task in `folder` that are not ready, in the order of its configuration.
 pub(crate) fn not_ready(
     layout: &Layout,
@@ -17,7 +22,7 @@ pub(crate) fn not_ready(
     folder: &Folder,
 ) -> Result<Vec<TaskId>> {
     let mut blocked = Vec::new();
-    for task in TaskConfig::read(folder)?.depends_on {
+    for task in depends_on(folder)? {
         if !is_ready(layout, project, &task)? {
             blocked.push(task);
         }

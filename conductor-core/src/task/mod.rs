@@ -21,7 +21,7 @@ mod summary;
 
 pub(crate) use begin::Begin;
 pub(crate) use decide::Bounds;
-pub(crate) use dependencies::not_ready;
+pub(crate) use dependencies::{depends_on, not_ready};
 pub(crate) use handle::{CanDrive, Waiter, living_driver};
 pub(crate) use parameters::Parameters;
 pub(crate) use state::LoopState;

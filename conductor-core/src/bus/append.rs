@@ -1,0 +1,177 @@
+//! Writing records at the end of the locked file.
+
+use super::channel::Locked;
+use super::cursor::Cursor;
+use super::failure::Failure;
+use super::post::Posted;
+use super::record::{Draft, Moment, SEQ_LIMIT, Stamp};
+use super::store::{Segment, Store};
+use super::tail::{self, Tail};
+use crate::error::{Error, ErrorKind, Result};
+use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+/// Counts the records of this process, so that ids of one process differ on all its buses.
+static COUNTER: AtomicU32 = AtomicU32::new(1);
+/// How often a record is appended again that landed behind an unfinished line of somebody.
+const GLUED_TRIES: u32 = 3;
+
+/// Writes all records or none. Gives the receipts of what was to be written, and why it failed.
+pub(super) fn write(
+    store: &Store,
+    locked: &mut Locked<'_>,
+    drafts: &[&Draft],
+) -> (Vec<Posted>, Option<Failure>) {
+    let mut posted = Vec::with_capacity(drafts.len());
+    let failure = write_all(store, locked, drafts, &mut posted).err();
+    (posted, failure)
+}
+
+fn write_all(
+    store: &Store,
+    locked: &mut Locked<'_>,
+    drafts: &[&Draft],
+    posted: &mut Vec<Posted>,
+) -> Result<(), Failure> {
+    let mut first_is_hidden = write_once(store, locked, drafts, posted)?;
+    let mut tries = 0;
+    while first_is_hidden {
+        // Behind somebody's unfinished line it is no record; the others have their own marks.
+        tries += 1;
+        if tries > GLUED_TRIES {
+            let why = "another program keeps writing into the file without taking its lock";
+            return Err(Failure::Unknown(io::Error::other(why)));
+        }
+        let mut again = Vec::new();
+        let answer = write_once(store, locked, &drafts[..1], &mut again);
+        posted.splice(..1, again);
+        first_is_hidden = answer.map_err(|failure| match failure {
+            // The rest of the batch is there already.
+            Failure::NotWritten(error) => Failure::Unknown(error),
+            Failure::Before(error) => Failure::Unknown(io::Error::other(error)),
+            unknown => unknown,
+        })?;
+    }
+    Ok(())
+}
+
+/// Writes the records once; tells whether the first is hidden behind bytes of somebody who does
+/// not lock.
+fn write_once(
+    store: &Store,
+    locked: &mut Locked<'_>,
+    drafts: &[&Draft],
+    posted: &mut Vec<Posted>,
+) -> Result<bool, Failure> {
+    let file = &locked.lock.file;
+    let mut tail = end_of(store, locked)?;
+    let mut bytes = Vec::with_capacity(drafts.iter().map(|draft| draft.most()).sum());
+    let now = Moment::of(file.os().now());
+    let before = tail.size;
+    for draft in drafts {
+        posted.push(push(file, &mut tail, draft, now, &mut bytes)?);
+    }
+    if let Some((_, known)) = &mut locked.state.file {
+        *known = None;
+    }
+    put(file, before, &bytes)?;
+    let end = file.os().position(file.fd()).map_err(Failure::Unknown)?;
+    if end == tail.size {
+        if let Some((_, known)) = &mut locked.state.file {
+            *known = Some(tail);
+        }
+        return Ok(false);
+    }
+    is_hidden(file, end, &bytes).map_err(|error| Failure::Unknown(io::Error::other(error)))
+}
+
+/// How the locked file ends, from memory where nobody wrote meanwhile.
+pub(super) fn end_of(store: &Store, locked: &Locked<'_>) -> Result<Tail> {
+    let file = &locked.lock.file;
+    let size = file.stat()?.size;
+    let known = locked.state.file.as_ref().and_then(|(_, tail)| *tail);
+    match known.filter(|known| known.size == size) {
+        Some(known) => Ok(known),
+        None => tail::inspect(store, file, size, known),
+    }
+}
+
+/// Encodes a record behind the end that `tail` describes, and moves that.
+pub(super) fn push(
+    file: &Segment,
+    tail: &mut Tail,
+    draft: &Draft,
+    now: Moment,
+    bytes: &mut Vec<u8>,
+) -> Result<Posted> {
+    let start = bytes.len();
+    bytes.extend_from_slice(&b"\n\n"[..tail.lead()]);
+    let stamp = stamp(file, tail, now)?;
+    draft.push(&stamp, bytes);
+    let msg_id = stamp.id()?;
+    tail.last_seq = stamp.seq;
+    tail.last_time = stamp.id_time;
+    tail.size += (bytes.len() - start) as u64;
+    // A record ends with one line feed; a body that ends with one more makes it two.
+    tail.feeds = if bytes.ends_with(b"\n\n") { 2 } else { 1 };
+    let cursor = Cursor::of_record(stamp.seq, msg_id.clone());
+    Ok(Posted { msg_id, seq: stamp.seq, cursor })
+}
+
+fn stamp(file: &Segment, tail: &Tail, now: Moment) -> Result<Stamp> {
+    let seq = tail.last_seq + 1;
+    let later = tail.last_time.next().filter(|_| seq < SEQ_LIMIT);
+    let later = later.ok_or_else(|| {
+        Error::new(
+            ErrorKind::Corrupt,
+            "bus.exhausted",
+            format!("the last record of {} leaves no later one", file.path().display()),
+        )
+        .with_path(file.path())
+        .with_hint("its number or time was made up; `run-agent bus check` shows it")
+    })?;
+    Ok(Stamp {
+        seq,
+        id_time: now.max(later),
+        time: now,
+        process: file.os().process_id(),
+        counter: COUNTER.fetch_add(1, Ordering::Relaxed),
+    })
+}
+
+/// Writes all bytes at the end of a file, at `start`, or takes back what was written of them.
+pub(super) fn put(file: &Segment, start: u64, bytes: &[u8]) -> Result<(), Failure> {
+    let mut written = 0;
+    while written < bytes.len() {
+        let failure = match file.os().write(file.fd(), &bytes[written..]) {
+            Ok(0) => io::ErrorKind::WriteZero.into(),
+            Ok(more) => {
+                written += more;
+                continue;
+            }
+            Err(error) => error,
+        };
+        if written == 0 {
+            return Err(Failure::NotWritten(failure));
+        }
+        // Only our own bytes are taken back.
+        let ours = file.stat().is_ok_and(|stat| stat.size == start + written as u64);
+        return Err(match ours && file.os().truncate(file.fd(), start).is_ok() {
+            true => Failure::NotWritten(failure),
+            false => Failure::Unknown(failure),
+        });
+    }
+    Ok(())
+}
+
+/// Whether the first of our records, which end at `end`, cannot be found behind somebody's bytes.
+fn is_hidden(file: &Segment, end: u64, bytes: &[u8]) -> Result<bool> {
+    let lead = bytes.iter().take_while(|byte| **byte == b'\n').count();
+    let start = end.saturating_sub(bytes.len() as u64) + lead as u64;
+    if start < 2 {
+        return Ok(start != 0);
+    }
+    let mut before = [0; 2];
+    let read = file.read(&mut before, start - 2)?;
+    Ok(read != 2 || before != *b"\n\n")
+}

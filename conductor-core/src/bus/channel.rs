@@ -1,0 +1,197 @@
+//! What all handles of one process share to write one bus: the line of its threads, the open file,
+//! and what is known of its end.
+
+use super::append;
+use super::birth;
+use super::failure::Failure;
+use super::group::{Leader, Line, Outcome, Turn};
+use super::lock::{ExclusiveLock, not_locked};
+use super::record::Draft;
+use super::scope::Scope;
+use super::store::{Segment, Store};
+use super::tail::Tail;
+use crate::cancel::Wait;
+use crate::error::{Error, ErrorKind, Result};
+use crate::fsx::LockError;
+use crate::sys::{FileSystem, Open};
+use parking_lot::{Mutex, MutexGuard};
+
+/// The writing side of a bus in this process.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    store: Store,
+    line: Line,
+    /// Touched by the leader alone, and by who closes idle files.
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+pub(super) struct State {
+    /// The open file, and its end as this process left it.
+    pub(super) file: Option<(Segment, Option<Tail>)>,
+    /// Whether the file system was found fit for writing.
+    fit: bool,
+    /// Whether the disk failed to keep what was written.
+    failed: bool,
+}
+
+/// The bus file, locked for this process.
+pub(super) struct Locked<'a> {
+    // Fields are dropped in this order: the lock goes before the turn.
+    pub(super) lock: ExclusiveLock,
+    pub(super) state: MutexGuard<'a, State>,
+}
+
+impl Channel {
+    pub(super) fn new(store: Store) -> Channel {
+        Channel { store, line: Line::default(), state: Mutex::default() }
+    }
+
+    pub(super) fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Whether an earlier sync failed, so that nothing more is written through here.
+    pub(super) fn is_failed(&self) -> bool {
+        self.state.lock().failed
+    }
+
+    /// Closes the file if nobody is writing.
+    pub(super) fn close_idle(&self) {
+        if let Some(mut state) = self.state.try_lock() {
+            state.file = None;
+        }
+    }
+
+    /// Appends all records or none, together with those of other threads.
+    pub(super) fn append(
+        &self,
+        scope: &Scope,
+        drafts: Vec<Draft>,
+        durable: bool,
+        wait: &Wait,
+    ) -> Result<Vec<super::Posted>> {
+        let outcome = match self.line.enter(drafts, wait).map_err(|e| self.no_turn(e))? {
+            Turn::Done(outcome) => outcome,
+            Turn::Lead(leader) => self.append_batch(&leader, scope, durable, wait)?,
+        };
+        outcome.map_err(|(failure, posted)| failure.into_error(&self.store.path(), &posted))
+    }
+
+    fn append_batch(
+        &self,
+        leader: &Leader<'_>,
+        scope: &Scope,
+        durable: bool,
+        wait: &Wait,
+    ) -> Result<Outcome> {
+        // The batch is taken under the lock: until then the others may leave, and a leader that
+        // does not get the lock fails alone.
+        let mut locked = self.lock(leader, scope, wait)?;
+        let batch = leader.batch();
+        let drafts: Vec<&Draft> = batch.drafts().collect();
+        let (posted, failure) = append::write(&self.store, &mut locked, &drafts);
+        let file = locked.lock.file.clone();
+        drop(locked);
+        let failure = failure.or_else(|| self.sync(&file, durable).err());
+        Ok(batch.finish(posted, failure))
+    }
+
+    /// Locks the bus for more than an append.
+    pub(super) fn exclusive<T>(
+        &self,
+        scope: &Scope,
+        wait: &Wait,
+        work: impl FnOnce(&mut Locked<'_>) -> Result<T>,
+    ) -> Result<T> {
+        let leader = self.line.lead(wait).map_err(|e| self.no_turn(e))?;
+        let mut locked = self.lock(&leader, scope, wait)?;
+        work(&mut locked)
+    }
+
+    /// Makes what was written durable.
+    ///
+    /// The kernel forgets what it could not write: a second sync would succeed and mean nothing. So
+    /// a channel of which one failed is over.
+    pub(super) fn sync(&self, file: &Segment, durable: bool) -> Result<(), Failure> {
+        if !durable {
+            return Ok(());
+        }
+        file.os().sync_data(file.fd()).map_err(|error| {
+            self.state.lock().failed = true;
+            Failure::Unknown(error)
+        })
+    }
+
+    /// Takes the lock of the file that the path names, which is made where it is missing.
+    fn lock(&self, _leader: &Leader<'_>, scope: &Scope, wait: &Wait) -> Result<Locked<'_>> {
+        let mut state = self.state.lock();
+        if state.failed {
+            return Err(self.failed());
+        }
+        self.check_fitness(&mut state)?;
+        loop {
+            let opened = match &state.file {
+                Some((file, _)) => Some(file.clone()),
+                None => self.store.open(self.store.live(), Open::Append)?,
+            };
+            let lock = match opened {
+                Some(file) => ExclusiveLock::take(&self.store, file, wait)?,
+                None => match birth::first_segment(&self.store, scope, wait)? {
+                    Some(lock) => lock,
+                    None => continue,
+                },
+            };
+            // The path may name another file by now: what we write to this one would be lost.
+            if lock.is_named(&self.store, self.store.live())? {
+                if state.file.is_none() {
+                    state.file = Some((lock.file.clone(), None));
+                }
+                return Ok(Locked { lock, state });
+            }
+            state.file = None;
+        }
+    }
+
+    fn check_fitness(&self, state: &mut State) -> Result<()> {
+        if state.fit {
+            return Ok(());
+        }
+        let folder = self.store.folder();
+        let kind = self.store.os().file_system(folder.fd());
+        let kind = kind.map_err(|e| Error::io("look at the file system of", folder.path(), e))?;
+        if let FileSystem::Remote(kind) = kind {
+            return Err(Error::new(
+                ErrorKind::Unsupported,
+                "bus.remote",
+                format!("{} lies on {kind}, a shared file system", self.store.path().display()),
+            )
+            .with_path(self.store.path())
+            .with_hint("locks and syncs are not those of a local disk there; reading works"));
+        }
+        state.fit = true;
+        Ok(())
+    }
+
+    /// Another thread of this process had the lead until the deadline.
+    fn no_turn(&self, over: Error) -> Error {
+        match over.kind() {
+            ErrorKind::Timeout => {
+                let process = Some(self.store.os().process_id());
+                not_locked(&self.store.path(), LockError::Held(process))
+            }
+            _ => over,
+        }
+    }
+
+    fn failed(&self) -> Error {
+        let path = self.store.path();
+        Error::new(
+            ErrorKind::Io,
+            "bus.failed",
+            format!("an earlier write to {} could not be made durable", path.display()),
+        )
+        .with_path(path)
+        .with_hint("check the disk, then open the bus again; nothing was written now")
+    }
+}

@@ -1,0 +1,22 @@
+//! The C library: what `conductor.h` declares, over [`conductor_core`]. No logic lives here.
+//!
+//! Each function converts its arguments, calls the core inside the one panic boundary
+//! (`boundary`), and converts the answer. The header is generated from these files by a test, which
+//! prints how to update it; its front page, with the rules for pointers, threads and lifetimes, is
+//! in `cbindgen.toml`.
+#![deny(clippy::undocumented_unsafe_blocks)]
+#![allow(unsafe_code, reason = "pointers of a C caller; each block says why it is sound")]
+#![allow(
+    clippy::missing_safety_doc,
+    reason = "the front page of the header states the rules for pointers once, for all functions"
+)]
+
+#[cfg(not(panic = "unwind"))]
+compile_error!("build with panic = \"unwind\": an abort would end the host's process");
+
+mod boundary;
+pub mod cancel;
+pub mod check;
+pub mod error;
+pub mod text;
+pub mod version;

@@ -1,0 +1,51 @@
+//! Arguments that several commands share, and how their values are read. Nothing here does I/O.
+
+use clap::Args;
+use conductor_core::parse_duration;
+use std::time::Duration;
+
+/// A project and a task of it.
+#[derive(Args, Clone, Debug, Default)]
+pub(crate) struct Place {
+    /// Project; without it the one that the current folder belongs to
+    #[arg(long, value_name = "ID")]
+    pub(crate) project: Option<String>,
+    /// Task; without it the one that the current folder belongs to
+    #[arg(long, value_name = "ID")]
+    pub(crate) task: Option<String>,
+}
+
+/// Reads a duration as Go does: `500ms`, `30m`, `168h`.
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
+    parse_duration(text).map_err(|error| match error.specific_hint() {
+        Some(hint) => hint.to_owned(),
+        None => error.to_string(),
+    })
+}
+
+/// Reads `NAME=value`.
+pub(crate) fn assignment(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("NAME=value is wanted".to_owned()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn durations_are_gos() {
+        assert_eq!(duration("1h30m").unwrap(), Duration::from_secs(5400));
+        assert_eq!(duration("500ms").unwrap(), Duration::from_millis(500));
+        assert!(duration("90").unwrap_err().contains("500ms"));
+    }
+
+    #[test]
+    fn assignments_need_a_name() {
+        assert_eq!(assignment("a=b=c").unwrap(), ("a".into(), "b=c".into()));
+        assert_eq!(assignment("a=").unwrap(), ("a".into(), String::new()));
+        assert!(assignment("=b").is_err() && assignment("a").is_err());
+    }
+}

@@ -1,0 +1,198 @@
+//! `bus read`: the messages of a bus, and what stands in their place.
+
+use crate::args::Place;
+use crate::context::Context;
+use crate::exit::{self, Failure};
+use crate::interrupt;
+use crate::out::Out;
+use crate::render::text::{harmless, one_line};
+use crate::render::{color, json};
+use clap::Args;
+use conductor_core::{
+    Bus, Cursor, ErrorKind, Event, Message, ReadOptions, Record, Result, RunId, Wait,
+};
+use std::io::Write as _;
+
+/// How many messages are printed unless it is said.
+const TAIL: usize = 20;
+
+/// Prints the messages of a bus
+///
+/// The bus is the one that --project and --task name; else $JRUN_MESSAGE_BUS; else that of the current
+/// folder. Damage is printed where it stands, and the exit code is then that of damage.
+#[derive(Args, Debug)]
+pub(crate) struct Read {
+    #[command(flatten)]
+    place: Place,
+    /// Go on printing what comes
+    #[arg(short, long)]
+    follow: bool,
+    /// Print the last messages, this many; 0 prints all [default: 20, with --after all]
+    #[arg(long, value_name = "COUNT")]
+    tail: Option<usize>,
+    /// Print what comes behind this place: a message's cursor or id, "start" or "end"
+    #[arg(long, value_name = "CURSOR")]
+    after: Option<String>,
+    /// Print only messages of this type; may be given again
+    #[arg(long = "type", value_name = "TYPE")]
+    kind: Vec<String>,
+    /// Print only messages of this run
+    #[arg(long, value_name = "ID")]
+    run: Option<String>,
+    /// Print JSON, one object on a line
+    #[arg(long)]
+    json: bool,
+}
+
+impl Read {
+    pub(crate) fn run(self, context: &mut Context) -> Result<u8, Failure> {
+        let conductor = context.conductor()?;
+        let after: Option<Cursor> = match &self.after {
+            Some(text) => {
+                Some(text.parse().map_err(|e: conductor_core::Error| e.with_field("after"))?)
+            }
+            None => None,
+        };
+        let mut filter = ReadOptions::default();
+        for kind in &self.kind {
+            filter = filter.of_type(kind.to_ascii_uppercase());
+        }
+        if let Some(run) = self.run.as_deref().map(RunId::new).transpose()? {
+            filter = filter.of_run(&run);
+        }
+        let bus = conductor.find_bus(&Context::named(&self.place), &context.around())?.bus;
+        let mut printer =
+            Printer { json: self.json, damaged: false, place: None, since: Vec::new() };
+        let mut options = filter.clone();
+        if let Some(after) = &after {
+            options = options.after(after);
+        }
+        if self.follow && self.tail.is_none() && after.is_some() {
+            // What is there and what comes is one.
+            follow(&bus, context, &mut printer, options)?;
+        } else {
+            let tail = self.tail.unwrap_or(if after.is_some() { 0 } else { TAIL });
+            if tail > 0 {
+                options = options.tail(tail);
+            }
+            for event in bus.read(options)? {
+                printer.print(&mut context.out, event?)?;
+            }
+            context.out.flush()?;
+            if self.follow {
+                let place = printer.place.clone().or(after).unwrap_or(Cursor::START);
+                follow(&bus, context, &mut printer, filter.after(&place))?;
+            }
+        }
+        Ok(if printer.damaged { ErrorKind::Corrupt.row().exit_code } else { exit::OK })
+    }
+}
+
+/// Prints what comes, until somebody stops us.
+fn follow(
+    bus: &Bus,
+    context: &mut Context,
+    printer: &mut Printer,
+    options: ReadOptions,
+) -> Result<(), Failure> {
+    let cancel = interrupt::switch()?;
+    let mut known = std::mem::take(&mut printer.since).into_iter();
+    for event in bus.follow_with(options, Wait::from(&cancel))? {
+        let event = event?;
+        // Damage behind the last message was printed with it, and has no place to go on from.
+        if !is_message(&event) && known.next().is_some_and(|known| known == event) {
+            continue;
+        }
+        printer.print(&mut context.out, event)?;
+        context.out.flush()?;
+    }
+    Ok(())
+}
+
+fn is_message(event: &Event) -> bool {
+    matches!(event, Event::Message(_))
+}
+
+struct Printer {
+    json: bool,
+    damaged: bool,
+    /// The place behind the last message that was printed.
+    place: Option<Cursor>,
+    /// What was printed behind it.
+    since: Vec<Event>,
+}
+
+impl Printer {
+    fn print(&mut self, out: &mut Out, event: Event) -> Result<(), Failure> {
+        if self.json {
+            json::line(out, &Record::from(&event))?;
+        } else {
+            print_text(out, &event)?;
+        }
+        match event {
+            Event::Message(message) => {
+                self.place = Some(message.cursor);
+                self.since.clear();
+            }
+            damage => {
+                self.damaged |= matches!(damage, Event::Corrupt(_) | Event::Gap { .. });
+                self.since.push(damage);
+            }
+        }
+        Ok(())
+    }
+}
+
+fn print_text(out: &mut Out, event: &Event) -> std::io::Result<()> {
+    match event {
+        Event::Message(message) => print_message(out, message),
+        Event::Gap { from, to } => {
+            print_damage(out, "GAP", &format!("messages {from} to {to} are missing"))
+        }
+        Event::Corrupt(damage) | Event::Foreign(damage) => {
+            let corrupt = matches!(event, Event::Corrupt(_));
+            let what = format!(
+                "{} bytes at {} of {} are no message: {}",
+                damage.len,
+                damage.offset,
+                damage.path.display(),
+                crate::render::text::preview(&damage.text, 96),
+            );
+            print_damage(out, if corrupt { "CORRUPT" } else { "FOREIGN" }, &what)
+        }
+        Event::Replaced { path, last_seq } => {
+            let what = format!("{} was replaced after message {last_seq}", path.display());
+            print_damage(out, "REPLACED", &what)
+        }
+        _ => print_damage(out, "UNKNOWN", &format!("{event:?}")),
+    }
+}
+
+fn print_message(out: &mut Out, message: &Message) -> std::io::Result<()> {
+    let time = match message.time.is_zero() {
+        true => "-".to_owned(),
+        false => message.time.human(),
+    };
+    let kind = one_line(&message.msg_type);
+    // What an agent wrote goes as it is to a program, and without its control characters to a person.
+    let body =
+        if out.is_terminal() { harmless(&message.body) } else { message.body.as_str().into() };
+    let line = if out.is_colored() {
+        let (faint, style) = (color::FAINT, color::message_type(&message.msg_type));
+        format!("{faint}[{time}]{faint:#} ({style}{kind}{style:#}) {body}")
+    } else {
+        format!("[{time}] ({kind}) {body}")
+    };
+    out.line(&line)
+}
+
+fn print_damage(out: &mut Out, kind: &str, what: &str) -> std::io::Result<()> {
+    let what = one_line(what);
+    let line = if out.is_colored() {
+        let style = color::WARNING;
+        format!("[-] ({style}{kind}{style:#}) {what}")
+    } else {
+        format!("[-] ({kind}) {what}")
+    };
+    out.line(&line)
+}

@@ -1,0 +1,32 @@
+//! The commands, one file each.
+
+pub(crate) mod bus;
+pub(crate) mod completion;
+pub(crate) mod list;
+pub(crate) mod output;
+pub(crate) mod status;
+mod task_view;
+pub(crate) mod watch;
+
+use crate::cli::{Cli, Command};
+use crate::context::Context;
+use crate::exit::{self, Failure};
+use std::io::Write as _;
+use std::process::ExitCode;
+
+/// Runs the command that was asked for, and gives its exit code.
+pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
+    let mut context = Context::new(cli.root);
+    let context = &mut context;
+    let code = match cli.command {
+        None => exit::OK,
+        Some(Command::List(command)) => command.run(context)?,
+        Some(Command::Status(command)) => command.run(context)?,
+        Some(Command::Watch(command)) => command.run(context)?,
+        Some(Command::Output(command)) => command.run(context)?,
+        Some(Command::Bus(command)) => command.run(context)?,
+        Some(Command::Completion(command)) => command.run(context)?,
+    };
+    context.out.flush()?;
+    Ok(ExitCode::from(code))
+}

@@ -1,0 +1,55 @@
+//! What every command starts from: the root that was named, what surrounds us, and the output.
+
+use crate::args::Place;
+use crate::exit::{self, code_of};
+use crate::out::Out;
+use crate::render::error;
+use conductor_core::{Conductor, Error, Location, Named, Options, Result, Surroundings};
+use std::path::PathBuf;
+
+/// What a command works with.
+pub(crate) struct Context {
+    root: Option<PathBuf>,
+    /// The exit code of the first trouble that the command went on after.
+    trouble: Option<u8>,
+    /// Standard output.
+    pub(crate) out: Out,
+}
+
+impl Context {
+    /// Nothing is opened or looked at yet, but for who reads the output.
+    pub(crate) fn new(root: Option<PathBuf>) -> Context {
+        Context { root, trouble: None, out: Out::stdout() }
+    }
+
+    /// The root that the command line or the environment names.
+    pub(crate) fn conductor(&self) -> Result<Conductor> {
+        Conductor::open_from(&Conductor::sources(self.root.clone()), Options::default())
+    }
+
+    /// What the command line names, as the library takes it.
+    pub(crate) fn named(place: &Place) -> Named {
+        Named::default().project(place.project.as_deref()).task(place.task.as_deref())
+    }
+
+    /// What surrounds this process.
+    pub(crate) fn around(&self) -> Surroundings {
+        Surroundings::of_this_process()
+    }
+
+    /// The project and the task that are meant.
+    pub(crate) fn locate(&self, conductor: &Conductor, place: &Place) -> Result<Location> {
+        conductor.locate(&Context::named(place), &self.around())
+    }
+
+    /// Tells of something that could not be read; the command goes on, and its exit code will say so.
+    pub(crate) fn trouble(&mut self, error: &Error) {
+        error::note(error);
+        self.trouble.get_or_insert(code_of(error));
+    }
+
+    /// The exit code of a command that answered, unless there was trouble: 0 for yes, 1 for no.
+    pub(crate) fn answered(&self, yes: bool) -> u8 {
+        self.trouble.unwrap_or(if yes { exit::OK } else { exit::NO })
+    }
+}

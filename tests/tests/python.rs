@@ -1,0 +1,115 @@
+//! The Python package: its wheel is built, installed into an environment of its own, and tested there.
+
+use conductor_tests::{artifacts, tools, workspace};
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+/// The folder of everything that is made here. Its cargo target folder is another one than the
+/// tests', so that neither build waits for the other or undoes it.
+fn folder() -> PathBuf {
+    let target = artifacts::target_folder().join("python");
+    fs::create_dir_all(&target).unwrap();
+    target
+}
+
+/// An environment with the pinned tools; `None` where it cannot be made, which was said.
+fn environment() -> Option<PathBuf> {
+    let python = tools::find("python3")?;
+    let package = workspace().join("conductor-py");
+    let wanted = fs::read_to_string(package.join("requirements-dev.txt")).unwrap();
+    let (venv, mark) = (folder().join("venv"), folder().join("venv-is-complete"));
+    let exe = venv.join("bin/python");
+    let version = tools::check(Command::new(&python).arg("--version")).stdout;
+    let stamp = format!("{wanted}{}", String::from_utf8_lossy(&version));
+    let complete = fs::read_to_string(&mark).is_ok_and(|text| text == stamp)
+        && runs(Command::new(&exe).args(["-m", "pytest", "--version"]));
+    if complete {
+        return Some(venv);
+    }
+    let _absent = fs::remove_file(&mark);
+    if !make(&python, &venv) {
+        tools::skip(
+            "python3 cannot make an environment with pip (Debian: apt install python3-venv)",
+        );
+        return None;
+    }
+    let mut install = pip(&exe);
+    install.args(["install", "--requirement"]).arg(package.join("requirements-dev.txt"));
+    let output = install.output().unwrap();
+    if !output.status.success() {
+        tools::skip(&format!("pip cannot install: {}", tools::report(&install, &output)));
+        return None;
+    }
+    fs::write(mark, stamp).unwrap();
+    Some(venv)
+}
+
+/// An environment with pip in it. Where Python comes without `ensurepip`, as Debian's does, its own
+/// pip is asked to do the work from outside.
+fn make(python: &Path, venv: &Path) -> bool {
+    let venv_of = |options: &[&str]| {
+        let mut command = Command::new(python);
+        runs(command.args(["-m", "venv", "--clear"]).args(options).arg(venv))
+    };
+    if venv_of(&[]) {
+        return true;
+    }
+    let mut seed = pip(python);
+    venv_of(&["--without-pip"]) && runs(seed.arg("--python").arg(venv).args(["install", "pip"]))
+}
+
+fn pip(python: &Path) -> Command {
+    let mut command = Command::new(python);
+    command.args(["-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input"]);
+    command
+}
+
+fn runs(command: &mut Command) -> bool {
+    command.output().is_ok_and(|output| output.status.success())
+}
+
+/// Builds the wheel and installs it. It is always built: cargo knows what is stale.
+fn install(venv: &Path) {
+    let package = workspace().join("conductor-py");
+    let wheels = folder().join("wheels");
+    let _absent = fs::remove_dir_all(&wheels);
+    let mut build = Command::new(venv.join("bin/maturin"));
+    build.args(["build", "--profile", "dev", "--locked", "--manifest-path"]);
+    build.arg(package.join("Cargo.toml")).arg("--out").arg(&wheels);
+    build.arg("--interpreter").arg(venv.join("bin/python"));
+    build.env("CARGO_TARGET_DIR", folder().join("target"));
+    artifacts::forget_outer_package(&mut build);
+    tools::check(&mut build);
+    let wheel = fs::read_dir(&wheels).unwrap().next().unwrap().unwrap().path();
+    assert!(wheel.to_string_lossy().contains("-cp310-abi3-"), "{}", wheel.display());
+    let mut install = pip(&venv.join("bin/python"));
+    install.args(["install", "--force-reinstall", "--no-deps", "--no-index"]).arg(wheel);
+    tools::check(&mut install);
+}
+
+/// Runs a module of the environment in `folder`.
+fn module(venv: &Path, folder: &Path, args: &[&str]) -> Output {
+    let mut command = Command::new(venv.join("bin/python"));
+    command.arg("-m").args(args).current_dir(folder);
+    // Nothing is to be written into the sources, and nothing of them imported.
+    command.env("PYTHONDONTWRITEBYTECODE", "1").env("PYTHONSAFEPATH", "1");
+    command.env_remove("PYTHONPATH");
+    tools::check(&mut command)
+}
+
+#[test]
+fn the_wheel_passes_its_tests_and_its_stubs_are_true() {
+    let Some(venv) = environment() else { return };
+    install(&venv);
+    let package = workspace().join("conductor-py");
+    let pytest_cache = format!("cache_dir={}", folder().join("pytest").display());
+    let pytest = module(&venv, &package, &["pytest", "-o", &pytest_cache]);
+    let summary = String::from_utf8_lossy(&pytest.stdout);
+    assert!(summary.contains(" passed"), "{summary}");
+    let mypy_cache = folder().join("mypy");
+    let mypy_cache = mypy_cache.to_str().unwrap();
+    module(&venv, &package, &["mypy", "--cache-dir", mypy_cache, "python", "tests"]);
+    // It keeps its cache where it is started.
+    module(&venv, &folder(), &["mypy.stubtest", "conductor"]);
+}
