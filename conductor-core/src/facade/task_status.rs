@@ -129,8 +129,11 @@ impl Tasks<'_> {
     /// Costs a look at each task and at each run that is not finished, not at each run.
     pub fn living(&self) -> Result<Vec<(ProjectId, TaskId, Result<TaskInfo>)>> {
         let layout = self.0.engine.layout();
-        let open: BTreeSet<(ProjectId, TaskId)> =
-            OpenEntry::list(layout)?.into_iter().map(|entry| (entry.project, entry.task)).collect();
+        let open: BTreeSet<(ProjectId, TaskId)> = OpenEntry::list(layout)?
+            .entries
+            .into_iter()
+            .map(|entry| (entry.project, entry.task))
+            .collect();
         let mut living = Vec::new();
         for project in layout.projects()?.ids {
             let tasks = match layout.tasks(&project) {

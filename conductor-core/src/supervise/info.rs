@@ -103,7 +103,11 @@ impl Engine {
         chosen: impl Fn(&OpenEntry) -> bool,
     ) -> Result<Vec<(OpenEntry, RunRecord)>> {
         let mut living = Vec::new();
-        for entry in OpenEntry::list(self.layout())?.into_iter().filter(chosen) {
+        let found = OpenEntry::list(self.layout())?;
+        for error in &found.damaged {
+            tracing::warn!(%error, "an entry of an open run names none");
+        }
+        for entry in found.entries.into_iter().filter(chosen) {
             let folder = match self.layout().run(&entry.project, &entry.task, &entry.run) {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 folder => folder?,
