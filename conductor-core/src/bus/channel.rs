@@ -88,6 +88,7 @@ impl Channel {
         drafts: Vec<Draft>,
         wait: &Wait,
     ) -> Result<Vec<super::Posted>> {
+        self.store.check_fork()?;
         let outcome = match self.line.enter(drafts, wait).map_err(|e| self.no_turn(e))? {
             Turn::Done(outcome) => outcome,
             Turn::Lead(leader) => self.append_batch(&leader, manner, wait)?,
@@ -120,6 +121,7 @@ impl Channel {
         wait: &Wait,
         work: impl FnOnce(&mut Locked<'_>) -> Result<T>,
     ) -> Result<T> {
+        self.store.check_fork()?;
         let leader = self.line.lead(wait).map_err(|e| self.no_turn(e))?;
         let mut locked = self.lock(&leader, manner, wait)?;
         work(&mut locked)

@@ -129,6 +129,7 @@ impl Walk {
     }
 
     pub(crate) fn step(&mut self) -> Result<Walked> {
+        self.store.check_fork()?;
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Ok(Walked::Event(event));

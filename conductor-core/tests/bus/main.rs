@@ -10,6 +10,7 @@
 mod basics;
 mod chaos;
 mod checker;
+mod keeping;
 mod kit;
 mod processes;
 mod rotation;
