@@ -50,6 +50,11 @@ impl OpenEntry {
 
     /// The entries of a root; none where there are none.
     pub(crate) fn list(layout: &Layout) -> Result<Vec<OpenEntry>> {
+        OpenEntry::each(layout)?.into_iter().collect()
+    }
+
+    /// As [`list`](OpenEntry::list); an entry that cannot be read hides no other.
+    pub(crate) fn each(layout: &Layout) -> Result<Vec<Result<OpenEntry>>> {
         let Some(folder) = layout.open_entries()? else { return Ok(Vec::new()) };
         let mut entries = Vec::new();
         for entry in folder.list()? {
@@ -60,7 +65,7 @@ impl OpenEntry {
                 // Torn by a crash before it was durable: its run has started nothing.
                 continue;
             }
-            entries.push(OpenEntry::parse(&folder, name, &bytes)?);
+            entries.push(OpenEntry::parse(&folder, name, &bytes));
         }
         Ok(entries)
     }
