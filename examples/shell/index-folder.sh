@@ -62,7 +62,7 @@ words=$(awk -F'|' '{ sum += $3 } END { print sum + 0 }' "$index"/*.md)
   for part in $parts; do
     awk -F'|' -v part="$part" '
       { files++; words += $3; if ($2 + 0 >= most) { most = $2 + 0; longest = $4 } }
-      END { printf "| %s | %d | %d |%s |\n", part, files, words, files ? longest : " - " }
+      END { printf "| %s | %d | %d |%s|\n", part, files, words, files ? longest : " - " }
     ' "$index/$part.md"
   done
   printf '\nEvery file of a part, with its lines and words: %s/*.md\n' "$index"
