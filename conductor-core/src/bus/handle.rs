@@ -1,15 +1,17 @@
 //! The bus as its users hold it.
 
 use super::append;
-use super::channel::Channel;
+use super::channel::{Channel, Manner};
 use super::cursor::Cursor;
 use super::follow::Follower;
 use super::message::Event;
-use super::options::{BusOptions, Durability, ReadOptions};
+use super::options::{BusOptions, ReadOptions};
+use super::place::walk_from;
 use super::post::{Post, Posted};
-use super::reader::{Filter, Reader, step_patiently, walk_from};
+use super::reader::{Filter, Reader, step_patiently};
 use super::record::Draft;
 use super::registry;
+use super::rotate::Rotation;
 use super::scope::Scope;
 use super::store::Store;
 use super::walk::Walk;
@@ -61,11 +63,11 @@ impl Bus {
         if drafts.is_empty() {
             return Ok(Vec::new());
         }
-        self.0.channel.append(&self.0.scope, drafts, self.is_durable(), wait)
+        self.0.channel.append(self.manner(), drafts, wait)
     }
 
-    fn is_durable(&self) -> bool {
-        self.0.options.durability == Durability::Disk
+    fn manner(&self) -> Manner<'_> {
+        Manner { scope: &self.0.scope, options: &self.0.options }
     }
 
     /// The path of the bus file.
@@ -133,8 +135,8 @@ impl Bus {
         if let Some(posted) = self.find_key(&mut walk, key)? {
             return Ok(posted);
         }
-        let (channel, scope) = (&self.0.channel, &self.0.scope);
-        let written = channel.exclusive(scope, &wait.into(), |locked| {
+        let channel = &self.0.channel;
+        let written = channel.exclusive(self.manner(), &wait.into(), |locked| {
             walk.trust();
             if let Some(posted) = self.find_key(&mut walk, key)? {
                 return Ok(Err(posted));
@@ -146,7 +148,7 @@ impl Bus {
             Ok(written) => written,
             Err(found) => return Ok(found),
         };
-        match failure.or_else(|| channel.sync(&file, self.is_durable()).err()) {
+        match failure.or_else(|| channel.sync(&file, self.manner()).err()) {
             None => posted.pop().ok_or_else(none_posted),
             Some(failure) => Err(failure.into_error(&self.path(), &posted)),
         }
@@ -163,15 +165,25 @@ impl Bus {
         Ok(None)
     }
 
+    /// Moves everything that is on the bus into an archive beside it, which is read as before.
+    ///
+    /// # Errors
+    /// As [`Bus::post`]; `bus.next_in_the_way`. The bus goes on as it was.
+    pub fn rotate(&self, wait: impl Into<Wait>) -> Result<Rotation> {
+        self.0.channel.rotate(self.manner(), &wait.into())
+    }
+
     /// The place behind the last message; `None` on an empty bus.
     pub fn end(&self) -> Result<Option<Cursor>> {
-        let mut last = None;
-        for event in self.read(ReadOptions::default())? {
-            if let Event::Message(message) = event? {
-                last = Some(message.cursor);
+        let last = self.read(ReadOptions::default().tail(1).with_control())?;
+        for event in last {
+            if let Event::Message(message) = event?
+                && message.seq.is_none_or(|seq| seq > 1)
+            {
+                return Ok(Some(message.cursor));
             }
         }
-        Ok(last)
+        Ok(None)
     }
 
     /// What is on the bus, oldest first, up to its present end. A bus that does not exist is empty.

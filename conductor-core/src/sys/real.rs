@@ -183,6 +183,11 @@ impl Os for RealOs {
         })
     }
 
+    fn link_at(&self, from: &Fd, old: &OsStr, to: &Fd, new: &OsStr) -> io::Result<()> {
+        let (from, to) = (file(from)?, file(to)?);
+        retry(|| Ok(rustix::fs::linkat(from, old, to, new, AtFlags::empty())?))
+    }
+
     fn list(&self, folder: &Fd) -> io::Result<Vec<Entry>> {
         // Reads through a descriptor of its own, so that two listings do not share a position.
         let mut dir = Dir::read_from(file(folder)?)?;

@@ -33,7 +33,8 @@ pub(crate) struct Watch {
     #[arg(long, value_name = "ID")]
     task: Vec<String>,
     /// How long to wait at most
-    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = duration,
+        allow_hyphen_values = true)]
     timeout: Duration,
     /// Print a line of JSON at each change
     #[arg(long)]
