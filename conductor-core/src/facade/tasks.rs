@@ -140,6 +140,20 @@ impl Tasks<'_> {
         self.0.engine.delete_task(project, task, stop.as_ref(), &wait.into())
     }
 
+    /// Sets a task back: `DONE` and `CANCELLED` are taken away, and the next start counts its
+    /// attempts from one. Starts nothing; [`resume`](Tasks::resume) does both.
+    ///
+    /// # Errors
+    /// `task.running` where somebody drives it or a run of it lives; `task.not_found`.
+    pub fn set_back(
+        &self,
+        project: &ProjectId,
+        task: &TaskId,
+        wait: impl Into<Wait>,
+    ) -> Result<()> {
+        self.0.engine.set_back_task(project, task, &wait.into())
+    }
+
     /// Marks a task as cancelled, with a reason, and stops it.
     pub fn cancel(
         &self,

@@ -194,6 +194,7 @@ impl Prepared<'_> {
             task: self.plan.task.clone(),
             run: self.run.clone(),
             parent_run: self.plan.parent_run.clone(),
+            is_attempt: self.plan.series.is_some(),
             agent: self.plan.agent.kind.name().to_owned(),
             root: engine.layout().path().to_owned(),
             task_folder: self.task.path().to_owned(),

@@ -122,7 +122,7 @@ impl Engine {
 }
 
 /// Takes the marks of an end away, so that the task can go on.
-fn set_aside(folder: &Folder) -> Result<()> {
+pub(super) fn set_aside(folder: &Folder) -> Result<()> {
     let mut changed = false;
     for mark in [DONE, CANCELLED] {
         if folder.has_file(mark)? {

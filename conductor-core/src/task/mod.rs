@@ -15,6 +15,7 @@ mod lease;
 mod loop_file;
 mod parameters;
 mod propagate;
+mod set_back;
 mod state;
 mod stop;
 mod summary;
