@@ -21,11 +21,13 @@ mod error;
 mod facade;
 #[doc(hidden)]
 pub mod fsx;
+mod gc;
 mod id;
 #[doc(hidden)]
 pub mod layout;
 pub mod limits;
 mod run;
+mod size;
 mod supervise;
 #[doc(hidden)]
 pub mod sys;
@@ -43,13 +45,15 @@ pub use bus::{
 pub use cancel::{Cancel, NoWait, Wait};
 pub use error::{Error, ErrorKind, KINDS, KindRow, Result};
 pub use facade::{
-    Activity, Conductor, Drift, FoundBus, JobSpec, Jobs, Living, Location, Named, Options,
+    Activity, Conductor, Drift, FoundBus, Gc, JobSpec, Jobs, Living, Location, Named, Options,
     OutputFile, OutputFollower, Record, Run, RunOutput, Runs, Surroundings, Task, TaskEvents,
     TaskInfo, TaskSpec, TaskStatus, TaskWatch, Tasks, Work, wait_any,
 };
+pub use gc::{GcAction, GcDone, GcItem, GcKind, GcPlan, GcPolicy, GcReason, GcReport, GcResult};
 pub use id::{MessageId, ProjectId, RunId, TaskId, check_id};
 pub use layout::{Listing, RootOrigin, RootSources};
 pub use run::{Outcome, Phase, RunRecord, Status};
+pub use size::{format_size, parse_size};
 pub use supervise::{RunInfo, Stop, StopReport};
 pub use task::{TaskOutcome, TaskResult, Waiting};
 pub use time::{Timestamp, format_duration, parse_duration};

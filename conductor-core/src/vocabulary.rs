@@ -27,6 +27,8 @@ pub enum About {
     Stop,
     /// A message on a bus, or damage in its place.
     Message,
+    /// What garbage collection does with one thing.
+    Gc,
 }
 
 /// An option of work to be started.
@@ -188,6 +190,22 @@ fields! {
         "after_seq"  "last number before the damage";
         "from_seq"   "first missing number";
         "to_seq"     "last missing number";
+    }
+    Gc {
+        "action"     "keep, delete or rotate";
+        "kind"       "run, task, bus, archive, orphan, temporary, trash, lock or entry";
+        "reason"     "why";
+        "path"       "where it is";
+        "bytes"      "how much it holds";
+        "project_id" "project that it belongs to";
+        "task_id"    "task that it belongs to";
+        "run_id"     "run that it is";
+        "status"     "status of the run";
+        "start_time" "when the run began";
+        "end_time"   "when the run ended; of other things, when they last changed";
+        "result"     "what became of it: done, gone, kept or failed";
+        "kept_for"   "why it stays for now although it was to go";
+        "error"      "why it failed";
     }
     Stop {
         "signalled" "runs that were asked to end";

@@ -1,7 +1,7 @@
 //! The command line as a whole: the global flags and the commands.
 
 use crate::commands::{
-    attach, bus, completion, drive, job, list, output, resume, status, stop, task, watch,
+    attach, bus, completion, drive, gc, job, list, output, resume, status, stop, task, watch,
 };
 use crate::exit;
 use crate::render::color;
@@ -63,6 +63,7 @@ pub(crate) enum Command {
     Output(output::Output),
     #[command(subcommand)]
     Bus(bus::Bus),
+    Gc(gc::Gc),
     Completion(completion::Completion),
 }
 

@@ -27,6 +27,8 @@ pub const LOOP: &str = ".loop.yaml";
 pub const LOOP_LOCK: &str = ".loop.lock";
 /// Guards the task's folder: starters share it, who deletes holds it alone.
 pub const TASK_LOCK: &str = ".task.lock";
+/// What the runs of a task, or the tasks of a project that are gone, used up: a line for each run.
+pub const RECEIPTS: &str = ".receipts.jsonl";
 /// The folder of a task's runs.
 pub const RUNS: &str = "runs";
 
@@ -51,5 +53,9 @@ pub const CONDUCTOR: &str = ".conductor";
 pub const OPEN: &str = "open";
 /// What is being deleted, below [`CONDUCTOR`].
 pub const TRASH: &str = "trash";
+/// Places of readers that come back, below [`CONDUCTOR`].
+pub const CURSORS: &str = "cursors";
+/// What the last garbage collection knew of the clock, below [`CONDUCTOR`].
+pub const GC: &str = "gc.yaml";
 /// The keeper's program, below [`CONDUCTOR`].
 pub const BIN: &str = "bin";

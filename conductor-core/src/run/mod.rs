@@ -5,9 +5,11 @@
 //! `.keeper`.
 
 mod fields;
+mod glimpse;
 mod outcome;
 mod record;
 pub(crate) mod store;
 
+pub(crate) use glimpse::{Glimpse, glimpse};
 pub use outcome::{Outcome, Phase, Status};
 pub use record::RunRecord;

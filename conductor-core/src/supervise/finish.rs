@@ -88,6 +88,21 @@ pub(crate) fn observe(folder: &Folder, record: &RunRecord) -> Result<Verdict> {
     Ok(judge(&evidence))
 }
 
+/// Whether the agent or the keeper of a run lives, by the identity of the processes alone: whatever its
+/// record and its locks say. A keeper of another pid namespace may.
+pub(crate) fn processes_live(folder: &Folder) -> Result<bool> {
+    let Some(keeper) = keeper_record(folder)? else { return Ok(false) };
+    let look = |e| folder.error("look at the processes of", "", e);
+    if keeper.boot_id != Processes.boot_id().map_err(look)?.as_bytes() {
+        return Ok(false);
+    }
+    if !is_of_here(&keeper).map_err(look)? {
+        return Ok(keeper.ended.is_none() && keeper.state == sys::KeeperState::Released);
+    }
+    let alive = |process| Processes.is_alive(process).map_err(look);
+    Ok(alive(keeper_of(&keeper))? || (keeper.ended.is_none() && alive(agent_of(&keeper))?))
+}
+
 /// The newest record that the run's keeper wrote; `None` where no keeper wrote one.
 pub(crate) fn keeper_record(folder: &Folder) -> Result<Option<KeeperRecord>> {
     let Some(fd) = folder.open_if_exists(KEEPER, Open::Read)? else { return Ok(None) };

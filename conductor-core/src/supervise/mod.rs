@@ -13,7 +13,7 @@ mod stop;
 mod verdict;
 
 pub(crate) use engine::{Engine, Settings};
-pub(crate) use finish::{Finished, finish};
+pub(crate) use finish::{Finished, finish, observe, processes_live};
 pub(crate) use glance::glance;
 pub(crate) use handle::RunWatch;
 pub use info::RunInfo;
@@ -21,3 +21,4 @@ pub(crate) use info::{newest_readable, read_info, read_info_in};
 pub(crate) use open_entry::OpenEntry;
 pub(crate) use start::RunPlan;
 pub use stop::{Stop, StopReport};
+pub(crate) use verdict::Verdict;

@@ -4,6 +4,7 @@ pub(crate) mod attach;
 pub(crate) mod bus;
 pub(crate) mod completion;
 pub(crate) mod drive;
+pub(crate) mod gc;
 pub(crate) mod job;
 pub(crate) mod list;
 pub(crate) mod output;
@@ -37,6 +38,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Watch(command)) => command.run(context)?,
         Some(Command::Output(command)) => command.run(context)?,
         Some(Command::Bus(command)) => command.run(context)?,
+        Some(Command::Gc(command)) => command.run(context)?,
         Some(Command::Completion(command)) => command.run(context)?,
     };
     context.out.flush()?;

@@ -13,6 +13,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("time", 0),
     ("cancel", 0),
     ("limits", 0),
+    ("size", 0),
     ("sys", 0),
     ("fsx", 1),
     ("yaml", 1),
@@ -23,6 +24,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("agent", 3),
     ("supervise", 4),
     ("task", 5),
+    ("gc", 5),
     ("vocabulary", 6),
     ("facade", 7),
 ];
