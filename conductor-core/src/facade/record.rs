@@ -312,8 +312,11 @@ impl From<&Event> for Record {
 mod tests {
     use super::*;
     use crate::bus::{Post, ReadOptions};
+    use crate::gc::{GcAction, GcKind, GcReason};
     use crate::vocabulary::{About, FIELDS};
     use crate::{Conductor, Options, Outcome, Phase, ProjectId, RunId, TaskId, TaskOutcome, Wait};
+    use crate::{Error, ErrorKind};
+    use std::collections::BTreeSet;
 
     fn run() -> RunRecord {
         let (project, task) = (ProjectId::new("shop").unwrap(), TaskId::new("fix").unwrap());
@@ -433,6 +436,31 @@ mod tests {
         ] {
             assert_eq!(names(&record, about), of_the_vocabulary(about), "{about:?}");
         }
+    }
+
+    #[test]
+    fn a_collected_things_fields_are_those_of_the_vocabulary() {
+        let item = GcItem {
+            action: GcAction::Delete,
+            kind: GcKind::Run,
+            reason: GcReason::Age,
+            path: "/r/p/t/runs/r".into(),
+            bytes: 7,
+            project: Some(ProjectId::new("p").unwrap()),
+            task: Some(TaskId::new("t").unwrap()),
+            run: Some(RunId::new("r").unwrap()),
+            status: Some("completed".into()),
+            start_time: Some(Timestamp::UNIX_EPOCH),
+            end_time: Some(Timestamp::UNIX_EPOCH),
+        };
+        let failed = Error::new(ErrorKind::Io, "x.y", "no");
+        let mut seen = BTreeSet::new();
+        for result in [GcResult::Kept(GcReason::Busy), GcResult::Failed(failed)] {
+            seen.extend(names(&Record::from(&GcDone { item: item.clone(), result }), About::Gc));
+        }
+        let known: BTreeSet<_> =
+            of_the_vocabulary(About::Gc).into_iter().map(str::to_owned).collect();
+        assert_eq!(seen, known);
     }
 
     #[test]

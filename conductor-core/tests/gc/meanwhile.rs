@@ -51,7 +51,7 @@ fn ten_collectors_and_a_person_with_rm_do_the_work_once() {
     assert!(root.trash_is_empty());
     // Each is deleted by one of them.
     let by_collectors = deleted.load(Ordering::SeqCst) + report.runs;
-    assert!(by_collectors >= 80 && by_collectors <= 100, "{by_collectors}");
+    assert!((80..=100).contains(&by_collectors), "{by_collectors}");
 }
 
 #[test]

@@ -180,8 +180,8 @@ fn expected(tasks: &[Task], all: &[(usize, usize)], policy: &GcPolicy) -> BTreeS
                 Kind::Alive | Kind::Dead | Kind::Corrupt => false,
                 Kind::Orphan => !ancestor && run.hours > 168,
                 kind => {
-                    !ancestor
-                        && !(awaited(at) && newer == 0 && !task.done)
+                    let needed = awaited(at) && newer == 0 && !task.done;
+                    !(ancestor || needed)
                         && !(policy.keep_failed && kind == Kind::Failed)
                         && newer >= policy.keep_last
                         && run.hours > 168
