@@ -6,6 +6,7 @@ mod glance;
 mod handle;
 mod info;
 mod keeper_image;
+mod kept;
 mod open_entry;
 mod output;
 mod start;

@@ -148,6 +148,11 @@ pub(crate) fn open_working_folder(path: &Path) -> io::Result<File> {
     if folder.metadata()?.is_dir() { Ok(folder) } else { Err(io::ErrorKind::NotADirectory.into()) }
 }
 
+/// A file that holds nothing, for a program that shall read nothing.
+pub(crate) fn nothing_to_read() -> io::Result<Fd> {
+    File::open("/dev/null").map(Fd::real)
+}
+
 /// Reads a whole file that a person named, of at most `limit` bytes.
 pub(crate) fn read_user_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
