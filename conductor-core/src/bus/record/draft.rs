@@ -3,14 +3,12 @@
 use super::escape::escape;
 use super::flow::{push_links, push_pairs, push_parents};
 use super::quote::push_quoted;
-use super::stamp::Moment;
+use super::stamp::{Moment, push_number};
 use super::{BEGIN, MARK_LEAD};
 use crate::bus::post::Post;
 use crate::bus::scope::Scope;
 use crate::error::{Error, Result};
-use crate::id::MessageId;
 use crate::limits;
-use std::io::Write as _;
 
 /// Types that a YAML 1.1 reader takes for null or a truth value unless they are quoted.
 const YAML_WORDS: [&str; 9] = ["NULL", "YES", "NO", "ON", "OFF", "TRUE", "FALSE", "Y", "N"];
@@ -42,17 +40,13 @@ pub(crate) struct Stamp {
 
 impl Stamp {
     /// The record's id.
-    pub(crate) fn push_id(&self, out: &mut Vec<u8>) {
+    fn push_id(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"MSG-");
         self.id_time.push_compact(out);
-        // Writing to a Vec cannot fail.
-        let _infallible = write!(out, "-PID{:05}-{:04}", self.process, self.counter % 10_000);
-    }
-
-    pub(crate) fn id(&self) -> Result<MessageId> {
-        let mut text = Vec::with_capacity(48);
-        self.push_id(&mut text);
-        MessageId::new(String::from_utf8_lossy(&text))
+        out.extend_from_slice(b"-PID");
+        push_number(out, self.process.into(), 5);
+        out.push(b'-');
+        push_number(out, (self.counter % 10_000).into(), 4);
     }
 }
 
@@ -98,7 +92,7 @@ impl Draft {
         if !post.meta.is_empty() {
             push_line(&mut rest, "meta", |out| push_pairs(out, &post.meta));
         }
-        let _infallible = writeln!(rest, "len: {}", body.len());
+        push_line(&mut rest, "len", |out| push_number(out, body.len() as u64, 1));
         if names.len() + rest.len() + STAMP_MOST > limits::MESSAGE_HEADER {
             return Err(Error::invalid(
                 "bus.header_too_large",
@@ -125,7 +119,9 @@ impl Draft {
         out.extend_from_slice(BEGIN);
         stamp.push_id(out);
         let id = start + BEGIN.len()..out.len();
-        let _infallible = write!(out, "\nseq: {}\nts: ", stamp.seq);
+        out.extend_from_slice(b"\nseq: ");
+        push_number(out, stamp.seq, 1);
+        out.extend_from_slice(b"\nts: ");
         stamp.time.push_rfc3339(out);
         out.push(b'\n');
         out.extend_from_slice(&self.names);
@@ -136,7 +132,10 @@ impl Draft {
         }
         out.extend_from_slice(&self.rest);
         let crc = crc32c::crc32c_append(crc32c::crc32c(&out[start..]), &self.body);
-        let _infallible = write!(out, "crc32c: \"{crc:08x}\"\n---\n");
+        out.extend_from_slice(b"crc32c: \"");
+        let nibbles = (0..8).rev().map(|at| b"0123456789abcdef"[(crc >> (4 * at) & 0xf) as usize]);
+        out.extend(nibbles);
+        out.extend_from_slice(b"\"\n---\n");
         out.extend_from_slice(&self.body);
         out.push(b'\n');
     }

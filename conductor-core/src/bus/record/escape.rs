@@ -32,6 +32,10 @@ fn separators(text: &[u8], backslashes: usize) -> impl Iterator<Item = usize> + 
 
 /// Appends the stored form of `body`.
 pub(super) fn escape(body: &[u8], out: &mut Vec<u8>) {
+    if memchr::memchr(b'-', body).is_none() {
+        out.extend_from_slice(body);
+        return;
+    }
     let mut copied = 0;
     for start in separators(body, 0) {
         out.extend_from_slice(&body[copied..start]);
@@ -43,6 +47,9 @@ pub(super) fn escape(body: &[u8], out: &mut Vec<u8>) {
 
 /// Gives back the body of its stored form.
 pub(super) fn unescape(stored: &[u8]) -> Vec<u8> {
+    if memchr::memchr(b'\\', stored).is_none() {
+        return stored.to_vec();
+    }
     let mut body = Vec::with_capacity(stored.len());
     let mut copied = 0;
     for start in separators(stored, 1) {
