@@ -51,6 +51,6 @@ pub use id::{MessageId, ProjectId, RunId, TaskId, check_id};
 pub use layout::{Listing, RootOrigin, RootSources};
 pub use run::{Outcome, Phase, RunRecord, Status};
 pub use supervise::{RunInfo, Stop, StopReport};
-pub use task::{TaskOutcome, TaskResult, Waiting};
+pub use task::{OnQuestion, TaskOutcome, TaskResult, Waiting};
 pub use time::{Timestamp, format_duration, parse_duration};
 pub use wait::Step;

@@ -28,6 +28,8 @@ pub const SAFETY_POLL: Duration = Duration::from_secs(30);
 pub const MAX_ATTEMPTS: u32 = 100;
 /// The pause between two attempts of a task unless it says otherwise.
 pub const RESTART_DELAY: Duration = Duration::from_secs(1);
+/// The longest pause between two attempts that failed, where the task's own is not longer.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How long a finished task waits for its running children.
 pub const CHILD_WAIT: Duration = Duration::from_secs(300);
 /// How long the completion check of a task may take unless the task says otherwise.

@@ -82,6 +82,8 @@ options! {
     "child_wait_timeout" TASK false "5m"        "how long a finished task waits for its children";
     "verify"             TASK false "make test" "line for /bin/sh that says whether the work is done";
     "verify_timeout"     TASK false "10m"       "how long that may take";
+    "on_question"        TASK false "wait"      "go_on or wait while a question has no answer";
+    "question_timeout"   TASK false "24h"       "how long to wait for an answer";
 }
 
 /// A field of a [`Record`](crate::Record).

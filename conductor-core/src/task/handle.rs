@@ -225,6 +225,8 @@ pub(crate) fn parameters(mine: &CanDrive, stored_prompt: Option<&str>) -> Parame
         grace: plan.limits.grace,
         verify: mine.bounds.verify.clone(),
         verify_timeout: mine.bounds.verify_timeout,
+        on_question: mine.bounds.on_question,
+        question_timeout: mine.bounds.question_timeout,
     }
 }
 
