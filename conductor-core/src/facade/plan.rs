@@ -97,20 +97,32 @@ fn plan_agent(engine: &Engine, work: &Asked) -> Result<AgentCommand> {
     let Some(agent) = work.agent.as_deref().filter(|agent| !agent.trim().is_empty()) else {
         return Err(no_agent(&path));
     };
-    AgentCommand::resolve(AgentKind::parse(agent)?, &work.command, &path)
+    let kind = AgentKind::parse(agent)?;
+    AgentCommand::resolve(kind, &work.command, &path).map_err(|error| {
+        let coding = AgentKind::installable().any(|installable| installable == kind);
+        if coding && error.code() == "agent.not_found" {
+            return error
+                .with_hint(format!("install it, or name another one; {}", agents_on(&path)));
+        }
+        error
+    })
 }
 
 /// An agent is always named by a person, never guessed; the error says what there is.
 fn no_agent(path: &OsStr) -> Error {
+    Error::invalid("agent.missing", "agent", "no agent is named").with_hint(agents_on(path))
+}
+
+/// Which agents there are, and what to type for one of them.
+fn agents_on(path: &OsStr) -> String {
     let found: Vec<&str> = AgentKind::installable()
         .filter(|kind| AgentCommand::resolve(*kind, &[], path).is_ok())
         .map(AgentKind::name)
         .collect();
-    let hint = match found.first() {
+    match found.first() {
         Some(first) => format!("on PATH here: {}; for example --agent {first}", found.join(", ")),
         None => "no agent is on PATH; --agent shell runs the prompt as a shell script".to_owned(),
-    };
-    Error::invalid("agent.missing", "agent", "no agent is named").with_hint(hint)
+    }
 }
 
 fn no_prompt() -> Error {
