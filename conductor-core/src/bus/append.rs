@@ -1,5 +1,6 @@
 //! Writing records at the end of the locked file.
 
+use super::catalog;
 use super::channel::Locked;
 use super::cursor::Cursor;
 use super::failure::Failure;
@@ -92,7 +93,14 @@ pub(super) fn end_of(store: &Store, locked: &Locked<'_>) -> Result<Tail> {
     let known = locked.state.file.as_ref().and_then(|(_, tail)| *tail);
     match known.filter(|known| known.size == size) {
         Some(known) => Ok(known),
-        None => tail::inspect(store, file, size, known),
+        None => {
+            let mut tail = tail::inspect(store, file, size, known)?;
+            if tail.last_seq == 0 {
+                // An older program began the file; the numbers go on behind the archives.
+                tail.last_seq = catalog::last_archived_seq(store)?;
+            }
+            Ok(tail)
+        }
     }
 }
 

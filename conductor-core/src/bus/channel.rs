@@ -3,10 +3,13 @@
 
 use super::append;
 use super::birth;
+use super::catalog;
 use super::failure::Failure;
 use super::group::{Leader, Line, Outcome, Turn};
 use super::lock::{ExclusiveLock, not_locked};
+use super::options::{BusOptions, Durability};
 use super::record::Draft;
+use super::rotate::{self, Rotation};
 use super::scope::Scope;
 use super::store::{Segment, Store};
 use super::tail::Tail;
@@ -33,6 +36,21 @@ pub(super) struct State {
     fit: bool,
     /// Whether the disk failed to keep what was written.
     failed: bool,
+    /// A rotation that was refused or failed is tried again from this size on, in bytes.
+    rotate_from: u64,
+}
+
+/// How a bus is written by one of its handles.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner<'a> {
+    pub(super) scope: &'a Scope,
+    pub(super) options: &'a BusOptions,
+}
+
+impl Manner<'_> {
+    fn is_durable(&self) -> bool {
+        self.options.durability == Durability::Disk
+    }
 }
 
 /// The bus file, locked for this process.
@@ -66,14 +84,14 @@ impl Channel {
     /// Appends all records or none, together with those of other threads.
     pub(super) fn append(
         &self,
-        scope: &Scope,
+        manner: Manner<'_>,
         drafts: Vec<Draft>,
-        durable: bool,
         wait: &Wait,
     ) -> Result<Vec<super::Posted>> {
+        self.store.check_fork()?;
         let outcome = match self.line.enter(drafts, wait).map_err(|e| self.no_turn(e))? {
             Turn::Done(outcome) => outcome,
-            Turn::Lead(leader) => self.append_batch(&leader, scope, durable, wait)?,
+            Turn::Lead(leader) => self.append_batch(&leader, manner, wait)?,
         };
         outcome.map_err(|(failure, posted)| failure.into_error(&self.store.path(), &posted))
     }
@@ -81,31 +99,31 @@ impl Channel {
     fn append_batch(
         &self,
         leader: &Leader<'_>,
-        scope: &Scope,
-        durable: bool,
+        manner: Manner<'_>,
         wait: &Wait,
     ) -> Result<Outcome> {
         // The batch is taken under the lock: until then the others may leave, and a leader that
         // does not get the lock fails alone.
-        let mut locked = self.lock(leader, scope, wait)?;
+        let mut locked = self.lock(leader, manner, wait)?;
         let batch = leader.batch();
         let drafts: Vec<&Draft> = batch.drafts().collect();
         let (posted, failure) = append::write(&self.store, &mut locked, &drafts);
         let file = locked.lock.file.clone();
         drop(locked);
-        let failure = failure.or_else(|| self.sync(&file, durable).err());
+        let failure = failure.or_else(|| self.sync(&file, manner).err());
         Ok(batch.finish(posted, failure))
     }
 
     /// Locks the bus for more than an append.
     pub(super) fn exclusive<T>(
         &self,
-        scope: &Scope,
+        manner: Manner<'_>,
         wait: &Wait,
         work: impl FnOnce(&mut Locked<'_>) -> Result<T>,
     ) -> Result<T> {
+        self.store.check_fork()?;
         let leader = self.line.lead(wait).map_err(|e| self.no_turn(e))?;
-        let mut locked = self.lock(&leader, scope, wait)?;
+        let mut locked = self.lock(&leader, manner, wait)?;
         work(&mut locked)
     }
 
@@ -113,8 +131,8 @@ impl Channel {
     ///
     /// The kernel forgets what it could not write: a second sync would succeed and mean nothing. So
     /// a channel of which one failed is over.
-    pub(super) fn sync(&self, file: &Segment, durable: bool) -> Result<(), Failure> {
-        if !durable {
+    pub(super) fn sync(&self, file: &Segment, manner: Manner<'_>) -> Result<(), Failure> {
+        if !manner.is_durable() {
             return Ok(());
         }
         file.os().sync_data(file.fd()).map_err(|error| {
@@ -123,8 +141,58 @@ impl Channel {
         })
     }
 
+    /// Takes the lock of the file that the next record belongs into.
+    fn lock(&self, leader: &Leader<'_>, manner: Manner<'_>, wait: &Wait) -> Result<Locked<'_>> {
+        let mut locked = self.lock_live(leader, manner.scope, wait)?;
+        let path = || self.store.path();
+        let tail = append::end_of(&self.store, &locked)?;
+        if tail.sealed {
+            rotate::complete(&self.store, manner.scope, &mut locked, tail, wait)
+                .map_err(|failure| failure.into_error(&path(), &[]))?;
+        } else if manner.options.max_size.is_some_and(|most| tail.size >= most)
+            && tail.size >= locked.state.rotate_from
+            && let Err(error) = self.rotate_locked(&mut locked, manner)
+        {
+            // A message is never refused because of a rotation that can be done later.
+            tracing::warn!(path = %path().display(), %error, "cannot rotate the bus yet");
+            let tail = append::end_of(&self.store, &locked)?;
+            if tail.sealed {
+                rotate::complete(&self.store, manner.scope, &mut locked, tail, wait)
+                    .map_err(|failure| failure.into_error(&path(), &[]))?;
+            }
+        }
+        Ok(locked)
+    }
+
+    /// Rotates the bus now.
+    pub(super) fn rotate(&self, manner: Manner<'_>, wait: &Wait) -> Result<Rotation> {
+        if self.store.stat_live()?.is_none() {
+            return Ok(Rotation::Empty);
+        }
+        self.exclusive(manner, wait, |locked| self.rotate_locked(locked, manner))
+    }
+
+    fn rotate_locked(&self, locked: &mut Locked<'_>, manner: Manner<'_>) -> Result<Rotation> {
+        let tail = append::end_of(&self.store, locked)?;
+        let file = locked.lock.file.clone();
+        // Not before a quarter more is there: finding out costs as much as reading it all.
+        locked.state.rotate_from = tail.size + tail.size / 4;
+        if tail.last_seq <= catalog::first_seq(&file)? && tail.last_seq > 0 {
+            return Ok(Rotation::Empty);
+        }
+        if manner.options.allow_legacy_writers
+            || rotate::has_older_writer(&file, self.store.os().now())?
+        {
+            return Ok(Rotation::OlderWriter);
+        }
+        let archive = rotate::rotate(&self.store, manner.scope, locked, tail)
+            .map_err(|failure| failure.into_error(&self.store.path(), &[]))?;
+        locked.state.rotate_from = 0;
+        Ok(Rotation::Done { archive })
+    }
+
     /// Takes the lock of the file that the path names, which is made where it is missing.
-    fn lock(&self, _leader: &Leader<'_>, scope: &Scope, wait: &Wait) -> Result<Locked<'_>> {
+    fn lock_live(&self, _: &Leader<'_>, scope: &Scope, wait: &Wait) -> Result<Locked<'_>> {
         let mut state = self.state.lock();
         if state.failed {
             return Err(self.failed());
@@ -145,7 +213,7 @@ impl Channel {
             // The path may name another file by now: what we write to this one would be lost.
             if lock.is_named(&self.store, self.store.live())? {
                 if state.file.is_none() {
-                    state.file = Some((lock.file.clone(), None));
+                    (state.file, state.rotate_from) = (Some((lock.file.clone(), None)), 0);
                 }
                 return Ok(Locked { lock, state });
             }

@@ -5,6 +5,7 @@ use crate::error::{ErrorKind, Result};
 use crate::sys::{Fd, FileKind, Open};
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 impl Folder {
     /// Gives `name` the content `bytes`, atomically and durably.
@@ -23,25 +24,48 @@ impl Folder {
         self.replace_without_sync(name.as_ref(), bytes, false)
     }
 
+    /// As [`Folder::replace`], for a file that no lock guards: of two who replace it at once, the last
+    /// one's content stands. A crash may leave a temporary file of this process's own.
+    pub fn replace_unguarded(&self, name: impl AsRef<OsStr>, bytes: &[u8]) -> Result<()> {
+        static SEQUENCE: AtomicU32 = AtomicU32::new(0);
+        let number = SEQUENCE.fetch_add(1, Ordering::Relaxed);
+        let name = name.as_ref();
+        let mut next = OsString::from(".");
+        next.push(name);
+        next.push(format!(".{}-{number}.next", self.os().process_id()));
+        self.replace_through(name, &next, bytes, true)?;
+        self.sync()
+    }
+
     fn replace_without_sync(&self, name: &OsStr, bytes: &[u8], durable: bool) -> Result<()> {
         let mut next = OsString::from(".");
         next.push(name);
         next.push(".next");
-        if self.stat(&next)?.is_some_and(|stat| stat.kind == FileKind::File) {
-            self.remove_file(&next)?;
+        self.replace_through(name, &next, bytes, durable)
+    }
+
+    fn replace_through(
+        &self,
+        name: &OsStr,
+        next: &OsStr,
+        bytes: &[u8],
+        durable: bool,
+    ) -> Result<()> {
+        if self.stat(next)?.is_some_and(|stat| stat.kind == FileKind::File) {
+            self.remove_file(next)?;
         }
-        let fd = self.open(&next, Open::CreateNew(FILE_MODE))?;
-        let written = self.write_all(&fd, &next, bytes).and_then(|()| {
+        let fd = self.open(next, Open::CreateNew(FILE_MODE))?;
+        let written = self.write_all(&fd, next, bytes).and_then(|()| {
             if durable {
-                self.os().sync_data(&fd).map_err(|e| self.error("sync", &next, e))?;
+                self.os().sync_data(&fd).map_err(|e| self.error("sync", next, e))?;
             }
             self.os()
-                .rename_at(self.fd(), &next, self.fd(), name, true)
+                .rename_at(self.fd(), next, self.fd(), name, true)
                 .map_err(|e| self.error("replace", name, e))
         });
         if written.is_err() {
             // The first error is the one to tell; a stray that cannot be removed is taken over later.
-            let _stray = self.remove_file(&next);
+            let _stray = self.remove_file(next);
         }
         written
     }

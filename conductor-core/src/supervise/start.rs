@@ -5,7 +5,7 @@
 //! `starting` without a process therefore means that nothing ever ran.
 
 use super::engine::Engine;
-use super::finish::finish;
+use super::handle::RunWatch;
 use super::open_entry::OpenEntry;
 use crate::agent::{AgentCommand, PromptForm, RunContext, preamble, run_environment};
 use crate::bus::{Post, Posted};
@@ -51,9 +51,7 @@ impl Engine {
     /// What stood in the way. If it came after the run's folder was made, the run is finished as
     /// `refused` and the error names it.
     pub(crate) fn start_run(&self, plan: &RunPlan, wait: &Wait) -> Result<RunId> {
-        let task = self.layout().ensure_task(&plan.project, &plan.task)?;
-        // Who deletes the task holds this lock alone.
-        let task_lock = task.lock(TASK_LOCK, LockKind::Shared, wait)?;
+        let (task, task_lock) = self.hold_task(&plan.project, &plan.task, wait)?;
         if task.stat(TASK_PROMPT)?.is_none() {
             task.create_once(TASK_PROMPT, format!("{}\n", plan.prompt.trim()).as_bytes())?;
         }
@@ -72,6 +70,32 @@ impl Engine {
                 // The run never began; its record says so. The first error is the one to tell.
                 let _first_error_is_told = prepared.refused(self, &error, wait);
                 Err(error)
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// Opens the folder of a task, made where it is missing, and keeps it from being deleted.
+    ///
+    /// Who deletes a task holds its lock alone and moves the folder away: so the folder that was
+    /// locked must still be the one that the path names.
+    pub(crate) fn hold_task(
+        &self,
+        project: &ProjectId,
+        task: &TaskId,
+        wait: &Wait,
+    ) -> Result<(Folder, FileLock)> {
+        loop {
+            let folder = self.layout().ensure_task(project, task)?;
+            let lock = folder.lock(TASK_LOCK, LockKind::Shared, wait)?;
+            let stat = |folder: &Folder| {
+                folder.os().stat(folder.fd()).map_err(|e| Error::io("look at", folder.path(), e))
+            };
+            match self.layout().task(project, task) {
+                Ok(named) if stat(&named)?.same_file(&stat(&folder)?) => return Ok((folder, lock)),
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => wait.check()?,
             }
         }
     }
@@ -158,7 +182,10 @@ impl Prepared<'_> {
             record.error_summary = Some(why);
             Ok(())
         })?;
-        finish(engine, &self.plan.project, &self.plan.task, &self.run, wait).map(drop)
+        // The keeper gives the run's lock back a moment after it said that it failed.
+        let RunPlan { project, task, .. } = self.plan;
+        let watch = RunWatch::new(engine.clone(), project.clone(), task.clone(), self.run.clone())?;
+        watch.wait(&wait.clone().at_most(limits::KEEPER_START)).map(drop)
     }
 
     fn context(&self, engine: &Engine) -> RunContext {
@@ -247,18 +274,28 @@ impl Prepared<'_> {
     }
 
     fn post_start(&self, engine: &Engine, wait: &Wait) -> Result<Posted> {
-        let path = |name: &str| self.folder.join(name);
-        let body = format!(
-            "run started\nrun_dir: {}\nprompt: {}\nstdout: {}\nstderr: {}\noutput: {}",
-            self.folder.path().display(),
-            path(PROMPT).display(),
-            path(STDOUT).display(),
-            path(STDERR).display(),
-            path(OUTPUT).display(),
-        );
         let bus = engine.task_bus(&self.plan.project, &self.plan.task)?;
-        bus.post(Post::new("RUN_START", body).run(&self.run), wait.clone())
+        bus.post(start_message(&self.folder, &self.run), wait.clone())
     }
+}
+
+/// What tells of the start of a run. Its key keeps it from being told twice.
+pub(super) fn start_message(folder: &Folder, run: &RunId) -> Post {
+    let path = |name: &str| folder.join(name);
+    let body = format!(
+        "run started\nrun_dir: {}\nprompt: {}\nstdout: {}\nstderr: {}\noutput: {}",
+        folder.path().display(),
+        path(PROMPT).display(),
+        path(STDOUT).display(),
+        path(STDERR).display(),
+        path(OUTPUT).display(),
+    );
+    Post::new("RUN_START", body).run(run).once(start_key(run))
+}
+
+/// The key of the message about a run's start.
+pub(super) fn start_key(run: &RunId) -> String {
+    format!("{run}:start")
 }
 
 fn real_file(fd: &Fd) -> Result<&std::fs::File> {

@@ -9,14 +9,14 @@ use super::dependencies::not_ready;
 use super::lease::Lease;
 use super::propagate::propagate;
 use super::state::{LoopState, Phase, TaskOutcome, TaskResult, Waiting};
-use crate::bus::{Bus, Post};
+use crate::bus::{Bus, Cursor, Post};
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::RunId;
 use crate::layout::{DONE, Layout, RUNS};
 use crate::limits;
-use crate::run::store;
+use crate::run::{Outcome, RunRecord, store};
 use crate::supervise::{Engine, RunPlan, RunWatch, Stop};
 use crate::sys::{Poller, TimerFd, Watch};
 use crate::wait::Step;
@@ -59,7 +59,17 @@ pub(super) struct Driver {
 struct Ended {
     run: RunId,
     attempt: LastAttempt,
+    /// The place of the message about it.
+    cursor: Option<Cursor>,
     seen: Instant,
+}
+
+impl Ended {
+    fn new(run: RunId, outcome: Outcome, record: &RunRecord, ago: Duration) -> Ended {
+        let attempt = LastAttempt { outcome, error: record.error_summary.clone(), ago };
+        let cursor = record.stop_msg.as_deref().and_then(|cursor| cursor.parse().ok());
+        Ended { run, attempt, cursor, seen: Instant::now() }
+    }
 }
 
 impl Drop for Driver {
@@ -131,8 +141,7 @@ impl Driver {
                 self.watch(run)?;
             } else if let Some(outcome) = record.outcome {
                 let ago = self.engine.now().since(record.end_time);
-                let attempt = LastAttempt { outcome, error: record.error_summary.clone(), ago };
-                self.last = Some(Ended { run, attempt, seen: Instant::now() });
+                self.last = Some(Ended::new(run, outcome, &record, ago));
             }
         }
         Ok(())
@@ -165,13 +174,9 @@ impl Driver {
                 let run = run.clone();
                 self.attempt = None;
                 let Some(outcome) = record.outcome else { continue };
-                let attempt = LastAttempt {
-                    outcome,
-                    error: record.error_summary.clone(),
-                    ago: Duration::ZERO,
-                };
-                self.tell_failure(&attempt)?;
-                self.last = Some(Ended { run, attempt, seen: Instant::now() });
+                let ended = Ended::new(run, outcome, &record, Duration::ZERO);
+                self.tell_failure(&ended.attempt)?;
+                self.last = Some(ended);
             }
             let facts = self.facts()?;
             match decide(&facts, &self.bounds) {
@@ -225,7 +230,9 @@ impl Driver {
         if self.told_blocked.take().is_some() {
             self.post("FACT", "dependencies satisfied; starting task")?;
         }
-        self.post("INFO", &format!("starting root agent (restart #{})", self.state.attempts))?;
+        let restart = self.state.attempts;
+        let text = format!("starting root agent (restart #{restart})");
+        self.post_once(&format!("start:{restart}"), "INFO", &text)?;
         let mut plan = self.plan.clone();
         plan.series = Some(self.state.series);
         plan.previous_run = self.last.as_ref().map(|ended| ended.run.clone());
@@ -260,7 +267,8 @@ impl Driver {
     fn tell_failure(&self, attempt: &LastAttempt) -> Result<()> {
         let Some(error) = &attempt.error else { return Ok(()) };
         let restart = self.state.attempts.saturating_sub(1);
-        self.post("WARNING", &format!("root agent failed on restart #{restart}: {error}"))
+        let text = format!("root agent failed on restart #{restart}: {error}");
+        self.post_once(&format!("failed:{restart}"), "WARNING", &text)
     }
 
     fn ask_attempt_to_stop(&self, reason: &str) -> Result<()> {
@@ -334,19 +342,25 @@ impl Driver {
     fn end(&mut self, end: End) -> Result<TaskResult> {
         match &end {
             End::Done => self.tell_done()?,
-            End::GaveUp(reason) => self.post("ERROR", &format!("task failed: {reason}"))?,
-            End::Stopped(reason) => self.post("INFO", &format!("task stopped: {reason}"))?,
+            End::GaveUp(reason) => {
+                self.post_once("end", "ERROR", &format!("task failed: {reason}"))?;
+            }
+            End::Stopped(reason) => {
+                self.post_once("end", "INFO", &format!("task stopped: {reason}"))?;
+            }
         }
         let (outcome, reason) = match end {
             End::Done => (TaskOutcome::Done, None),
             End::GaveUp(reason) => (TaskOutcome::GaveUp, Some(reason)),
             End::Stopped(reason) => (TaskOutcome::Stopped, Some(reason)),
         };
-        self.state.end(outcome, reason, self.engine.now());
-        self.state.write(&self.folder)?;
+        // The loop is over only when everything that its end brings is done: whoever takes over from a
+        // driver that died on the way does it again, and each step of it once in all.
         if outcome == TaskOutcome::Done {
             self.propagate()?;
         }
+        self.state.end(outcome, reason, self.engine.now());
+        self.state.write(&self.folder)?;
         self.lease.forget_stop_wish(&self.folder)?;
         self.state.result().ok_or_else(|| {
             Error::new(ErrorKind::Internal, "task.no_result", "an ended loop has no result")
@@ -360,9 +374,10 @@ impl Driver {
             let waited = crate::time::format_duration(self.bounds.child_wait);
             let text =
                 format!("timeout waiting for children after {waited}: [{}]", names.join(" "));
-            return self.post("WARNING", &text);
+            return self.post_once("end", "WARNING", &text);
         }
-        self.post(
+        self.post_once(
+            "end",
             "INFO",
             if self.told_children {
                 "task completed (all children finished)"
@@ -376,12 +391,24 @@ impl Driver {
     fn propagate(&self) -> Result<()> {
         let told = propagate(&self.engine, &self.plan.project, &self.plan.task);
         match told {
-            Ok(Some(text)) => self.post("INFO", &text),
+            Ok(Some(text)) => self.post_once("told", "INFO", &text),
             Ok(None) => Ok(()),
             Err(error) => {
                 self.post("ERROR", &format!("task completion fact propagation failed: {error}"))
             }
         }
+    }
+
+    /// Posts what may have been posted by a driver that died right after: everything that tells of the
+    /// same event has the same key. Looks at what came since the last attempt ended.
+    fn post_once(&self, event: &str, kind: &str, body: &str) -> Result<()> {
+        let since = self
+            .last
+            .as_ref()
+            .map_or(self.state.start_cursor.as_ref(), |ended| ended.cursor.as_ref());
+        let key = format!("loop:{}:{event}", self.state.series);
+        let post = Post::new(kind, body);
+        self.bus.append_once(&key, since, post, Wait::from(STEP_LOCK)).map(drop)
     }
 
     fn post(&self, kind: &str, body: &str) -> Result<()> {

@@ -11,6 +11,9 @@ use crate::time::parse_duration;
 use crate::yaml::{Mapping, Value, parse_mapping};
 use std::time::Duration;
 
+/// The version of the form that is written.
+const VERSION: u64 = 1;
+
 impl LoopState {
     /// Writes the state durably. The caller holds the lease.
     pub(super) fn write(&self, task: &Folder) -> Result<()> {
@@ -24,7 +27,7 @@ impl LoopState {
 
     fn to_mapping(&self) -> Mapping {
         let mut map = Mapping::new();
-        map.insert("version", Value::from(1u64));
+        map.insert("version", Value::from(VERSION));
         map.insert("series", Value::from(self.series));
         let phase = PHASES.iter().find(|(phase, _)| *phase == self.phase).map_or("", |(_, w)| w);
         map.insert("state", Value::from(phase));
@@ -72,7 +75,23 @@ impl LoopState {
     pub(crate) fn read(task: &Folder) -> Result<Option<LoopState>> {
         let Some(bytes) = task.read_if_exists(LOOP, limits::YAML_FILE)? else { return Ok(None) };
         let map = parse_mapping(&bytes, &task.join(LOOP))?;
+        refuse_newer(task, &map)?;
         Reader { task, map: &map }.state().map(Some)
+    }
+}
+
+/// A loop of a newer form is not driven by rules that do not know it.
+fn refuse_newer(task: &Folder, map: &Mapping) -> Result<()> {
+    let version = map.get_text("version").and_then(|version| version.parse::<u64>().ok());
+    match version {
+        Some(version) if version > VERSION => Err(Error::new(
+            ErrorKind::TooNew,
+            "loop.too_new",
+            format!("{} has version {version}, and {VERSION} is known", task.join(LOOP).display()),
+        )
+        .with_path(task.join(LOOP))
+        .with_field("version")),
+        _ => Ok(()),
     }
 }
 
@@ -236,6 +255,15 @@ mod tests {
             let error = LoopState::read(&folder).unwrap_err();
             assert_eq!((error.code(), error.field()), ("loop.corrupt", Some(key)));
         }
+    }
+
+    #[test]
+    fn a_newer_form_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open_root(Arc::new(RealOs), dir.path()).unwrap();
+        std::fs::write(dir.path().join(LOOP), "version: 2\nnew: thing\n").unwrap();
+        let error = LoopState::read(&folder).unwrap_err();
+        assert_eq!((error.code(), error.field()), ("loop.too_new", Some("version")));
     }
 
     #[test]

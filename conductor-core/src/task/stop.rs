@@ -103,7 +103,7 @@ impl Engine {
         let mut note = Mapping::new();
         note.insert("cancelled_at", Value::timestamp(self.now()));
         note.insert("reason", Value::from(stop.reason.as_str()));
-        folder.replace(CANCELLED, note.to_yaml().as_bytes())?;
+        folder.replace_unguarded(CANCELLED, note.to_yaml().as_bytes())?;
         self.stop_task(project, task, stop, wait)
     }
 }

@@ -153,13 +153,17 @@ fn push_text(out: &mut Vec<u8>, key: &str, text: &str) {
     push_line(out, key, |out| push_quoted(out, text));
 }
 
+/// Whether a text is a type that this format writes.
+pub(crate) fn is_type(text: &str) -> bool {
+    text.len() <= 64
+        && text.starts_with(|c: char| c.is_ascii_uppercase())
+        && text.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'/' | b'-'))
+}
+
 /// The type in upper case.
 fn checked_type(kind: &str) -> Result<String> {
     let upper = kind.to_ascii_uppercase();
-    let good = upper.len() <= 64
-        && upper.starts_with(|c: char| c.is_ascii_uppercase())
-        && upper.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'/' | b'-'));
-    if !good || super::is_control(&upper) {
+    if !is_type(&upper) || super::is_control(&upper) {
         let shown: String = kind.chars().take(70).flat_map(char::escape_debug).collect();
         return Err(Error::invalid(
             "bus.type",
