@@ -132,7 +132,7 @@ impl Mapping {
     }
 
     /// Adds a pair whose key is known to be a new one.
-    pub(super) fn push(&mut self, key: String, value: Value) {
+    pub fn push(&mut self, key: String, value: Value) {
         self.pairs.push((key, value));
         self.source.push(None);
     }
