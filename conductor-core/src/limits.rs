@@ -34,5 +34,7 @@ pub const MAX_ATTEMPTS: u32 = 100;
 pub const RESTART_DELAY: Duration = Duration::from_secs(1);
 /// How long a finished task waits for its running children.
 pub const CHILD_WAIT: Duration = Duration::from_secs(300);
+/// How long the completion check of a task may take unless the task says otherwise.
+pub const VERIFY: Duration = Duration::from_secs(600);
 /// Running children of one run.
 pub const MAX_CHILDREN: usize = 8;

@@ -81,6 +81,8 @@ options! {
     "max_attempts"       TASK false "100"       "most attempts of the task";
     "restart_delay"      TASK false "1s"        "pause between two attempts";
     "child_wait_timeout" TASK false "5m"        "how long a finished task waits for its children";
+    "verify"             TASK false "make test" "line for /bin/sh that says whether the work is done";
+    "verify_timeout"     TASK false "10m"       "how long that may take";
 }
 
 /// A field of a [`Record`](crate::Record).

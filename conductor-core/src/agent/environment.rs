@@ -17,6 +17,8 @@ pub struct RunContext {
     pub run: RunId,
     /// The run whose agent started this one.
     pub parent_run: Option<RunId>,
+    /// Whether the run is an attempt of its task, which may find that the task is done.
+    pub is_attempt: bool,
     /// The agent's name.
     pub agent: String,
     /// The root.
@@ -104,6 +106,7 @@ pub(super) mod tests {
             task: TaskId::new("fix").unwrap(),
             run: RunId::new("r1").unwrap(),
             parent_run: None,
+            is_attempt: true,
             agent: "claude".into(),
             root: "/root".into(),
             task_folder: "/root/shop/fix".into(),

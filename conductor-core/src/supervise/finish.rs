@@ -90,9 +90,14 @@ pub(crate) fn observe(folder: &Folder, record: &RunRecord) -> Result<Verdict> {
 
 /// The newest record that the run's keeper wrote; `None` where no keeper wrote one.
 pub(crate) fn keeper_record(folder: &Folder) -> Result<Option<KeeperRecord>> {
-    let Some(fd) = folder.open_if_exists(KEEPER, Open::Read)? else { return Ok(None) };
+    read_keeper_record(folder, KEEPER)
+}
+
+/// The newest record in the keeper's file `name`; `None` where no keeper wrote one.
+pub(super) fn read_keeper_record(folder: &Folder, name: &str) -> Result<Option<KeeperRecord>> {
+    let Some(fd) = folder.open_if_exists(name, Open::Read)? else { return Ok(None) };
     let Some(file) = fd.as_file() else { return Ok(None) };
-    sys::read_keeper_file(file).map_err(|e| folder.error("read", KEEPER, e))
+    sys::read_keeper_file(file).map_err(|e| folder.error("read", name, e))
 }
 
 fn gather(folder: &Folder, record: &RunRecord) -> Result<Evidence> {

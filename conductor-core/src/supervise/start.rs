@@ -6,12 +6,13 @@
 
 use super::engine::Engine;
 use super::handle::RunWatch;
+use super::kept::{Kept, not_started};
 use super::open_entry::OpenEntry;
 use crate::agent::{AgentCommand, PromptForm, RunContext, preamble, run_environment};
 use crate::bus::{Post, Posted};
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
-use crate::fsx::{FILE_MODE, FileLock, Folder};
+use crate::fsx::{FileLock, Folder};
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{
     KEEPER, OUTPUT, PROMPT, RUN_LOCK, RUNS, STDERR, STDOUT, TASK_BUS, TASK_LOCK, TASK_PROMPT,
@@ -19,10 +20,9 @@ use crate::layout::{
 use crate::limits;
 use crate::run::store::{self, Keep};
 use crate::run::{Phase, RunRecord, Status};
-use crate::sys::{self, Fd, KeeperControl, KeeperLimits, KeeperSpec, LockKind, Open, Processes};
+use crate::sys::{KeeperControl, KeeperLimits, LockKind, Processes};
 use crate::time::Timestamp;
 use std::ffi::OsString;
-use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -194,6 +194,7 @@ impl Prepared<'_> {
             task: self.plan.task.clone(),
             run: self.run.clone(),
             parent_run: self.plan.parent_run.clone(),
+            is_attempt: self.plan.series.is_some(),
             agent: self.plan.agent.kind.name().to_owned(),
             root: engine.layout().path().to_owned(),
             task_folder: self.task.path().to_owned(),
@@ -231,15 +232,6 @@ impl Prepared<'_> {
         context: &RunContext,
         lock: &FileLock,
     ) -> Result<KeeperControl> {
-        let stdin = self.folder.open(PROMPT, Open::Read)?;
-        let stdout = self.folder.open(STDOUT, Open::AppendOrCreate(FILE_MODE))?;
-        let stderr = self.folder.open(STDERR, Open::AppendOrCreate(FILE_MODE))?;
-        let keeper = self.folder.open(KEEPER, Open::CreateNew(FILE_MODE))?;
-        sys::prepare_keeper_file(real_file(&keeper)?)
-            .map_err(|e| self.folder.error("prepare", KEEPER, e))?;
-        self.folder.sync()?;
-        let cwd = sys::open_working_folder(&self.cwd)
-            .map_err(|e| Error::io("open the working folder", &self.cwd, e).with_field("cwd"))?;
         let env: Vec<(OsString, OsString)> = run_environment(
             engine.inherited_environment(),
             &self.plan.env,
@@ -248,29 +240,21 @@ impl Prepared<'_> {
         )
         .into_iter()
         .collect();
-        let (argv0, args) = match self.plan.agent.argv.split_first() {
-            Some(split) => split,
-            None => return Err(not_started(std::io::ErrorKind::InvalidInput.into())),
-        };
-        let spec = KeeperSpec {
-            run_id: self.run.as_str().as_ref(),
-            stdin: raw(&stdin)?,
-            stdout: raw(&stdout)?,
-            stderr: raw(&stderr)?,
-            record: raw(&keeper)?,
-            run_lock: raw(lock.fd())?,
-            slot: None,
-            cwd: cwd.as_fd(),
-            limits: self.plan.limits,
+        let kept = Kept {
+            folder: &self.folder,
+            run: self.run.as_str(),
+            stdin: Some(PROMPT),
+            stdout: STDOUT,
+            stderr: STDERR,
+            record: KEEPER,
+            lock,
+            cwd: &self.cwd,
             program: self.plan.agent.program.as_os_str(),
-            argv0,
-            args,
+            argv: &self.plan.agent.argv,
             env: &env,
+            limits: self.plan.limits,
         };
-        let control =
-            engine.keeper().with(engine.layout(), |image| sys::start_keeper(image, &spec))?;
-        control.set_timeout(Some(limits::KEEPER_START)).map_err(not_started)?;
-        Ok(control)
+        kept.start(engine)
     }
 
     fn post_start(&self, engine: &Engine, wait: &Wait) -> Result<Posted> {
@@ -296,17 +280,4 @@ pub(super) fn start_message(folder: &Folder, run: &RunId) -> Post {
 /// The key of the message about a run's start.
 pub(super) fn start_key(run: &RunId) -> String {
     format!("{run}:start")
-}
-
-fn real_file(fd: &Fd) -> Result<&std::fs::File> {
-    fd.as_file().ok_or_else(|| not_started(std::io::ErrorKind::Unsupported.into()))
-}
-
-fn raw(fd: &Fd) -> Result<BorrowedFd<'_>> {
-    fd.as_raw().ok_or_else(|| not_started(std::io::ErrorKind::Unsupported.into()))
-}
-
-fn not_started(source: std::io::Error) -> Error {
-    Error::new(ErrorKind::SpawnFailed, "keeper.not_started", "the keeper of the run did not start")
-        .with_source(source)
 }

@@ -163,6 +163,11 @@ pub(crate) fn read_regular_file(path: &Path, limit: u64) -> io::Result<(Vec<u8>,
     read_whole(file, limit).map(|bytes| (bytes, meta))
 }
 
+/// A file that holds nothing, for a program that shall read nothing.
+pub(crate) fn nothing_to_read() -> io::Result<Fd> {
+    File::open("/dev/null").map(Fd::real)
+}
+
 /// Reads a whole file that a person named, of at most `limit` bytes.
 pub(crate) fn read_user_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     read_whole(File::open(path)?, limit)

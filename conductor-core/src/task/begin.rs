@@ -89,6 +89,7 @@ impl Engine {
         resume: bool,
     ) -> Result<LoopState> {
         let series = before.as_ref().map_or(0, |state| state.series);
+        let checks = before.as_ref().map_or(0, |state| state.checks);
         let fresh = |series| LoopState::begin(series, lease.stamp(), wanted, self.now());
         match before {
             Some(state) if state.result().is_none() => {
@@ -105,6 +106,7 @@ impl Engine {
                 let mut state = fresh(series + 1);
                 state.start_cursor = bus.end()?;
                 state.resumed = resume;
+                state.checks = checks;
                 Ok(state)
             }
         }
@@ -122,7 +124,7 @@ impl Engine {
 }
 
 /// Takes the marks of an end away, so that the task can go on.
-fn set_aside(folder: &Folder) -> Result<()> {
+pub(super) fn set_aside(folder: &Folder) -> Result<()> {
     let mut changed = false;
     for mark in [DONE, CANCELLED] {
         if folder.has_file(mark)? {

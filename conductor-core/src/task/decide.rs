@@ -26,6 +26,8 @@ pub(crate) struct Facts {
     pub(crate) children: Vec<RunId>,
     /// For how long the children have been waited for.
     pub(crate) waited_for_children: Duration,
+    /// What the judge says of the `DONE` that stands; `None` where there is no judge.
+    pub(crate) judgement: Option<Judgement>,
 }
 
 /// The end of an attempt.
@@ -48,6 +50,23 @@ pub(crate) struct Bounds {
     pub(crate) restart_delay: Duration,
     /// How long a finished task waits for children.
     pub(crate) child_wait: Duration,
+    /// The completion check: a program and its arguments; empty for none.
+    pub(crate) verify: Vec<String>,
+    /// How long it may take.
+    pub(crate) verify_timeout: Duration,
+}
+
+/// What the judge says of a `DONE` that stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    /// It was not asked.
+    Wanted,
+    /// It is at work.
+    Running,
+    /// The work is done.
+    Passed,
+    /// The work is not done; why.
+    Failed(String),
 }
 
 /// What to do next.
@@ -57,6 +76,12 @@ pub(crate) enum Next {
     Start,
     /// End the attempt that lives, because a stop is wished.
     StopAttempt(RunId),
+    /// Begin the completion check.
+    Check,
+    /// End the completion check that runs, because a stop is wished.
+    StopCheck,
+    /// Set `DONE` aside, which failed its check; why.
+    Reject(String),
     /// Wait, and look again when something happened.
     Wait(WaitFor),
     /// The loop is over.
@@ -72,6 +97,8 @@ pub(crate) enum WaitFor {
     Dependencies(Vec<TaskId>),
     /// The pause between two attempts, this long.
     Delay(Duration),
+    /// The completion check.
+    Check,
     /// Runs that agents of this task started, for at most this long.
     Children(Vec<RunId>, Duration),
 }
@@ -96,14 +123,21 @@ pub(crate) fn decide(facts: &Facts, bounds: &Bounds) -> Next {
         };
     }
     if let Some(reason) = &facts.stop {
+        if facts.judgement == Some(Judgement::Running) {
+            return Next::StopCheck;
+        }
         return Next::End(End::Stopped(reason.clone()));
     }
     if facts.done {
         let left = bounds.child_wait.saturating_sub(facts.waited_for_children);
-        return if facts.children.is_empty() || left.is_zero() {
-            Next::End(End::Done)
-        } else {
-            Next::Wait(WaitFor::Children(facts.children.clone(), left))
+        if !facts.children.is_empty() && !left.is_zero() {
+            return Next::Wait(WaitFor::Children(facts.children.clone(), left));
+        }
+        return match &facts.judgement {
+            None | Some(Judgement::Passed) => Next::End(End::Done),
+            Some(Judgement::Wanted) => Next::Check,
+            Some(Judgement::Running) => Next::Wait(WaitFor::Check),
+            Some(Judgement::Failed(why)) => Next::Reject(why.clone()),
         };
     }
     if !facts.blocked_by.is_empty() {
@@ -134,6 +168,8 @@ mod tests {
             max_attempts: 3,
             restart_delay: Duration::from_secs(1),
             child_wait: Duration::from_secs(300),
+            verify: Vec::new(),
+            verify_timeout: Duration::from_secs(600),
         }
     }
 
@@ -191,6 +227,41 @@ mod tests {
                     ..none.clone()
                 },
                 Next::End(End::Done),
+            ),
+            (
+                "done, the check not made",
+                Facts { done: true, judgement: Some(Judgement::Wanted), ..none.clone() },
+                Next::Check,
+            ),
+            (
+                "done, the check runs",
+                Facts { done: true, judgement: Some(Judgement::Running), ..none.clone() },
+                Next::Wait(WaitFor::Check),
+            ),
+            (
+                "done, and the check says so",
+                Facts { done: true, judgement: Some(Judgement::Passed), ..none.clone() },
+                Next::End(End::Done),
+            ),
+            (
+                "done, and the check says no, also after the last attempt",
+                Facts {
+                    done: true,
+                    attempts: 3,
+                    judgement: Some(Judgement::Failed("no".into())),
+                    ..none.clone()
+                },
+                Next::Reject("no".into()),
+            ),
+            (
+                "stop wished while the check runs",
+                Facts {
+                    done: true,
+                    stop: stop(),
+                    judgement: Some(Judgement::Running),
+                    ..none.clone()
+                },
+                Next::StopCheck,
             ),
             (
                 "blocked",

@@ -4,8 +4,9 @@
 //! task calls [`Driver::step`]. Dropping it gives the lease back and ends nothing.
 
 use super::children::living_children;
-use super::decide::{Bounds, End, Facts, LastAttempt, Next, WaitFor, decide};
+use super::decide::{Bounds, End, Facts, Judgement, LastAttempt, Next, WaitFor, decide};
 use super::dependencies::not_ready;
+use super::judge::{Bench, Judge};
 use super::lease::Lease;
 use super::propagate::propagate;
 use super::state::{LoopState, Phase, TaskOutcome, TaskResult, Waiting};
@@ -24,6 +25,8 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::Path;
 use std::time::{Duration, Instant};
 
+/// How soon to look again at what nothing tells of.
+const SOON: Duration = Duration::from_millis(20);
 /// How often dependencies are looked at.
 const DEPENDENCY_POLL: Duration = Duration::from_secs(2);
 /// How often the children of a finished task are looked at.
@@ -46,6 +49,7 @@ pub(super) struct Driver {
     state: LoopState,
     attempt: Option<(RunId, RunWatch)>,
     last: Option<Ended>,
+    judge: Option<Judge>,
     told_blocked: Option<String>,
     told_children: bool,
     children_since: Option<Instant>,
@@ -104,6 +108,7 @@ impl Driver {
         names.add_names(folder.path()).map_err(failed)?;
         poller.add(&timer, 1).map_err(failed)?;
         poller.add(&names, 2).map_err(failed)?;
+        let judge = Judge::of(&state.parameters);
         let mut driver = Driver {
             engine,
             plan,
@@ -114,6 +119,7 @@ impl Driver {
             state,
             attempt: None,
             last: None,
+            judge,
             told_blocked: None,
             told_children: false,
             children_since: None,
@@ -185,6 +191,17 @@ impl Driver {
                     self.ask_attempt_to_stop(facts.stop.as_deref().unwrap_or_default())?;
                     return self.rest(None, limits::SAFETY_POLL);
                 }
+                Next::Check => {
+                    self.begin_check()?;
+                    if self.judgement()? == Some(Judgement::Wanted) {
+                        return self.rest(None, SOON);
+                    }
+                }
+                Next::StopCheck => {
+                    self.stop_check()?;
+                    return self.wait_for(WaitFor::Check);
+                }
+                Next::Reject(why) => self.reject(&why)?,
                 Next::Wait(what) => return self.wait_for(what),
                 Next::End(end) => return self.end(end).map(Step::Ready),
             }
@@ -214,7 +231,47 @@ impl Driver {
                 Vec::new()
             },
             waited_for_children: self.children_since.map_or(Duration::ZERO, |at| at.elapsed()),
+            judgement: if done && self.attempt.is_none() { self.judgement()? } else { None },
         })
+    }
+
+    /// What the judge says of the `DONE` that stands.
+    fn judgement(&self) -> Result<Option<Judgement>> {
+        let Some(judge) = &self.judge else { return Ok(None) };
+        judge.says(&self.bench()?, self.state.checks).map(Some)
+    }
+
+    fn bench(&self) -> Result<Bench> {
+        Bench::of(&self.folder, self.state.last_run.as_ref())
+    }
+
+    fn begin_check(&self) -> Result<()> {
+        let Some(judge) = &self.judge else { return Ok(()) };
+        judge.begin(&self.engine, &self.plan, &self.bench()?, self.state.checks)
+    }
+
+    fn stop_check(&self) -> Result<()> {
+        let Some(judge) = &self.judge else { return Ok(()) };
+        judge.stop(&self.bench()?, self.state.checks)
+    }
+
+    /// Sets a `DONE` aside that failed its check, and keeps what the next attempt must know. Done again
+    /// from the start by whoever takes over from a driver that died on the way.
+    fn reject(&mut self, why: &str) -> Result<()> {
+        let Some(judge) = &self.judge else { return Ok(()) };
+        let bench = self.bench()?;
+        let (number, lines) = judge.findings(&bench, self.state.checks)?;
+        let mut text = format!("DONE was set aside: {why}");
+        if !lines.is_empty() {
+            text.push_str(". The end of what it printed:\n\n");
+            text.push_str(&lines);
+        }
+        self.post_once(&format!("rejected:{number}"), "WARNING", &text)?;
+        bench.set_done_aside(number)?;
+        self.state.checks = number;
+        self.state.rejection =
+            Some(format!("{text}\n\nMake the check pass before you create DONE again.\n\n"));
+        self.state.write(&self.folder)
     }
 
     /// Whether `DONE` stands; something else of that name is an error that names it.
@@ -238,7 +295,8 @@ impl Driver {
         plan.previous_run = self.last.as_ref().map(|ended| ended.run.clone());
         let raw = plan.agent.prompt == crate::agent::PromptForm::Raw;
         if self.state.goes_on() && !raw {
-            plan.prompt.insert_str(0, CONTINUE);
+            let rejection = self.state.rejection.take().unwrap_or_default();
+            plan.prompt.insert_str(0, &format!("{rejection}{CONTINUE}"));
         }
         self.set_phase(Phase::Running, None)?;
         self.state.attempts += 1;
@@ -280,6 +338,15 @@ impl Driver {
     fn wait_for(&mut self, what: WaitFor) -> Result<Step<TaskResult>> {
         match what {
             WaitFor::Attempt(_) => self.rest(None, limits::SAFETY_POLL),
+            WaitFor::Check => {
+                let bench = self.bench()?;
+                let tells = match &mut self.judge {
+                    Some(judge) => judge.watch(&bench, self.state.checks, &self.poller)?,
+                    None => false,
+                };
+                let waiting = Waiting::new("the completion check", self.engine.now(), None);
+                self.rest(Some(waiting), if tells { limits::SAFETY_POLL } else { SOON })
+            }
             WaitFor::Delay(left) => {
                 let until = self.engine.now().plus(left);
                 self.rest(Some(Waiting::new("delay", self.engine.now(), Some(until))), left)
@@ -358,6 +425,10 @@ impl Driver {
         // driver that died on the way does it again, and each step of it once in all.
         if outcome == TaskOutcome::Done {
             self.propagate()?;
+            if let Some(judge) = &self.judge {
+                // Another DONE, of a later loop, is judged anew.
+                self.state.checks = judge.findings(&self.bench()?, self.state.checks)?.0;
+            }
         }
         self.state.end(outcome, reason, self.engine.now());
         self.state.write(&self.folder)?;

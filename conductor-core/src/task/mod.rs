@@ -11,15 +11,18 @@ mod delete;
 mod dependencies;
 mod driver;
 mod handle;
+mod judge;
 mod lease;
 mod loop_file;
 mod parameters;
 mod propagate;
+mod set_back;
 mod state;
 mod stop;
 mod summary;
 
 pub(crate) use begin::Begin;
+pub(crate) use config::{TaskConfig, shell_line};
 pub(crate) use decide::Bounds;
 pub(crate) use dependencies::{depends_on, not_ready};
 pub(crate) use handle::{CanDrive, Waiter, living_driver};

@@ -22,6 +22,9 @@ pub(crate) struct Parameters {
     pub(crate) idle_timeout: Duration,
     pub(crate) total_timeout: Duration,
     pub(crate) grace: Duration,
+    /// The program that says whether the work is done, with its arguments; empty for none.
+    pub(crate) verify: Vec<String>,
+    pub(crate) verify_timeout: Duration,
 }
 
 impl Parameters {
@@ -39,6 +42,7 @@ impl Parameters {
             restart_delay "restart_delay" child_wait_timeout "child_wait_timeout"
             first_byte_timeout "first_byte_timeout" idle_timeout "idle_timeout"
             total_timeout "total_timeout" grace "grace"
+            verify "verify" verify_timeout "verify_timeout"
         }
         names
     }
@@ -48,7 +52,9 @@ impl Parameters {
     /// Writes them into the document of the loop's state.
     pub(super) fn insert_into(&self, map: &mut Mapping) {
         map.insert("agent", Value::from(self.agent.as_str()));
-        for (key, list) in [("command", &self.command), ("env_names", &self.env_names)] {
+        let lists =
+            [("command", &self.command), ("env_names", &self.env_names), ("verify", &self.verify)];
+        for (key, list) in lists {
             if !list.is_empty() {
                 map.insert(key, Value::list(list.iter().map(String::as_str)));
             }
@@ -68,6 +74,7 @@ impl Parameters {
             ("idle_timeout", self.idle_timeout),
             ("total_timeout", self.total_timeout),
             ("grace", self.grace),
+            ("verify_timeout", self.verify_timeout),
         ];
         for (key, length) in lengths {
             map.insert(key, Value::from(format_duration(length).as_str()));
