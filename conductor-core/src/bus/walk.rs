@@ -11,7 +11,6 @@ use super::record;
 use super::scan::{Found, Scanner};
 use super::store::{Segment, Store};
 use crate::error::Result;
-use crate::id::MessageId;
 use crate::sys::{Open, Stat};
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -24,7 +23,8 @@ pub(crate) struct Walk {
     scanner: Scanner,
     /// The number of the last record; `None` where the walk began in the middle and met none.
     last_seq: Option<u64>,
-    last_id: Option<MessageId>,
+    /// Its id; empty while there is none.
+    last_id: String,
     /// Where to begin in the file that is entered next.
     resume_at: u64,
     ready: VecDeque<Event>,
@@ -104,7 +104,7 @@ impl Walk {
             here,
             scanner,
             last_seq,
-            last_id: None,
+            last_id: String::new(),
             resume_at: 0,
             ready: VecDeque::new(),
             control: false,
@@ -129,6 +129,7 @@ impl Walk {
     }
 
     pub(crate) fn step(&mut self) -> Result<Walked> {
+        self.store.check_fork()?;
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Ok(Walked::Event(event));
@@ -288,7 +289,7 @@ impl Walk {
         let last_seq = self.last_seq();
         self.ready.push_back(Event::Replaced { path: self.store.path(), last_seq });
         let known = place::around_seq(live.file(), live.size(), last_seq)?.at;
-        match known.filter(|spot| Some(&spot.id) == self.last_id.as_ref()) {
+        match known.filter(|spot| spot.id.as_str() == self.last_id) {
             Some(spot) => self.resume_at = spot.end,
             None => self.last_seq = Some(0),
         }
@@ -350,7 +351,8 @@ impl Walk {
             self.ready.push_back(Event::Gap { from: last + 1, to: head.seq - 1 });
         }
         self.last_seq = Some(head.seq);
-        self.last_id = Some(message.msg_id.clone());
+        self.last_id.clear();
+        self.last_id.push_str(message.msg_id.as_str());
         if message.msg_type == record::SEGMENT_END
             && let Some(here) = &mut self.here
         {

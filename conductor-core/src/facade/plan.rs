@@ -1,7 +1,7 @@
 //! From a spec to a plan: every check that can be made before anything is made.
 
 use super::spec::Asked;
-use crate::agent::{AgentCommand, AgentKind};
+use crate::agent::{AgentCommand, AgentKind, is_own_variable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::TaskId;
 use crate::layout::TASK_PROMPT;
@@ -23,6 +23,7 @@ pub(super) fn plan_run(engine: &Engine, work: &Asked) -> Result<RunPlan> {
     };
     // Everything that can be wrong is looked at before the first folder is made.
     let agent = plan_agent(engine, work)?;
+    refuse_own_variables(&work.env)?;
     let cwd = work.cwd.as_deref().map(working_folder).transpose()?;
     let (parent_run, previous_run) = (work.parent_run_id()?, work.previous_run_id()?);
     let task = match given {
@@ -46,6 +47,19 @@ pub(super) fn plan_run(engine: &Engine, work: &Asked) -> Result<RunPlan> {
             total: limit(work.total_timeout),
         },
     })
+}
+
+/// The variables that tell an agent where it is are conductor's own to set.
+fn refuse_own_variables(env: &[(String, String)]) -> Result<()> {
+    match env.iter().find(|(name, _)| is_own_variable(OsStr::new(name))) {
+        None => Ok(()),
+        Some((name, _)) => Err(Error::invalid(
+            "env.reserved",
+            "env",
+            format!("the variable {name} cannot be given"),
+        )
+        .with_hint("JRUN_ variables and CONDUCTOR_ROOT say where a run is; each run has its own")),
+    }
 }
 
 /// The folder that the agent starts in, absolute; it must exist.

@@ -47,7 +47,7 @@ impl Engine {
             .map_err(|e| tasks.error("remove", task.as_str(), e))?;
         tasks.sync()?;
         trash.sync()?;
-        for entry in OpenEntry::list(self.layout())?.into_iter().filter(of_task) {
+        for entry in OpenEntry::list(self.layout())?.entries.into_iter().filter(of_task) {
             OpenEntry::remove(self.layout(), project, task, &entry.run)?;
         }
         drop(lock);

@@ -124,7 +124,7 @@ fn nothing_is_lost_whoever_is_killed_while_the_bus_rotates() {
             kill_process(pid, Signal::CONT).unwrap();
         }
         if kill % 50 == 0 {
-            seals.look(dir.path());
+            seals.look(dir.path(), false);
         }
         assert_eq!(children[victim].try_wait().unwrap(), None, "a process failed by itself");
         children[victim].kill().unwrap();
@@ -148,7 +148,7 @@ fn nothing_is_lost_whoever_is_killed_while_the_bus_rotates() {
         follower.kill().unwrap();
         follower.wait().unwrap();
     }
-    seals.look(dir.path());
+    seals.look(dir.path(), true);
     judge(dir.path(), last.seq);
     println!("{kills} kills, {} rotations, {} records", seals.len(), last.seq);
 }

@@ -15,13 +15,24 @@ pub(crate) struct Read {
     pub(crate) body: String,
 }
 
-/// Castagnoli's polynomial, bit by bit.
+/// Castagnoli's polynomial, bit by bit, for each byte once.
+const TABLE: [u32; 256] = {
+    let mut table = [0; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        let (mut crc, mut bit) = (byte as u32, 0);
+        while bit < 8 {
+            crc = (crc >> 1) ^ (0x82f6_3b78 & (crc & 1).wrapping_neg());
+            bit += 1;
+        }
+        table[byte] = crc;
+        byte += 1;
+    }
+    table
+};
+
 fn crc32c(bytes: impl Iterator<Item = u8>) -> u32 {
-    !bytes.fold(!0, |crc, byte| {
-        (0..8).fold(crc ^ u32::from(byte), |crc, _| {
-            (crc >> 1) ^ (0x82f6_3b78 & (crc & 1).wrapping_neg())
-        })
-    })
+    !bytes.fold(!0, |crc: u32, byte| (crc >> 8) ^ TABLE[((crc ^ u32::from(byte)) & 0xff) as usize])
 }
 
 /// Reads a whole segment, in which nothing but whole records may stand.
@@ -91,19 +102,19 @@ pub(crate) fn read_bus(folder: &Path, name: &str) -> Vec<Read> {
     all
 }
 
-/// The archives with their checksums: none may ever change.
+/// The archives as they were first seen: none may ever change.
 #[derive(Default)]
-pub(crate) struct Seals(HashMap<PathBuf, u32>);
+pub(crate) struct Seals(HashMap<PathBuf, (u64, u32)>);
 
 impl Seals {
-    /// Looks at the archives again. What is there must be as it was; what is gone must be allowed.
-    pub(crate) fn look(&mut self, folder: &Path) {
+    /// Looks at the archives again; with `whole` at all their bytes.
+    pub(crate) fn look(&mut self, folder: &Path, whole: bool) {
+        let sum = |path: &Path| crc32c(fs::read(path).unwrap().into_iter());
         for path in super::kit::archives(folder) {
-            let bytes = fs::read(&path).unwrap();
-            // The name is given before the next file is published; a sealed file has its end then.
-            let sum = crc32c(bytes.into_iter());
-            let known = *self.0.entry(path.clone()).or_insert(sum);
-            assert_eq!(known, sum, "{} changed", path.display());
+            let length = fs::metadata(&path).unwrap().len();
+            let known = *self.0.entry(path.clone()).or_insert_with(|| (length, sum(&path)));
+            assert_eq!(known.0, length, "{} changed", path.display());
+            assert!(!whole || known.1 == sum(&path), "{} changed", path.display());
         }
         for path in self.0.keys() {
             assert!(path.exists(), "{} is gone", path.display());

@@ -61,6 +61,7 @@ fn find(context: &Context, conductor: &Conductor, place: &Place) -> Result<(Proj
     let unfinished: Vec<_> = conductor
         .tasks()
         .living()?
+        .tasks
         .into_iter()
         .filter(|(project, _, info)| {
             let mine = here.project.as_ref().is_none_or(|mine| mine == project);

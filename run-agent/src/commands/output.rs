@@ -115,7 +115,7 @@ impl Output {
     }
 
     fn follow(&self, context: &mut Context, run: &Run) -> Result<u8, Failure> {
-        let cancel = interrupt::switch()?;
+        let cancel = interrupt::switch_of_follower()?;
         let mut follower = run.follow_output(self.file.of_run())?;
         if self.tail > 0 {
             follower = follower.tail(self.tail);

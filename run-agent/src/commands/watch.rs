@@ -54,7 +54,11 @@ impl Watch {
             tasks.extend(place.task.take());
         }
         if tasks.is_empty() {
-            let living = conductor.tasks().living()?.into_iter();
+            let living = conductor.tasks().living()?;
+            for error in &living.unreadable {
+                context.trouble(error);
+            }
+            let living = living.tasks.into_iter();
             tasks = living.filter(|(of, _, _)| *of == project).map(|(_, task, _)| task).collect();
         } else {
             // A whole project that does not exist is a slip; a task may yet come.

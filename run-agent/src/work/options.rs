@@ -2,7 +2,7 @@
 
 use crate::args::{assignment, duration};
 use clap::Args;
-use conductor_core::{JobSpec, TaskSpec};
+use conductor_core::{JobSpec, OnQuestion, TaskSpec};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -101,6 +101,19 @@ pub(crate) struct TaskBounds {
     /// How long a finished task waits for runs that its agents started [default: 5m]
     #[arg(long, value_name = "DURATION", value_parser = duration)]
     pub(crate) child_wait_timeout: Option<Duration>,
+    /// Line for /bin/sh that says whether the work is done, run once DONE stands; if it fails, DONE is
+    /// set aside and the next attempt is told why
+    #[arg(long, value_name = "LINE", help_heading = "Work")]
+    pub(crate) verify: Option<String>,
+    /// How long that may take [default: 10m]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) verify_timeout: Option<Duration>,
+    /// What an attempt does about a QUESTION on the bus that has no ANSWER: go_on or wait
+    #[arg(long, value_name = "WORD")]
+    pub(crate) on_question: Option<OnQuestion>,
+    /// How long it waits [default: for ever]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    pub(crate) question_timeout: Option<Duration>,
     /// Accepted for older scripts: there is nothing to poll
     #[arg(long, value_name = "DURATION", value_parser = duration, hide = true)]
     child_poll_interval: Option<Duration>,
@@ -167,6 +180,10 @@ impl TaskOptions {
             self.bounds.max_attempts => max_attempts,
             self.bounds.restart_delay => restart_delay,
             self.bounds.child_wait_timeout => child_wait_timeout,
+            self.bounds.verify => verify,
+            self.bounds.verify_timeout => verify_timeout,
+            self.bounds.on_question => on_question,
+            self.bounds.question_timeout => question_timeout,
         }
         spec
     }

@@ -171,6 +171,17 @@ fn a_follower_prints_what_is_there_and_what_comes() {
 }
 
 #[test]
+fn a_follower_with_nothing_to_print_notices_that_its_reader_left() {
+    let sandbox = small();
+    run_agent(&sandbox, ["bus", "post", "--project", "p", "--body", "one"]).succeed();
+    let exe = env!("CARGO_BIN_EXE_run-agent");
+    let script = format!("{exe} bus read --project p -f | head -n 1; echo ${{PIPESTATUS[0]}}");
+    let finished = sandbox.program("/bin/bash").args(["-c", &script]).succeed();
+    assert!(finished.stdout.ends_with("] (INFO) one\n0\n"), "{}", finished.stdout);
+    assert_eq!(finished.stderr, "");
+}
+
+#[test]
 fn damage_is_a_line_of_its_kind_and_the_exit_code_says_it() {
     let sandbox = small();
     for body in ["one", "two", "three"] {

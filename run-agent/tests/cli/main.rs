@@ -5,6 +5,7 @@ mod bus;
 mod inference;
 mod list;
 mod output;
+mod reference;
 mod status;
 mod support;
 mod usage;

@@ -1,8 +1,9 @@
 //! `status`: tasks of a project, and what lives or waits in the whole root.
 
 use crate::support::*;
-use conductor_core::{JobSpec, Stop, Wait};
+use conductor_core::{JobSpec, Stop, TaskSpec, Wait};
 use conductor_tests::agents::open_gate;
+use conductor_tests::process::LIMIT;
 use rustix::fs::{CWD, Mode, mkfifoat};
 use serde_json::json;
 
@@ -146,9 +147,42 @@ fn without_a_project_what_lives_in_the_whole_root_is_shown() {
             "-",
         ]
     );
+    // A newer run of the task that is over does not hide it, and damage hides nothing.
+    let spec = JobSpec::new("bank").task("count").agent("shell").prompt("true");
+    conductor.jobs().start(spec, Wait::FOREVER).unwrap().wait(Wait::FOREVER).unwrap();
+    let entry = write(&sandbox, ".conductor/open/damaged", "no run");
+    let status = look(&sandbox, cli(&sandbox, "status --json"), 20);
+    let tasks: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
+    let task = &tasks["tasks"][0];
+    assert_eq!(
+        (&task["status"], &task["latest_run"]),
+        (&json!("running"), &json!(run.id().as_str()))
+    );
+    assert!(status.stderr.contains("open/damaged names no run"), "{}", status.stderr);
+    std::fs::remove_file(entry).unwrap();
+
     open_gate(&gate);
     run.wait(Wait::FOREVER).unwrap();
     assert_eq!(see(&sandbox, "status"), "Nothing lives or waits in the root.\n");
     let over = run.stop(Stop::because("over anyway"), Wait::FOREVER).unwrap();
     assert!(over.signalled.is_empty());
+}
+
+#[test]
+fn a_task_that_nobody_drives_is_told_with_the_way_on() {
+    let sandbox = reference();
+    let spec = TaskSpec::new("bank").task("half").agent("shell").prompt("true");
+    let task = conductor(&sandbox).tasks().start(spec, Wait::FOREVER).unwrap();
+    // The attempt ends without DONE, and with its driver goes who would start the next.
+    drop(task);
+    sandbox.wait_until_empty(LIMIT);
+    let status = cli(&sandbox, "status --json").succeed();
+    let tasks: serde_json::Value = serde_json::from_str(&status.stdout).unwrap();
+    let task = &tasks["tasks"][0];
+    assert_eq!((&task["project_id"], &task["task_id"]), (&json!("bank"), &json!("half")));
+    assert_eq!((&task["attempts"], &task["driver_pid"]), (&json!(1), &json!(null)));
+    assert_eq!(
+        status.stderr,
+        "nobody drives bank/half; go on with: run-agent attach --project bank --task half\n"
+    );
 }

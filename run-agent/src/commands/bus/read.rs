@@ -95,7 +95,7 @@ fn follow(
     printer: &mut Printer,
     options: ReadOptions,
 ) -> Result<(), Failure> {
-    let cancel = interrupt::switch()?;
+    let cancel = interrupt::switch_of_follower()?;
     let mut known = std::mem::take(&mut printer.since).into_iter();
     for event in bus.follow_with(options, Wait::from(&cancel))? {
         let event = event?;

@@ -76,7 +76,11 @@ fn resume_all(
     let conductor = context.conductor()?;
     let project = project.map(str::parse::<conductor_core::ProjectId>).transpose()?;
     let mut tasks = Vec::new();
-    for (of, task, info) in conductor.tasks().living()? {
+    let living = conductor.tasks().living()?;
+    for error in &living.unreadable {
+        context.trouble(error);
+    }
+    for (of, task, info) in living.tasks {
         if project.as_ref().is_some_and(|project| *project != of) {
             continue;
         }
