@@ -199,6 +199,9 @@ fn prompts_that_are_none_are_refused() {
             refuse(&sandbox, cli(&sandbox, &by_input).stdin(bytes), 2, part, &by_input);
         }
     }
+    let big = cli(&sandbox, "job --project p --agent shell --prompt-file -");
+    let bytes = vec![b'x'; (64 << 20) + 1];
+    refuse(&sandbox, big.stdin(bytes), 2, "larger than 64 MiB", "a big prompt");
     let blank = run_agent(&sandbox, ["job", "--project", "p", "--agent", "shell", "--prompt", " "]);
     refuse(&sandbox, blank, 2, "is empty", "a blank prompt");
     let folder = run_agent(&sandbox, ["job", "--project", "p", "--agent", "shell"]);
