@@ -12,8 +12,12 @@ pub const MESSAGE_STORED_HARD: usize = 2 * MESSAGE_BODY_HARD;
 pub const MESSAGE_HEADER: usize = 64 << 10;
 /// The largest `run-info.yaml` or other small YAML file that is read, in bytes.
 pub const YAML_FILE: u64 = 4 << 20;
+/// The largest configuration file, in bytes.
+pub const CONFIG_FILE: u64 = 64 << 10;
+/// The largest file of a token, in bytes.
+pub const TOKEN_FILE: u64 = 64 << 10;
 /// The largest prompt, in bytes.
-pub const PROMPT: u64 = 64 << 20;
+pub const PROMPT_SIZE: u64 = 64 << 20;
 /// How long a writer waits for the lock of a bus.
 pub const BUS_LOCK: Duration = Duration::from_secs(10);
 /// How long a writer waits for the lock of a run's record.

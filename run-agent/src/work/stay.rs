@@ -13,7 +13,7 @@ use crate::out::Out;
 use crate::render::error::notice;
 use crate::render::json;
 use clap::Args;
-use conductor_core::{Conductor, Record, RunId, Task, TaskInfo, TaskResult, limits};
+use conductor_core::{Conductor, Record, RunId, STOP_GRACE, Task, TaskInfo, TaskResult};
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -98,7 +98,7 @@ pub(crate) fn stay(
         OnInterrupt::Stops(grace) => {
             let (project, task) = (task.project().clone(), task.id().clone());
             let target = Target { project, task, run: None };
-            (Some(Stopper::new(conductor, target)), grace.unwrap_or(limits::STOP_GRACE))
+            (Some(Stopper::new(conductor, target)), grace.unwrap_or(STOP_GRACE))
         }
     };
     let mut drive = Drive { signals, stopper, grace, deadline: options.deadline() };
