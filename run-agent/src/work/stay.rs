@@ -20,16 +20,15 @@ use std::time::{Duration, Instant};
 
 /// How to stay with a task.
 #[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Output")]
 pub(crate) struct StayOptions {
     /// Print the end only
-    #[arg(short, long)]
+    #[arg(short, long, help_heading = "Output")]
     pub(crate) quiet: bool,
     /// Print one JSON object a line: the messages, then the result
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     pub(crate) json: bool,
     /// Wait no longer than this; the work goes on
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Output")]
     pub(crate) wait: Option<Duration>,
 }
 
