@@ -55,11 +55,19 @@ pub fn forget_outer_package(command: &mut Command) {
     }
 }
 
-/// The workspace's target folder, from the folder that this test lies in.
+/// The workspace's target folder, from the folder that this program lies in.
 pub fn target_folder() -> PathBuf {
-    let exe = std::env::current_exe().expect("a test knows its own file");
-    let folder = exe.ancestors().nth(3).expect("a test lies in target/<profile>/deps");
-    folder.to_owned()
+    profile_folder().parent().expect("a profile's folder lies in the target folder").to_owned()
+}
+
+/// `target/<profile>`: programs lie in it, tests in its folder `deps`.
+fn profile_folder() -> PathBuf {
+    let exe = std::env::current_exe().expect("a program knows its own file");
+    let folder = exe.parent().expect("a file lies in a folder");
+    match folder.file_name().and_then(|name| name.to_str()) {
+        Some("deps") => folder.parent().unwrap_or(folder).to_owned(),
+        _ => folder.to_owned(),
+    }
 }
 
 fn build(package: &str) -> Built {
@@ -115,11 +123,9 @@ fn folder_of(package: &str) -> &str {
     }
 }
 
-/// The profile that this test was built in, from the folder it lies in: `target/<profile>/deps/`.
+/// The profile that this program was built in.
 fn profile() -> String {
-    let exe = std::env::current_exe().expect("a test knows its own file");
-    let folder = exe.ancestors().nth(2).and_then(Path::file_name).unwrap_or_default();
-    match folder.to_str() {
+    match profile_folder().file_name().and_then(|name| name.to_str()) {
         Some("debug") | None => "dev".to_owned(),
         Some(profile) => profile.to_owned(),
     }

@@ -10,7 +10,7 @@ use super::message::Event;
 use super::named::{self, NamedCursor};
 use super::options::{BusOptions, ReadOptions};
 use super::place::walk_from;
-use super::post::{Post, Posted};
+use super::post::{ONCE_KEY, Post, Posted};
 use super::reader::{Filter, Reader, step_patiently};
 use super::record::Draft;
 use super::registry;
@@ -23,9 +23,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-/// Under this name a message's meta carries the key of [`Bus::append_once`].
-const ONCE_KEY: &str = "once_key";
 
 /// The message bus of a project or a task. Clones share it, also between threads.
 #[derive(Clone, Debug)]
@@ -126,7 +123,7 @@ impl Bus {
         post: Post,
         wait: impl Into<Wait>,
     ) -> Result<Posted> {
-        let draft = self.draft(&post.meta(ONCE_KEY, key))?;
+        let draft = self.draft(&post.once(key))?;
         // A place that is gone says nothing about what came after it: everything is looked at.
         let mut walk = match walk_from(self.store(), since.unwrap_or(&Cursor::START)) {
             Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound) => {

@@ -5,6 +5,9 @@ use super::message::{Link, Message, Parent};
 use super::record::{is_control, is_type};
 use crate::id::{MessageId, RunId, TaskId};
 
+/// Under this name a message's meta carries the key of [`Bus::append_once`](super::Bus::append_once).
+pub(super) const ONCE_KEY: &str = "once_key";
+
 /// A message to be posted. The bus adds its id, number and time.
 ///
 /// ```
@@ -77,6 +80,12 @@ impl Post {
         let (label, kind) = (given(label.into()), given(kind.into()));
         self.links.push(Link { url: url.into(), label, kind });
         self
+    }
+
+    /// The key under which [`Bus::append_once`](super::Bus::append_once) finds this message later.
+    #[must_use]
+    pub fn once(self, key: impl Into<String>) -> Post {
+        self.meta(ONCE_KEY, key)
     }
 
     /// A named text; the same name again replaces it.

@@ -114,7 +114,12 @@ impl Os for RealOs {
     }
 
     fn make_root(&self, path: &Path, mode: u32) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(mode).create(path)
+        DirBuilder::new().recursive(true).mode(mode).create(path)?;
+        // Its name must be as durable as what will be in it.
+        match path.parent() {
+            Some(parent) => File::open(parent)?.sync_all(),
+            None => Ok(()),
+        }
     }
 
     fn open_at(&self, folder: &Fd, path: &Path, how: Open) -> io::Result<Fd> {
@@ -303,6 +308,11 @@ impl Os for RealOs {
     fn now(&self) -> Timestamp {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
         Timestamp::from_unix_nanos(i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec))
+    }
+
+    fn file_time(&self) -> i128 {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+        i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec)
     }
 
     fn monotonic(&self) -> Duration {

@@ -1,0 +1,169 @@
+//! `bench [PART...]`: what commands cost, each beside its floor, in turns in one run.
+//!
+//! Machines are noisy, so nothing here is a limit: look at the ratios. Build with `--release`.
+
+use conductor_tests::generate::{RootSpec, make_root};
+use conductor_tests::sandbox::Sandbox;
+use conductor_tests::{artifacts, tools};
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
+use std::process::{Command, ExitCode, Stdio};
+use std::time::{Duration, Instant};
+
+type Part = (&'static str, &'static str, fn());
+
+const PARTS: &[Part] = &[
+    ("version", "run-agent --version beside /bin/true", version),
+    ("job", "a job whose agent is true beside sh -c true and the syncs it must do", job),
+    ("list", "list over 20,000 runs in 400 tasks beside find over the same folders", list),
+];
+
+fn main() -> ExitCode {
+    let wanted: Vec<String> = std::env::args().skip(1).collect();
+    if let Some(bad) = wanted.iter().find(|name| !PARTS.iter().any(|part| part.0 == **name)) {
+        eprintln!("error: there is no part {bad:?}\nusage: bench [PART...]");
+        for (name, about, _) in PARTS {
+            eprintln!("  {name:<8} {about}");
+        }
+        return ExitCode::from(2);
+    }
+    for (name, about, run) in PARTS {
+        if wanted.is_empty() || wanted.iter().any(|wanted| wanted == name) {
+            println!("{name}: {about}");
+            run();
+        }
+    }
+    ExitCode::SUCCESS
+}
+
+/// Runs both in turns and prints their medians and the ratio.
+fn compare(rounds: usize, name: &str, mut ours: impl FnMut(), mut floor: impl FnMut()) {
+    let mut times = [Vec::new(), Vec::new()];
+    for _ in 0..rounds {
+        times[0].push(timed(&mut ours));
+        times[1].push(timed(&mut floor));
+    }
+    let [ours, floor] = times.map(|mut times| {
+        times.sort_unstable();
+        times[times.len() / 2].as_secs_f64() * 1e3
+    });
+    println!("  {name:<28} {ours:>9.3} ms   floor {floor:>9.3} ms   {:>6.2}x", ours / floor);
+}
+
+fn timed(run: &mut impl FnMut()) -> Duration {
+    let start = Instant::now();
+    run();
+    start.elapsed()
+}
+
+fn quiet(command: &mut Command) {
+    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
+    assert!(status.is_ok_and(|status| status.success()), "{command:?} failed");
+}
+
+fn run_agent() -> Command {
+    let mut command = Command::new(artifacts::binary("run-agent", "run-agent"));
+    for (name, _) in std::env::vars_os() {
+        let text = name.to_string_lossy();
+        if text.starts_with("JRUN_") || text.starts_with("CONDUCTOR_") {
+            command.env_remove(&name);
+        }
+    }
+    command
+}
+
+fn version() {
+    compare(
+        300,
+        "--version",
+        || quiet(run_agent().arg("--version")),
+        || quiet(&mut Command::new("/bin/true")),
+    );
+}
+
+fn job() {
+    let sandbox = Sandbox::new();
+    let job = || {
+        let mut command = run_agent();
+        command.arg("job").arg("--root").arg(sandbox.root());
+        command.args(["--project", "bench", "--task", "job", "--agent", "command"]);
+        command.args(["--command", "true", "--prompt", "x"]);
+        command
+    };
+    quiet(&mut job());
+    let syncs = syncs(job());
+    println!("  it syncs {syncs} times");
+    let scratch = sandbox.folder("scratch");
+    compare(
+        100,
+        "job",
+        || quiet(&mut job()),
+        || {
+            quiet(Command::new("sh").args(["-c", "true"]));
+            write_and_sync(&scratch, syncs);
+        },
+    );
+}
+
+/// How many syncs of files and folders a command and its keeper make.
+fn syncs(job: Command) -> usize {
+    let Some(strace) = tools::find("strace") else { return 12 };
+    let mut command = Command::new(strace);
+    command.args(["-f", "-qq", "-e", "trace=fsync,fdatasync", "-e", "signal=none"]);
+    command.arg(job.get_program()).args(job.get_args());
+    let output = command.stdin(Stdio::null()).output().expect("strace starts");
+    String::from_utf8_lossy(&output.stderr).lines().filter(|line| line.contains("sync(")).count()
+}
+
+fn write_and_sync(folder: &Path, times: usize) {
+    let mut file = File::create(folder.join("file")).expect("a file can be made");
+    for _ in 0..times {
+        file.write_all(&[0; 512]).and_then(|()| file.sync_data()).expect("a file can be written");
+    }
+}
+
+fn list() {
+    let sandbox = Sandbox::new();
+    let spec = RootSpec::default();
+    make_root(&sandbox.root(), &spec).expect("a big root can be made");
+    let projects: Vec<String> = std::fs::read_dir(sandbox.root())
+        .expect("the root was made")
+        .map(|entry| entry.expect("it can be listed").file_name().to_string_lossy().into_owned())
+        .filter(|name| !name.starts_with('.'))
+        .collect();
+    println!("  {} runs in {} tasks of {} projects", spec.runs, spec.tasks, projects.len());
+    let each = |verb: &'static str| {
+        let (sandbox, projects) = (&sandbox, &projects);
+        move || {
+            for project in projects {
+                let mut command = run_agent();
+                command.arg(verb).arg("--root").arg(sandbox.root());
+                quiet(command.args(["--project", project]));
+            }
+        }
+    };
+    // The folders that must be looked into: tasks, and the names of their runs.
+    let find = || {
+        for project in &projects {
+            let mut command = Command::new("find");
+            quiet(command.arg(sandbox.root().join(project)).args(["-maxdepth", "3"]));
+        }
+    };
+    compare(20, "list", each("list"), find);
+    compare(20, "status", each("status"), find);
+    let one = sandbox.root().join(&projects[0]);
+    let tasks = std::fs::read_dir(&one).expect("the project was made");
+    let task = tasks
+        .filter_map(|entry| entry.ok().filter(|entry| entry.path().is_dir()))
+        .map(|entry| entry.file_name().to_string_lossy().into_owned())
+        .min()
+        .expect("the project has tasks");
+    let list_task = || {
+        let mut command = run_agent();
+        command.arg("list").arg("--root").arg(sandbox.root());
+        quiet(command.args(["--project", &projects[0], "--task", &task]));
+    };
+    let find_task = || quiet(Command::new("find").arg(one.join(&task).join("runs")));
+    compare(50, "list --task, 50 runs", list_task, find_task);
+}
