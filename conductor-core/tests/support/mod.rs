@@ -38,7 +38,9 @@ impl Drop for Root {
         for project in projects.ids {
             for task in self.conductor.tasks().ids(&project).into_iter().flatten() {
                 for run in self.conductor.runs().ids(&project, &task).into_iter().flatten() {
-                    let Ok(run) = self.conductor.runs().get(&project, &task, &run) else { continue };
+                    let Ok(run) = self.conductor.runs().get(&project, &task, &run) else {
+                        continue;
+                    };
                     if run.info().is_ok_and(|info| info.outcome().is_none()) {
                         let stop = conductor_core::Stop::because("end of the test").force(true);
                         // What cannot be stopped was the test's to show.
