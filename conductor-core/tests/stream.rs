@@ -151,7 +151,6 @@ fn lines_that_are_damaged_cost_only_themselves() {
             &[&zeros[..], b"\n"],
             &[b"\xff\xfe{\"type\":\"result\"}\n"],
             &[b"{\"type\":\"result\",\"is_error\":false,\"result\":\"torn\n"],
-            &[b"{\"type\":\"result\",\"type\":\"result\",\"result\":\"twice\"}\n"],
             &[nested.as_bytes()],
             &[content.as_bytes()],
         ] {

@@ -6,7 +6,7 @@
 
 use super::limit::Reset;
 use super::lines::{Look, Sink};
-use super::loose::{Raw, Word, count, read, utf8};
+use super::loose::{Raw, Word, count, kind_of, read, utf8, with};
 use super::peek::{is_object, peek};
 use super::text::Text;
 use super::{Facts, Failure};
@@ -46,39 +46,27 @@ struct Ended {
 }
 
 #[derive(Deserialize)]
-struct Event<'a> {
-    #[serde(borrow, rename = "type", default)]
-    kind: Word<'a>,
+struct System<'a> {
     #[serde(borrow, default)]
     subtype: Word<'a>,
     #[serde(borrow, default)]
     session_id: Word<'a>,
-    #[serde(borrow, default)]
-    parent_tool_use_id: Word<'a>,
     #[serde(borrow, default)]
     model: Word<'a>,
     #[serde(borrow, default)]
     error: Word<'a>,
     #[serde(borrow)]
     error_status: Raw<'a>,
-    #[serde(borrow)]
-    message: Raw<'a>,
-    #[serde(borrow)]
-    event: Raw<'a>,
-    #[serde(borrow)]
-    rate_limit_info: Raw<'a>,
+}
+
+#[derive(Deserialize)]
+struct Assistant<'a> {
     #[serde(borrow, default)]
-    result: Word<'a>,
+    parent_tool_use_id: Word<'a>,
+    #[serde(borrow, default)]
+    error: Word<'a>,
     #[serde(borrow)]
-    is_error: Raw<'a>,
-    #[serde(borrow)]
-    api_error_status: Raw<'a>,
-    #[serde(borrow)]
-    total_cost_usd: Raw<'a>,
-    #[serde(borrow)]
-    usage: Raw<'a>,
-    #[serde(borrow, rename = "modelUsage")]
-    model_usage: Raw<'a>,
+    message: Message<'a>,
 }
 
 #[derive(Deserialize)]
@@ -98,11 +86,25 @@ struct Block<'a> {
 }
 
 #[derive(Deserialize)]
+struct StreamEvent<'a> {
+    #[serde(borrow, default)]
+    parent_tool_use_id: Word<'a>,
+    #[serde(borrow)]
+    event: Partial<'a>,
+}
+
+#[derive(Deserialize)]
 struct Partial<'a> {
     #[serde(borrow, rename = "type", default)]
     kind: Word<'a>,
     #[serde(borrow)]
     delta: Option<Block<'a>>,
+}
+
+#[derive(Deserialize)]
+struct RateLimitEvent<'a> {
+    #[serde(borrow)]
+    rate_limit_info: RateLimit<'a>,
 }
 
 #[derive(Deserialize)]
@@ -112,6 +114,26 @@ struct RateLimit<'a> {
     status: Word<'a>,
     #[serde(borrow)]
     resets_at: Raw<'a>,
+}
+
+#[derive(Deserialize)]
+struct Outcome<'a> {
+    #[serde(borrow, default)]
+    subtype: Word<'a>,
+    #[serde(borrow, default)]
+    session_id: Word<'a>,
+    #[serde(borrow, default)]
+    result: Word<'a>,
+    #[serde(borrow)]
+    is_error: Raw<'a>,
+    #[serde(borrow)]
+    api_error_status: Raw<'a>,
+    #[serde(borrow)]
+    total_cost_usd: Raw<'a>,
+    #[serde(borrow)]
+    usage: Raw<'a>,
+    #[serde(borrow, rename = "modelUsage")]
+    model_usage: Raw<'a>,
 }
 
 /// Tokens as they stand in `usage`.
@@ -163,22 +185,21 @@ impl Sink for Claude {
     }
 
     fn take(&mut self, line: &[u8]) {
-        let text = utf8(line);
-        let Ok(event) = serde_json::from_str::<Event<'_>>(&text) else { return };
-        match event.kind.as_str() {
-            "system" => self.system(event),
-            "assistant" => self.assistant(event),
-            "stream_event" => self.partial(event),
-            "rate_limit_event" => self.rate_limit(event),
-            "result" => self.result(event),
-            _ => return,
-        }
-        self.events += 1;
+        let line = &*utf8(line);
+        let read = match kind_of(line).as_deref() {
+            Some("system") => with(line, |event| self.system(event)),
+            Some("assistant") => with(line, |event| self.assistant(event)),
+            Some("stream_event") => with(line, |event| self.partial(event)),
+            Some("rate_limit_event") => with(line, |event| self.rate_limit(event)),
+            Some("result") => with(line, |event| self.result(event)),
+            _ => false,
+        };
+        self.events += u64::from(read);
     }
 }
 
 impl Claude {
-    fn system(&mut self, event: Event<'_>) {
+    fn system(&mut self, event: System<'_>) {
         match event.subtype.as_str() {
             "init" => {
                 self.session = event.session_id.known().or(self.session.take());
@@ -192,11 +213,11 @@ impl Claude {
         }
     }
 
-    fn assistant(&mut self, event: Event<'_>) {
+    fn assistant(&mut self, event: Assistant<'_>) {
         if event.parent_tool_use_id.is_some() {
             return;
         }
-        let Some(message) = read::<Message<'_>>(event.message) else { return };
+        let message = event.message;
         for block in &message.content {
             let text = block.text.as_str();
             if block.kind.as_str() == "text" && !text.is_empty() {
@@ -216,11 +237,11 @@ impl Claude {
         }
     }
 
-    fn partial(&mut self, event: Event<'_>) {
+    fn partial(&mut self, event: StreamEvent<'_>) {
         if event.parent_tool_use_id.is_some() {
             return;
         }
-        let Some(partial) = read::<Partial<'_>>(event.event) else { return };
+        let partial = event.event;
         match partial.kind.as_str() {
             "message_start" => self.partial.clear(),
             "content_block_delta" => {
@@ -232,15 +253,15 @@ impl Claude {
     }
 
     /// Only `rejected` refuses; `allowed_warning` and what it says of overage do not.
-    fn rate_limit(&mut self, event: Event<'_>) {
-        let Some(limit) = read::<RateLimit<'_>>(event.rate_limit_info) else { return };
+    fn rate_limit(&mut self, event: RateLimitEvent<'_>) {
+        let limit = event.rate_limit_info;
         self.rejected = match limit.status.as_str() {
             "rejected" => Some(count(limit.resets_at).map(Reset::at_unix)),
             _ => None,
         };
     }
 
-    fn result(&mut self, event: Event<'_>) {
+    fn result(&mut self, event: Outcome<'_>) {
         let failed =
             read(event.is_error).unwrap_or(false) || event.subtype.as_str().starts_with("error");
         if failed {

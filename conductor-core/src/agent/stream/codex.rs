@@ -5,7 +5,7 @@
 
 use super::limit::Reset;
 use super::lines::{Look, Sink};
-use super::loose::{Raw, Word, count, read, text_field, utf8};
+use super::loose::{Raw, Word, count, kind_of, read, text_field, utf8, with};
 use super::peek::{is_object, peek};
 use super::text::{News, Text};
 use super::{Facts, Failure};
@@ -27,27 +27,15 @@ pub(super) struct Codex {
 }
 
 #[derive(Deserialize)]
-struct Event<'a> {
-    #[serde(borrow, rename = "type", default)]
-    kind: Word<'a>,
+struct Started<'a> {
     #[serde(borrow, default)]
     thread_id: Word<'a>,
+}
+
+#[derive(Deserialize)]
+struct ItemEvent<'a> {
     #[serde(borrow)]
-    item: Raw<'a>,
-    #[serde(borrow)]
-    usage: Raw<'a>,
-    #[serde(borrow)]
-    error: Raw<'a>,
-    #[serde(borrow)]
-    result: Raw<'a>,
-    #[serde(borrow)]
-    output_text: Raw<'a>,
-    #[serde(borrow)]
-    text: Raw<'a>,
-    #[serde(borrow)]
-    content: Raw<'a>,
-    #[serde(borrow)]
-    message: Raw<'a>,
+    item: Item<'a>,
 }
 
 #[derive(Deserialize)]
@@ -62,6 +50,28 @@ struct Item<'a> {
     content: Raw<'a>,
     #[serde(borrow)]
     message: Raw<'a>,
+}
+
+#[derive(Deserialize)]
+struct Completed<'a> {
+    #[serde(borrow)]
+    usage: Raw<'a>,
+    #[serde(borrow)]
+    result: Raw<'a>,
+    #[serde(borrow)]
+    output_text: Raw<'a>,
+    #[serde(borrow)]
+    text: Raw<'a>,
+    #[serde(borrow)]
+    content: Raw<'a>,
+    #[serde(borrow)]
+    message: Raw<'a>,
+}
+
+#[derive(Deserialize)]
+struct Failed<'a> {
+    #[serde(borrow)]
+    error: Reason<'a>,
 }
 
 #[derive(Deserialize)]
@@ -107,33 +117,36 @@ impl Sink for Codex {
     }
 
     fn take(&mut self, line: &[u8]) {
-        let text = utf8(line);
-        let Ok(event) = serde_json::from_str::<Event<'_>>(&text) else { return };
-        self.events += u64::from(event.kind.is_some());
-        match event.kind.as_str() {
-            "thread.started" => {
+        let line = &*utf8(line);
+        let kind = kind_of(line);
+        let kind = kind.as_deref().unwrap_or_default();
+        let read = match kind {
+            "thread.started" => with(line, |event: Started<'_>| {
                 self.session = event.thread_id.known().or(self.session.take());
-            }
+            }),
             "turn.failed" => {
-                let reason = read::<Reason<'_>>(event.error);
-                self.fail(reason.as_ref().map_or("", |reason| reason.message.as_str()));
+                with(line, |event: Failed<'_>| self.fail(event.error.message.as_str()))
             }
-            "error" => self.fail(read::<Word<'_>>(event.message).unwrap_or_default().as_str()),
-            "turn.completed" | "result" | "response.completed" | "message" => self.complete(&event),
-            _ => {}
-        }
-        if let Some(item) = read::<Item<'_>>(event.item)
-            && matches!(item.kind.as_str(), "" | "agent_message" | "message")
-        {
-            self.say(&[item.text, item.output_text, item.content, item.message]);
-        }
+            "error" => with(line, |event: Reason<'_>| self.fail(event.message.as_str())),
+            "turn.completed" | "result" | "response.completed" | "message" => {
+                with(line, |event| self.complete(kind, event))
+            }
+            _ => with(line, |event: ItemEvent<'_>| self.item(event.item)),
+        };
+        self.events += u64::from(read);
     }
 }
 
 impl Codex {
-    fn complete(&mut self, event: &Event<'_>) {
+    fn item(&mut self, item: Item<'_>) {
+        if matches!(item.kind.as_str(), "" | "agent_message" | "message") {
+            self.say(&[item.text, item.output_text, item.content, item.message]);
+        }
+    }
+
+    fn complete(&mut self, kind: &str, event: Completed<'_>) {
         self.say(&[event.result, event.output_text, event.text, event.content, event.message]);
-        if event.kind.as_str() == "turn.completed" {
+        if kind == "turn.completed" {
             // Also what was only retried is over.
             self.failure = None;
             self.usage = read::<Tokens<'_>>(event.usage).as_ref().and_then(tokens).or(self.usage);

@@ -6,13 +6,14 @@
 
 use super::limit::Reset;
 use super::lines::{Look, Sink};
-use super::loose::{Raw, Word, count, read, text_field, utf8};
+use super::loose::{Raw, Word, count, kind_of, read, text_field, utf8, with};
 use super::peek::{is_object, peek};
 use super::text::{News, Text};
 use super::{Facts, Failure};
 use crate::usage::{ErrorClass, Usage};
 use serde::Deserialize;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::time::Duration;
 
@@ -39,27 +40,49 @@ pub(super) struct Gemini {
 }
 
 #[derive(Deserialize)]
-struct Event<'a> {
-    #[serde(borrow, rename = "type", default)]
-    kind: Word<'a>,
+struct Init<'a> {
     #[serde(borrow, default)]
     session_id: Word<'a>,
     #[serde(borrow, default)]
     model: Word<'a>,
+}
+
+/// A piece of what the assistant says.
+#[derive(Deserialize)]
+struct Piece<'a> {
+    #[serde(borrow, default)]
+    role: Word<'a>,
+    #[serde(borrow)]
+    content: Cow<'a, str>,
+    delta: bool,
+}
+
+#[derive(Deserialize)]
+struct Message<'a> {
     #[serde(borrow, default)]
     role: Word<'a>,
     #[serde(borrow)]
     content: Raw<'a>,
     #[serde(borrow)]
     message: Raw<'a>,
-    #[serde(borrow)]
-    delta: Raw<'a>,
-    #[serde(borrow)]
-    result: Raw<'a>,
-    #[serde(borrow, default)]
-    status: Word<'a>,
+}
+
+#[derive(Deserialize)]
+struct Trouble<'a> {
     #[serde(borrow, default)]
     severity: Word<'a>,
+    #[serde(borrow, default)]
+    message: Word<'a>,
+}
+
+#[derive(Deserialize)]
+struct End<'a> {
+    #[serde(borrow, default)]
+    session_id: Word<'a>,
+    #[serde(borrow, default)]
+    status: Word<'a>,
+    #[serde(borrow)]
+    result: Raw<'a>,
     #[serde(borrow)]
     error: Raw<'a>,
     #[serde(borrow)]
@@ -136,42 +159,54 @@ impl Sink for Gemini {
     }
 
     fn take(&mut self, line: &[u8]) {
-        let text = utf8(line);
-        let Ok(event) = serde_json::from_str::<Event<'_>>(&text) else { return };
-        match event.kind.as_str() {
-            "init" => {
+        let line = &*utf8(line);
+        let read = match kind_of(line).as_deref() {
+            Some("init") => with(line, |event: Init<'_>| {
                 self.session = event.session_id.known().or(self.session.take());
                 self.model = event.model.known().or(self.model.take());
-            }
-            "message" | "assistant" => self.message(&event),
-            "error" if event.severity.as_str() == "warning" => {}
-            "error" => {
-                let message = read::<Word<'_>>(event.message).unwrap_or_default();
-                self.failure = Some(failure_of("", message.as_str()));
-            }
-            "result" => self.end(event),
-            _ => return,
-        }
-        self.events += 1;
+            }),
+            Some("message" | "assistant") => match serde_json::from_str::<Piece<'_>>(line) {
+                Ok(piece) if piece.delta => {
+                    self.piece(piece);
+                    true
+                }
+                _ => with(line, |event| self.message(event)),
+            },
+            Some("error") => with(line, |event: Trouble<'_>| {
+                if event.severity.as_str() != "warning" {
+                    self.failure = Some(failure_of("", event.message.as_str()));
+                }
+            }),
+            Some("result") => with(line, |event| self.end(event)),
+            _ => false,
+        };
+        self.events += u64::from(read);
     }
 }
 
+fn is_assistant(role: &Word<'_>) -> bool {
+    matches!(role.as_str(), "" | "assistant")
+}
+
 impl Gemini {
-    fn message(&mut self, event: &Event<'_>) {
-        let assistant = |role: &Word<'_>| matches!(role.as_str(), "" | "assistant");
-        if !assistant(&event.role) {
+    /// A piece goes right behind the one before it, blanks and all.
+    fn piece(&mut self, piece: Piece<'_>) {
+        if !is_assistant(&piece.role) {
             self.interrupted = true;
             return;
         }
-        let piece = read(event.delta).unwrap_or(false);
-        if piece && let Some(text) = read::<Word<'_>>(event.content).unwrap_or_default().0 {
-            // A piece goes right behind the one before it, blanks and all.
-            if std::mem::take(&mut self.interrupted) && !self.said.is_empty() {
-                self.said.append("\n");
-            }
-            return self.said.append(&text);
+        if std::mem::take(&mut self.interrupted) && !self.said.is_empty() {
+            self.said.append("\n");
         }
-        let inner = read::<Inner<'_>>(event.message).filter(|inner| assistant(&inner.role));
+        self.said.append(&piece.content);
+    }
+
+    fn message(&mut self, event: Message<'_>) {
+        if !is_assistant(&event.role) {
+            self.interrupted = true;
+            return;
+        }
+        let inner = read::<Inner<'_>>(event.message).filter(|inner| is_assistant(&inner.role));
         let places = [event.content, inner.and_then(|inner| inner.content)];
         let found = places.iter().find_map(|raw| text_field(&read::<Value>(*raw)?, TEXT_FIELDS));
         let Some(text) = found else { return };
@@ -183,7 +218,7 @@ impl Gemini {
         }
     }
 
-    fn end(&mut self, event: Event<'_>) {
+    fn end(&mut self, event: End<'_>) {
         let result = read::<Value>(event.result);
         self.result =
             result.and_then(|value| text_field(&value, TEXT_FIELDS)).or(self.result.take());

@@ -1,7 +1,9 @@
 //! Reading fields that may be anything: another version of an agent moves and changes them, and one
 //! odd field must not cost the rest of the line.
 
-use serde::de::{Deserialize, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
+use super::peek::peek;
+use serde::Deserialize;
+use serde::de::{Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
@@ -82,6 +84,24 @@ impl<'de: 'a, 'a> Deserialize<'de> for Word<'a> {
     }
 }
 
+/// The `type` of an object, mostly without reading it; `None` where it has none or is no object.
+pub(super) fn kind_of<'a>(line: &'a str) -> Option<Cow<'a, str>> {
+    #[derive(Deserialize)]
+    struct Kind<'a> {
+        #[serde(borrow, rename = "type", default)]
+        kind: Word<'a>,
+    }
+    match peek(line.as_bytes(), &["type"]) {
+        Some(kind) => std::str::from_utf8(kind).ok().map(Cow::Borrowed),
+        None => serde_json::from_str::<Kind<'a>>(line).ok()?.kind.0,
+    }
+}
+
+/// Reads a line as `T` and hands it on; whether it is one.
+pub(super) fn with<'a, T: Deserialize<'a>>(line: &'a str, take: impl FnOnce(T)) -> bool {
+    serde_json::from_str(line).map(take).is_ok()
+}
+
 /// Any value, not read yet.
 pub(super) type Raw<'a> = Option<&'a RawValue>;
 
@@ -121,7 +141,6 @@ pub(super) fn text_field(value: &Value, fields: &[&str]) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use serde::Deserialize;
 
     #[derive(Deserialize)]
     struct Line<'a> {
