@@ -17,6 +17,7 @@
 pub mod agent;
 pub mod bus;
 mod cancel;
+pub mod config;
 mod error;
 mod facade;
 #[doc(hidden)]
@@ -25,6 +26,7 @@ mod id;
 #[doc(hidden)]
 pub mod layout;
 pub mod limits;
+mod nearest;
 mod run;
 mod supervise;
 #[doc(hidden)]
@@ -42,17 +44,21 @@ pub use bus::{
     ReadOptions, Reader, Scope,
 };
 pub use cancel::{Cancel, NoWait, Wait};
+pub use config::{
+    Config, ConfigOrigin, ConfigPlace, ConfigSources, ConfigUse, ConfigValue, LoadedConfig, Origin,
+    Problem, Rejected, Secret, Severity, Variables, config_schema, config_template,
+};
 pub use error::{Error, ErrorKind, KINDS, KindRow, Result};
 pub use facade::{
-    Activity, Conductor, Drift, FoundBus, JobSpec, Jobs, Location, Named, Options, OutputFile,
-    OutputFollower, Record, Run, RunOutput, Runs, Surroundings, Task, TaskEvents, TaskInfo,
-    TaskSpec, TaskStatus, TaskWatch, Tasks, Work, wait_any,
+    Activity, Conductor, Drift, FoundBus, JobSpec, Jobs, Living, Location, Named, Options,
+    OutputFile, OutputFollower, Record, Run, RunOutput, Runs, Surroundings, Task, TaskEvents,
+    TaskInfo, TaskSpec, TaskStatus, TaskWatch, Tasks, Work, wait_any,
 };
 pub use id::{MessageId, ProjectId, RunId, TaskId, check_id};
 pub use layout::{Listing, RootOrigin, RootSources};
 pub use run::{Outcome, Phase, RunRecord, Status};
 pub use supervise::{RunInfo, Stop, StopReport};
-pub use task::{TaskOutcome, TaskResult, Waiting};
+pub use task::{OnQuestion, TaskOutcome, TaskResult, Waiting};
 pub use time::{Timestamp, format_duration, parse_duration};
 pub use usage::{ErrorClass, Usage};
 pub use wait::Step;

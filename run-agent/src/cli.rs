@@ -1,6 +1,8 @@
 //! The command line as a whole: the global flags and the commands.
 
-use crate::commands::{bus, completion, list, output, status, watch};
+use crate::commands::{
+    attach, bus, completion, drive, job, list, output, resume, status, stop, task, watch,
+};
 use crate::exit;
 use crate::render::color;
 use clap::builder::Styles;
@@ -19,9 +21,10 @@ const STYLES: Styles = Styles::plain()
     .invalid(color::WARNING);
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 done; 1 the answer is no; 2 wrong command line or input; 10 not found; 12 conflict; \
+Exit codes: 0 done; 1 the answer is no: the run failed, the task gave up; 3 the task was stopped; 2 wrong command line or input; 10 not found; 12 conflict; \
 13 busy; 20 damaged file; 22 no permission; 23 disk full; 24 other I/O error; 25 the agent did not \
-start; 124 a wait's time was over; 130 interrupted.";
+start; 124 a wait's time was over; 130 Ctrl-C; \
+143 SIGTERM.";
 
 /// Runs AI coding agents as restartable tasks whose whole state is plain files.
 #[derive(Debug, Parser)]
@@ -48,6 +51,12 @@ pub(crate) struct Cli {
 /// The commands, in the order of the help.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Task(task::Task),
+    Attach(attach::Attach),
+    Job(job::Job),
+    Stop(stop::Stop),
+    Resume(resume::Resume),
+    Drive(drive::Drive),
     List(list::List),
     Status(status::Status),
     Watch(watch::Watch),

@@ -45,11 +45,21 @@ impl Context {
     /// Tells of something that could not be read; the command goes on, and its exit code will say so.
     pub(crate) fn trouble(&mut self, error: &Error) {
         error::note(error);
+        self.remember(error);
+    }
+
+    /// The exit code will say so, of something that was told already.
+    pub(crate) fn remember(&mut self, error: &Error) {
         self.trouble.get_or_insert(code_of(error));
     }
 
     /// The exit code of a command that answered, unless there was trouble: 0 for yes, 1 for no.
     pub(crate) fn answered(&self, yes: bool) -> u8 {
-        self.trouble.unwrap_or(if yes { exit::OK } else { exit::NO })
+        self.or_trouble(if yes { exit::OK } else { exit::NO })
+    }
+
+    /// This exit code, unless there was trouble.
+    pub(crate) fn or_trouble(&self, code: u8) -> u8 {
+        self.trouble.unwrap_or(code)
     }
 }

@@ -158,7 +158,7 @@ impl AgentCommand {
                     "command",
                     "the agent \"command\" needs a command",
                 )
-                .with_hint("name it: --command 'my-agent --flag'"));
+                .with_hint("name the program and its arguments, behind -- on a command line"));
             }
             (AgentKind::Command, false) => argv.to_vec(),
             (_, true) => kind.row().argv.iter().map(OsString::from).collect(),

@@ -121,14 +121,18 @@ impl Conductor {
     /// Writes down the ends of runs that nobody saw ending, once in all, and gives their records.
     ///
     /// Reads the entries of open runs, not the runs: the cost is that of what is open.
+    ///
+    /// # Errors
+    /// The first of what could not be closed or read, once everything else is closed.
     pub fn reconcile(&self, wait: impl Into<Wait>) -> Result<Vec<RunInfo>> {
         let wait = wait.into();
         let mut closed = Vec::new();
-        let entries = match OpenEntry::list(self.engine.layout()) {
+        let found = match OpenEntry::list(self.engine.layout()) {
             Err(error) if error.code() == "root.not_found" => return Ok(closed),
-            entries => entries?,
+            found => found?,
         };
-        for entry in entries {
+        let mut first_error = found.damaged.into_iter().next();
+        for entry in found.entries {
             let OpenEntry { project, task, run, .. } = &entry;
             match finish(&self.engine, project, task, run, &wait) {
                 Ok(Finished::NotYet | Finished::NeverBegan) => {}
@@ -139,9 +143,16 @@ impl Conductor {
                 Err(error) if error.kind() == ErrorKind::NotFound => {
                     OpenEntry::remove(self.engine.layout(), project, task, run)?;
                 }
+                // One that cannot be closed keeps no other from it.
+                Err(error) if error.kind() != ErrorKind::Cancelled => {
+                    first_error = first_error.or(Some(error));
+                }
                 Err(error) => return Err(error),
             }
         }
-        Ok(closed)
+        match first_error {
+            None => Ok(closed),
+            Some(error) => Err(error),
+        }
     }
 }

@@ -30,6 +30,6 @@ pub use output::{OutputFile, OutputFollower, RunOutput};
 pub use record::Record;
 pub use runs::{Run, Runs};
 pub use spec::{JobSpec, TaskSpec};
-pub use task_status::TaskStatus;
+pub use task_status::{Living, TaskStatus};
 pub use tasks::{Task, TaskInfo, Tasks};
 pub use watch::TaskWatch;

@@ -1,7 +1,7 @@
 //! From a spec to a plan: every check that can be made before anything is made.
 
 use super::spec::Asked;
-use crate::agent::{AgentCommand, AgentKind};
+use crate::agent::{AgentCommand, AgentKind, is_own_variable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::TaskId;
 use crate::layout::TASK_PROMPT;
@@ -23,6 +23,7 @@ pub(super) fn plan_run(engine: &Engine, work: &Asked) -> Result<RunPlan> {
     };
     // Everything that can be wrong is looked at before the first folder is made.
     let agent = plan_agent(engine, work)?;
+    refuse_own_variables(&work.env)?;
     let cwd = work.cwd.as_deref().map(working_folder).transpose()?;
     let (parent_run, previous_run) = (work.parent_run_id()?, work.previous_run_id()?);
     let task = match given {
@@ -46,6 +47,19 @@ pub(super) fn plan_run(engine: &Engine, work: &Asked) -> Result<RunPlan> {
             total: limit(work.total_timeout),
         },
     })
+}
+
+/// The variables that tell an agent where it is are conductor's own to set.
+fn refuse_own_variables(env: &[(String, String)]) -> Result<()> {
+    match env.iter().find(|(name, _)| is_own_variable(OsStr::new(name))) {
+        None => Ok(()),
+        Some((name, _)) => Err(Error::invalid(
+            "env.reserved",
+            "env",
+            format!("the variable {name} cannot be given"),
+        )
+        .with_hint("JRUN_ variables and CONDUCTOR_ROOT say where a run is; each run has its own")),
+    }
 }
 
 /// The folder that the agent starts in, absolute; it must exist.
@@ -83,20 +97,32 @@ fn plan_agent(engine: &Engine, work: &Asked) -> Result<AgentCommand> {
     let Some(agent) = work.agent.as_deref().filter(|agent| !agent.trim().is_empty()) else {
         return Err(no_agent(&path));
     };
-    AgentCommand::resolve(AgentKind::parse(agent)?, &work.command, &path)
+    let kind = AgentKind::parse(agent)?;
+    AgentCommand::resolve(kind, &work.command, &path).map_err(|error| {
+        let coding = AgentKind::installable().any(|installable| installable == kind);
+        if coding && error.code() == "agent.not_found" {
+            return error
+                .with_hint(format!("install it, or name another one; {}", agents_on(&path)));
+        }
+        error
+    })
 }
 
 /// An agent is always named by a person, never guessed; the error says what there is.
 fn no_agent(path: &OsStr) -> Error {
+    Error::invalid("agent.missing", "agent", "no agent is named").with_hint(agents_on(path))
+}
+
+/// Which agents there are, and what to type for one of them.
+fn agents_on(path: &OsStr) -> String {
     let found: Vec<&str> = AgentKind::installable()
         .filter(|kind| AgentCommand::resolve(*kind, &[], path).is_ok())
         .map(AgentKind::name)
         .collect();
-    let hint = match found.first() {
+    match found.first() {
         Some(first) => format!("on PATH here: {}; for example --agent {first}", found.join(", ")),
         None => "no agent is on PATH; --agent shell runs the prompt as a shell script".to_owned(),
-    };
-    Error::invalid("agent.missing", "agent", "no agent is named").with_hint(hint)
+    }
 }
 
 fn no_prompt() -> Error {

@@ -10,8 +10,8 @@ use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{CANCELLED, DONE};
 use crate::supervise::{Engine, RunInfo, Stop, StopReport, glance};
 use crate::task::{
-    Begin, CanDrive, LoopState, Parameters, TaskOutcome, TaskResult, Waiter, Waiting, depends_on,
-    living_driver, not_ready,
+    Begin, CanDrive, LoopState, Parameters, TaskConfig, TaskOutcome, TaskResult, Waiter, Waiting,
+    depends_on, living_driver, not_ready,
 };
 use crate::time::Timestamp;
 use crate::wait::{Step, block_on};
@@ -53,6 +53,9 @@ impl Tasks<'_> {
     fn begin(&self, mut spec: TaskSpec, resume: bool, wait: &Wait) -> Result<Task> {
         let engine = &self.0.engine;
         let prompt_given = spec.work.names_prompt();
+        if spec.verify.is_empty() {
+            spec.verify = self.configured_check(&spec)?;
+        }
         if let Some(stored) = self.stored(&spec)? {
             let missing = spec.go_on_from(&stored, &engine.inherited_environment());
             if let Some(name) = missing.first() {
@@ -66,6 +69,15 @@ impl Tasks<'_> {
         let begin = Begin { plan, bounds, depends_on, prompt_given, resume };
         let waiter = engine.begin_task(begin, wait)?;
         Task::new(engine.clone(), project, task, waiter)
+    }
+
+    /// The completion check that stands in the task's own configuration.
+    fn configured_check(&self, spec: &TaskSpec) -> Result<Vec<String>> {
+        let Some(task) = spec.work.task_id()? else { return Ok(Vec::new()) };
+        match self.0.engine.layout().task(&spec.work.project_id()?, &task) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+            folder => Ok(TaskConfig::read(&folder?)?.verify),
+        }
     }
 
     /// What the task of this spec was asked for before, where it exists and ever was.
@@ -138,6 +150,20 @@ impl Tasks<'_> {
         wait: impl Into<Wait>,
     ) -> Result<()> {
         self.0.engine.delete_task(project, task, stop.as_ref(), &wait.into())
+    }
+
+    /// Sets a task back: `DONE` and `CANCELLED` are taken away, and the next start counts its
+    /// attempts from one. Starts nothing; [`resume`](Tasks::resume) does both.
+    ///
+    /// # Errors
+    /// `task.running` where somebody drives it or a run of it lives; `task.not_found`.
+    pub fn set_back(
+        &self,
+        project: &ProjectId,
+        task: &TaskId,
+        wait: impl Into<Wait>,
+    ) -> Result<()> {
+        self.0.engine.set_back_task(project, task, &wait.into())
     }
 
     /// Marks a task as cancelled, with a reason, and stops it.

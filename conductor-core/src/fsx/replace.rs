@@ -5,6 +5,7 @@ use crate::error::{ErrorKind, Result};
 use crate::sys::{Fd, FileKind, Open};
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 impl Folder {
     /// Gives `name` the content `bytes`, atomically and durably.
@@ -14,34 +15,50 @@ impl Folder {
     /// temporary name is fixed, so that a crash leaves at most one, which the next replacement takes
     /// over.
     pub fn replace(&self, name: impl AsRef<OsStr>, bytes: &[u8]) -> Result<()> {
-        self.replace_without_sync(name.as_ref(), bytes, true)?;
+        let name = name.as_ref();
+        self.replace_without_sync(name, &next_of(name, ""), bytes, true)?;
+        self.sync()
+    }
+
+    /// As [`Folder::replace`], for a name that no lock guards: several may replace it at once, and
+    /// the content of the last one stands. A crash may leave a temporary file `.<name>.*.next`.
+    pub fn replace_unguarded(&self, name: impl AsRef<OsStr>, bytes: &[u8]) -> Result<()> {
+        static SEQUENCE: AtomicU32 = AtomicU32::new(0);
+        let number = SEQUENCE.fetch_add(1, Ordering::Relaxed);
+        let mine = format!(".{}-{number}", self.os().process_id());
+        let name = name.as_ref();
+        self.replace_without_sync(name, &next_of(name, &mine), bytes, true)?;
         self.sync()
     }
 
     /// As [`Folder::replace`], but a power cut may bring the old content back (never a torn one).
     pub fn replace_relaxed(&self, name: impl AsRef<OsStr>, bytes: &[u8]) -> Result<()> {
-        self.replace_without_sync(name.as_ref(), bytes, false)
+        let name = name.as_ref();
+        self.replace_without_sync(name, &next_of(name, ""), bytes, false)
     }
 
-    fn replace_without_sync(&self, name: &OsStr, bytes: &[u8], durable: bool) -> Result<()> {
-        let mut next = OsString::from(".");
-        next.push(name);
-        next.push(".next");
-        if self.stat(&next)?.is_some_and(|stat| stat.kind == FileKind::File) {
-            self.remove_file(&next)?;
+    fn replace_without_sync(
+        &self,
+        name: &OsStr,
+        next: &OsStr,
+        bytes: &[u8],
+        durable: bool,
+    ) -> Result<()> {
+        if self.stat(next)?.is_some_and(|stat| stat.kind == FileKind::File) {
+            self.remove_file(next)?;
         }
-        let fd = self.open(&next, Open::CreateNew(FILE_MODE))?;
-        let written = self.write_all(&fd, &next, bytes).and_then(|()| {
+        let fd = self.open(next, Open::CreateNew(FILE_MODE))?;
+        let written = self.write_all(&fd, next, bytes).and_then(|()| {
             if durable {
-                self.os().sync_data(&fd).map_err(|e| self.error("sync", &next, e))?;
+                self.os().sync_data(&fd).map_err(|e| self.error("sync", next, e))?;
             }
             self.os()
-                .rename_at(self.fd(), &next, self.fd(), name, true)
+                .rename_at(self.fd(), next, self.fd(), name, true)
                 .map_err(|e| self.error("replace", name, e))
         });
         if written.is_err() {
             // The first error is the one to tell; a stray that cannot be removed is taken over later.
-            let _stray = self.remove_file(&next);
+            let _stray = self.remove_file(next);
         }
         written
     }
@@ -85,6 +102,15 @@ impl Folder {
     }
 }
 
+/// The name of the temporary file of `name`.
+fn next_of(name: &OsStr, mine: &str) -> OsString {
+    let mut next = OsString::from(".");
+    next.push(name);
+    next.push(mine);
+    next.push(".next");
+    next
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -103,6 +129,24 @@ mod tests {
         assert_eq!(folder.read("f", 10).unwrap(), b"three");
         let names: Vec<_> = folder.list().unwrap().into_iter().map(|entry| entry.name).collect();
         assert_eq!(names, ["f"]);
+    }
+
+    #[test]
+    fn several_may_replace_what_no_lock_guards() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open_root(Arc::new(RealOs), dir.path()).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                let folder = folder.clone();
+                scope.spawn(move || {
+                    for _ in 0..50 {
+                        folder.replace_unguarded("f", b"whole").unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(folder.read("f", 10).unwrap(), b"whole");
+        assert_eq!(folder.list().unwrap().len(), 1, "no stray");
     }
 
     #[test]

@@ -45,6 +45,26 @@ pub const KEEPER: &str = ".keeper";
 /// Held by the keeper while anything of the run lives, then by who finishes the run.
 pub const RUN_LOCK: &str = ".run.lock";
 
+/// The files of one check of a run's work, in the run's folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckFiles {
+    /// What the check printed.
+    pub output: String,
+    /// Its keeper's record.
+    pub record: String,
+    /// Held by its keeper while anything of it lives.
+    pub lock: String,
+}
+
+/// The files of the check of this number; the first is 1.
+pub fn check_files(number: u32) -> CheckFiles {
+    CheckFiles {
+        output: format!("verify-{number}.txt"),
+        record: format!(".verify-{number}"),
+        lock: format!(".verify-{number}.lock"),
+    }
+}
+
 /// State of the root as a whole.
 pub const CONDUCTOR: &str = ".conductor";
 /// One entry for each run that is not finished, below [`CONDUCTOR`].

@@ -1,7 +1,7 @@
 //! The record as a document: one list of keys, in the order that they are written in.
 
 use super::outcome::{Outcome, Phase, Status};
-use super::record::RunRecord;
+use super::record::{RunRecord, VERSION};
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::Timestamp;
 use crate::usage::{ErrorClass, Usage};
@@ -221,9 +221,13 @@ impl Reader<'_> {
         }))
     }
 
+    /// A word of ours; one that a newer form may have added is not known.
     fn word<T>(&self, key: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>> {
-        let text = self.text(key)?;
-        text.map(|text| parse(text.trim()).ok_or_else(|| self.wrong(key))).transpose()
+        let Some(text) = self.text(key)? else { return Ok(None) };
+        match parse(text.trim()) {
+            None if self.parsed("version")?.unwrap_or(0) <= VERSION => Err(self.wrong(key)),
+            known => Ok(known),
+        }
     }
 }
 

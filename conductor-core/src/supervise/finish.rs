@@ -8,6 +8,7 @@
 use super::engine::Engine;
 use super::open_entry::OpenEntry;
 use super::output::{ensure_output, last_stderr_lines, read_stream};
+use super::start::{start_key, start_message};
 use super::verdict::{Ending, Evidence, Verdict, judge};
 use crate::agent::stream::StreamSummary;
 use crate::bus::{Cursor, Post};
@@ -91,9 +92,14 @@ pub(crate) fn observe(folder: &Folder, record: &RunRecord) -> Result<Verdict> {
 
 /// The newest record that the run's keeper wrote; `None` where no keeper wrote one.
 pub(crate) fn keeper_record(folder: &Folder) -> Result<Option<KeeperRecord>> {
-    let Some(fd) = folder.open_if_exists(KEEPER, Open::Read)? else { return Ok(None) };
+    read_keeper_record(folder, KEEPER)
+}
+
+/// The newest record in the keeper's file `name`; `None` where no keeper wrote one.
+pub(super) fn read_keeper_record(folder: &Folder, name: &str) -> Result<Option<KeeperRecord>> {
+    let Some(fd) = folder.open_if_exists(name, Open::Read)? else { return Ok(None) };
     let Some(file) = fd.as_file() else { return Ok(None) };
-    sys::read_keeper_file(file).map_err(|e| folder.error("read", KEEPER, e))
+    sys::read_keeper_file(file).map_err(|e| folder.error("read", name, e))
 }
 
 fn gather(folder: &Folder, record: &RunRecord) -> Result<Evidence> {
@@ -101,8 +107,14 @@ fn gather(folder: &Folder, record: &RunRecord) -> Result<Evidence> {
     let look = |e| folder.error("look at the processes of", "", e);
     let boot = Processes.boot_id().map_err(look)?;
     let this_boot = keeper.as_ref().is_some_and(|keeper| keeper.boot_id == boot.as_bytes());
+    let elsewhere = match &keeper {
+        Some(keeper) => this_boot && !is_of_here(keeper).map_err(look)?,
+        None => false,
+    };
     let agent_alive = match &keeper {
-        Some(keeper) => this_boot && Processes.is_alive(agent_of(keeper)).map_err(look)?,
+        Some(keeper) => {
+            this_boot && !elsewhere && Processes.is_alive(agent_of(keeper)).map_err(look)?
+        }
         // The older program left a number alone: somebody having it proves nothing, nobody having
         // it proves the end.
         None => match u32::try_from(record.pid) {
@@ -113,11 +125,19 @@ fn gather(folder: &Folder, record: &RunRecord) -> Result<Evidence> {
     Ok(Evidence {
         agent_alive,
         this_boot,
+        elsewhere,
         ours: record.is_supervised(),
         named: record.pid > 0,
         locked: false,
         keeper,
     })
+}
+
+/// Whether the process numbers of a keeper's record mean anything here: they are those of one boot of
+/// the machine, and of one pid namespace.
+pub(crate) fn is_of_here(keeper: &KeeperRecord) -> std::io::Result<bool> {
+    Ok(keeper.boot_id == Processes.boot_id()?.as_bytes()
+        && keeper.pid_ns == Processes.pid_namespace()?)
 }
 
 /// The agent's process as the keeper recorded it.
@@ -219,9 +239,18 @@ fn post_end(
             body.push_str(&lines);
         }
     }
-    let since: Option<Cursor> = record.start_msg.as_deref().and_then(|cursor| cursor.parse().ok());
-    let kind = if crashed { "RUN_CRASH" } else { "RUN_STOP" };
     let bus = engine.task_bus(project, task)?;
+    let noted = record.start_msg.as_deref().and_then(|cursor| cursor.parse().ok());
+    let since: Option<Cursor> = match noted {
+        None if keeper_record(folder)?.is_some() => {
+            // Its starter died before it told, or before it noted that it had; or the older program
+            // dropped the note.
+            let start = start_message(folder, run);
+            Some(bus.append_once(&start_key(run), None, start, wait.clone())?.cursor)
+        }
+        noted => noted,
+    };
+    let kind = if crashed { "RUN_CRASH" } else { "RUN_STOP" };
     let key = format!("{run}:end");
     let posted =
         bus.append_once(&key, since.as_ref(), Post::new(kind, body).run(run), wait.clone())?;

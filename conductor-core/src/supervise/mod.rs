@@ -1,17 +1,20 @@
 //! One run: its start, its watch, its end, and ending it on purpose.
 
+mod check;
 mod engine;
 mod finish;
 mod glance;
 mod handle;
 mod info;
 mod keeper_image;
+mod kept;
 mod open_entry;
 mod output;
 mod start;
 mod stop;
 mod verdict;
 
+pub(crate) use check::{Check, Checked, checked, stop_check};
 pub(crate) use engine::{Engine, Settings};
 pub(crate) use finish::{Finished, finish};
 pub(crate) use glance::glance;
@@ -19,5 +22,6 @@ pub(crate) use handle::RunWatch;
 pub use info::RunInfo;
 pub(crate) use info::{newest_readable, read_info, read_info_in};
 pub(crate) use open_entry::OpenEntry;
+pub(crate) use output::last_lines;
 pub(crate) use start::RunPlan;
 pub use stop::{Stop, StopReport};

@@ -9,8 +9,8 @@ use crate::sys::{Fd, Open};
 use crate::time::Timestamp;
 use std::ffi::OsStr;
 
-/// How much of `agent-stderr.txt` is looked at for its last lines, in bytes.
-const STDERR_WINDOW: u64 = 64 << 10;
+/// How much of a file is looked at for its last lines, in bytes.
+const WINDOW: u64 = 64 << 10;
 /// The lines of `agent-stderr.txt` that a crash message holds.
 const STDERR_LINES: usize = 50;
 /// How much is copied at once.
@@ -99,16 +99,21 @@ fn write_all(run: &Folder, to: &Fd, mut rest: &[u8]) -> Result<()> {
 
 /// The last lines of `agent-stderr.txt`; empty where it is empty or missing.
 pub(crate) fn last_stderr_lines(run: &Folder) -> Result<String> {
-    let Some(stderr) = run.open_if_exists(STDERR, Open::Read)? else { return Ok(String::new()) };
-    let size = run.os().stat(&stderr).map_err(|e| run.error("look at", STDERR, e))?.size;
-    let start = size.saturating_sub(STDERR_WINDOW);
+    last_lines(run, STDERR, STDERR_LINES)
+}
+
+/// The last lines of a file of text; empty where it is empty or missing.
+pub(crate) fn last_lines(folder: &Folder, name: &str, count: usize) -> Result<String> {
+    let Some(file) = folder.open_if_exists(name, Open::Read)? else { return Ok(String::new()) };
+    let size = folder.os().stat(&file).map_err(|e| folder.error("look at", name, e))?.size;
+    let start = size.saturating_sub(WINDOW);
     let mut bytes = vec![0; usize::try_from(size - start).unwrap_or(0)];
     let mut filled = 0;
     while filled < bytes.len() {
-        let read = run
+        let read = folder
             .os()
-            .read_at(&stderr, &mut bytes[filled..], start + filled as u64)
-            .map_err(|e| run.error("read", STDERR, e))?;
+            .read_at(&file, &mut bytes[filled..], start + filled as u64)
+            .map_err(|e| folder.error("read", name, e))?;
         if read == 0 {
             break;
         }
@@ -118,7 +123,7 @@ pub(crate) fn last_stderr_lines(run: &Folder) -> Result<String> {
     // A body holds no NUL, and the agent's bytes need not be UTF-8.
     let text = String::from_utf8_lossy(&bytes).replace('\0', "\u{fffd}");
     let lines: Vec<&str> = text.trim_end().lines().collect();
-    Ok(lines[lines.len().saturating_sub(STDERR_LINES)..].join("\n"))
+    Ok(lines[lines.len().saturating_sub(count)..].join("\n"))
 }
 
 #[cfg(test)]

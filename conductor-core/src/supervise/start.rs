@@ -5,13 +5,14 @@
 //! `starting` without a process therefore means that nothing ever ran.
 
 use super::engine::Engine;
-use super::finish::finish;
+use super::handle::RunWatch;
+use super::kept::{Kept, not_started};
 use super::open_entry::OpenEntry;
 use crate::agent::{AgentCommand, PromptForm, RunContext, preamble, run_environment};
 use crate::bus::{Post, Posted};
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
-use crate::fsx::{FILE_MODE, FileLock, Folder};
+use crate::fsx::{FileLock, Folder};
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{
     KEEPER, OUTPUT, PROMPT, RUN_LOCK, RUNS, STDERR, STDOUT, TASK_BUS, TASK_LOCK, TASK_PROMPT,
@@ -19,10 +20,9 @@ use crate::layout::{
 use crate::limits;
 use crate::run::store::{self, Keep};
 use crate::run::{Phase, RunRecord, Status};
-use crate::sys::{self, Fd, KeeperControl, KeeperLimits, KeeperSpec, LockKind, Open, Processes};
+use crate::sys::{KeeperControl, KeeperLimits, LockKind, Processes};
 use crate::time::Timestamp;
 use std::ffi::OsString;
-use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -51,9 +51,7 @@ impl Engine {
     /// What stood in the way. If it came after the run's folder was made, the run is finished as
     /// `refused` and the error names it.
     pub(crate) fn start_run(&self, plan: &RunPlan, wait: &Wait) -> Result<RunId> {
-        let task = self.layout().ensure_task(&plan.project, &plan.task)?;
-        // Who deletes the task holds this lock alone.
-        let task_lock = task.lock(TASK_LOCK, LockKind::Shared, wait)?;
+        let (task, task_lock) = self.hold_task(&plan.project, &plan.task, wait)?;
         if task.stat(TASK_PROMPT)?.is_none() {
             task.create_once(TASK_PROMPT, format!("{}\n", plan.prompt.trim()).as_bytes())?;
         }
@@ -72,6 +70,32 @@ impl Engine {
                 // The run never began; its record says so. The first error is the one to tell.
                 let _first_error_is_told = prepared.refused(self, &error, wait);
                 Err(error)
+            }
+        }
+    }
+}
+
+impl Engine {
+    /// Opens the folder of a task, made where it is missing, and keeps it from being deleted.
+    ///
+    /// Who deletes a task holds its lock alone and moves the folder away: so the folder that was
+    /// locked must still be the one that the path names.
+    pub(crate) fn hold_task(
+        &self,
+        project: &ProjectId,
+        task: &TaskId,
+        wait: &Wait,
+    ) -> Result<(Folder, FileLock)> {
+        loop {
+            let folder = self.layout().ensure_task(project, task)?;
+            let lock = folder.lock(TASK_LOCK, LockKind::Shared, wait)?;
+            let stat = |folder: &Folder| {
+                folder.os().stat(folder.fd()).map_err(|e| Error::io("look at", folder.path(), e))
+            };
+            match self.layout().task(project, task) {
+                Ok(named) if stat(&named)?.same_file(&stat(&folder)?) => return Ok((folder, lock)),
+                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
+                _ => wait.check()?,
             }
         }
     }
@@ -158,7 +182,10 @@ impl Prepared<'_> {
             record.error_summary = Some(why);
             Ok(())
         })?;
-        finish(engine, &self.plan.project, &self.plan.task, &self.run, wait).map(drop)
+        // The keeper gives the run's lock back a moment after it said that it failed.
+        let RunPlan { project, task, .. } = self.plan;
+        let watch = RunWatch::new(engine.clone(), project.clone(), task.clone(), self.run.clone())?;
+        watch.wait(&wait.clone().at_most(limits::KEEPER_START)).map(drop)
     }
 
     fn context(&self, engine: &Engine) -> RunContext {
@@ -167,6 +194,7 @@ impl Prepared<'_> {
             task: self.plan.task.clone(),
             run: self.run.clone(),
             parent_run: self.plan.parent_run.clone(),
+            is_attempt: self.plan.series.is_some(),
             agent: self.plan.agent.kind.name().to_owned(),
             root: engine.layout().path().to_owned(),
             task_folder: self.task.path().to_owned(),
@@ -204,15 +232,6 @@ impl Prepared<'_> {
         context: &RunContext,
         lock: &FileLock,
     ) -> Result<KeeperControl> {
-        let stdin = self.folder.open(PROMPT, Open::Read)?;
-        let stdout = self.folder.open(STDOUT, Open::AppendOrCreate(FILE_MODE))?;
-        let stderr = self.folder.open(STDERR, Open::AppendOrCreate(FILE_MODE))?;
-        let keeper = self.folder.open(KEEPER, Open::CreateNew(FILE_MODE))?;
-        sys::prepare_keeper_file(real_file(&keeper)?)
-            .map_err(|e| self.folder.error("prepare", KEEPER, e))?;
-        self.folder.sync()?;
-        let cwd = sys::open_working_folder(&self.cwd)
-            .map_err(|e| Error::io("open the working folder", &self.cwd, e).with_field("cwd"))?;
         let env: Vec<(OsString, OsString)> = run_environment(
             engine.inherited_environment(),
             &self.plan.env,
@@ -221,55 +240,44 @@ impl Prepared<'_> {
         )
         .into_iter()
         .collect();
-        let (argv0, args) = match self.plan.agent.argv.split_first() {
-            Some(split) => split,
-            None => return Err(not_started(std::io::ErrorKind::InvalidInput.into())),
-        };
-        let spec = KeeperSpec {
-            run_id: self.run.as_str().as_ref(),
-            stdin: raw(&stdin)?,
-            stdout: raw(&stdout)?,
-            stderr: raw(&stderr)?,
-            record: raw(&keeper)?,
-            run_lock: raw(lock.fd())?,
-            slot: None,
-            cwd: cwd.as_fd(),
-            limits: self.plan.limits,
+        let kept = Kept {
+            folder: &self.folder,
+            run: self.run.as_str(),
+            stdin: Some(PROMPT),
+            stdout: STDOUT,
+            stderr: STDERR,
+            record: KEEPER,
+            lock,
+            cwd: &self.cwd,
             program: self.plan.agent.program.as_os_str(),
-            argv0,
-            args,
+            argv: &self.plan.agent.argv,
             env: &env,
+            limits: self.plan.limits,
         };
-        let control =
-            engine.keeper().with(engine.layout(), |image| sys::start_keeper(image, &spec))?;
-        control.set_timeout(Some(limits::KEEPER_START)).map_err(not_started)?;
-        Ok(control)
+        kept.start(engine)
     }
 
     fn post_start(&self, engine: &Engine, wait: &Wait) -> Result<Posted> {
-        let path = |name: &str| self.folder.join(name);
-        let body = format!(
-            "run started\nrun_dir: {}\nprompt: {}\nstdout: {}\nstderr: {}\noutput: {}",
-            self.folder.path().display(),
-            path(PROMPT).display(),
-            path(STDOUT).display(),
-            path(STDERR).display(),
-            path(OUTPUT).display(),
-        );
         let bus = engine.task_bus(&self.plan.project, &self.plan.task)?;
-        bus.post(Post::new("RUN_START", body).run(&self.run), wait.clone())
+        bus.post(start_message(&self.folder, &self.run), wait.clone())
     }
 }
 
-fn real_file(fd: &Fd) -> Result<&std::fs::File> {
-    fd.as_file().ok_or_else(|| not_started(std::io::ErrorKind::Unsupported.into()))
+/// What tells of the start of a run. Its key keeps it from being told twice.
+pub(super) fn start_message(folder: &Folder, run: &RunId) -> Post {
+    let path = |name: &str| folder.join(name);
+    let body = format!(
+        "run started\nrun_dir: {}\nprompt: {}\nstdout: {}\nstderr: {}\noutput: {}",
+        folder.path().display(),
+        path(PROMPT).display(),
+        path(STDOUT).display(),
+        path(STDERR).display(),
+        path(OUTPUT).display(),
+    );
+    Post::new("RUN_START", body).run(run).once(start_key(run))
 }
 
-fn raw(fd: &Fd) -> Result<BorrowedFd<'_>> {
-    fd.as_raw().ok_or_else(|| not_started(std::io::ErrorKind::Unsupported.into()))
-}
-
-fn not_started(source: std::io::Error) -> Error {
-    Error::new(ErrorKind::SpawnFailed, "keeper.not_started", "the keeper of the run did not start")
-        .with_source(source)
+/// The key of the message about a run's start.
+pub(super) fn start_key(run: &RunId) -> String {
+    format!("{run}:start")
 }

@@ -1,7 +1,7 @@
 //! Ending a run on purpose: the wish, the reason, and the keeper that carries it out.
 
 use super::engine::Engine;
-use super::finish::{agent_of, keeper_of, keeper_record};
+use super::finish::{agent_of, is_of_here, keeper_of, keeper_record};
 use super::handle::RunWatch;
 use super::open_entry::OpenEntry;
 use crate::cancel::Wait;
@@ -183,6 +183,9 @@ fn ask(folder: &Folder, stop: &Stop) -> Result<bool> {
         }
     }
     let Some(keeper) = keeper_record(folder)? else { return Ok(false) };
+    if !is_of_here(&keeper).map_err(|e| folder.error("look at the processes of", "", e))? {
+        return Ok(false);
+    }
     let signal = if stop.force { Signal::User1 } else { Signal::Term };
     let failed = |e| folder.error("signal the processes of", "", e);
     if Processes.signal(keeper_of(&keeper), signal).map_err(failed)? {

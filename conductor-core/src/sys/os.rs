@@ -37,6 +37,8 @@ pub trait Os: fmt::Debug + Send + Sync {
         new: &OsStr,
         replace: bool,
     ) -> io::Result<()>;
+    /// Gives a file a second name, which must not be taken.
+    fn link_at(&self, from: &Fd, old: &OsStr, to: &Fd, new: &OsStr) -> io::Result<()>;
     /// The names in a folder, without `.` and `..`, in no order.
     fn list(&self, folder: &Fd) -> io::Result<Vec<Entry>>;
 
@@ -70,6 +72,11 @@ pub trait Os: fmt::Debug + Send + Sync {
 
     /// The wall clock.
     fn now(&self) -> Timestamp;
+    /// What the clock says that stamps files when they change, in nanoseconds of Unix time. It may lag
+    /// behind [`now`](Os::now) by a tick of the kernel, and is never ahead of a later change.
+    fn file_time(&self) -> i128 {
+        self.now().unix_nanos()
+    }
     /// A clock that only goes forward and stands still while the machine sleeps.
     fn monotonic(&self) -> Duration;
     /// Lets the calling thread rest.

@@ -114,7 +114,12 @@ impl Os for RealOs {
     }
 
     fn make_root(&self, path: &Path, mode: u32) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(mode).create(path)
+        DirBuilder::new().recursive(true).mode(mode).create(path)?;
+        // Its name must be as durable as what will be in it.
+        match path.parent() {
+            Some(parent) => File::open(parent)?.sync_all(),
+            None => Ok(()),
+        }
     }
 
     fn open_at(&self, folder: &Fd, path: &Path, how: Open) -> io::Result<Fd> {
@@ -181,6 +186,11 @@ impl Os for RealOs {
                 Ok(rustix::fs::renameat_with(from, old, to, new, RenameFlags::NOREPLACE)?)
             }
         })
+    }
+
+    fn link_at(&self, from: &Fd, old: &OsStr, to: &Fd, new: &OsStr) -> io::Result<()> {
+        let (from, to) = (file(from)?, file(to)?);
+        retry(|| Ok(rustix::fs::linkat(from, old, to, new, AtFlags::empty())?))
     }
 
     fn list(&self, folder: &Fd) -> io::Result<Vec<Entry>> {
@@ -298,6 +308,11 @@ impl Os for RealOs {
     fn now(&self) -> Timestamp {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
         Timestamp::from_unix_nanos(i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec))
+    }
+
+    fn file_time(&self) -> i128 {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
+        i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec)
     }
 
     fn monotonic(&self) -> Duration {

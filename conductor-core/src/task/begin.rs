@@ -12,10 +12,9 @@ use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, TaskId};
-use crate::layout::{CANCELLED, DONE, TASK_LOCK, TASK_PROMPT};
+use crate::layout::{CANCELLED, DONE, TASK_PROMPT};
 use crate::limits;
 use crate::supervise::{Engine, RunPlan};
-use crate::sys::LockKind;
 
 /// A wish to start a task, checked.
 #[derive(Clone, Debug)]
@@ -38,13 +37,12 @@ impl Engine {
         if let Some(tasks) = &depends_on {
             refuse_cycle(self.layout(), &project, &task, tasks)?;
         }
-        let folder = self.layout().ensure_task(&project, &task)?;
-        let task_lock = folder.lock(TASK_LOCK, LockKind::Shared, wait)?;
+        let (folder, task_lock) = self.hold_task(&project, &task, wait)?;
         let stored = stored_prompt(&folder)?;
         let mine = CanDrive { plan, bounds };
         let mut wanted = parameters(&mine, stored.as_deref());
         let mut waiter = Waiter::new(self.clone(), &project, &task, Some(mine))?;
-        let Some(lease) = Lease::try_take(&folder)? else {
+        let Some(lease) = Lease::take_unless_driven(&folder)? else {
             return attach(&folder, waiter, &wanted, prompt_given);
         };
         let before = LoopState::read(&folder)?;
@@ -91,6 +89,7 @@ impl Engine {
         resume: bool,
     ) -> Result<LoopState> {
         let series = before.as_ref().map_or(0, |state| state.series);
+        let checks = before.as_ref().map_or(0, |state| state.checks);
         let fresh = |series| LoopState::begin(series, lease.stamp(), wanted, self.now());
         match before {
             Some(state) if state.result().is_none() => {
@@ -107,6 +106,7 @@ impl Engine {
                 let mut state = fresh(series + 1);
                 state.start_cursor = bus.end()?;
                 state.resumed = resume;
+                state.checks = checks;
                 Ok(state)
             }
         }
@@ -124,7 +124,7 @@ impl Engine {
 }
 
 /// Takes the marks of an end away, so that the task can go on.
-fn set_aside(folder: &Folder) -> Result<()> {
+pub(super) fn set_aside(folder: &Folder) -> Result<()> {
     let mut changed = false;
     for mark in [DONE, CANCELLED] {
         if folder.has_file(mark)? {

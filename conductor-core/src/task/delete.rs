@@ -32,10 +32,10 @@ impl Engine {
         let lock = folder.lock(TASK_LOCK, LockKind::Exclusive, wait)?;
         let of_task = |entry: &OpenEntry| entry.project == *project && entry.task == *task;
         if let Some((entry, _)) = self.living_runs(of_task)?.first() {
-            return Err(running(&folder, &format!("its run {} lives", entry.run)));
+            return Err(running(&folder, "deleted", &format!("its run {} lives", entry.run)));
         }
         if Lease::is_held(&folder)? {
-            return Err(running(&folder, "a process drives it"));
+            return Err(running(&folder, "deleted", "a process drives it"));
         }
         let trash = self.layout().ensure_trash()?;
         let number = RandomState::new().build_hasher().finish();
@@ -47,7 +47,7 @@ impl Engine {
             .map_err(|e| tasks.error("remove", task.as_str(), e))?;
         tasks.sync()?;
         trash.sync()?;
-        for entry in OpenEntry::list(self.layout())?.into_iter().filter(of_task) {
+        for entry in OpenEntry::list(self.layout())?.entries.into_iter().filter(of_task) {
             OpenEntry::remove(self.layout(), project, task, &entry.run)?;
         }
         drop(lock);
@@ -55,11 +55,12 @@ impl Engine {
     }
 }
 
-fn running(folder: &Folder, why: &str) -> Error {
+/// The error of somebody who wants nothing of the task to live.
+pub(super) fn running(folder: &Folder, what: &str, why: &str) -> Error {
     Error::new(
         ErrorKind::Conflict,
         "task.running",
-        format!("{} cannot be deleted: {why}", folder.path().display()),
+        format!("{} cannot be {what}: {why}", folder.path().display()),
     )
     .with_path(folder.path())
     .with_field("task")

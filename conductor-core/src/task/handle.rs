@@ -223,6 +223,10 @@ pub(crate) fn parameters(mine: &CanDrive, stored_prompt: Option<&str>) -> Parame
         idle_timeout: plan.limits.idle.unwrap_or_default(),
         total_timeout: plan.limits.total.unwrap_or_default(),
         grace: plan.limits.grace,
+        verify: mine.bounds.verify.clone(),
+        verify_timeout: mine.bounds.verify_timeout,
+        on_question: mine.bounds.on_question,
+        question_timeout: mine.bounds.question_timeout,
     }
 }
 

@@ -5,13 +5,16 @@
 //! not older than the moment just before it began, and forgets older ones, which were meant for a
 //! loop before it.
 
+use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
-use crate::fsx::{FILE_MODE, FileLock, Folder};
+use crate::fsx::{FileLock, Folder};
 use crate::layout::{LOOP_LOCK, STOP_REQUESTED};
-use crate::sys::{LockKind, Open};
+use crate::sys::LockKind;
 use crate::time::Timestamp;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
 
+/// How long somebody may hold the lease who only looks whether it is held.
+const INSTANT: Duration = Duration::from_millis(50);
 /// The longest wish that is read, in bytes.
 const LONGEST: u64 = 8 << 10;
 
@@ -27,7 +30,7 @@ pub(super) struct Lease {
 impl Lease {
     /// Takes the lease if nobody holds it, for a loop that begins now.
     pub(super) fn try_take(task: &Folder) -> Result<Option<Lease>> {
-        let stamp = stamp(task)?;
+        let stamp = task.os().file_time();
         let lock = task.try_lock(LOOP_LOCK, LockKind::Exclusive)?;
         Ok(lock.map(|lock| Lease { _lock: lock, stamp }))
     }
@@ -42,6 +45,16 @@ impl Lease {
     pub(super) fn of_loop_since(mut self, stamp: i128) -> Lease {
         self.stamp = stamp;
         self
+    }
+
+    /// As [`Lease::try_take`], but not misled by somebody who only looks at the lock for an instant.
+    pub(super) fn take_unless_driven(task: &Folder) -> Result<Option<Lease>> {
+        let stamp = task.os().file_time();
+        match task.lock(LOOP_LOCK, LockKind::Exclusive, &Wait::from(INSTANT)) {
+            Ok(lock) => Ok(Some(Lease { _lock: lock, stamp })),
+            Err(error) if error.code() == "lock.timeout" => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether a living process holds the lease.
@@ -67,7 +80,8 @@ impl Lease {
 pub(super) fn wish_stop(task: &Folder, now: Timestamp, reason: &str) -> Result<()> {
     let moment = now.human().replacen(' ', "T", 1);
     let reason: String = reason.chars().filter(|c| !c.is_control()).take(1000).collect();
-    task.replace(STOP_REQUESTED, format!("{moment}Z\nreason: {reason}\n").as_bytes())
+    // Several may wish at once, and none of them holds a lock.
+    task.replace_unguarded(STOP_REQUESTED, format!("{moment}Z\nreason: {reason}\n").as_bytes())
 }
 
 fn read_wish(task: &Folder) -> Result<String> {
@@ -81,19 +95,6 @@ fn read_wish(task: &Folder) -> Result<String> {
     let text = String::from_utf8_lossy(&bytes);
     let reason = text.lines().find_map(|line| line.strip_prefix("reason: "));
     Ok(reason.filter(|reason| !reason.is_empty()).unwrap_or("stop requested").to_owned())
-}
-
-/// What the file system's clock says now, which is the clock that stamps files: it may differ from
-/// ours by a tick.
-fn stamp(task: &Folder) -> Result<i128> {
-    static SEQUENCE: AtomicU32 = AtomicU32::new(0);
-    let number = SEQUENCE.fetch_add(1, Ordering::Relaxed);
-    let name = format!(".stamp-{}-{number}", task.os().process_id());
-    task.remove_file(&name)?;
-    let fd = task.open(&name, Open::CreateNew(FILE_MODE))?;
-    let stat = task.os().stat(&fd).map_err(|e| task.error("look at", &name, e))?;
-    task.remove_file(&name)?;
-    Ok(stat.modified)
 }
 
 /// The error of somebody who wants to drive and may not.

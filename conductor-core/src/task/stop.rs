@@ -1,5 +1,6 @@
 //! Ending a task for good: its loop, and everything that it started.
 
+use super::judge::{Bench, Judge};
 use super::lease::{Lease, wish_stop};
 use super::state::{LoopState, TaskOutcome};
 use crate::cancel::Wait;
@@ -103,7 +104,7 @@ impl Engine {
         let mut note = Mapping::new();
         note.insert("cancelled_at", Value::timestamp(self.now()));
         note.insert("reason", Value::from(stop.reason.as_str()));
-        folder.replace(CANCELLED, note.to_yaml().as_bytes())?;
+        folder.replace_unguarded(CANCELLED, note.to_yaml().as_bytes())?;
         self.stop_task(project, task, stop, wait)
     }
 }
@@ -117,6 +118,9 @@ fn end_loop(engine: &Engine, folder: &Folder, lease: &Lease, reason: &str) -> Re
     if let Some(mut state) = LoopState::read(folder)?
         && state.result().is_none()
     {
+        if let Some(judge) = Judge::of(&state.parameters) {
+            judge.stop(&Bench::of(folder, state.last_run.as_ref())?, state.checks)?;
+        }
         state.end(TaskOutcome::Stopped, Some(reason.to_owned()), engine.now());
         state.write(folder)?;
     }

@@ -1,10 +1,16 @@
 //! The commands, one file each.
 
+pub(crate) mod attach;
 pub(crate) mod bus;
 pub(crate) mod completion;
+pub(crate) mod drive;
+pub(crate) mod job;
 pub(crate) mod list;
 pub(crate) mod output;
+pub(crate) mod resume;
 pub(crate) mod status;
+pub(crate) mod stop;
+pub(crate) mod task;
 mod task_view;
 pub(crate) mod watch;
 
@@ -20,6 +26,12 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
     let context = &mut context;
     let code = match cli.command {
         None => exit::OK,
+        Some(Command::Task(command)) => command.run(context)?,
+        Some(Command::Attach(command)) => command.run(context)?,
+        Some(Command::Job(command)) => command.run(context)?,
+        Some(Command::Stop(command)) => command.run(context)?,
+        Some(Command::Resume(command)) => command.run(context)?,
+        Some(Command::Drive(command)) => command.run(context)?,
         Some(Command::List(command)) => command.run(context)?,
         Some(Command::Status(command)) => command.run(context)?,
         Some(Command::Watch(command)) => command.run(context)?,

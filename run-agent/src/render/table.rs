@@ -133,7 +133,7 @@ fn write_row(line: &mut String, row: &[Cell], widths: &[usize], colored: bool) {
 }
 
 /// `text` in at most `width` columns of the screen, `...` where something is missing.
-fn cut(text: &str, width: usize) -> std::borrow::Cow<'_, str> {
+pub(crate) fn cut(text: &str, width: usize) -> std::borrow::Cow<'_, str> {
     if text.width() <= width {
         return text.into();
     }

@@ -1,0 +1,12 @@
+//! The commands as people use them: what they print, how they end, and what they leave alone.
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+mod bus;
+mod inference;
+mod list;
+mod output;
+mod reference;
+mod status;
+mod support;
+mod usage;
+mod watch;
