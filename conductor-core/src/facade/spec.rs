@@ -1,5 +1,6 @@
 //! What to run: one run (a job) or a task.
 
+use crate::config::Limits;
 use crate::error::{Error, Result};
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::task::{Bounds, Parameters, shell_line};
@@ -309,7 +310,8 @@ impl TaskSpec {
         stored: &Parameters,
         environment: &[(OsString, OsString)],
     ) -> Vec<String> {
-        let limit = |limit: Duration| Some(limit).filter(|limit| !limit.is_zero());
+        // No limit is an answer too: what was asked for wins over the configuration of today.
+        let limit = |limit: Duration| Some(limit);
         let work = &mut self.work;
         if work.agent.is_none() {
             work.agent = Some(stored.agent.clone());
@@ -348,9 +350,12 @@ impl TaskSpec {
     }
 
     /// The bounds of the loop.
-    pub(crate) fn bounds(&self) -> Bounds {
+    pub(crate) fn bounds(&self, configured: &Limits) -> Bounds {
         Bounds {
-            max_attempts: self.max_attempts.unwrap_or(limits::MAX_ATTEMPTS),
+            max_attempts: self
+                .max_attempts
+                .or(configured.max_attempts)
+                .unwrap_or(limits::MAX_ATTEMPTS),
             restart_delay: self.restart_delay.unwrap_or(limits::RESTART_DELAY),
             child_wait: self.child_wait_timeout.unwrap_or(limits::CHILD_WAIT),
             verify: self.verify.clone(),

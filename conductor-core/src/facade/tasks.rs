@@ -64,7 +64,7 @@ impl Tasks<'_> {
         }
         let depends_on = spec.dependencies()?;
         let plan = plan_run(engine, &spec.work)?;
-        let bounds = spec.bounds();
+        let bounds = spec.bounds(self.0.limits());
         let (project, task) = (plan.project.clone(), plan.task.clone());
         let begin = Begin { plan, bounds, depends_on, prompt_given, resume };
         let waiter = engine.begin_task(begin, wait)?;
@@ -111,7 +111,10 @@ impl Tasks<'_> {
                 let mut spec = TaskSpec::new(project.as_str()).task(task.as_str());
                 // A variable that cannot be had keeps the handle from driving, not from waiting.
                 spec.go_on_from(state.parameters(), &engine.inherited_environment());
-                Some(CanDrive { plan: plan_run(engine, &spec.work)?, bounds: spec.bounds() })
+                Some(CanDrive {
+                    plan: plan_run(engine, &spec.work)?,
+                    bounds: spec.bounds(self.0.limits()),
+                })
             }
             _ => None,
         };
