@@ -3,7 +3,7 @@
 use super::check::{check, check_exposure};
 use super::hcl;
 use super::kind::Bases;
-use super::model::Config;
+use super::model::{Config, Limits};
 use super::problem::{Problem, Severity};
 use super::read::{Places, Reader};
 use super::variables::{Variables, apply};
@@ -195,6 +195,27 @@ impl LoadedConfig {
         match self.overridden.get(path) {
             Some(name) => Origin::Variable(name.clone()),
             None => Origin::File(self.places.find(path, Part::Key)),
+        }
+    }
+}
+
+/// Reads the bounds that a task's own configuration at `path` holds under `limits`.
+///
+/// # Errors
+/// [`Rejected`], as of the same section of a configuration.
+pub(crate) fn read_limits(bytes: &[u8], path: &Path) -> Result<Limits, Rejected> {
+    let refuse = |problem: Problem| Rejected(vec![problem.file(path)]);
+    let text = text_of(bytes).map_err(|problem| refuse(*problem))?;
+    let document = yaml::read(text).map_err(|fault| refuse(of_fault(fault)))?;
+    let places = Places::Yaml(text.to_owned());
+    let bases = Bases { folder: path.parent().unwrap_or(Path::new(".")), home: None };
+    let mut reader = Reader::new(bases, &places);
+    let limits = reader.limits(&document);
+    match reader.problems.is_empty() {
+        true => Ok(limits),
+        false => {
+            let problems = reader.problems.into_iter();
+            Err(Rejected(problems.map(|problem| problem.file(path)).collect()))
         }
     }
 }

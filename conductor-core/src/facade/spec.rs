@@ -54,6 +54,18 @@ impl Asked {
         self.prompt.is_some() || self.prompt_file.is_some()
     }
 
+    /// Takes what is not said from the task's own configuration.
+    pub(super) fn take_wishes(&mut self, agent: Option<String>, limits: &Limits) {
+        // A command is that of the agent that was named with it.
+        if self.command.is_empty() {
+            self.agent = self.agent.take().or(agent);
+        }
+        self.first_byte_timeout = self.first_byte_timeout.or(limits.first_byte_timeout);
+        self.idle_timeout = self.idle_timeout.or(limits.idle_timeout);
+        self.total_timeout = self.total_timeout.or(limits.total_timeout);
+        self.grace = self.grace.or(limits.grace);
+    }
+
     /// Sets an option by its name; `false` when it is none of those that all work has.
     fn set(&mut self, key: &str, value: &str) -> Result<bool> {
         match key {
