@@ -88,8 +88,12 @@ fn resume_all(
         let attached = info.and_then(|info| {
             info.is_unfinished().then(|| conductor.tasks().attach(&of, &task)).transpose()
         });
-        match attached {
-            Ok(attached) => tasks.extend(attached),
+        let able = attached.and_then(|task| match &task {
+            Some(attached) => stay::cannot_drive(attached)?.map_or(Ok(task), Err),
+            None => Ok(None),
+        });
+        match able {
+            Ok(task) => tasks.extend(task),
             Err(error) => context.trouble(&error),
         }
     }
