@@ -1,7 +1,8 @@
 //! The command line as a whole: the global flags and the commands.
 
 use crate::commands::{
-    attach, bus, completion, drive, job, list, output, resume, status, stop, task, watch,
+    attach, bus, completion, doctor, drive, job, list, output, reconcile, resume, status, stop,
+    task, watch, why,
 };
 use crate::exit;
 use crate::render::color;
@@ -61,6 +62,9 @@ pub(crate) enum Command {
     Status(status::Status),
     Watch(watch::Watch),
     Output(output::Output),
+    Why(why::Why),
+    Reconcile(reconcile::Reconcile),
+    Doctor(doctor::Doctor),
     #[command(subcommand)]
     Bus(bus::Bus),
     Completion(completion::Completion),

@@ -61,7 +61,7 @@ impl Record {
         parts.try_fold(first, |value, part| value.get(part))
     }
 
-    fn put(&mut self, name: &str, value: impl Into<Value>) {
+    pub(super) fn put(&mut self, name: &str, value: impl Into<Value>) {
         self.0.insert(name.to_owned(), value.into());
     }
 
@@ -80,7 +80,7 @@ impl Record {
     }
 
     /// A group of named texts; nothing where there are none.
-    fn put_texts(&mut self, name: &str, texts: &[(String, String)]) {
+    pub(super) fn put_texts(&mut self, name: &str, texts: &[(String, String)]) {
         if !texts.is_empty() {
             let texts = texts.iter().map(|(key, text)| (key.clone(), text.as_str().into()));
             self.put(name, Value::Object(texts.collect()));

@@ -95,6 +95,36 @@ pub(crate) fn keeper_record(folder: &Folder) -> Result<Option<KeeperRecord>> {
     read_keeper_record(folder, KEEPER)
 }
 
+/// What the run's keeper wrote, for people; nothing where no keeper wrote.
+pub(crate) fn keeper_facts(folder: &Folder) -> Result<Vec<(&'static str, String)>> {
+    let Some(keeper) = keeper_record(folder)? else { return Ok(Vec::new()) };
+    let moment = |at: sys::KeeperMoment| {
+        Timestamp::from_unix_nanos(i128::from(at.secs) * 1_000_000_000 + i128::from(at.nanos))
+            .to_string()
+    };
+    let mut facts = vec![
+        ("state", keeper.state.word().to_owned()),
+        ("keeper", keeper.keeper.pid.to_string()),
+        ("agent", keeper.agent.pid.to_string()),
+        ("born", moment(keeper.born_at)),
+    ];
+    let ended = keeper.ended.map(|ended| match ended {
+        sys::KeeperEnd::Code(code) => format!("code {code}"),
+        sys::KeeperEnd::Signal(signal) => format!("signal {signal}"),
+    });
+    let errno = keeper.errno.and_then(|errno| i32::try_from(errno).ok());
+    let told = [
+        ("released", keeper.released_at.map(moment)),
+        ("ended", ended),
+        ("exited", keeper.exited_at.map(moment)),
+        ("reason", keeper.reason.map(|reason| reason.word().to_owned())),
+        ("error", errno.map(|errno| std::io::Error::from_raw_os_error(errno).to_string())),
+        ("killed", (keeper.killed > 0).then(|| keeper.killed.to_string())),
+    ];
+    facts.extend(told.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    Ok(facts)
+}
+
 /// The newest record in the keeper's file `name`; `None` where no keeper wrote one.
 pub(super) fn read_keeper_record(folder: &Folder, name: &str) -> Result<Option<KeeperRecord>> {
     let Some(fd) = folder.open_if_exists(name, Open::Read)? else { return Ok(None) };
