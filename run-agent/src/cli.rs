@@ -1,7 +1,7 @@
 //! The command line as a whole: the global flags and the commands.
 
 use crate::commands::{
-    attach, bus, completion, drive, job, list, output, resume, status, stop, task, watch,
+    attach, bus, completion, drive, job, list, output, resume, status, stop, task, usage, watch,
 };
 use crate::exit;
 use crate::render::color;
@@ -61,6 +61,7 @@ pub(crate) enum Command {
     Status(status::Status),
     Watch(watch::Watch),
     Output(output::Output),
+    Usage(usage::Usage),
     #[command(subcommand)]
     Bus(bus::Bus),
     Completion(completion::Completion),

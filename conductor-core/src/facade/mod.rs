@@ -16,6 +16,7 @@ mod runs;
 mod spec;
 mod task_status;
 mod tasks;
+mod usage;
 mod watch;
 
 pub use activity::{Activity, Drift};
@@ -32,4 +33,5 @@ pub use runs::{Run, Runs};
 pub use spec::{JobSpec, TaskSpec};
 pub use task_status::{Living, TaskStatus};
 pub use tasks::{Task, TaskInfo, Tasks};
+pub use usage::{RunUsage, UsageBy, UsageReport, UsageSum};
 pub use watch::TaskWatch;

@@ -12,6 +12,7 @@ pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod task;
 mod task_view;
+pub(crate) mod usage;
 pub(crate) mod watch;
 
 use crate::cli::{Cli, Command};
@@ -36,6 +37,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Status(command)) => command.run(context)?,
         Some(Command::Watch(command)) => command.run(context)?,
         Some(Command::Output(command)) => command.run(context)?,
+        Some(Command::Usage(command)) => command.run(context)?,
         Some(Command::Bus(command)) => command.run(context)?,
         Some(Command::Completion(command)) => command.run(context)?,
     };
