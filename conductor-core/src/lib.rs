@@ -57,6 +57,7 @@ pub use facade::{
 };
 pub use id::{MessageId, ProjectId, RunId, TaskId, check_id};
 pub use layout::{Listing, RootOrigin, RootSources};
+pub use limits::{PROMPT_SIZE, STOP_GRACE};
 pub use run::{Outcome, Phase, RunRecord, Status};
 pub use supervise::{RunInfo, Stop, StopReport};
 pub use task::{OnQuestion, TaskOutcome, TaskResult, Waiting};

@@ -17,7 +17,7 @@ pub const CONFIG_FILE: u64 = 64 << 10;
 /// The largest file of a token, in bytes.
 pub const TOKEN_FILE: u64 = 64 << 10;
 /// The largest prompt, in bytes.
-pub const PROMPT: u64 = 64 << 20;
+pub const PROMPT_SIZE: u64 = 64 << 20;
 /// How long a writer waits for the lock of a bus.
 pub const BUS_LOCK: Duration = Duration::from_secs(10);
 /// How long a writer waits for the lock of a run's record.

@@ -201,16 +201,10 @@ fn no_loop(folder: &Folder) -> Error {
 pub(crate) fn parameters(mine: &CanDrive, stored_prompt: Option<&str>) -> Parameters {
     let plan = &mine.plan;
     let text = |path: &std::path::PathBuf| path.to_string_lossy().into_owned();
-    let agent = plan.agent.kind.name().to_owned();
-    let command = match plan.agent.kind {
-        crate::agent::AgentKind::Command => {
-            plan.agent.argv.iter().map(|word| word.to_string_lossy().into_owned()).collect()
-        }
-        _ => Vec::new(),
-    };
+    let command = plan.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let prompt = plan.prompt.trim();
     Parameters {
-        agent,
+        agent: plan.agent_name.clone(),
         command,
         prompt: (stored_prompt.map(str::trim) != Some(prompt)).then(|| prompt.to_owned()),
         cwd: plan.cwd.as_ref().map(text),

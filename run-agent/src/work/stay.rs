@@ -13,23 +13,22 @@ use crate::out::Out;
 use crate::render::error::notice;
 use crate::render::json;
 use clap::Args;
-use conductor_core::{Conductor, Record, RunId, Task, TaskInfo, TaskResult, limits};
+use conductor_core::{Conductor, Record, RunId, STOP_GRACE, Task, TaskInfo, TaskResult};
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How to stay with a task.
 #[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Output")]
 pub(crate) struct StayOptions {
     /// Print the end only
-    #[arg(short, long)]
+    #[arg(short, long, help_heading = "Output")]
     pub(crate) quiet: bool,
     /// Print one JSON object a line: the messages, then the result
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     pub(crate) json: bool,
     /// Wait no longer than this; the work goes on
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Output")]
     pub(crate) wait: Option<Duration>,
 }
 
@@ -98,7 +97,7 @@ pub(crate) fn stay(
         OnInterrupt::Stops(grace) => {
             let (project, task) = (task.project().clone(), task.id().clone());
             let target = Target { project, task, run: None };
-            (Some(Stopper::new(conductor, target)), grace.unwrap_or(limits::STOP_GRACE))
+            (Some(Stopper::new(conductor, target)), grace.unwrap_or(STOP_GRACE))
         }
     };
     let mut drive = Drive { signals, stopper, grace, deadline: options.deadline() };

@@ -21,10 +21,10 @@ use std::time::Duration;
 #[derive(Args, Debug)]
 pub(crate) struct Resume {
     /// Task [default: that of the current folder]
-    #[arg(long, value_name = "ID", conflicts_with = "all")]
+    #[arg(long, value_name = "ID", conflicts_with = "all", help_heading = "Work")]
     task: Option<String>,
     /// Go on with every unfinished task of the root; exit code 0 when all come to be done
-    #[arg(long)]
+    #[arg(long, help_heading = "Work")]
     all: bool,
     #[command(flatten)]
     options: TaskOptions,
