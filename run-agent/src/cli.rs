@@ -2,7 +2,7 @@
 
 use crate::commands::{
     attach, bus, completion, doctor, drive, job, list, output, reconcile, resume, status, stop,
-    task, watch, why,
+    task, usage, watch, why,
 };
 use crate::exit;
 use crate::render::color;
@@ -65,6 +65,7 @@ pub(crate) enum Command {
     Why(why::Why),
     Reconcile(reconcile::Reconcile),
     Doctor(doctor::Doctor),
+    Usage(usage::Usage),
     #[command(subcommand)]
     Bus(bus::Bus),
     Completion(completion::Completion),

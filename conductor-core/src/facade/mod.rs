@@ -19,6 +19,7 @@ mod runs;
 mod spec;
 mod task_status;
 mod tasks;
+mod usage;
 mod watch;
 mod why;
 
@@ -37,5 +38,6 @@ pub use runs::{Run, Runs};
 pub use spec::{JobSpec, TaskSpec};
 pub use task_status::{Living, TaskStatus};
 pub use tasks::{Task, TaskInfo, Tasks};
+pub use usage::{RunUsage, UsageBy, UsageReport, UsageSum};
 pub use watch::TaskWatch;
 pub use why::Why;

@@ -3,7 +3,7 @@
 //! Finishing is a function of the files alone. Whoever gets the run's lock after its keeper gave it
 //! back may do it; the program that started the run has no privilege. Each step leaves a state from
 //! which the next finisher goes on: `output.md`, the final record (a terminal outcome stays), the
-//! message (looked up before it is posted), and last the entry among the open runs.
+//! message (looked up before it is posted), the receipt, and last the entry among the open runs.
 
 use super::engine::Engine;
 use super::open_entry::OpenEntry;
@@ -17,6 +17,7 @@ use crate::error::{ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{KEEPER, OUTPUT, RUN_LOCK};
+use crate::run::receipts;
 use crate::run::store::{self, Keep};
 use crate::run::{Outcome, RunRecord};
 use crate::sys::{self, KeeperRecord, LockKind, Open, ProcessId, Processes};
@@ -71,6 +72,7 @@ pub(crate) fn finish(
     if record.stop_msg.is_none() {
         post_end(engine, &folder, (project, task, run), &record, wait)?;
     }
+    receipts::end(&engine.layout().task(project, task)?, &record, wait)?;
     OpenEntry::remove(engine.layout(), project, task, run)?;
     Ok(Finished::Over)
 }

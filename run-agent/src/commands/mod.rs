@@ -14,6 +14,7 @@ pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod task;
 mod task_view;
+pub(crate) mod usage;
 pub(crate) mod watch;
 pub(crate) mod why;
 
@@ -39,6 +40,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Status(command)) => command.run(context)?,
         Some(Command::Watch(command)) => command.run(context)?,
         Some(Command::Output(command)) => command.run(context)?,
+        Some(Command::Usage(command)) => command.run(context)?,
         Some(Command::Bus(command)) => command.run(context)?,
         Some(Command::Why(command)) => command.run(context)?,
         Some(Command::Reconcile(command)) => command.run(context)?,

@@ -8,6 +8,7 @@ mod list;
 mod output;
 mod reference;
 mod status;
+mod sums;
 mod support;
 mod usage;
 mod watch;
