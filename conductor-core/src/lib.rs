@@ -49,9 +49,10 @@ pub use config::{
 };
 pub use error::{Error, ErrorKind, KINDS, KindRow, Result};
 pub use facade::{
-    Activity, Conductor, Drift, FoundBus, JobSpec, Jobs, Living, Location, Named, Options,
-    OutputFile, OutputFollower, Record, Run, RunOutput, Runs, Surroundings, Task, TaskEvents,
-    TaskInfo, TaskSpec, TaskStatus, TaskWatch, Tasks, Work, wait_any,
+    Activity, AgentCheck, Conductor, Drift, FoundBus, JobSpec, Jobs, Living, Location, Named,
+    Options, OutputFile, OutputFollower, Record, Run, RunOutput, Runs, Service, Surroundings, Task,
+    TaskEvents, TaskInfo, TaskSpec, TaskStatus, TaskWatch, Tasks, Validate, Validation, Work,
+    wait_any,
 };
 pub use id::{MessageId, ProjectId, RunId, TaskId, check_id};
 pub use layout::{Listing, RootOrigin, RootSources};

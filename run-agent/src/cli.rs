@@ -1,7 +1,8 @@
 //! The command line as a whole: the global flags and the commands.
 
 use crate::commands::{
-    attach, bus, completion, drive, job, list, output, resume, status, stop, task, watch,
+    attach, bus, completion, config, drive, job, list, output, resume, status, stop, task,
+    validate, watch,
 };
 use crate::exit;
 use crate::render::color;
@@ -40,6 +41,10 @@ pub(crate) struct Cli {
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
 
+    /// Configuration file [default: $CONDUCTOR_CONFIG, the first one that `config path` lists]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
     /// Print version
     #[arg(short = 'v', short_alias = 'V', long, action = ArgAction::Version)]
     version: Option<bool>,
@@ -63,6 +68,9 @@ pub(crate) enum Command {
     Output(output::Output),
     #[command(subcommand)]
     Bus(bus::Bus),
+    #[command(subcommand)]
+    Config(config::Config),
+    Validate(validate::Validate),
     Completion(completion::Completion),
 }
 

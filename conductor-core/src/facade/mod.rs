@@ -18,6 +18,7 @@ mod runs;
 mod spec;
 mod task_status;
 mod tasks;
+mod validate;
 mod watch;
 
 pub use activity::{Activity, Drift};
@@ -34,4 +35,5 @@ pub use runs::{Run, Runs};
 pub use spec::{JobSpec, TaskSpec};
 pub use task_status::{Living, TaskStatus};
 pub use tasks::{Task, TaskInfo, Tasks};
+pub use validate::{AgentCheck, Service, Validate, Validation};
 pub use watch::TaskWatch;

@@ -3,6 +3,7 @@
 pub(crate) mod attach;
 pub(crate) mod bus;
 pub(crate) mod completion;
+pub(crate) mod config;
 pub(crate) mod drive;
 pub(crate) mod job;
 pub(crate) mod list;
@@ -12,6 +13,7 @@ pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod task;
 mod task_view;
+pub(crate) mod validate;
 pub(crate) mod watch;
 
 use crate::cli::{Cli, Command};
@@ -22,7 +24,7 @@ use std::process::ExitCode;
 
 /// Runs the command that was asked for, and gives its exit code.
 pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
-    let mut context = Context::new(cli.root);
+    let mut context = Context::new(cli.root, cli.config);
     let context = &mut context;
     let code = match cli.command {
         None => exit::OK,
@@ -37,6 +39,8 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Watch(command)) => command.run(context)?,
         Some(Command::Output(command)) => command.run(context)?,
         Some(Command::Bus(command)) => command.run(context)?,
+        Some(Command::Config(command)) => command.run(context)?,
+        Some(Command::Validate(command)) => command.run(context)?,
         Some(Command::Completion(command)) => command.run(context)?,
     };
     context.out.flush()?;
