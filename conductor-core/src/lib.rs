@@ -33,6 +33,7 @@ mod supervise;
 pub mod sys;
 mod task;
 mod time;
+mod usage;
 pub mod vocabulary;
 mod wait;
 #[doc(hidden)]
@@ -56,8 +57,10 @@ pub use facade::{
 };
 pub use id::{MessageId, ProjectId, RunId, TaskId, check_id};
 pub use layout::{Listing, RootOrigin, RootSources};
+pub use limits::{PROMPT_SIZE, STOP_GRACE};
 pub use run::{Outcome, Phase, RunRecord, Status};
 pub use supervise::{RunInfo, Stop, StopReport};
-pub use task::{TaskOutcome, TaskResult, Waiting};
+pub use task::{OnQuestion, TaskOutcome, TaskResult, Waiting};
 pub use time::{Timestamp, format_duration, parse_duration};
+pub use usage::{ErrorClass, Usage};
 pub use wait::Step;

@@ -17,7 +17,7 @@ pub const CONFIG_FILE: u64 = 64 << 10;
 /// The largest file of a token, in bytes.
 pub const TOKEN_FILE: u64 = 64 << 10;
 /// The largest prompt, in bytes.
-pub const PROMPT: u64 = 64 << 20;
+pub const PROMPT_SIZE: u64 = 64 << 20;
 /// How long a writer waits for the lock of a bus.
 pub const BUS_LOCK: Duration = Duration::from_secs(10);
 /// How long a writer waits for the lock of a run's record.
@@ -32,6 +32,8 @@ pub const SAFETY_POLL: Duration = Duration::from_secs(30);
 pub const MAX_ATTEMPTS: u32 = 100;
 /// The pause between two attempts of a task unless it says otherwise.
 pub const RESTART_DELAY: Duration = Duration::from_secs(1);
+/// The longest pause between two attempts that failed, where the task's own is not longer.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How long a finished task waits for its running children.
 pub const CHILD_WAIT: Duration = Duration::from_secs(300);
 /// How long the completion check of a task may take unless the task says otherwise.

@@ -83,6 +83,8 @@ options! {
     "child_wait_timeout" TASK false "5m"        "how long a finished task waits for its children";
     "verify"             TASK false "make test" "line for /bin/sh that says whether the work is done";
     "verify_timeout"     TASK false "10m"       "how long that may take";
+    "on_question"        TASK false "wait"      "go_on or wait while a question has no answer";
+    "question_timeout"   TASK false "24h"       "how long to wait for an answer";
 }
 
 /// A field of a [`Record`](crate::Record).
@@ -144,6 +146,15 @@ fields! {
         "series"            "loop of the task that it is an attempt of";
         "start_msg"         "cursor of the message about its start";
         "stop_msg"          "cursor of the message about its end";
+        "session_id"        "agent's own session";
+        "model"             "model that answered";
+        "usage.input_tokens"          "tokens that the model read anew";
+        "usage.output_tokens"         "tokens that the model wrote";
+        "usage.cache_read_tokens"     "tokens that came from a cache";
+        "usage.cache_creation_tokens" "tokens that were put into a cache";
+        "cost_usd"          "what the tokens cost, in US dollars";
+        "error_class"       "what kept the agent from its work";
+        "limit_reset"       "when the limit ends that kept it from its work";
         "alive"             "whether anything of it lives";
         "folder"            "its folder";
     }

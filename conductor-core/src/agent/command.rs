@@ -1,5 +1,6 @@
 //! What is run for an agent, found on the search path and checked before anything is made.
 
+use super::stream::StreamKind;
 use crate::error::{Error, ErrorKind, Result};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::PermissionsExt as _;
@@ -116,6 +117,16 @@ impl AgentKind {
     /// The vendor keys that it may see in its environment.
     pub fn own_keys(self) -> &'static [&'static str] {
         self.row().own_keys
+    }
+
+    /// The stream that it prints, where that is understood.
+    pub fn stream(self) -> Option<StreamKind> {
+        match self {
+            AgentKind::Claude => Some(StreamKind::Claude),
+            AgentKind::Codex => Some(StreamKind::Codex),
+            AgentKind::Gemini => Some(StreamKind::Gemini),
+            AgentKind::Shell | AgentKind::Command => None,
+        }
     }
 
     /// The coding agents among the kinds: those that need to be installed.

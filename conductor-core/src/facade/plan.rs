@@ -97,7 +97,7 @@ fn no_prompt() -> Error {
 fn read_prompt(work: &Asked) -> Result<Option<String>> {
     let (text, field, path) = match (&work.prompt_file, &work.prompt) {
         (Some(path), _) => {
-            let bytes = sys::read_user_file(path, limits::PROMPT)
+            let bytes = sys::read_user_file(path, limits::PROMPT_SIZE)
                 .map_err(|e| Error::io("read the prompt", path, e).with_field("prompt_file"))?;
             let text = String::from_utf8(bytes).map_err(|source| {
                 Error::invalid(
@@ -120,6 +120,9 @@ fn read_prompt(work: &Asked) -> Result<Option<String>> {
             None => error,
         })
     };
+    if text.len() as u64 > limits::PROMPT_SIZE {
+        return refuse("prompt.too_large", "is larger than 64 MiB");
+    }
     if text.contains('\0') {
         return refuse("prompt.nul", "holds a NUL byte");
     }
@@ -135,7 +138,7 @@ fn stored_prompt(engine: &Engine, project: &crate::ProjectId, task: &TaskId) -> 
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(no_prompt()),
         folder => folder?,
     };
-    let Some(bytes) = folder.read_if_exists(TASK_PROMPT, limits::PROMPT)? else {
+    let Some(bytes) = folder.read_if_exists(TASK_PROMPT, limits::PROMPT_SIZE)? else {
         return Err(no_prompt().with_path(folder.join(TASK_PROMPT)));
     };
     let text = String::from_utf8(bytes).map_err(|source| {

@@ -3,7 +3,7 @@
 use crate::config::Limits;
 use crate::error::{Error, Result};
 use crate::id::{ProjectId, RunId, TaskId};
-use crate::task::{Bounds, Parameters, shell_line};
+use crate::task::{Bounds, OnQuestion, Parameters, shell_line};
 use crate::time::parse_duration;
 use crate::{limits, vocabulary};
 use std::ffi::OsString;
@@ -245,6 +245,8 @@ pub struct TaskSpec {
     pub(crate) child_wait_timeout: Option<Duration>,
     pub(crate) verify: Vec<String>,
     pub(crate) verify_timeout: Option<Duration>,
+    pub(crate) on_question: Option<OnQuestion>,
+    pub(crate) question_timeout: Option<Duration>,
 }
 
 work_builder!(TaskSpec);
@@ -260,6 +262,8 @@ impl TaskSpec {
             child_wait_timeout: None,
             verify: Vec::new(),
             verify_timeout: None,
+            on_question: None,
+            question_timeout: None,
         }
     }
 
@@ -313,6 +317,20 @@ impl TaskSpec {
         self
     }
 
+    /// What the next attempt does about a question that nobody answered; it goes on unless set.
+    #[must_use]
+    pub fn on_question(mut self, choice: OnQuestion) -> TaskSpec {
+        self.on_question = Some(choice);
+        self
+    }
+
+    /// How long an attempt waits for an answer where it does; zero, the default, is no limit.
+    #[must_use]
+    pub fn question_timeout(mut self, limit: Duration) -> TaskSpec {
+        self.question_timeout = Some(limit);
+        self
+    }
+
     /// Takes what is not said from what the task was asked for before; the names of variables whose
     /// values are not kept and are not in `environment` either.
     ///
@@ -347,6 +365,8 @@ impl TaskSpec {
             self.verify.clone_from(&stored.verify);
         }
         self.verify_timeout = self.verify_timeout.or(Some(stored.verify_timeout));
+        self.on_question = self.on_question.or(Some(stored.on_question));
+        self.question_timeout = self.question_timeout.or(Some(stored.question_timeout));
         if !work.env.is_empty() {
             return Vec::new();
         }
@@ -372,6 +392,8 @@ impl TaskSpec {
             child_wait: self.child_wait_timeout.unwrap_or(limits::CHILD_WAIT),
             verify: self.verify.clone(),
             verify_timeout: self.verify_timeout.unwrap_or(limits::VERIFY),
+            on_question: self.on_question.unwrap_or_default(),
+            question_timeout: self.question_timeout.unwrap_or_default(),
         }
     }
 
@@ -396,6 +418,8 @@ impl TaskSpec {
             "child_wait_timeout" => self.child_wait_timeout = Some(duration(key, value)?),
             "verify" => self.verify = shell_line(value.to_owned()),
             "verify_timeout" => self.verify_timeout = Some(duration(key, value)?),
+            "on_question" => self.on_question = Some(value.parse()?),
+            "question_timeout" => self.question_timeout = Some(duration(key, value)?),
             _ if self.work.set(key, value)? => {}
             _ => return Err(vocabulary::unknown_option(key, vocabulary::Noun::Task)),
         }

@@ -325,6 +325,12 @@ impl Task {
         read_task(&self.engine, &self.project, &self.id)
     }
 
+    /// The variables that the task was started with and whose values are not here. While there are
+    /// any, this handle waits for the task and does not drive it.
+    pub fn missing_env(&self) -> Result<Vec<String>> {
+        self.waiter.lock().missing_env()
+    }
+
     /// A descriptor that becomes readable when [`step`](Task::step) may have something to do.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
