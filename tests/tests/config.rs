@@ -9,7 +9,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Set, it makes the test write down what is said now. Read it before it is committed.
-const BLESS: &str = "CONDUCTOR_BLESS";
+const WRITE: &str = "WRITE_GOLDEN";
 
 fn variables() -> Variables {
     Variables::pick(Some("/home/user".into()), [])
@@ -57,7 +57,7 @@ fn each_broken_file_gets_its_message() {
         assert!(error.code().starts_with("config."), "{error:?}");
         assert!(!error.specific_hint().is_some_and(|hint| hint.contains("secret-text")));
         let golden = folder.join(format!("{}.txt", name.to_string_lossy()));
-        if std::env::var_os(BLESS).is_some() {
+        if std::env::var_os(WRITE).is_some() {
             fs::write(&golden, &said).unwrap();
         }
         if fs::read_to_string(&golden).unwrap_or_default() != said {
@@ -66,7 +66,7 @@ fn each_broken_file_gets_its_message() {
     }
     assert!(
         differing.is_empty(),
-        "these are told otherwise than before; if better, run once with {BLESS}=1:\n{}",
+        "these are told otherwise than before; if better, run once with {WRITE}=1:\n{}",
         differing.join("\n")
     );
     for golden in files(&folder, &["txt"]) {
