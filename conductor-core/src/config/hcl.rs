@@ -216,7 +216,7 @@ impl Reader<'_> {
         match tree.nodes.get_mut(name) {
             Some(Node::Section(section)) => Ok(section),
             // It was made a section right above.
-            _ => Err(Box::new(Problem::error("config.table", "a section was lost"))),
+            _ => Err(Box::new(Problem::internal("a section was lost"))),
         }
     }
 

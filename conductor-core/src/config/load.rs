@@ -52,7 +52,7 @@ impl From<Rejected> for Error {
         let Some(first) = errors.first() else {
             return Error::new(
                 ErrorKind::Internal,
-                "config.rejected",
+                "config.internal",
                 "a configuration was refused",
             );
         };

@@ -64,6 +64,11 @@ impl Problem {
         }
     }
 
+    /// A defect of conductor itself.
+    pub(super) fn internal(message: impl Into<String>) -> Problem {
+        Problem { kind: ErrorKind::Internal, ..Problem::error("config.internal", message) }
+    }
+
     pub(super) fn warning(code: &'static str, message: impl Into<String>) -> Problem {
         Problem { severity: Severity::Warning, ..Problem::error(code, message) }
     }

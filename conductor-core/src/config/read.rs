@@ -117,7 +117,7 @@ impl<'a> Reader<'a> {
                         self.said.push(path.clone());
                         if !settings.set(name, given) {
                             let message = "the table of keys contradicts itself";
-                            self.tell(Problem::error("config.table", message), path, Part::Key);
+                            self.tell(Problem::internal(message), path, Part::Key);
                         }
                     }
                     Err(wrong) => {
