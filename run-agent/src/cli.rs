@@ -1,8 +1,8 @@
 //! The command line as a whole: the global flags and the commands.
 
 use crate::commands::{
-    attach, bus, completion, config, drive, job, list, output, resume, status, stop, task,
-    validate, watch,
+    attach, bus, completion, config, doctor, drive, job, list, output, reconcile, resume, status,
+    stop, task, usage, validate, watch, why,
 };
 use crate::exit;
 use crate::render::color;
@@ -66,6 +66,10 @@ pub(crate) enum Command {
     Status(status::Status),
     Watch(watch::Watch),
     Output(output::Output),
+    Why(why::Why),
+    Reconcile(reconcile::Reconcile),
+    Doctor(doctor::Doctor),
+    Usage(usage::Usage),
     #[command(subcommand)]
     Bus(bus::Bus),
     #[command(subcommand)]

@@ -1,9 +1,9 @@
 //! What no single key can get wrong: keys that contradict each other, names that lead nowhere.
 
-use super::kind::is_variable;
 use super::model::{AGENT_TYPES, Agent, Config, NOT_YET, WITHOUT_EFFECT};
 use super::problem::Problem;
 use super::read::{Places, Reader};
+use super::take::is_variable;
 use crate::nearest::nearest;
 use crate::yaml::{Part, Step};
 

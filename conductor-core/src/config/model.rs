@@ -4,7 +4,8 @@
 //! The table here is the only list of keys. The reader, the JSON Schema, the template and the list of
 //! effective values walk it.
 
-use super::kind::{Given, Kind, Setting};
+use super::given::{Given, Setting};
+use super::kind::Kind;
 use super::schema::{Key, Section, Settings, section};
 use super::secret::Secret;
 use std::collections::BTreeMap;
@@ -223,7 +224,7 @@ pub(super) const NOT_YET: &[(&str, &[&str])] = &[
 
 #[cfg(test)]
 mod tests {
-    use super::super::kind::Bases;
+    use super::super::take::Bases;
     use super::*;
     use crate::yaml::{Value, read};
     use std::path::Path;

@@ -1,6 +1,6 @@
 //! What is wrong, or doubtful, in a configuration.
 
-use super::kind::Wrong;
+use super::take::Wrong;
 use crate::error::{Error, ErrorKind};
 use crate::yaml::{Place, Step};
 use std::fmt::Write as _;
