@@ -2,6 +2,7 @@
 //! what is built in.
 
 use super::spec::Asked;
+use crate::agent::stream::StreamKind;
 use crate::agent::{AgentCommand, AgentKind};
 use crate::config::{Agent, LoadedConfig, Secret};
 use crate::error::{Error, ErrorKind, Result};
@@ -91,7 +92,10 @@ fn configured(
         }
         (None, _) => AgentCommand::resolve(kind, &work.command, path),
     };
-    let command = command.map_err(|error| not_installed(error, kind, path))?;
+    let mut command = command.map_err(|error| not_installed(error, kind, path))?;
+    if let Some(parser) = &agent.parser {
+        command.stream = StreamKind::parse(parser);
+    }
     let mut env: Vec<(String, Secret)> = Vec::new();
     for (name, value) in agent.env.iter().flatten() {
         env.push((name.clone(), value.clone()));
