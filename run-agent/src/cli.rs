@@ -1,8 +1,8 @@
 //! The command line as a whole: the global flags and the commands.
 
 use crate::commands::{
-    attach, bus, completion, doctor, drive, job, list, output, reconcile, resume, status, stop,
-    task, usage, watch, why,
+    attach, bus, completion, config, doctor, drive, job, list, output, reconcile, resume, status,
+    stop, task, usage, validate, watch, why,
 };
 use crate::exit;
 use crate::render::color;
@@ -41,6 +41,10 @@ pub(crate) struct Cli {
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
 
+    /// Configuration file [default: $CONDUCTOR_CONFIG, the first one that `config path` lists]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
     /// Print version
     #[arg(short = 'v', short_alias = 'V', long, action = ArgAction::Version)]
     version: Option<bool>,
@@ -68,6 +72,9 @@ pub(crate) enum Command {
     Usage(usage::Usage),
     #[command(subcommand)]
     Bus(bus::Bus),
+    #[command(subcommand)]
+    Config(config::Config),
+    Validate(validate::Validate),
     Completion(completion::Completion),
 }
 

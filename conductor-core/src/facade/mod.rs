@@ -20,6 +20,7 @@ mod spec;
 mod task_status;
 mod tasks;
 mod usage;
+mod validate;
 mod watch;
 mod why;
 
@@ -39,5 +40,6 @@ pub use spec::{JobSpec, TaskSpec};
 pub use task_status::{Living, TaskStatus};
 pub use tasks::{Task, TaskInfo, Tasks};
 pub use usage::{RunUsage, UsageBy, UsageReport, UsageSum};
+pub use validate::{AgentCheck, Service, Validate, Validation};
 pub use watch::TaskWatch;
 pub use why::Why;

@@ -23,7 +23,8 @@ mod spawn_clone;
 pub use event::{EventFd, Poller, Ready, TimerFd, Watch};
 pub use file::{Entry, Fd, FileKind, FileSystem, LockKind, Open, Stat};
 pub(crate) use file::{
-    nothing_to_read, open_working_folder, program_metadata, read_regular_file, read_user_file,
+    may_write, nothing_to_read, open_working_folder, program_metadata, read_regular_file,
+    read_user_file,
 };
 pub(crate) use fork::{Listed, generation};
 pub(crate) use keeper_file::{

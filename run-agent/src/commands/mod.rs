@@ -3,6 +3,7 @@
 pub(crate) mod attach;
 pub(crate) mod bus;
 pub(crate) mod completion;
+pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod drive;
 pub(crate) mod job;
@@ -15,6 +16,7 @@ pub(crate) mod stop;
 pub(crate) mod task;
 mod task_view;
 pub(crate) mod usage;
+pub(crate) mod validate;
 pub(crate) mod watch;
 pub(crate) mod why;
 
@@ -26,7 +28,7 @@ use std::process::ExitCode;
 
 /// Runs the command that was asked for, and gives its exit code.
 pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
-    let mut context = Context::new(cli.root);
+    let mut context = Context::new(cli.root, cli.config);
     let context = &mut context;
     let code = match cli.command {
         None => exit::OK,
@@ -45,6 +47,8 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Why(command)) => command.run(context)?,
         Some(Command::Reconcile(command)) => command.run(context)?,
         Some(Command::Doctor(command)) => command.run(context)?,
+        Some(Command::Config(command)) => command.run(context)?,
+        Some(Command::Validate(command)) => command.run(context)?,
         Some(Command::Completion(command)) => command.run(context)?,
     };
     context.out.flush()?;
