@@ -82,6 +82,7 @@ fn child_follows() {
 }
 
 /// A generator of numbers that can be had again from its seed.
+#[derive(Debug)]
 pub(crate) struct Dice(u64);
 
 impl Dice {

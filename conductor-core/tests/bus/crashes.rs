@@ -10,20 +10,20 @@ use std::collections::HashMap;
 use std::path::Path;
 
 /// How many times as much as a test run is asked for.
-fn times() -> u64 {
+pub(crate) fn times() -> u64 {
     std::env::var("BUS_LONG").ok().and_then(|times| times.parse().ok()).unwrap_or(1)
 }
 
-fn bus_of(machine: &Machine, process: u32, options: BusOptions) -> Result<Bus> {
+pub(crate) fn bus_of(machine: &Machine, process: u32, options: BusOptions) -> Result<Bus> {
     let folder = Folder::open_root(machine.process(process), Path::new("/bus"))?;
     Bus::open(folder, NAME, Scope::try_from("shop").unwrap(), options)
 }
 
 /// What became of each message.
 #[derive(Default)]
-struct Ledger {
+pub(crate) struct Ledger {
     /// Acknowledged, with the number.
-    acked: Vec<(String, u64)>,
+    pub(crate) acked: Vec<(String, u64)>,
     /// Whether the acknowledgement meant the disk.
     durable: Vec<bool>,
     /// Certainly not written.
@@ -33,7 +33,7 @@ struct Ledger {
 }
 
 impl Ledger {
-    fn note(
+    pub(crate) fn note(
         &mut self,
         keys: &[String],
         durable: bool,
@@ -50,8 +50,16 @@ impl Ledger {
         }
     }
 
+    /// Takes another process's entries over.
+    pub(crate) fn merge(&mut self, mut other: Ledger) {
+        self.acked.append(&mut other.acked);
+        self.durable.append(&mut other.durable);
+        self.refused.append(&mut other.refused);
+        self.unknown.append(&mut other.unknown);
+    }
+
     /// A process that died cannot tell what it refused.
-    fn forget_refusals(&mut self) {
+    pub(crate) fn forget_refusals(&mut self) {
         self.unknown.append(&mut self.refused);
     }
 }
@@ -73,7 +81,7 @@ fn work(machine: &Machine, process: u32, durability: Durability, name: &str, led
 }
 
 /// Reads with a process of its own, and judges what it is given and what the files hold.
-fn judge(machine: &Machine, process: u32, ledger: &Ledger, power_cut: bool) {
+pub(crate) fn judge(machine: &Machine, process: u32, ledger: &Ledger, power_cut: bool) {
     let bus = bus_of(machine, process, BusOptions::default()).unwrap();
     let read = bus.read(ReadOptions::default()).unwrap();
     let mut seqs: HashMap<String, u64> = HashMap::new();
@@ -102,7 +110,7 @@ fn judge(machine: &Machine, process: u32, ledger: &Ledger, power_cut: bool) {
 }
 
 /// The files judged by the reader that shares nothing with the library.
-fn judge_files(disk: &Disk) {
+pub(crate) fn judge_files(disk: &Disk) {
     let files = disk.contents();
     let mut last = 0;
     let archives = files.iter().filter(|(name, _)| name.to_str().unwrap().ends_with(".archived"));
