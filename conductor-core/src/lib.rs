@@ -33,6 +33,7 @@ mod supervise;
 pub mod sys;
 mod task;
 mod time;
+mod usage;
 pub mod vocabulary;
 mod wait;
 #[doc(hidden)]
@@ -60,4 +61,5 @@ pub use run::{Outcome, Phase, RunRecord, Status};
 pub use supervise::{RunInfo, Stop, StopReport};
 pub use task::{OnQuestion, TaskOutcome, TaskResult, Waiting};
 pub use time::{Timestamp, format_duration, parse_duration};
+pub use usage::{ErrorClass, Usage};
 pub use wait::Step;

@@ -146,6 +146,15 @@ fields! {
         "series"            "loop of the task that it is an attempt of";
         "start_msg"         "cursor of the message about its start";
         "stop_msg"          "cursor of the message about its end";
+        "session_id"        "agent's own session";
+        "model"             "model that answered";
+        "usage.input_tokens"          "tokens that the model read anew";
+        "usage.output_tokens"         "tokens that the model wrote";
+        "usage.cache_read_tokens"     "tokens that came from a cache";
+        "usage.cache_creation_tokens" "tokens that were put into a cache";
+        "cost_usd"          "what the tokens cost, in US dollars";
+        "error_class"       "what kept the agent from its work";
+        "limit_reset"       "when the limit ends that kept it from its work";
         "alive"             "whether anything of it lives";
         "folder"            "its folder";
     }

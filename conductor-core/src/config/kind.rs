@@ -163,7 +163,7 @@ impl Kind {
             Kind::Counts => {
                 Given::Counts(self.each(value, |kind, item| kind.count(item, 1, u64::MAX))?)
             }
-            Kind::Command => Given::Texts(self.command(value)?),
+            Kind::Command => Given::Texts(self.command(value, bases)?),
             Kind::Variables => Given::Variables(self.variables(value)?),
         };
         Ok(given)
@@ -309,12 +309,24 @@ impl Kind {
         }
     }
 
-    fn command(self, value: &Value) -> Result<Vec<String>, Wrong> {
-        let argv = self.each(value, |kind, item| kind.text(item).map(str::to_owned))?;
-        match argv.first() {
-            Some(program) if !program.trim().is_empty() => Ok(argv),
-            _ => Err(self.wrong("a list without a program".to_owned(), false)),
+    /// A program that is named with a folder is a path as all others; without one it is searched.
+    fn command(self, value: &Value, bases: Bases<'_>) -> Result<Vec<String>, Wrong> {
+        let mut argv = self.each(value, |kind, item| kind.text(item).map(str::to_owned))?;
+        let Some(program) = argv.first_mut().filter(|program| !program.trim().is_empty()) else {
+            return Err(self.wrong("a list without a program".to_owned(), false));
+        };
+        if program.contains('/') {
+            let at = |mut wrong: Wrong| {
+                wrong.at.insert(0, Step::Index(0));
+                wrong
+            };
+            let path = Kind::Path.path(&Value::from(program.as_str()), bases).map_err(at)?;
+            let path = path.into_os_string().into_string();
+            *program = path.map_err(|path| {
+                at(self.wrong(format!("a folder whose name is no text: {}", path.display()), false))
+            })?;
         }
+        Ok(argv)
     }
 
     fn variables(self, value: &Value) -> Result<BTreeMap<String, Secret>, Wrong> {
@@ -597,6 +609,21 @@ mod tests {
         assert!(wrong.hint.unwrap().contains("your own home"));
         let homeless = Bases { home: None, ..bases() };
         assert!(Kind::Path.read(&"~/x".into(), homeless).is_err());
+    }
+
+    #[test]
+    fn a_program_in_a_folder_is_a_path_and_its_arguments_are_not() {
+        let command = |words: &[&str]| match read(Kind::Command, Value::list(words.iter().copied()))
+            .unwrap()
+            .unwrap()
+        {
+            Given::Texts(argv) => argv,
+            other => panic!("{other:?}"),
+        };
+        assert_eq!(command(&["agent", "./x", "~"]), ["agent", "./x", "~"]);
+        assert_eq!(command(&["./agent", "./x"]), ["/etc/c/agent", "./x"]);
+        assert_eq!(command(&["~/bin/agent"]), ["/home/u/bin/agent"]);
+        assert_eq!(command(&["/bin/agent"]), ["/bin/agent"]);
     }
 
     #[test]

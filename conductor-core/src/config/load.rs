@@ -3,7 +3,7 @@
 use super::check::{check, check_exposure};
 use super::hcl;
 use super::kind::Bases;
-use super::model::Config;
+use super::model::{Config, Limits};
 use super::problem::{Problem, Severity};
 use super::read::{Places, Reader};
 use super::variables::{Variables, apply};
@@ -91,8 +91,24 @@ pub struct LoadedConfig {
     pub(super) config: Config,
     pub(super) warnings: Vec<Problem>,
     pub(super) places: Places,
+    /// The variables that were put over the file.
+    pub(super) variables: Variables,
     /// What a variable of the environment said, over the file.
     pub(super) overridden: BTreeMap<Vec<Step>, String>,
+}
+
+/// Nothing is configured.
+impl Default for LoadedConfig {
+    fn default() -> LoadedConfig {
+        LoadedConfig {
+            path: None,
+            config: Config::default(),
+            warnings: Vec::new(),
+            places: Places::Known(BTreeMap::new()),
+            variables: Variables::default(),
+            overridden: BTreeMap::new(),
+        }
+    }
 }
 
 impl LoadedConfig {
@@ -137,7 +153,7 @@ impl LoadedConfig {
         if bytes.len() as u64 > limits::CONFIG_FILE {
             return Err(refuse(too_large()));
         }
-        let text = text_of(bytes).map_err(refuse)?;
+        let text = text_of(bytes).map_err(|problem| refuse(*problem))?;
         let (document, places) = match Syntax::of(path) {
             Syntax::Hcl => hcl::read(text).map_err(|problem| refuse(*problem))?,
             Syntax::Yaml => {
@@ -165,6 +181,11 @@ impl LoadedConfig {
         &self.config
     }
 
+    /// The variables of the environment that were put over it.
+    pub(crate) fn variables(&self) -> &Variables {
+        &self.variables
+    }
+
     /// What is doubtful in it.
     pub fn warnings(&self) -> &[Problem] {
         &self.warnings
@@ -174,6 +195,27 @@ impl LoadedConfig {
         match self.overridden.get(path) {
             Some(name) => Origin::Variable(name.clone()),
             None => Origin::File(self.places.find(path, Part::Key)),
+        }
+    }
+}
+
+/// Reads the bounds that a task's own configuration at `path` holds under `limits`.
+///
+/// # Errors
+/// [`Rejected`], as of the same section of a configuration.
+pub(crate) fn read_limits(bytes: &[u8], path: &Path) -> Result<Limits, Rejected> {
+    let refuse = |problem: Problem| Rejected(vec![problem.file(path)]);
+    let text = text_of(bytes).map_err(|problem| refuse(*problem))?;
+    let document = yaml::read(text).map_err(|fault| refuse(of_fault(fault)))?;
+    let places = Places::Yaml(text.to_owned());
+    let bases = Bases { folder: path.parent().unwrap_or(Path::new(".")), home: None };
+    let mut reader = Reader::new(bases, &places);
+    let limits = reader.limits(&document);
+    match reader.problems.is_empty() {
+        true => Ok(limits),
+        false => {
+            let problems = reader.problems.into_iter();
+            Err(Rejected(problems.map(|problem| problem.file(path)).collect()))
         }
     }
 }
@@ -197,20 +239,29 @@ fn finish(
         return Err(Rejected(problems));
     }
     let path = path.map(Path::to_owned);
-    Ok(LoadedConfig { path, config, warnings: problems, places, overridden })
+    Ok(LoadedConfig {
+        path,
+        config,
+        warnings: problems,
+        places,
+        variables: variables.clone(),
+        overridden,
+    })
 }
 
 /// The text of a file, without the mark that some editors begin it with.
-fn text_of(bytes: &[u8]) -> Result<&str, Problem> {
+fn text_of(bytes: &[u8]) -> Result<&str, Box<Problem>> {
     let text = std::str::from_utf8(bytes).map_err(|error| {
         let valid = std::str::from_utf8(&bytes[..error.valid_up_to()]).unwrap_or_default();
-        Problem::error("config.not_utf8", "it is not UTF-8")
-            .place(Some(yaml::Place::of_offset(valid, valid.len())))
-            .hint("save it as UTF-8".to_owned())
+        Box::new(
+            Problem::error("config.not_utf8", "it is not UTF-8")
+                .place(Some(yaml::Place::of_offset(valid, valid.len())))
+                .hint("save it as UTF-8".to_owned()),
+        )
     })?;
     if let Some(at) = text.find('\0') {
-        return Err(Problem::error("config.nul", "it holds a NUL byte, as after a power cut")
-            .place(Some(yaml::Place::of_offset(text, at))));
+        let problem = Problem::error("config.nul", "it holds a NUL byte, as after a power cut");
+        return Err(Box::new(problem.place(Some(yaml::Place::of_offset(text, at)))));
     }
     Ok(text.strip_prefix('\u{feff}').unwrap_or(text))
 }
@@ -258,4 +309,10 @@ fn unreadable(path: &Path, error: io::Error) -> Problem {
             Some("`run-agent config path` lists the places that are looked at".to_owned());
     }
     problem
+}
+
+impl From<Problem> for Rejected {
+    fn from(problem: Problem) -> Rejected {
+        Rejected(vec![problem])
+    }
 }

@@ -24,6 +24,7 @@ mod variables;
 
 pub use document::{config_schema, config_template};
 pub use find::{ConfigOrigin, ConfigPlace, ConfigSources, ConfigUse};
+pub(crate) use load::read_limits;
 pub use load::{LoadedConfig, Origin, Rejected};
 pub use model::{
     Agent, Api, BusSettings, Config, Defaults, Diversification, Gc, Limits, Monitor, Sse, Storage,

@@ -1,7 +1,7 @@
 //! From a document to the model, with everything that is wrong in it.
 
 use super::kind::{Bases, is_free, section_of};
-use super::model::Config;
+use super::model::{Config, Limits};
 use super::problem::{Problem, dotted};
 use super::schema::{Section, Settings};
 use crate::nearest::nearest;
@@ -74,6 +74,19 @@ impl<'a> Reader<'a> {
             }
         }
         config
+    }
+
+    /// Reads the bounds that a document holds under `limits`; what else stands in it is not looked at.
+    pub(super) fn limits(&mut self, document: &Value) -> Limits {
+        let mut limits = Limits::default();
+        let Value::Map(map) = document else { return limits };
+        let path = vec![Step::from(Limits::SCHEMA.name)];
+        match map.get(Limits::SCHEMA.name).map(section_of) {
+            Some(Ok(Some(map))) => self.section(&mut limits, map, &mut path.clone()),
+            Some(Err(found)) => self.no_section(Limits::SCHEMA, &found, &path),
+            None | Some(Ok(None)) => {}
+        }
+        limits
     }
 
     /// Adds a problem at the end of `path`.

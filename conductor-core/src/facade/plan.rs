@@ -1,7 +1,8 @@
 //! From a spec to a plan: every check that can be made before anything is made.
 
+use super::agents::choose_agent;
 use super::spec::Asked;
-use crate::agent::{AgentCommand, AgentKind, is_own_variable};
+use crate::agent::is_own_variable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::TaskId;
 use crate::layout::TASK_PROMPT;
@@ -22,7 +23,7 @@ pub(super) fn plan_run(engine: &Engine, work: &Asked) -> Result<RunPlan> {
         (None, None) => return Err(no_prompt()),
     };
     // Everything that can be wrong is looked at before the first folder is made.
-    let agent = plan_agent(engine, work)?;
+    let agent = choose_agent(engine, work)?;
     refuse_own_variables(&work.env)?;
     let cwd = work.cwd.as_deref().map(working_folder).transpose()?;
     let (parent_run, previous_run) = (work.parent_run_id()?, work.previous_run_id()?);
@@ -30,8 +31,12 @@ pub(super) fn plan_run(engine: &Engine, work: &Asked) -> Result<RunPlan> {
         Some(task) => task,
         None => fresh_task_id(engine, &project, &prompt)?,
     };
+    let bounds = &engine.settings().config.config().limits;
     Ok(RunPlan {
-        agent,
+        agent: agent.command,
+        agent_name: agent.name,
+        agent_env: agent.env,
+        command: work.command.clone(),
         project,
         task,
         prompt,
@@ -41,10 +46,10 @@ pub(super) fn plan_run(engine: &Engine, work: &Asked) -> Result<RunPlan> {
         series: None,
         env: work.env.clone(),
         limits: KeeperLimits {
-            grace: work.grace.unwrap_or(limits::STOP_GRACE),
-            first_byte: limit(work.first_byte_timeout),
-            idle: limit(work.idle_timeout),
-            total: limit(work.total_timeout),
+            grace: work.grace.or(bounds.grace).unwrap_or(limits::STOP_GRACE),
+            first_byte: limit(work.first_byte_timeout.or(bounds.first_byte_timeout)),
+            idle: limit(work.idle_timeout.or(bounds.idle_timeout)),
+            total: limit(work.total_timeout.or(bounds.total_timeout)),
         },
     })
 }
@@ -81,48 +86,6 @@ fn working_folder(cwd: &Path) -> Result<PathBuf> {
 /// A limit; zero is none.
 fn limit(limit: Option<Duration>) -> Option<Duration> {
     limit.filter(|limit| !limit.is_zero())
-}
-
-fn plan_agent(engine: &Engine, work: &Asked) -> Result<AgentCommand> {
-    let path = work
-        .env
-        .iter()
-        .rev()
-        .find(|(name, _)| name == "PATH")
-        .map(|(_, value)| value.into())
-        .or_else(|| {
-            engine.inherited_environment().into_iter().find(|(name, _)| name == "PATH").map(|p| p.1)
-        })
-        .unwrap_or_default();
-    let Some(agent) = work.agent.as_deref().filter(|agent| !agent.trim().is_empty()) else {
-        return Err(no_agent(&path));
-    };
-    let kind = AgentKind::parse(agent)?;
-    AgentCommand::resolve(kind, &work.command, &path).map_err(|error| {
-        let coding = AgentKind::installable().any(|installable| installable == kind);
-        if coding && error.code() == "agent.not_found" {
-            return error
-                .with_hint(format!("install it, or name another one; {}", agents_on(&path)));
-        }
-        error
-    })
-}
-
-/// An agent is always named by a person, never guessed; the error says what there is.
-fn no_agent(path: &OsStr) -> Error {
-    Error::invalid("agent.missing", "agent", "no agent is named").with_hint(agents_on(path))
-}
-
-/// Which agents there are, and what to type for one of them.
-fn agents_on(path: &OsStr) -> String {
-    let found: Vec<&str> = AgentKind::installable()
-        .filter(|kind| AgentCommand::resolve(*kind, &[], path).is_ok())
-        .map(AgentKind::name)
-        .collect();
-    match found.first() {
-        Some(first) => format!("on PATH here: {}; for example --agent {first}", found.join(", ")),
-        None => "no agent is on PATH; --agent shell runs the prompt as a shell script".to_owned(),
-    }
 }
 
 fn no_prompt() -> Error {

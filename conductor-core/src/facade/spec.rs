@@ -1,5 +1,6 @@
 //! What to run: one run (a job) or a task.
 
+use crate::config::Limits;
 use crate::error::{Error, Result};
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::task::{Bounds, OnQuestion, Parameters, shell_line};
@@ -51,6 +52,18 @@ impl Asked {
     /// Whether a prompt is given, as text or as a file.
     pub(crate) fn names_prompt(&self) -> bool {
         self.prompt.is_some() || self.prompt_file.is_some()
+    }
+
+    /// Takes what is not said from the task's own configuration.
+    pub(super) fn take_wishes(&mut self, agent: Option<String>, limits: &Limits) {
+        // A command is that of the agent that was named with it.
+        if self.command.is_empty() {
+            self.agent = self.agent.take().or(agent);
+        }
+        self.first_byte_timeout = self.first_byte_timeout.or(limits.first_byte_timeout);
+        self.idle_timeout = self.idle_timeout.or(limits.idle_timeout);
+        self.total_timeout = self.total_timeout.or(limits.total_timeout);
+        self.grace = self.grace.or(limits.grace);
     }
 
     /// Sets an option by its name; `false` when it is none of those that all work has.
@@ -327,7 +340,8 @@ impl TaskSpec {
         stored: &Parameters,
         environment: &[(OsString, OsString)],
     ) -> Vec<String> {
-        let limit = |limit: Duration| Some(limit).filter(|limit| !limit.is_zero());
+        // No limit is an answer too: what was asked for wins over the configuration of today.
+        let limit = |limit: Duration| Some(limit);
         let work = &mut self.work;
         if work.agent.is_none() {
             work.agent = Some(stored.agent.clone());
@@ -368,9 +382,12 @@ impl TaskSpec {
     }
 
     /// The bounds of the loop.
-    pub(crate) fn bounds(&self) -> Bounds {
+    pub(crate) fn bounds(&self, configured: &Limits) -> Bounds {
         Bounds {
-            max_attempts: self.max_attempts.unwrap_or(limits::MAX_ATTEMPTS),
+            max_attempts: self
+                .max_attempts
+                .or(configured.max_attempts)
+                .unwrap_or(limits::MAX_ATTEMPTS),
             restart_delay: self.restart_delay.unwrap_or(limits::RESTART_DELAY),
             child_wait: self.child_wait_timeout.unwrap_or(limits::CHILD_WAIT),
             verify: self.verify.clone(),

@@ -1,9 +1,9 @@
 //! `-d/--detach`: the work is left to a process of its own.
 
-use crate::support::{cli, run_agent};
+use crate::support::{cli, conductor, run_agent};
 use crate::terminal::await_end;
 use crate::workshop::*;
-use conductor_core::TaskOutcome;
+use conductor_core::{Outcome, TaskOutcome};
 use conductor_tests::agents::open_gate;
 use conductor_tests::sandbox::Sandbox;
 use rustix::process::{Pid, PidfdFlags, getsid, pidfd_open};
@@ -108,5 +108,7 @@ fn a_detached_job_returns_once_the_agent_runs() {
     assert_eq!(started.stdout, format!("{}\n", run.id));
     assert_eq!(run.alive, Some(true));
     open_gate(&gate);
-    await_message(&sandbox, |message| message.msg_type == "RUN_START");
+    let conductor = conductor(&sandbox);
+    let run = conductor.runs().get(&run.project, &run.task, &run.id).unwrap();
+    assert_eq!(run.wait(LONG).unwrap().outcome(), Some(Outcome::Completed));
 }

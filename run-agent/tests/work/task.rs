@@ -202,6 +202,23 @@ fn everything_unfinished_is_gone_on_with_at_once() {
 }
 
 #[test]
+fn who_lacks_a_variable_of_the_task_says_so_and_does_not_drive() {
+    let sandbox = Sandbox::new();
+    let gate = gate(&sandbox, "gate");
+    let script = first_waits_at(&gate, TWO);
+    let env = ["--env", "SECRET=sesame", "--wait", "1ms"];
+    task(&sandbox, &script).args(env).exits(124);
+    let told = "is not driven from here: it was started with SECRET";
+    let waits = cli(&sandbox, "attach --timeout 1ms").exits(124);
+    assert!(waits.stderr.contains(told), "{}", waits.stderr);
+    let all = cli(&sandbox, "task resume --all").exits(2);
+    assert!(all.stderr.contains(told), "{}", all.stderr);
+    let attach = cli(&sandbox, "attach").env("SECRET", "sesame").start();
+    open_gate(&gate);
+    assert!(attach.finish().expect_code(0).stdout.contains("p/t: done after 2 attempts"));
+}
+
+#[test]
 fn several_that_are_unfinished_are_named_to_choose_from() {
     let sandbox = Sandbox::new();
     let gate = gate(&sandbox, "gate");

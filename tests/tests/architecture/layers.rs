@@ -13,6 +13,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("time", 0),
     ("cancel", 0),
     ("limits", 0),
+    ("usage", 0),
     ("nearest", 0),
     ("sys", 0),
     ("fsx", 1),
