@@ -31,6 +31,8 @@ pub(crate) struct Walk {
     control: bool,
     /// Whether no writer can be at work, so that what looks damaged is.
     sure: bool,
+    /// Whether the last step met the end.
+    idle: bool,
 }
 
 /// The file that the walk is in.
@@ -109,6 +111,7 @@ impl Walk {
             ready: VecDeque::new(),
             control: false,
             sure: false,
+            idle: false,
         }
     }
 
@@ -130,6 +133,10 @@ impl Walk {
 
     pub(crate) fn step(&mut self) -> Result<Walked> {
         self.store.check_fork()?;
+        if std::mem::take(&mut self.idle) && self.nothing_came()? {
+            self.idle = true;
+            return Ok(Walked::End);
+        }
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Ok(Walked::Event(event));
@@ -158,10 +165,21 @@ impl Walk {
             if !met {
                 self.scanner.forget();
                 if !self.go_on()? {
+                    self.idle = true;
                     return Ok(Walked::End);
                 }
             }
         }
+    }
+
+    /// Whether the live file is the present one and ends where the walk is: the one call that a look
+    /// without news costs.
+    fn nothing_came(&self) -> Result<bool> {
+        let Some(here) = self.here.as_ref().filter(|here| !here.is_over()) else {
+            return Ok(false);
+        };
+        let live = self.store.stat_live()?;
+        Ok(live.is_some_and(|live| live.same_file(&here.stat) && live.size == self.scanner.at()))
     }
 
     /// Enters the oldest file; `false` where there is none yet.

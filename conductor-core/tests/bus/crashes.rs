@@ -5,7 +5,7 @@ use super::checker::read_segment;
 use super::kit::*;
 use super::machine::{Disk, Fault, Machine};
 use conductor_core::fsx::Folder;
-use conductor_core::{Error, Result};
+use conductor_core::{Error, Result, Step};
 use std::collections::HashMap;
 use std::path::Path;
 
@@ -68,15 +68,21 @@ impl Ledger {
 fn work(machine: &Machine, process: u32, durability: Durability, name: &str, ledger: &mut Ledger) {
     let options = BusOptions::default().durability(durability).max_size(1800);
     let durable = durability == Durability::Disk;
+    let mut open = None;
     for n in 0..8 {
-        let Ok(bus) = bus_of(machine, process, options.clone()) else { continue };
+        // The handle is kept as long as it works, and remembers the end of the file.
+        let bus = open.take().or_else(|| bus_of(machine, process, options.clone()).ok());
+        let Some(bus) = bus else { continue };
         let count = if n % 3 == 1 { 3 } else { 1 };
         let keys: Vec<String> = (0..count).map(|at| format!("{name}.{n}.{at}")).collect();
         let posts = keys.iter().map(|key| Post::new("INFO", format!("{key}\n---\nmsg_id: X\n")));
-        ledger.note(&keys, durable, bus.post_many(posts, Wait::NONE));
+        let answer = bus.post_many(posts, Wait::NONE);
+        let works = answer.is_ok();
+        ledger.note(&keys, durable, answer);
         if n == 5 {
             drop::<Result<Rotation, Error>>(bus.rotate(Wait::NONE));
         }
+        open = Some(bus).filter(|_| works);
     }
 }
 
@@ -317,6 +323,7 @@ fn the_end_and_a_place_are_found_with_few_reads() {
     let machine = Machine::new(Disk::with_file(NAME, whole.clone()));
     let bus = bus_of(&machine, 1, BusOptions::default()).unwrap();
     let mut spent = {
+        let machine = machine.clone();
         let mut before = machine.reads();
         move || {
             let now = machine.reads();
@@ -346,4 +353,16 @@ fn the_end_and_a_place_are_found_with_few_reads() {
     assert!(bytes < 32 << 10, "the first post: {bytes} bytes");
     bus.post(Post::new("INFO", "y"), Wait::NONE).unwrap();
     assert_eq!(spent().0, 0, "a post behind one's own reads nothing");
+    let mut follower = bus.follow(&Cursor::END, Wait::NONE).unwrap();
+    assert_eq!(follower.step().unwrap(), Step::Pending);
+    let calls = machine.calls();
+    assert_eq!(follower.step().unwrap(), Step::Pending);
+    assert_eq!(machine.calls() - calls, 1, "a look without news is one call");
+    let calls = machine.calls();
+    bus.post(Post::new("INFO", "z"), Wait::NONE).unwrap();
+    assert_eq!(
+        machine.calls() - calls,
+        6,
+        "a post is open, lock, stat, write, position, unlock, sync at most"
+    );
 }

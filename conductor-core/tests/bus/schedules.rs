@@ -13,8 +13,9 @@ const EACH: u32 = 4;
 
 fn write(machine: &Machine, process: u32, ledger: &mut Ledger) {
     let options = BusOptions::default().durability(Durability::Process).max_size(900);
+    // One handle for all, which remembers the end of the file between its posts.
+    let Ok(bus) = bus_of(machine, process, options) else { return };
     for n in 0..EACH {
-        let Ok(bus) = bus_of(machine, process, options.clone()) else { continue };
         let key = format!("w{process}.{n}");
         let posted = bus.post(Post::new("INFO", &key), SOON).map(|posted| vec![posted]);
         ledger.note(&[key], false, posted);
