@@ -50,9 +50,10 @@ pub use config::{
 };
 pub use error::{Error, ErrorKind, KINDS, KindRow, Result};
 pub use facade::{
-    Activity, Conductor, Drift, FoundBus, JobSpec, Jobs, Living, Location, Named, Options,
-    OutputFile, OutputFollower, Record, Run, RunOutput, Runs, Surroundings, Task, TaskEvents,
-    TaskInfo, TaskSpec, TaskStatus, TaskWatch, Tasks, Work, wait_any,
+    Activity, AgentCheck, Conductor, Drift, Finding, FindingKind, FoundBus, JobSpec, Jobs, Living,
+    Location, Named, Options, OutputFile, OutputFollower, Record, Run, RunOutput, RunUsage, Runs,
+    Service, Surroundings, Task, TaskEvents, TaskInfo, TaskSpec, TaskStatus, TaskWatch, Tasks,
+    UsageBy, UsageReport, UsageSum, Validate, Validation, Why, Work, wait_any,
 };
 pub use id::{MessageId, ProjectId, RunId, TaskId, check_id};
 pub use layout::{Listing, RootOrigin, RootSources};

@@ -28,6 +28,8 @@ pub enum About {
     Stop,
     /// A message on a bus, or damage in its place.
     Message,
+    /// What runs used, summed up.
+    Usage,
 }
 
 /// An option of work to be started.
@@ -206,6 +208,17 @@ fields! {
     Stop {
         "signalled" "runs that were asked to end";
         "killed"    "processes that had to be killed";
+    }
+    Usage {
+        "name"          "what the runs have in common";
+        "runs"          "how many there are";
+        "usage.input_tokens"          "tokens that models read anew";
+        "usage.output_tokens"         "tokens that models wrote";
+        "usage.cache_read_tokens"     "tokens that came from a cache";
+        "usage.cache_creation_tokens" "tokens that were put into a cache";
+        "unknown_usage" "runs whose tokens are not known";
+        "cost_usd"      "what they cost, in US dollars, where that is known";
+        "unknown_cost"  "runs whose cost is not known";
     }
 }
 

@@ -75,7 +75,16 @@ const NO_CODES: &[&str] = &[
     "conductor.errors",
     // A key of the configuration.
     "storage.runs_dir",
+    // Events of an agent's stream.
+    "response.completed",
+    "thread.started",
+    "turn.completed",
+    "turn.failed",
     // Fields of a record.
+    "usage.cache_creation_tokens",
+    "usage.cache_read_tokens",
+    "usage.input_tokens",
+    "usage.output_tokens",
     "waiting.for",
     "waiting.since",
     "waiting.until",

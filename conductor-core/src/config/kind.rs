@@ -337,8 +337,8 @@ impl Kind {
                 wrong.at.insert(0, Step::from(name));
                 wrong
             };
-            let own = name.starts_with("JRUN_") || name == "CONDUCTOR_ROOT";
-            if name.is_empty() || own || name.contains(['=', '\0']) {
+            let own = is_own_variable(name);
+            if !is_variable(name) {
                 let found = format!("the variable {name:?}");
                 let mut wrong = at(self.wrong(found, false));
                 wrong.hint = Some(if own {
@@ -390,9 +390,19 @@ impl Kind {
 const DURATION_PATTERN: &str = r"^(0|([0-9]+(\.[0-9]*)?|\.[0-9]+)(ns|us|\u00b5s|ms|s|m|h))+$";
 const SIZE_PATTERN: &str = r"^[0-9]+(\.[0-9]+)? ?([kKmMgGtT]([iI]?[bB])?|[bB])?$";
 
-/// `.` taken out; `..` stays, because what it means depends on links.
+/// The path without `.` and `..`, by its text alone, as the older program has it.
 fn cleaned(path: &Path) -> PathBuf {
-    path.components().filter(|part| *part != Component::CurDir).collect()
+    let mut clean = PathBuf::new();
+    for part in path.components() {
+        match part {
+            Component::CurDir => {}
+            Component::ParentDir if clean.file_name().is_some() => drop(clean.pop()),
+            // Nothing lies above the top.
+            Component::ParentDir if clean.has_root() => {}
+            part => clean.push(part),
+        }
+    }
+    clean
 }
 
 /// What sort of value it is, for a person.
@@ -549,6 +559,16 @@ setting! {
     BTreeMap<String, Secret>, Variables;
 }
 
+/// Whether only conductor sets this variable.
+fn is_own_variable(name: &str) -> bool {
+    name.starts_with("JRUN_") || name == "CONDUCTOR_ROOT"
+}
+
+/// Whether a configuration may give this variable to an agent.
+pub(super) fn is_variable(name: &str) -> bool {
+    !name.trim().is_empty() && !is_own_variable(name) && !name.contains(['=', '\0'])
+}
+
 /// The keys of a mapping that are the user's own.
 pub(super) fn is_free(key: &str) -> bool {
     key.starts_with("x-")
@@ -601,7 +621,8 @@ mod tests {
         };
         assert_eq!(path("a/./b"), Path::new("/etc/c/a/b"));
         assert_eq!(path("./a"), Path::new("/etc/c/a"));
-        assert_eq!(path("../a"), Path::new("/etc/c/../a"));
+        assert_eq!(path("../a"), Path::new("/etc/a"));
+        assert_eq!(path("../../../../a"), Path::new("/a"));
         assert_eq!(path("/a"), Path::new("/a"));
         assert_eq!(path("~"), Path::new("/home/u"));
         assert_eq!(path("~/x"), Path::new("/home/u/x"));

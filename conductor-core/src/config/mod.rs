@@ -19,6 +19,8 @@ mod read;
 mod schema;
 mod secret;
 mod show;
+#[cfg(test)]
+mod tests;
 mod token;
 mod variables;
 
@@ -34,3 +36,4 @@ pub use problem::{Problem, Severity};
 pub use secret::Secret;
 pub use show::ConfigValue;
 pub use variables::Variables;
+pub(crate) use variables::token_variable;

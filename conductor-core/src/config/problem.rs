@@ -96,7 +96,7 @@ impl Problem {
     }
 
     /// A problem that an error tells of.
-    pub(crate) fn of_error(severity: Severity, error: &Error) -> Problem {
+    pub fn of_error(severity: Severity, error: &Error) -> Problem {
         let mut message = error.to_string();
         if let Some(source) = std::error::Error::source(error) {
             // Writing to a String cannot fail.

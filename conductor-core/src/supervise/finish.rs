@@ -3,7 +3,7 @@
 //! Finishing is a function of the files alone. Whoever gets the run's lock after its keeper gave it
 //! back may do it; the program that started the run has no privilege. Each step leaves a state from
 //! which the next finisher goes on: `output.md`, the final record (a terminal outcome stays), the
-//! message (looked up before it is posted), and last the entry among the open runs.
+//! message (looked up before it is posted), the receipt, and last the entry among the open runs.
 
 use super::engine::Engine;
 use super::open_entry::OpenEntry;
@@ -17,6 +17,7 @@ use crate::error::{ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{KEEPER, OUTPUT, RUN_LOCK};
+use crate::run::receipts;
 use crate::run::store::{self, Keep};
 use crate::run::{Outcome, RunRecord};
 use crate::sys::{self, KeeperRecord, LockKind, Open, ProcessId, Processes};
@@ -71,6 +72,7 @@ pub(crate) fn finish(
     if record.stop_msg.is_none() {
         post_end(engine, &folder, (project, task, run), &record, wait)?;
     }
+    receipts::end(&engine.layout().task(project, task)?, &record, wait)?;
     OpenEntry::remove(engine.layout(), project, task, run)?;
     Ok(Finished::Over)
 }
@@ -93,6 +95,36 @@ pub(crate) fn observe(folder: &Folder, record: &RunRecord) -> Result<Verdict> {
 /// The newest record that the run's keeper wrote; `None` where no keeper wrote one.
 pub(crate) fn keeper_record(folder: &Folder) -> Result<Option<KeeperRecord>> {
     read_keeper_record(folder, KEEPER)
+}
+
+/// What the run's keeper wrote, for people; nothing where no keeper wrote.
+pub(crate) fn keeper_facts(folder: &Folder) -> Result<Vec<(&'static str, String)>> {
+    let Some(keeper) = keeper_record(folder)? else { return Ok(Vec::new()) };
+    let moment = |at: sys::KeeperMoment| {
+        Timestamp::from_unix_nanos(i128::from(at.secs) * 1_000_000_000 + i128::from(at.nanos))
+            .to_string()
+    };
+    let mut facts = vec![
+        ("state", keeper.state.word().to_owned()),
+        ("keeper", keeper.keeper.pid.to_string()),
+        ("agent", keeper.agent.pid.to_string()),
+        ("born", moment(keeper.born_at)),
+    ];
+    let ended = keeper.ended.map(|ended| match ended {
+        sys::KeeperEnd::Code(code) => format!("code {code}"),
+        sys::KeeperEnd::Signal(signal) => format!("signal {signal}"),
+    });
+    let errno = keeper.errno.and_then(|errno| i32::try_from(errno).ok());
+    let told = [
+        ("released", keeper.released_at.map(moment)),
+        ("ended", ended),
+        ("exited", keeper.exited_at.map(moment)),
+        ("reason", keeper.reason.map(|reason| reason.word().to_owned())),
+        ("error", errno.map(|errno| std::io::Error::from_raw_os_error(errno).to_string())),
+        ("killed", (keeper.killed > 0).then(|| keeper.killed.to_string())),
+    ];
+    facts.extend(told.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    Ok(facts)
 }
 
 /// The newest record in the keeper's file `name`; `None` where no keeper wrote one.

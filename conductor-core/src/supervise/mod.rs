@@ -16,7 +16,7 @@ mod verdict;
 
 pub(crate) use check::{Check, Checked, checked, stop_check};
 pub(crate) use engine::{Engine, Settings};
-pub(crate) use finish::{Finished, finish};
+pub(crate) use finish::{Finished, finish, keeper_facts, observe};
 pub(crate) use glance::glance;
 pub(crate) use handle::RunWatch;
 pub use info::RunInfo;
@@ -25,3 +25,4 @@ pub(crate) use open_entry::OpenEntry;
 pub(crate) use output::last_lines;
 pub(crate) use start::RunPlan;
 pub use stop::{Stop, StopReport};
+pub(crate) use verdict::Verdict;

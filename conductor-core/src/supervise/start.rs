@@ -19,6 +19,7 @@ use crate::layout::{
     KEEPER, OUTPUT, PROMPT, RUN_LOCK, RUNS, STDERR, STDOUT, TASK_BUS, TASK_LOCK, TASK_PROMPT,
 };
 use crate::limits;
+use crate::run::receipts;
 use crate::run::store::{self, Keep};
 use crate::run::{Phase, RunRecord, Status};
 use crate::sys::{KeeperControl, KeeperLimits, LockKind, Processes};
@@ -145,7 +146,7 @@ impl Prepared<'_> {
         let mut keeper = self.spawn(engine, &context, &lock)?;
         let born = keeper.born().map_err(not_started)?;
         let posted = self.post_start(engine, wait)?;
-        store::update(&self.folder, wait, Keep::Durably, |record| {
+        let record = store::update(&self.folder, wait, Keep::Durably, |record| {
             record.pid = i64::from(born.agent.pid);
             record.pgid = i64::from(born.agent.pid);
             record.phase = Some(Phase::Running);
@@ -157,6 +158,9 @@ impl Prepared<'_> {
             record.start_msg = Some(posted.cursor.to_string());
             Ok(())
         })?;
+        if record.series.is_some() {
+            receipts::begin(&self.task, &record, wait)?;
+        }
         keeper.send_release().map_err(not_started)?;
         // The keeper holds the run's lock from here; closing our copy does not give it back.
         drop(lock.into_fd());

@@ -6,39 +6,73 @@ use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::RunId;
 use crate::layout::{Layout, RUNS};
+use crate::run::receipts::{self, Receipt};
 use crate::run::{Outcome, store};
 use crate::supervise::{RunWatch, Stop};
 use crate::task::decide::LastAttempt;
 use crate::task::questions::{questions, told};
 use crate::task::state::Phase;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 /// Text in front of the prompt of every attempt but the first.
 const CONTINUE: &str = "Continue working on the following:\n\n";
 
 impl Driver {
-    /// Counts the attempts of this series from their records, and finds the one that may live.
+    /// Counts the attempts of this series, and finds the one that may live.
+    ///
+    /// Their receipts tell of attempts whose folders are gone, and of the series that the older program
+    /// takes out of records; their records tell of those that have no receipt.
     pub(super) fn find_attempts(&mut self) -> Result<()> {
         self.state.attempts = 0;
         self.failures = 0;
-        for run in Layout::runs_in(&self.folder)?.ids {
-            let folder = self.folder.folder(Path::new(RUNS).join(&run))?;
-            // A run whose record cannot be read is told by `status`; it is no attempt of ours.
-            let Ok(record) = store::read(&folder) else { continue };
-            if record.series != Some(self.state.series) {
+        let receipts = receipts::read(&self.folder)?.all;
+        for (run, has_folder) in self.runs_ever(&receipts)? {
+            let receipt = receipts.get(run.as_str());
+            let series = receipt.and_then(|receipt| receipt.series);
+            if series.is_some_and(|series| series != self.state.series) {
+                continue;
+            }
+            let record = match has_folder {
+                // A run whose record cannot be read is told by `status`.
+                true => store::read(&self.folder.folder(Path::new(RUNS).join(&run))?).ok(),
+                false => None,
+            };
+            let series = series.or(record.as_ref().and_then(|record| record.series));
+            if series != Some(self.state.series) {
                 continue;
             }
             self.state.attempts += 1;
             self.state.last_run = Some(run.clone());
-            if record.is_open() || record.stop_msg.is_none() {
-                self.watch(run)?;
-            } else if let Some(outcome) = record.outcome {
-                let ago = self.engine.now().since(record.end_time);
-                self.count(outcome);
-                self.last = Some(Ended::new(run, outcome, &record, ago));
+            match record {
+                Some(record) if record.is_open() || record.stop_msg.is_none() => self.watch(run)?,
+                Some(record) => {
+                    if let Some(outcome) = record.outcome {
+                        let ago = self.engine.now().since(record.end_time);
+                        self.count(outcome);
+                        self.last = Some(Ended::new(run, outcome, &record, ago));
+                    }
+                }
+                None => {
+                    if let Some((outcome, _)) = receipt.and_then(|receipt| receipt.end) {
+                        self.count(outcome);
+                    }
+                }
             }
         }
         Ok(())
+    }
+
+    /// Every run of the task that is known, in the order of creation, and whether it has a folder.
+    fn runs_ever(&self, receipts: &BTreeMap<String, Receipt>) -> Result<Vec<(RunId, bool)>> {
+        let here = Layout::runs_in(&self.folder)?.ids;
+        let known: HashSet<&str> = here.iter().map(RunId::as_str).collect();
+        let gone = receipts.keys().filter(|run| !known.contains(run.as_str()));
+        let gone: Vec<RunId> = gone.filter_map(|run| run.parse().ok()).collect();
+        let mut runs: Vec<(RunId, bool)> = here.into_iter().map(|run| (run, true)).collect();
+        runs.extend(gone.into_iter().map(|run| (run, false)));
+        runs.sort_by(|(a, _), (b, _)| a.sort_key().cmp(&b.sort_key()));
+        Ok(runs)
     }
 
     /// Counts an attempt's end among the failures in a row.
