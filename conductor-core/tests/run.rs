@@ -272,3 +272,53 @@ fn damage_is_told_by_name_and_hides_nothing() {
     let error = root.conductor.runs().get(&project, &task, &ghost).unwrap_err();
     assert_eq!((error.code(), error.field()), ("run.not_found", Some("run")));
 }
+
+#[test]
+fn an_agent_that_damages_its_record_harms_nobody_and_still_ends() {
+    let root = root();
+    for (number, damage) in [
+        "echo '{' >run-info.yaml",
+        ": >run-info.yaml",
+        "rm run-info.yaml",
+        "rm run-info.yaml; mkdir run-info.yaml",
+        "ln -sf /etc/passwd run-info.yaml",
+        "head -c 9000000 /dev/zero >run-info.yaml",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let script = format!(
+            "cd $JRUN_RUN_FOLDER; {damage}; cd ../..; touch damaged{number}; \
+             while [ ! -e go{number} ]; do sleep 0.01; done; exit 3"
+        );
+        let damaged = root.conductor.jobs().start(job(&script), LONG).unwrap();
+        until("the damage", || root.task_folder().join(format!("damaged{number}")).exists());
+        // Others are stopped and closed all the same.
+        let other = root.conductor.jobs().start(job("sleep 1000").task("other"), LONG).unwrap();
+        assert_eq!(other.stop(Stop::because("enough"), LONG).unwrap().signalled.len(), 1);
+        root.conductor.reconcile(LONG).unwrap();
+        fs::write(root.task_folder().join(format!("go{number}")), "").unwrap();
+        let info = damaged.wait(LONG).unwrap();
+        assert_eq!((info.outcome(), info.record.exit_code), (Some(Outcome::Failed), 3), "{damage}");
+        let told = root.messages().into_iter().filter(|m| m.run_id == info.id.as_str());
+        let told: Vec<_> = told.map(|m| m.msg_type).collect();
+        assert_eq!(told, ["RUN_START", "RUN_CRASH"], "{damage}");
+    }
+    assert!(fs::read("/etc/passwd").unwrap().starts_with(b"root:"));
+    assert_eq!(fs::read_dir(root.path().join(".conductor/open")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_run_whose_record_is_damaged_can_be_stopped() {
+    let root = root();
+    let script = "echo '{' >$JRUN_RUN_FOLDER/run-info.yaml; touch damaged; sleep 1000";
+    let run = root.conductor.jobs().start(job(script), LONG).unwrap();
+    until("the damage", || root.task_folder().join("damaged").exists());
+    let report = run.stop(Stop::because("enough"), LONG).unwrap();
+    assert_eq!(report.signalled, [run.id().clone()]);
+    let info = run.info().unwrap();
+    assert_eq!(info.outcome(), Some(Outcome::Stopped));
+    assert_eq!(info.record.task_id, "fix");
+    let kept = fs::read_to_string(run.folder().join("run-info.yaml.damaged")).unwrap();
+    assert_eq!(kept, "{\n");
+}

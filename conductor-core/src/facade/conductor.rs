@@ -9,7 +9,7 @@ use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::ProjectId;
 use crate::layout::{Listing, RootOrigin, RootSources, resolve_root};
-use crate::supervise::{Engine, Finished, OpenEntry, RunInfo, Settings, finish};
+use crate::supervise::{Engine, Finished, OpenEntry, RunInfo, Settings, finish, read_info};
 use std::path::{Path, PathBuf};
 
 /// An opened root. Opening changes nothing on disk; clones share it, across threads too.
@@ -121,6 +121,9 @@ impl Conductor {
     /// Writes down the ends of runs that nobody saw ending, once in all, and gives their records.
     ///
     /// Reads the entries of open runs, not the runs: the cost is that of what is open.
+    ///
+    /// # Errors
+    /// The first thing that kept a run from being closed; all others are closed by then.
     pub fn reconcile(&self, wait: impl Into<Wait>) -> Result<Vec<RunInfo>> {
         let wait = wait.into();
         let mut closed = Vec::new();
@@ -128,19 +131,24 @@ impl Conductor {
             Err(error) if error.code() == "root.not_found" => return Ok(closed),
             entries => entries?,
         };
+        // One that cannot be closed keeps no other from being closed.
+        let mut first_error = None;
         for entry in entries {
             let OpenEntry { project, task, run, .. } = &entry;
-            match finish(&self.engine, project, task, run, &wait) {
-                Ok(Finished::NotYet | Finished::NeverBegan) => {}
+            let done = match finish(&self.engine, project, task, run, &wait) {
+                Ok(Finished::NotYet) => Ok(()),
                 Ok(Finished::Over) => {
-                    closed.push(self.runs().get(project, task, run)?.info()?);
+                    read_info(&self.engine, project, task, run).map(|info| closed.push(info))
                 }
-                // Deleted by a person: its entry stands for nothing.
                 Err(error) if error.kind() == ErrorKind::NotFound => {
-                    OpenEntry::remove(self.engine.layout(), project, task, run)?;
+                    self.engine.forget_if_gone(&entry).map(drop)
                 }
-                Err(error) => return Err(error),
-            }
+                Err(error) => Err(error),
+            };
+            first_error = first_error.or(done.err());
+        }
+        if let Some(error) = first_error {
+            return Err(error);
         }
         Ok(closed)
     }

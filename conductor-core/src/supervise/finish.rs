@@ -8,16 +8,19 @@
 use super::engine::Engine;
 use super::open_entry::OpenEntry;
 use super::output::{ensure_output, last_stderr_lines};
+use super::stop::{stop_reason, stop_wished};
 use super::verdict::{Ending, Evidence, Verdict, judge};
 use crate::bus::{Cursor, Post};
 use crate::cancel::Wait;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{KEEPER, OUTPUT, RUN_LOCK};
 use crate::run::store::{self, Keep};
 use crate::run::{Outcome, RunRecord};
-use crate::sys::{self, KeeperRecord, LockKind, Open, ProcessId, Processes};
+use crate::sys::{
+    self, KeeperMoment, KeeperRecord, KeeperState, LockKind, Open, ProcessId, Processes,
+};
 use crate::time::Timestamp;
 
 /// How a finish went.
@@ -25,8 +28,6 @@ use crate::time::Timestamp;
 pub(crate) enum Finished {
     /// The run is over and written down.
     Over,
-    /// Nothing of it ever was but its folder: its starter died before the first record.
-    NeverBegan,
     /// The run lives, or somebody else is finishing it.
     NotYet,
 }
@@ -40,25 +41,27 @@ pub(crate) fn finish(
     wait: &Wait,
 ) -> Result<Finished> {
     let folder = engine.layout().run(project, task, run)?;
-    let first_look = read_record(&folder)?;
-    if first_look.is_some_and(|record| !record.is_supervised() && !record.is_open()) {
+    let first_look = known(&folder)?.record;
+    if !first_look.is_supervised() && !first_look.is_open() {
         // A finished run of the older program: there is nothing to add.
         return Ok(Finished::Over);
     }
-    // Its starter holds the lock until there is a record and a keeper to hold it.
+    // Its starter holds the lock until there is a keeper to hold it.
     let Some(_lock) = folder.try_lock(RUN_LOCK, LockKind::Exclusive)? else {
         return Ok(Finished::NotYet);
     };
     // Read again: another finisher may have been here before we had the lock.
-    let Some(record) = read_record(&folder)? else {
-        OpenEntry::remove(engine.layout(), project, task, run)?;
-        return Ok(Finished::NeverBegan);
-    };
+    let Known { record, damage } = known(&folder)?;
     if record.outcome.is_none() {
         let mut evidence = gather(&folder, &record)?;
         evidence.locked = false;
         match judge(&evidence) {
-            Verdict::Over(ending) => write_down(engine, &folder, ending, wait)?,
+            Verdict::Over(ending) => {
+                if damage.is_some() {
+                    store::create_anew(&folder, &record)?;
+                }
+                write_down(engine, &folder, ending, wait)?;
+            }
             Verdict::Supervised | Verdict::Adopted | Verdict::PossiblyAlive => {
                 return Ok(Finished::NotYet);
             }
@@ -72,12 +75,33 @@ pub(crate) fn finish(
     Ok(Finished::Over)
 }
 
-/// The record of a run; `None` where there is none yet.
-fn read_record(folder: &Folder) -> Result<Option<RunRecord>> {
-    match store::read(folder) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        record => record.map(Some),
+/// What is known of a run whether its record can be read or not.
+pub(crate) struct Known {
+    /// Its record, or what the run's place and its keeper tell.
+    pub(crate) record: RunRecord,
+    /// Why the record cannot be read.
+    pub(crate) damage: Option<Error>,
+}
+
+/// Reads the record of a run. Where an agent or a person damaged it, a run of ours is still known by
+/// its lock and its keeper: damage must not keep it from being stopped, waited for and finished.
+pub(crate) fn known(folder: &Folder) -> Result<Known> {
+    let damage = match store::read(folder) {
+        Ok(record) => return Ok(Known { record, damage: None }),
+        Err(error) => error,
+    };
+    let damaged =
+        matches!(damage.kind(), ErrorKind::NotFound | ErrorKind::Corrupt | ErrorKind::InvalidInput);
+    if !damaged || folder.stat(RUN_LOCK)?.is_none() {
+        return Err(damage);
     }
+    let mut record = store::stand_in(folder);
+    if let Some(keeper) = keeper_record(folder)? {
+        record.start_time = moment(keeper.born_at);
+        record.pid = i64::from(keeper.agent.pid);
+        record.pgid = record.pid;
+    }
+    Ok(Known { record, damage: Some(damage) })
 }
 
 /// What became of a run that has no outcome yet. Reads only.
@@ -85,6 +109,11 @@ pub(crate) fn observe(folder: &Folder, record: &RunRecord) -> Result<Verdict> {
     let mut evidence = gather(folder, record)?;
     evidence.locked = folder.is_locked(RUN_LOCK)?;
     Ok(judge(&evidence))
+}
+
+/// Whether the run's program could not be executed, as its keeper saw it.
+pub(crate) fn exec_failed(folder: &Folder) -> Result<bool> {
+    Ok(keeper_record(folder)?.is_some_and(|keeper| keeper.state == KeeperState::ExecFailed))
 }
 
 /// The newest record that the run's keeper wrote; `None` where no keeper wrote one.
@@ -114,6 +143,7 @@ fn gather(folder: &Folder, record: &RunRecord) -> Result<Evidence> {
         ours: record.is_supervised(),
         named: record.pid > 0,
         locked: false,
+        stop_wished: stop_wished(folder)?,
         keeper,
     })
 }
@@ -128,18 +158,23 @@ pub(crate) fn keeper_of(keeper: &KeeperRecord) -> ProcessId {
     ProcessId { pid: keeper.keeper.pid, start: keeper.keeper.start }
 }
 
+/// A moment as the keeper records it.
+fn moment(at: KeeperMoment) -> Timestamp {
+    Timestamp::from_unix_nanos(i128::from(at.secs) * 1_000_000_000 + i128::from(at.nanos))
+}
+
 fn write_down(engine: &Engine, folder: &Folder, ending: Ending, wait: &Wait) -> Result<()> {
     if ending.outcome != Outcome::Refused {
         ensure_output(folder)?;
     }
     let now = engine.now();
-    let stop_reason = super::stop::stop_reason(folder)?;
+    let stop_reason = stop_reason(folder)?;
     store::update(folder, wait, Keep::Durably, |record| {
         record.status = ending.outcome.status();
         record.outcome = Some(ending.outcome);
         record.exit_code = ending.exit_code;
         record.signal = ending.signal;
-        record.end_time = ending.ended_at.map_or(now, Timestamp::from_unix_nanos);
+        record.end_time = ending.ended_at.map_or(now, moment);
         // Why it was refused is best known to the starter that failed.
         let known = record.error_summary.take().filter(|_| ending.outcome == Outcome::Refused);
         record.error_summary = known.or(ending.error);

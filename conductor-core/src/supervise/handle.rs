@@ -1,7 +1,7 @@
 //! Waiting for the end of a run, as a machine of steps behind one pollable descriptor.
 
 use super::engine::Engine;
-use super::finish::{Finished, agent_of, finish, keeper_of, keeper_record, observe};
+use super::finish::{Finished, agent_of, finish, keeper_of, keeper_record, known, observe};
 use super::verdict::Verdict;
 use crate::cancel::Wait;
 use crate::error::{Error, Result};
@@ -60,7 +60,7 @@ impl RunWatch {
     /// Looks once: the final record, or not yet.
     pub(crate) fn step(&self, wait: &Wait) -> Result<Step<RunRecord>> {
         let folder = self.engine.layout().run(&self.project, &self.task, &self.run)?;
-        let record = store::read(&folder)?;
+        let record = known(&folder)?.record;
         if !record.is_open() && record.stop_msg.is_some() {
             return Ok(Step::Ready(record));
         }
@@ -69,7 +69,7 @@ impl RunWatch {
             return Ok(Step::Pending);
         }
         match finish(&self.engine, &self.project, &self.task, &self.run, wait)? {
-            Finished::Over | Finished::NeverBegan => store::read(&folder).map(Step::Ready),
+            Finished::Over => store::read(&folder).map(Step::Ready),
             Finished::NotYet => {
                 self.look_again(SOON)?;
                 Ok(Step::Pending)
@@ -80,7 +80,7 @@ impl RunWatch {
     /// Looks once and writes nothing down: whether nothing of the run lives any more.
     pub(crate) fn look(&self) -> Result<bool> {
         let folder = self.engine.layout().run(&self.project, &self.task, &self.run)?;
-        let record = store::read(&folder)?;
+        let record = known(&folder)?.record;
         Ok(!record.is_open() || self.is_over(&folder, &record)?)
     }
 

@@ -13,7 +13,7 @@ mod stop;
 mod verdict;
 
 pub(crate) use engine::{Engine, Settings};
-pub(crate) use finish::{Finished, finish};
+pub(crate) use finish::{Finished, Known, exec_failed, finish, known};
 pub(crate) use glance::glance;
 pub(crate) use handle::RunWatch;
 pub use info::RunInfo;

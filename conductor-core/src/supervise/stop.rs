@@ -1,14 +1,14 @@
 //! Ending a run on purpose: the wish, the reason, and the keeper that carries it out.
 
 use super::engine::Engine;
-use super::finish::{agent_of, keeper_of, keeper_record};
+use super::finish::{agent_of, keeper_of, keeper_record, known};
 use super::handle::RunWatch;
 use super::open_entry::OpenEntry;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
-use crate::run::{RunRecord, store};
+use crate::run::RunRecord;
 use crate::sys::{Processes, Signal};
 
 /// The file in a run's folder that says why it was stopped; written before the signal.
@@ -58,6 +58,11 @@ impl StopReport {
     }
 }
 
+/// Whether somebody wished the run to end.
+pub(super) fn stop_wished(folder: &Folder) -> Result<bool> {
+    Ok(folder.stat(STOP_REASON)?.is_some())
+}
+
 /// The reason that stands in a run's folder.
 pub(super) fn stop_reason(folder: &Folder) -> Result<Option<String>> {
     let bytes = folder.read_if_exists(STOP_REASON, LONGEST as u64 + 1)?;
@@ -81,7 +86,7 @@ impl Engine {
         wait: &Wait,
     ) -> Result<StopReport> {
         let folder = self.layout().run(project, task, run)?;
-        let record = store::read(&folder)?;
+        let record = known(&folder)?.record;
         if !record.is_open() {
             return Ok(StopReport::default());
         }
@@ -150,7 +155,7 @@ impl Engine {
         stop: &Stop,
     ) -> Result<bool> {
         let folder = self.layout().run(project, task, run)?;
-        refuse_foreign(&folder, &store::read(&folder)?)?;
+        refuse_foreign(&folder, &known(&folder)?.record)?;
         ask(&folder, stop)
     }
 }

@@ -16,8 +16,8 @@ use crate::fsx::Folder;
 use crate::id::RunId;
 use crate::layout::{DONE, Layout, RUNS};
 use crate::limits;
-use crate::run::store;
-use crate::supervise::{Engine, RunPlan, RunWatch, Stop};
+use crate::run::{Outcome, RunRecord};
+use crate::supervise::{Engine, Known, RunPlan, RunWatch, Stop, exec_failed, known};
 use crate::sys::{Poller, TimerFd, Watch};
 use crate::wait::Step;
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -60,6 +60,17 @@ struct Ended {
     run: RunId,
     attempt: LastAttempt,
     seen: Instant,
+}
+
+impl Ended {
+    /// The end that a record tells of; `None` where it tells of none.
+    fn of(run: RunId, record: &RunRecord, folder: &Folder, ago: Duration) -> Result<Option<Ended>> {
+        let Some(outcome) = record.outcome else { return Ok(None) };
+        let hopeless = outcome == Outcome::Refused && exec_failed(folder)?;
+        let error = record.error_summary.clone();
+        let attempt = LastAttempt { outcome, error, ago, hopeless };
+        Ok(Some(Ended { run, attempt, seen: Instant::now() }))
+    }
 }
 
 impl Drop for Driver {
@@ -117,24 +128,30 @@ impl Driver {
 
     /// Counts the attempts of this series from their records, and finds the one that may live.
     fn find_attempts(&mut self) -> Result<()> {
-        self.state.attempts = 0;
+        let (mut counted, newest) = (0, self.state.last_run.clone());
         for run in Layout::runs_in(&self.folder)?.ids {
             let folder = self.folder.folder(Path::new(RUNS).join(&run))?;
-            // A run whose record cannot be read is told by `status`; it is no attempt of ours.
-            let Ok(record) = store::read(&folder) else { continue };
-            if record.series != Some(self.state.series) {
+            // A run whose record cannot be read is told by `status`; it is no attempt of ours, unless
+            // the loop's state says so. The older program drops the series from a record.
+            let Ok(Known { record, .. }) = known(&folder) else { continue };
+            let ours = match record.series {
+                Some(series) => series == self.state.series,
+                None => newest.as_ref() == Some(&run),
+            };
+            if !ours {
                 continue;
             }
-            self.state.attempts += 1;
+            counted += 1;
             self.state.last_run = Some(run.clone());
             if record.is_open() || record.stop_msg.is_none() {
                 self.watch(run)?;
-            } else if let Some(outcome) = record.outcome {
+            } else {
                 let ago = self.engine.now().since(record.end_time);
-                let attempt = LastAttempt { outcome, error: record.error_summary.clone(), ago };
-                self.last = Some(Ended { run, attempt, seen: Instant::now() });
+                self.last = Ended::of(run, &record, &folder, ago)?;
             }
         }
+        // An attempt may be gone from the disk; it was made all the same.
+        self.state.attempts = self.state.attempts.max(counted);
         Ok(())
     }
 
@@ -162,16 +179,10 @@ impl Driver {
             if let Some((run, watch)) = &self.attempt
                 && let Step::Ready(record) = watch.step(&Wait::from(STEP_LOCK))?
             {
-                let run = run.clone();
+                let folder = self.folder.folder(Path::new(RUNS).join(run))?;
+                self.last = Ended::of(run.clone(), &record, &folder, Duration::ZERO)?;
                 self.attempt = None;
-                let Some(outcome) = record.outcome else { continue };
-                let attempt = LastAttempt {
-                    outcome,
-                    error: record.error_summary.clone(),
-                    ago: Duration::ZERO,
-                };
-                self.tell_failure(&attempt)?;
-                self.last = Some(Ended { run, attempt, seen: Instant::now() });
+                self.tell_failure()?;
             }
             let facts = self.facts()?;
             match decide(&facts, &self.bounds) {
@@ -234,19 +245,22 @@ impl Driver {
             plan.prompt.insert_str(0, CONTINUE);
         }
         self.set_phase(Phase::Running, None)?;
-        self.state.attempts += 1;
         match self.engine.start_run(&plan, &Wait::from(STEP_LOCK)) {
             Ok(run) => {
+                self.state.attempts += 1;
                 self.state.last_run = Some(run.clone());
                 // For those who look; the truth about attempts is in their records.
                 self.state.write_relaxed(&self.folder)?;
                 self.watch(run)
             }
             Err(error) if error.kind() == ErrorKind::SpawnFailed => {
-                self.tell_refused(&error)?;
                 // Its record says `refused`, from which the next decision is made.
                 self.last = None;
-                self.find_attempts()
+                self.find_attempts()?;
+                if let Some(ended) = &mut self.last {
+                    ended.attempt.hopeless = true;
+                }
+                self.tell_refused(&error)
             }
             Err(error) => Err(error),
         }
@@ -257,8 +271,9 @@ impl Driver {
         self.post("WARNING", &format!("root agent failed on restart #{restart}: {error}"))
     }
 
-    fn tell_failure(&self, attempt: &LastAttempt) -> Result<()> {
-        let Some(error) = &attempt.error else { return Ok(()) };
+    fn tell_failure(&self) -> Result<()> {
+        let error = self.last.as_ref().and_then(|ended| ended.attempt.error.as_ref());
+        let Some(error) = error else { return Ok(()) };
         let restart = self.state.attempts.saturating_sub(1);
         self.post("WARNING", &format!("root agent failed on restart #{restart}: {error}"))
     }
