@@ -6,22 +6,20 @@
 //! message (looked up before it is posted), and last the entry among the open runs.
 
 use super::engine::Engine;
+use super::evidence::{Known, gather, known, moment};
 use super::open_entry::OpenEntry;
 use super::output::{ensure_output, last_stderr_lines};
-use super::stop::{stop_reason, stop_wished};
-use super::verdict::{Ending, Evidence, Verdict, judge};
+use super::stop::stop_reason;
+use super::verdict::{Ending, Verdict, judge};
 use crate::bus::{Cursor, Post};
 use crate::cancel::Wait;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
-use crate::layout::{KEEPER, OUTPUT, RUN_LOCK};
+use crate::layout::{OUTPUT, RUN_LOCK};
 use crate::run::store::{self, Keep};
 use crate::run::{Outcome, RunRecord};
-use crate::sys::{
-    self, KeeperMoment, KeeperRecord, KeeperState, LockKind, Open, ProcessId, Processes,
-};
-use crate::time::Timestamp;
+use crate::sys::LockKind;
 
 /// How a finish went.
 #[derive(Clone, Debug, PartialEq)]
@@ -53,9 +51,7 @@ pub(crate) fn finish(
     // Read again: another finisher may have been here before we had the lock.
     let Known { record, damage } = known(&folder)?;
     if record.outcome.is_none() {
-        let mut evidence = gather(&folder, &record)?;
-        evidence.locked = false;
-        match judge(&evidence) {
+        match judge(&gather(&folder, &record)?) {
             Verdict::Over(ending) => {
                 if damage.is_some() {
                     store::create_anew(&folder, &record)?;
@@ -73,94 +69,6 @@ pub(crate) fn finish(
     }
     OpenEntry::remove(engine.layout(), project, task, run)?;
     Ok(Finished::Over)
-}
-
-/// What is known of a run whether its record can be read or not.
-pub(crate) struct Known {
-    /// Its record, or what the run's place and its keeper tell.
-    pub(crate) record: RunRecord,
-    /// Why the record cannot be read.
-    pub(crate) damage: Option<Error>,
-}
-
-/// Reads the record of a run. Where an agent or a person damaged it, a run of ours is still known by
-/// its lock and its keeper: damage must not keep it from being stopped, waited for and finished.
-pub(crate) fn known(folder: &Folder) -> Result<Known> {
-    let damage = match store::read(folder) {
-        Ok(record) => return Ok(Known { record, damage: None }),
-        Err(error) => error,
-    };
-    let damaged =
-        matches!(damage.kind(), ErrorKind::NotFound | ErrorKind::Corrupt | ErrorKind::InvalidInput);
-    if !damaged || folder.stat(RUN_LOCK)?.is_none() {
-        return Err(damage);
-    }
-    let mut record = store::stand_in(folder);
-    if let Some(keeper) = keeper_record(folder)? {
-        record.start_time = moment(keeper.born_at);
-        record.pid = i64::from(keeper.agent.pid);
-        record.pgid = record.pid;
-    }
-    Ok(Known { record, damage: Some(damage) })
-}
-
-/// What became of a run that has no outcome yet. Reads only.
-pub(crate) fn observe(folder: &Folder, record: &RunRecord) -> Result<Verdict> {
-    let mut evidence = gather(folder, record)?;
-    evidence.locked = folder.is_locked(RUN_LOCK)?;
-    Ok(judge(&evidence))
-}
-
-/// Whether the run's program could not be executed, as its keeper saw it.
-pub(crate) fn exec_failed(folder: &Folder) -> Result<bool> {
-    Ok(keeper_record(folder)?.is_some_and(|keeper| keeper.state == KeeperState::ExecFailed))
-}
-
-/// The newest record that the run's keeper wrote; `None` where no keeper wrote one.
-pub(crate) fn keeper_record(folder: &Folder) -> Result<Option<KeeperRecord>> {
-    let Some(fd) = folder.open_if_exists(KEEPER, Open::Read)? else { return Ok(None) };
-    let Some(file) = fd.as_file() else { return Ok(None) };
-    sys::read_keeper_file(file).map_err(|e| folder.error("read", KEEPER, e))
-}
-
-fn gather(folder: &Folder, record: &RunRecord) -> Result<Evidence> {
-    let keeper = keeper_record(folder)?;
-    let look = |e| folder.error("look at the processes of", "", e);
-    let boot = Processes.boot_id().map_err(look)?;
-    let this_boot = keeper.as_ref().is_some_and(|keeper| keeper.boot_id == boot.as_bytes());
-    let agent_alive = match &keeper {
-        Some(keeper) => this_boot && Processes.is_alive(agent_of(keeper)).map_err(look)?,
-        // The older program left a number alone: somebody having it proves nothing, nobody having
-        // it proves the end.
-        None => match u32::try_from(record.pid) {
-            Ok(pid) if pid > 0 => Processes.identify(pid).map_err(look)?.is_some(),
-            _ => false,
-        },
-    };
-    Ok(Evidence {
-        agent_alive,
-        this_boot,
-        ours: record.is_supervised(),
-        named: record.pid > 0,
-        locked: false,
-        stop_wished: stop_wished(folder)?,
-        keeper,
-    })
-}
-
-/// The agent's process as the keeper recorded it.
-pub(crate) fn agent_of(keeper: &KeeperRecord) -> ProcessId {
-    ProcessId { pid: keeper.agent.pid, start: keeper.agent.start }
-}
-
-/// The keeper's own process.
-pub(crate) fn keeper_of(keeper: &KeeperRecord) -> ProcessId {
-    ProcessId { pid: keeper.keeper.pid, start: keeper.keeper.start }
-}
-
-/// A moment as the keeper records it.
-fn moment(at: KeeperMoment) -> Timestamp {
-    Timestamp::from_unix_nanos(i128::from(at.secs) * 1_000_000_000 + i128::from(at.nanos))
 }
 
 fn write_down(engine: &Engine, folder: &Folder, ending: Ending, wait: &Wait) -> Result<()> {

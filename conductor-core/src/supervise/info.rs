@@ -1,7 +1,7 @@
 //! What is known of a run: its record, and what its processes say.
 
 use super::engine::Engine;
-use super::finish::{known, observe};
+use super::evidence::{known, observe};
 use super::open_entry::OpenEntry;
 use super::verdict::Verdict;
 use crate::error::{ErrorKind, Result};

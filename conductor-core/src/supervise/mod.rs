@@ -1,6 +1,7 @@
 //! One run: its start, its watch, its end, and ending it on purpose.
 
 mod engine;
+mod evidence;
 mod finish;
 mod glance;
 mod handle;
@@ -13,7 +14,8 @@ mod stop;
 mod verdict;
 
 pub(crate) use engine::{Engine, Settings};
-pub(crate) use finish::{Finished, Known, exec_failed, finish, known};
+pub(crate) use evidence::{Known, exec_failed, known};
+pub(crate) use finish::{Finished, finish};
 pub(crate) use glance::glance;
 pub(crate) use handle::RunWatch;
 pub use info::RunInfo;

@@ -8,6 +8,7 @@
 use super::engine::Engine;
 use super::handle::RunWatch;
 use super::open_entry::OpenEntry;
+use super::stop::stop_wished;
 use crate::agent::{AgentCommand, PromptForm, RunContext, preamble, run_environment};
 use crate::bus::{Post, Posted};
 use crate::cancel::Wait;
@@ -46,7 +47,8 @@ pub(crate) struct RunPlan {
 }
 
 impl Engine {
-    /// Starts a run. Returns when its agent runs and its record is on disk.
+    /// Starts a run. Returns when its agent runs and its record is on disk, or when somebody stopped it
+    /// meanwhile.
     ///
     /// # Errors
     /// What stood in the way. If it came after the run's folder was made, the run is finished as
@@ -65,7 +67,8 @@ impl Engine {
             Err(error) => {
                 // The run never began; its record says so. The first error is the one to tell.
                 let _first_error_is_told = prepared.refused(self, &error);
-                Err(error)
+                // Somebody stopped it while it began, which is no failure to start.
+                if stop_wished(&prepared.folder)? { Ok(prepared.run) } else { Err(error) }
             }
         }
     }
@@ -199,11 +202,15 @@ impl<'a> Prepared<'a> {
             record.start_msg = Some(posted.cursor.to_string());
             Ok(())
         })?;
+        // Who wished it to end before there was a keeper signalled nobody.
+        if stop_wished(&self.folder)? {
+            return Ok(());
+        }
         keeper.send_release().map_err(not_started)?;
         match keeper.answer() {
+            Ok(executed) => executed.map_err(|source| self.agent_not_started(source)),
             // The agent is released: how its start went will stand in the keeper's record.
-            Err(late) if late.kind() == std::io::ErrorKind::WouldBlock => Ok(()),
-            answer => answer.map_err(|source| self.agent_not_started(source)),
+            Err(_no_answer) => Ok(()),
         }
     }
 

@@ -15,8 +15,6 @@ pub(crate) struct Evidence {
     pub(crate) locked: bool,
     /// Whether the agent's process lives, by number, start and boot.
     pub(crate) agent_alive: bool,
-    /// Whether the keeper's record is of this boot of this machine.
-    pub(crate) this_boot: bool,
     /// Whether the run's record was written by conductor and not by the older program.
     pub(crate) ours: bool,
     /// Whether the record names the agent's process, so that it was about to be released.
@@ -78,7 +76,7 @@ pub(crate) fn judge(evidence: &Evidence) -> Verdict {
     if let Some(end) = keeper.ended {
         return Verdict::Over(seen(end, keeper));
     }
-    if evidence.this_boot && evidence.agent_alive {
+    if evidence.agent_alive {
         return Verdict::Adopted;
     }
     match keeper.state {
@@ -95,7 +93,8 @@ pub(crate) fn judge(evidence: &Evidence) -> Verdict {
 
 /// The end of a run whose agent was never released.
 fn never_began(evidence: &Evidence, why: &str) -> Ending {
-    if evidence.stop_wished {
+    let reason = evidence.keeper.as_ref().and_then(|keeper| keeper.reason);
+    if evidence.stop_wished || reason == Some(KeeperReason::Stopped) {
         return Ending::unseen(Outcome::Stopped, "stopped before its agent began");
     }
     Ending::unseen(Outcome::Refused, why)
