@@ -6,22 +6,23 @@
 //! message (looked up before it is posted), the receipt, and last the entry among the open runs.
 
 use super::engine::Engine;
+use super::evidence::{Known, gather, keeper_record, known, moment};
 use super::open_entry::OpenEntry;
 use super::output::{ensure_output, last_stderr_lines, read_stream};
 use super::start::{start_key, start_message};
-use super::verdict::{Ending, Evidence, Verdict, judge};
+use super::stop::stop_reason;
+use super::verdict::{Ending, Verdict, judge};
 use crate::agent::stream::StreamSummary;
 use crate::bus::{Cursor, Post};
 use crate::cancel::Wait;
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
-use crate::layout::{KEEPER, OUTPUT, RUN_LOCK};
+use crate::layout::{OUTPUT, RUN_LOCK};
 use crate::run::receipts;
 use crate::run::store::{self, Keep};
 use crate::run::{Outcome, RunRecord};
-use crate::sys::{self, KeeperRecord, LockKind, Open, ProcessId, Processes};
-use crate::time::Timestamp;
+use crate::sys::LockKind;
 use crate::usage::ErrorClass;
 
 /// How a finish went.
@@ -29,8 +30,6 @@ use crate::usage::ErrorClass;
 pub(crate) enum Finished {
     /// The run is over and written down.
     Over,
-    /// Nothing of it ever was but its folder: its starter died before the first record.
-    NeverBegan,
     /// The run lives, or somebody else is finishing it.
     NotYet,
 }
@@ -44,25 +43,25 @@ pub(crate) fn finish(
     wait: &Wait,
 ) -> Result<Finished> {
     let folder = engine.layout().run(project, task, run)?;
-    let first_look = read_record(&folder)?;
-    if first_look.is_some_and(|record| !record.is_supervised() && !record.is_open()) {
+    let first_look = known(&folder)?.record;
+    if !first_look.is_supervised() && !first_look.is_open() {
         // A finished run of the older program: there is nothing to add.
         return Ok(Finished::Over);
     }
-    // Its starter holds the lock until there is a record and a keeper to hold it.
+    // Its starter holds the lock until there is a keeper to hold it.
     let Some(_lock) = folder.try_lock(RUN_LOCK, LockKind::Exclusive)? else {
         return Ok(Finished::NotYet);
     };
     // Read again: another finisher may have been here before we had the lock.
-    let Some(record) = read_record(&folder)? else {
-        OpenEntry::remove(engine.layout(), project, task, run)?;
-        return Ok(Finished::NeverBegan);
-    };
+    let Known { record, damage } = known(&folder)?;
     if record.outcome.is_none() {
-        let mut evidence = gather(&folder, &record)?;
-        evidence.locked = false;
-        match judge(&evidence) {
-            Verdict::Over(ending) => write_down(engine, &folder, &record, ending, wait)?,
+        match judge(&gather(&folder, &record)?) {
+            Verdict::Over(ending) => {
+                if damage.is_some() {
+                    store::create_anew(&folder, &record)?;
+                }
+                write_down(engine, &folder, &record, ending, wait)?;
+            }
             Verdict::Supervised | Verdict::Adopted | Verdict::PossiblyAlive => {
                 return Ok(Finished::NotYet);
             }
@@ -77,111 +76,6 @@ pub(crate) fn finish(
     Ok(Finished::Over)
 }
 
-/// The record of a run; `None` where there is none yet.
-fn read_record(folder: &Folder) -> Result<Option<RunRecord>> {
-    match store::read(folder) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        record => record.map(Some),
-    }
-}
-
-/// What became of a run that has no outcome yet. Reads only.
-pub(crate) fn observe(folder: &Folder, record: &RunRecord) -> Result<Verdict> {
-    let mut evidence = gather(folder, record)?;
-    evidence.locked = folder.is_locked(RUN_LOCK)?;
-    Ok(judge(&evidence))
-}
-
-/// The newest record that the run's keeper wrote; `None` where no keeper wrote one.
-pub(crate) fn keeper_record(folder: &Folder) -> Result<Option<KeeperRecord>> {
-    read_keeper_record(folder, KEEPER)
-}
-
-/// What the run's keeper wrote, for people; nothing where no keeper wrote.
-pub(crate) fn keeper_facts(folder: &Folder) -> Result<Vec<(&'static str, String)>> {
-    let Some(keeper) = keeper_record(folder)? else { return Ok(Vec::new()) };
-    let moment = |at: sys::KeeperMoment| {
-        Timestamp::from_unix_nanos(i128::from(at.secs) * 1_000_000_000 + i128::from(at.nanos))
-            .to_string()
-    };
-    let mut facts = vec![
-        ("state", keeper.state.word().to_owned()),
-        ("keeper", keeper.keeper.pid.to_string()),
-        ("agent", keeper.agent.pid.to_string()),
-        ("born", moment(keeper.born_at)),
-    ];
-    let ended = keeper.ended.map(|ended| match ended {
-        sys::KeeperEnd::Code(code) => format!("code {code}"),
-        sys::KeeperEnd::Signal(signal) => format!("signal {signal}"),
-    });
-    let errno = keeper.errno.and_then(|errno| i32::try_from(errno).ok());
-    let told = [
-        ("released", keeper.released_at.map(moment)),
-        ("ended", ended),
-        ("exited", keeper.exited_at.map(moment)),
-        ("reason", keeper.reason.map(|reason| reason.word().to_owned())),
-        ("error", errno.map(|errno| std::io::Error::from_raw_os_error(errno).to_string())),
-        ("killed", (keeper.killed > 0).then(|| keeper.killed.to_string())),
-    ];
-    facts.extend(told.into_iter().filter_map(|(name, value)| Some((name, value?))));
-    Ok(facts)
-}
-
-/// The newest record in the keeper's file `name`; `None` where no keeper wrote one.
-pub(super) fn read_keeper_record(folder: &Folder, name: &str) -> Result<Option<KeeperRecord>> {
-    let Some(fd) = folder.open_if_exists(name, Open::Read)? else { return Ok(None) };
-    let Some(file) = fd.as_file() else { return Ok(None) };
-    sys::read_keeper_file(file).map_err(|e| folder.error("read", name, e))
-}
-
-fn gather(folder: &Folder, record: &RunRecord) -> Result<Evidence> {
-    let keeper = keeper_record(folder)?;
-    let look = |e| folder.error("look at the processes of", "", e);
-    let boot = Processes.boot_id().map_err(look)?;
-    let this_boot = keeper.as_ref().is_some_and(|keeper| keeper.boot_id == boot.as_bytes());
-    let elsewhere = match &keeper {
-        Some(keeper) => this_boot && !is_of_here(keeper).map_err(look)?,
-        None => false,
-    };
-    let agent_alive = match &keeper {
-        Some(keeper) => {
-            this_boot && !elsewhere && Processes.is_alive(agent_of(keeper)).map_err(look)?
-        }
-        // The older program left a number alone: somebody having it proves nothing, nobody having
-        // it proves the end.
-        None => match u32::try_from(record.pid) {
-            Ok(pid) if pid > 0 => Processes.identify(pid).map_err(look)?.is_some(),
-            _ => false,
-        },
-    };
-    Ok(Evidence {
-        agent_alive,
-        this_boot,
-        elsewhere,
-        ours: record.is_supervised(),
-        named: record.pid > 0,
-        locked: false,
-        keeper,
-    })
-}
-
-/// Whether the process numbers of a keeper's record mean anything here: they are those of one boot of
-/// the machine, and of one pid namespace.
-pub(crate) fn is_of_here(keeper: &KeeperRecord) -> std::io::Result<bool> {
-    Ok(keeper.boot_id == Processes.boot_id()?.as_bytes()
-        && keeper.pid_ns == Processes.pid_namespace()?)
-}
-
-/// The agent's process as the keeper recorded it.
-pub(crate) fn agent_of(keeper: &KeeperRecord) -> ProcessId {
-    ProcessId { pid: keeper.agent.pid, start: keeper.agent.start }
-}
-
-/// The keeper's own process.
-pub(crate) fn keeper_of(keeper: &KeeperRecord) -> ProcessId {
-    ProcessId { pid: keeper.keeper.pid, start: keeper.keeper.start }
-}
-
 fn write_down(
     engine: &Engine,
     folder: &Folder,
@@ -189,7 +83,7 @@ fn write_down(
     ending: Ending,
     wait: &Wait,
 ) -> Result<()> {
-    let end_time = ending.ended_at.map_or(engine.now(), Timestamp::from_unix_nanos);
+    let end_time = ending.ended_at.map_or(engine.now(), moment);
     let stream = match ending.outcome {
         Outcome::Refused => None,
         _ => {
@@ -198,7 +92,7 @@ fn write_down(
             stream
         }
     };
-    let stop_reason = super::stop::stop_reason(folder)?;
+    let stop_reason = stop_reason(folder)?;
     store::update(folder, wait, Keep::Durably, |record| {
         record.status = ending.outcome.status();
         record.outcome = Some(ending.outcome);

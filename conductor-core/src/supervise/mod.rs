@@ -2,6 +2,7 @@
 
 mod check;
 mod engine;
+mod evidence;
 mod finish;
 mod glance;
 mod handle;
@@ -16,7 +17,8 @@ mod verdict;
 
 pub(crate) use check::{Check, Checked, checked, stop_check};
 pub(crate) use engine::{Engine, Settings};
-pub(crate) use finish::{Finished, finish, keeper_facts, observe};
+pub(crate) use evidence::{exec_failed, keeper_facts, known, observe};
+pub(crate) use finish::{Finished, finish};
 pub(crate) use glance::glance;
 pub(crate) use handle::RunWatch;
 pub use info::RunInfo;

@@ -28,8 +28,9 @@ pub(crate) use file::{
 };
 pub(crate) use fork::{Listed, generation};
 pub(crate) use keeper_file::{
-    Ended as KeeperEnd, Moment as KeeperMoment, Reason as KeeperReason, Record as KeeperRecord,
-    State as KeeperState, prepare as prepare_keeper_file, read as read_keeper_file,
+    Ended as KeeperEnd, Identity as KeeperIdentity, Moment as KeeperMoment, Reason as KeeperReason,
+    Record as KeeperRecord, State as KeeperState, prepare as prepare_keeper_file,
+    read as read_keeper_file,
 };
 pub use os::Os;
 pub use process::{ProcessId, Processes, Signal};

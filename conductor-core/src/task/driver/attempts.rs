@@ -6,10 +6,9 @@ use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::RunId;
 use crate::layout::{Layout, RUNS};
+use crate::run::Outcome;
 use crate::run::receipts::{self, Receipt};
-use crate::run::{Outcome, store};
-use crate::supervise::{RunWatch, Stop};
-use crate::task::decide::LastAttempt;
+use crate::supervise::{RunWatch, Stop, known};
 use crate::task::questions::{questions, told};
 use crate::task::state::Phase;
 use std::collections::{BTreeMap, HashSet};
@@ -24,8 +23,8 @@ impl Driver {
     /// Their receipts tell of attempts whose folders are gone, and of the series that the older program
     /// takes out of records; their records tell of those that have no receipt.
     pub(super) fn find_attempts(&mut self) -> Result<()> {
-        self.state.attempts = 0;
         self.failures = 0;
+        let (mut counted, newest) = (0, self.state.last_run.clone());
         let receipts = receipts::read(&self.folder)?.all;
         for (run, has_folder) in self.runs_ever(&receipts)? {
             let receipt = receipts.get(run.as_str());
@@ -33,25 +32,29 @@ impl Driver {
             if series.is_some_and(|series| series != self.state.series) {
                 continue;
             }
-            let record = match has_folder {
-                // A run whose record cannot be read is told by `status`.
-                true => store::read(&self.folder.folder(Path::new(RUNS).join(&run))?).ok(),
+            let folder = match has_folder {
+                true => Some(self.folder.folder(Path::new(RUNS).join(&run))?),
                 false => None,
             };
+            // A run of which nothing can be read is told by `status`.
+            let record = folder.as_ref().and_then(|folder| known(folder).ok()).map(|it| it.record);
             let series = series.or(record.as_ref().and_then(|record| record.series));
-            if series != Some(self.state.series) {
+            // One whose record lost its series is ours if the loop's state says so.
+            if series.map_or(newest.as_ref() != Some(&run), |series| series != self.state.series) {
                 continue;
             }
-            self.state.attempts += 1;
+            counted += 1;
             self.state.last_run = Some(run.clone());
-            match record {
-                Some(record) if record.is_open() || record.stop_msg.is_none() => self.watch(run)?,
-                Some(record) => {
+            match folder.zip(record) {
+                Some((_, record)) if record.is_open() || record.stop_msg.is_none() => {
+                    self.watch(run)?;
+                }
+                Some((folder, record)) => {
+                    let ago = self.engine.now().since(record.end_time);
                     if let Some(outcome) = record.outcome {
-                        let ago = self.engine.now().since(record.end_time);
                         self.count(outcome);
-                        self.last = Some(Ended::new(run, outcome, &record, ago));
                     }
+                    self.last = Ended::of(run, &record, &folder, ago)?;
                 }
                 None => {
                     if let Some((outcome, _)) = receipt.and_then(|receipt| receipt.end) {
@@ -60,6 +63,8 @@ impl Driver {
                 }
             }
         }
+        // An attempt may be gone from the disk, and its receipt too; it was made all the same.
+        self.state.attempts = self.state.attempts.max(counted);
         Ok(())
     }
 
@@ -110,19 +115,22 @@ impl Driver {
         }
         self.answers = None;
         self.set_phase(Phase::Running, None)?;
-        self.state.attempts += 1;
         match self.engine.start_run(&plan, &Wait::from(STEP_LOCK)) {
             Ok(run) => {
+                self.state.attempts += 1;
                 self.state.last_run = Some(run.clone());
                 // For those who look; the truth about attempts is in their records.
                 self.state.write_relaxed(&self.folder)?;
                 self.watch(run)
             }
             Err(error) if error.kind() == ErrorKind::SpawnFailed => {
-                self.tell_refused(&error)?;
                 // Its record says `refused`, from which the next decision is made.
                 self.last = None;
-                self.find_attempts()
+                self.find_attempts()?;
+                if let Some(ended) = &mut self.last {
+                    ended.attempt.hopeless = true;
+                }
+                self.tell_refused(&error)
             }
             Err(error) => Err(error),
         }
@@ -133,8 +141,9 @@ impl Driver {
         self.post("WARNING", &format!("root agent failed on restart #{restart}: {error}"))
     }
 
-    pub(super) fn tell_failure(&self, attempt: &LastAttempt) -> Result<()> {
-        let Some(error) = &attempt.error else { return Ok(()) };
+    pub(super) fn tell_failure(&self) -> Result<()> {
+        let error = self.last.as_ref().and_then(|ended| ended.attempt.error.as_ref());
+        let Some(error) = error else { return Ok(()) };
         let restart = self.state.attempts.saturating_sub(1);
         let text = format!("root agent failed on restart #{restart}: {error}");
         self.post_once(&format!("failed:{restart}"), "WARNING", &text)
