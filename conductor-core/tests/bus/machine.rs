@@ -46,6 +46,8 @@ pub(crate) enum Fault {
     Persistent(i32),
     /// A write writes only a part.
     Short,
+    /// A write writes only a part, and then the disk is full.
+    Full,
     /// The process dies; a write may have written a part.
     Kill,
 }
@@ -482,7 +484,7 @@ impl Os for SimulatedOs {
         let (mut state, fault) = self.call("write")?;
         let id = Self::id(fd)?;
         let part = match fault {
-            Some(Fault::Short) => 1.max(bytes.len() / 2),
+            Some(Fault::Short | Fault::Full) => 1.max(bytes.len() / 2),
             Some(Fault::Kill) => (state.dice % (bytes.len() as u64 + 1)) as usize,
             _ => bytes.len(),
         };
@@ -490,6 +492,9 @@ impl Os for SimulatedOs {
         let offset = file.data.len();
         file.data.extend_from_slice(&bytes[..part]);
         file.log.push(Change::Write(offset, bytes[..part].to_vec()));
+        if fault == Some(Fault::Full) {
+            state.failing = Some(("write", libc::ENOSPC));
+        }
         if fault == Some(Fault::Kill) {
             state.kill(self.process);
             return Err(errno(libc::EIO));
