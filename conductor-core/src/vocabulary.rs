@@ -157,6 +157,7 @@ fields! {
         "cost_usd"          "what the tokens cost, in US dollars";
         "error_class"       "what kept the agent from its work";
         "limit_reset"       "when the limit ends that kept it from its work";
+        "parser"            "form of its output, where it is not the one of its kind";
         "alive"             "whether anything of it lives";
         "folder"            "its folder";
     }

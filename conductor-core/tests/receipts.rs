@@ -48,6 +48,28 @@ fn every_finished_run_has_one_receipt_whoever_finishes_it() {
     assert_eq!((report.runs.len(), report.total().unknown_cost), (4, 4));
 }
 
+#[test]
+fn a_finisher_that_died_at_the_receipt_is_made_up_for_once() {
+    let root = root();
+    let run = root.job("true");
+    let receipts = root.task_folder().join(".receipts.jsonl");
+    let entry = root.path().join(".conductor/open").join(format!("{}-0", run.id));
+    for before in ["", "{\"run\":\"torn"] {
+        fs::write(&receipts, before).unwrap();
+        for _ in 0..2 {
+            // The entry among the open runs goes last.
+            fs::write(&entry, format!("shop/fix/runs/{}\n", run.id)).unwrap();
+            root.conductor.reconcile(LONG).unwrap();
+            assert!(!entry.exists());
+        }
+        let lines = lines(&root);
+        let mine = lines.iter().filter(|line| line.contains(run.id.as_str())).count();
+        assert_eq!(mine, 1, "{lines:#?}");
+        let report = root.conductor.usage(None, None).unwrap();
+        assert_eq!((report.runs.len(), report.damage.len()), (1, usize::from(!before.is_empty())));
+    }
+}
+
 /// A task of which one attempt failed, and which nobody drives.
 fn after_one_attempt() -> (Root, PathBuf) {
     let root = root();

@@ -2,6 +2,7 @@
 //! what is built in.
 
 use super::spec::Asked;
+use crate::agent::stream::StreamKind;
 use crate::agent::{AgentCommand, AgentKind};
 use crate::config::{Agent, LoadedConfig, Secret, token_variable};
 use crate::error::{Error, ErrorKind, Result};
@@ -178,10 +179,13 @@ fn configured(
         }
         (None, _) => AgentCommand::resolve(kind, &work.command, path),
     };
-    let command = match &agent.command {
+    let mut command = match &agent.command {
         Some(_) => command?,
         None => command.map_err(|error| not_installed(error, kind, path))?,
     };
+    if let Some(parser) = &agent.parser {
+        command.stream = StreamKind::parse(parser);
+    }
     let mut env: Vec<(String, Secret)> = Vec::new();
     for (name, value) in agent.env.iter().flatten() {
         env.push((name.clone(), value.clone()));

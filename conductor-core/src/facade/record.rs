@@ -378,6 +378,7 @@ mod tests {
             cost_usd: Some(0.25),
             error_class: Some(crate::ErrorClass::Other),
             limit_reset: Some(Timestamp::UNIX_EPOCH),
+            parser: text(),
             ..run()
         };
         RunInfo {

@@ -62,7 +62,7 @@ pub(crate) fn finish(
         let mut evidence = gather(&folder, &record)?;
         evidence.locked = false;
         match judge(&evidence) {
-            Verdict::Over(ending) => write_down(engine, &folder, &record.agent, ending, wait)?,
+            Verdict::Over(ending) => write_down(engine, &folder, &record, ending, wait)?,
             Verdict::Supervised | Verdict::Adopted | Verdict::PossiblyAlive => {
                 return Ok(Finished::NotYet);
             }
@@ -185,7 +185,7 @@ pub(crate) fn keeper_of(keeper: &KeeperRecord) -> ProcessId {
 fn write_down(
     engine: &Engine,
     folder: &Folder,
-    agent: &str,
+    before: &RunRecord,
     ending: Ending,
     wait: &Wait,
 ) -> Result<()> {
@@ -193,7 +193,7 @@ fn write_down(
     let stream = match ending.outcome {
         Outcome::Refused => None,
         _ => {
-            let stream = read_stream(folder, agent, end_time)?;
+            let stream = read_stream(folder, before, end_time)?;
             ensure_output(folder, stream.as_ref())?;
             stream
         }

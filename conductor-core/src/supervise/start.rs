@@ -8,6 +8,7 @@ use super::engine::Engine;
 use super::handle::RunWatch;
 use super::kept::{Kept, not_started};
 use super::open_entry::OpenEntry;
+use crate::agent::stream::StreamKind;
 use crate::agent::{AgentCommand, AgentKind, PromptForm, RunContext, preamble, run_environment};
 use crate::bus::{Post, Posted};
 use crate::cancel::Wait;
@@ -238,6 +239,10 @@ impl Prepared<'_> {
         record.stdout_path = text(self.folder.join(STDOUT));
         record.stderr_path = text(self.folder.join(STDERR));
         record.series = self.plan.series;
+        let stream = self.plan.agent.stream;
+        if stream != self.plan.agent.kind.stream() {
+            record.parser = Some(stream.map_or("text", StreamKind::name).to_owned());
+        }
         record
     }
 
