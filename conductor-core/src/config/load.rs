@@ -191,10 +191,12 @@ impl LoadedConfig {
         &self.warnings
     }
 
-    pub(super) fn origin(&self, path: &[Step]) -> Origin {
+    /// Where a value that was said is from; with its place if that shall be found.
+    pub(super) fn origin(&self, path: &[Step], find: bool) -> Origin {
         match self.overridden.get(path) {
             Some(name) => Origin::Variable(name.clone()),
-            None => Origin::File(self.places.find(path, Part::Key)),
+            None if find => Origin::File(self.places.find(path, Part::Key)),
+            None => Origin::File(None),
         }
     }
 }

@@ -34,6 +34,14 @@ impl Places {
         }
     }
 
+    /// What finding one place costs: the bytes that are read.
+    pub(super) fn cost(&self) -> usize {
+        match self {
+            Places::Yaml(text) => text.len(),
+            Places::Known(_) => 0,
+        }
+    }
+
     /// The place of the nearest thing on the way to `path` that has one.
     pub(super) fn find_near(&self, path: &[Step], part: Part) -> Option<Place> {
         self.find(path, part).or_else(|| {
