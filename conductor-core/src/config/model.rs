@@ -203,7 +203,6 @@ pub(super) const WITHOUT_EFFECT: &[(&str, &str)] = &[(
 /// takes its rows out.
 pub(super) const NOT_YET: &[&str] = &[
     "agents.account",
-    "agents.parser",
     "agents.redact",
     "agents.resume_session",
     "bus.max_size",
