@@ -61,7 +61,8 @@ fn timed(run: &mut impl FnMut()) -> Duration {
 }
 
 fn quiet(command: &mut Command) {
-    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
+    let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let status = command.status();
     assert!(status.is_ok_and(|status| status.success()), "{command:?} failed");
 }
 
