@@ -1,9 +1,9 @@
 //! What no single key can get wrong: keys that contradict each other, names that lead nowhere.
 
-use super::kind::is_variable;
 use super::model::{AGENT_TYPES, Agent, Config, NOT_YET, WITHOUT_EFFECT};
-use super::problem::{Problem, dotted};
+use super::problem::Problem;
 use super::read::{Places, Reader};
+use super::take::is_variable;
 use crate::nearest::nearest;
 use crate::yaml::{Part, Step};
 
@@ -66,13 +66,16 @@ pub(super) fn check(config: &Config, reader: &mut Reader<'_>) {
 
 /// Why a key does nothing, if it does nothing.
 fn why_without_effect(path: &[Step]) -> Option<&'static str> {
-    // The name of an entry is the user's.
-    let (section, rest) = path.split_first()?;
-    let rest = if *section == Step::from("agents") { rest.get(1..)? } else { rest };
-    let field = dotted(&[std::slice::from_ref(section), rest].concat());
-    let never = WITHOUT_EFFECT.iter().find(|(known, _)| *known == field);
-    never.map(|(_, why)| *why).or_else(|| {
-        NOT_YET.contains(&field.as_str()).then_some("this version does not honour it yet")
+    let [.., Step::Key(outer), Step::Key(key)] = path else { return None };
+    // What stands above an agent's key is its name.
+    let section = match path {
+        [Step::Key(section), _, _] if section == "agents" => section,
+        _ => outer,
+    };
+    let never = WITHOUT_EFFECT.iter().find(|(known, name, _)| known == section && name == key);
+    never.map(|(_, _, why)| *why).or_else(|| {
+        let (_, keys) = NOT_YET.iter().find(|(known, _)| known == section)?;
+        keys.contains(&key.as_str()).then_some("this version does not honour it yet")
     })
 }
 

@@ -4,10 +4,10 @@
 //! written `agent "name" { }`, or, as the older program wants it, as a block with the agent's name and
 //! a `type`. Only literals are values: there is nothing that a variable or a function could mean.
 
-use super::kind::is_free;
 use super::model::{AGENT_TYPES, Config};
 use super::problem::{Problem, dotted};
 use super::read::Places;
+use super::take::is_free;
 use crate::yaml::{Mapping, Place, Step, Value};
 use hcl::edit::Span;
 use hcl::edit::expr::{Expression, ObjectKey};
@@ -216,7 +216,7 @@ impl Reader<'_> {
         match tree.nodes.get_mut(name) {
             Some(Node::Section(section)) => Ok(section),
             // It was made a section right above.
-            _ => Err(Box::new(Problem::error("config.table", "a section was lost"))),
+            _ => Err(Box::new(Problem::internal("a section was lost"))),
         }
     }
 

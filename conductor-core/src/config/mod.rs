@@ -10,6 +10,7 @@
 mod check;
 mod document;
 mod find;
+mod given;
 mod hcl;
 mod kind;
 mod load;
@@ -19,6 +20,7 @@ mod read;
 mod schema;
 mod secret;
 mod show;
+mod take;
 #[cfg(test)]
 mod tests;
 mod token;

@@ -1,6 +1,6 @@
 //! What is wrong, or doubtful, in a configuration.
 
-use super::kind::Wrong;
+use super::take::Wrong;
 use crate::error::{Error, ErrorKind};
 use crate::yaml::{Place, Step};
 use std::fmt::Write as _;
@@ -62,6 +62,11 @@ impl Problem {
             column: None,
             field: None,
         }
+    }
+
+    /// A defect of conductor itself.
+    pub(super) fn internal(message: impl Into<String>) -> Problem {
+        Problem { kind: ErrorKind::Internal, ..Problem::error("config.internal", message) }
     }
 
     pub(super) fn warning(code: &'static str, message: impl Into<String>) -> Problem {

@@ -61,7 +61,7 @@ fn timed(run: &mut impl FnMut()) -> Duration {
 }
 
 fn quiet(command: &mut Command) {
-    let command = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
     let status = command.status();
     assert!(status.is_ok_and(|status| status.success()), "{command:?} failed");
 }
