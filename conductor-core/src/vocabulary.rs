@@ -4,6 +4,7 @@
 //! (`MaxAttempts`), all others as it stands here. A test of each surface walks these tables.
 
 use crate::error::Error;
+use crate::nearest::nearest;
 
 /// What an option belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +30,8 @@ pub enum About {
     Message,
     /// What garbage collection does with one thing.
     Gc,
+    /// What runs used, summed up.
+    Usage,
 }
 
 /// An option of work to be started.
@@ -82,6 +85,10 @@ options! {
     "max_attempts"       TASK false "100"       "most attempts of the task";
     "restart_delay"      TASK false "1s"        "pause between two attempts";
     "child_wait_timeout" TASK false "5m"        "how long a finished task waits for its children";
+    "verify"             TASK false "make test" "line for /bin/sh that says whether the work is done";
+    "verify_timeout"     TASK false "10m"       "how long that may take";
+    "on_question"        TASK false "wait"      "go_on or wait while a question has no answer";
+    "question_timeout"   TASK false "24h"       "how long to wait for an answer";
 }
 
 /// A field of a [`Record`](crate::Record).
@@ -143,6 +150,16 @@ fields! {
         "series"            "loop of the task that it is an attempt of";
         "start_msg"         "cursor of the message about its start";
         "stop_msg"          "cursor of the message about its end";
+        "session_id"        "agent's own session";
+        "model"             "model that answered";
+        "usage.input_tokens"          "tokens that the model read anew";
+        "usage.output_tokens"         "tokens that the model wrote";
+        "usage.cache_read_tokens"     "tokens that came from a cache";
+        "usage.cache_creation_tokens" "tokens that were put into a cache";
+        "cost_usd"          "what the tokens cost, in US dollars";
+        "error_class"       "what kept the agent from its work";
+        "limit_reset"       "when the limit ends that kept it from its work";
+        "parser"            "form of its output, where it is not the one of its kind";
         "alive"             "whether anything of it lives";
         "folder"            "its folder";
     }
@@ -211,6 +228,17 @@ fields! {
         "signalled" "runs that were asked to end";
         "killed"    "processes that had to be killed";
     }
+    Usage {
+        "name"          "what the runs have in common";
+        "runs"          "how many there are";
+        "usage.input_tokens"          "tokens that models read anew";
+        "usage.output_tokens"         "tokens that models wrote";
+        "usage.cache_read_tokens"     "tokens that came from a cache";
+        "usage.cache_creation_tokens" "tokens that were put into a cache";
+        "unknown_usage" "runs whose tokens are not known";
+        "cost_usd"      "what they cost, in US dollars, where that is known";
+        "unknown_cost"  "runs whose cost is not known";
+    }
 }
 
 /// The error about a name that is no option of `noun`, with the nearest that is.
@@ -220,44 +248,5 @@ pub(crate) fn unknown_option(name: &str, noun: Noun) -> Error {
     match nearest(name, names) {
         Some(near) => error.with_hint(format!("did you mean {near:?}?")),
         None => error.with_hint("the options are those of `run-agent`, with _ for -"),
-    }
-}
-
-/// The name most like `name`, where one is like it at all: at most a third of it differs.
-pub(crate) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    names
-        .into_iter()
-        .map(|candidate| (distance(name, candidate), candidate))
-        .filter(|(distance, candidate)| distance * 3 <= candidate.len().max(3))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
-/// The Levenshtein distance, in characters.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, a) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_nearest_name_is_found_and_nonsense_has_none() {
-        let names = || OPTIONS.iter().map(|option| option.name);
-        assert_eq!(nearest("promt", names()), Some("prompt"));
-        assert_eq!(nearest("max-attempts", names()), Some("max_attempts"));
-        assert_eq!(nearest("zzzzzz", names()), None);
     }
 }

@@ -1,7 +1,8 @@
 //! The command line as a whole: the global flags and the commands.
 
 use crate::commands::{
-    attach, bus, completion, drive, gc, job, list, output, resume, status, stop, task, watch,
+    attach, bus, completion, config, doctor, drive, gc, job, list, output, reconcile, resume,
+    status, stop, task, usage, validate, watch, why,
 };
 use crate::exit;
 use crate::render::color;
@@ -40,6 +41,10 @@ pub(crate) struct Cli {
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
 
+    /// Configuration file [default: $CONDUCTOR_CONFIG, the first one that `config path` lists]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
     /// Print version
     #[arg(short = 'v', short_alias = 'V', long, action = ArgAction::Version)]
     version: Option<bool>,
@@ -61,9 +66,16 @@ pub(crate) enum Command {
     Status(status::Status),
     Watch(watch::Watch),
     Output(output::Output),
+    Why(why::Why),
+    Reconcile(reconcile::Reconcile),
+    Doctor(doctor::Doctor),
+    Usage(usage::Usage),
     #[command(subcommand)]
     Bus(bus::Bus),
     Gc(gc::Gc),
+    #[command(subcommand)]
+    Config(config::Config),
+    Validate(validate::Validate),
     Completion(completion::Completion),
 }
 
@@ -115,9 +127,9 @@ mod tests {
 
     #[test]
     fn usage_errors_look_like_all_errors() {
-        let error = Cli::try_parse_from(["run-agent", "lst"]).unwrap_err();
+        let error = Cli::try_parse_from(["run-agent", "statu"]).unwrap_err();
         let text = usage_error(&error.render().to_string());
-        assert!(text.starts_with("Error: unrecognized subcommand 'lst'"), "{text}");
-        assert!(text.contains("hint: a similar subcommand exists: 'list'"), "{text}");
+        assert!(text.starts_with("Error: unrecognized subcommand 'statu'"), "{text}");
+        assert!(text.contains("hint: a similar subcommand exists: 'status'"), "{text}");
     }
 }

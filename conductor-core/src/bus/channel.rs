@@ -16,7 +16,7 @@ use super::tail::Tail;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::LockError;
-use crate::sys::{FileSystem, Open};
+use crate::sys::{FileSystem, Open as How, Stat};
 use parking_lot::{Mutex, MutexGuard};
 
 /// The writing side of a bus in this process.
@@ -30,14 +30,29 @@ pub(crate) struct Channel {
 
 #[derive(Debug, Default)]
 pub(super) struct State {
-    /// The open file, and its end as this process left it.
-    pub(super) file: Option<(Segment, Option<Tail>)>,
+    pub(super) open: Option<Open>,
     /// Whether the file system was found fit for writing.
     fit: bool,
     /// Whether the disk failed to keep what was written.
     failed: bool,
     /// A rotation that was refused or failed is tried again from this size on, in bytes.
     rotate_from: u64,
+}
+
+/// The file that this process appends to.
+#[derive(Debug)]
+pub(super) struct Open {
+    file: Segment,
+    /// Which file it is.
+    stat: Stat,
+    /// Its end as this process left it.
+    pub(super) tail: Option<Tail>,
+}
+
+impl Open {
+    pub(super) fn new(file: Segment) -> Result<Open> {
+        Ok(Open { stat: file.stat()?, file, tail: None })
+    }
 }
 
 /// How a bus is written by one of its handles.
@@ -58,6 +73,32 @@ pub(super) struct Locked<'a> {
     // Fields are dropped in this order: the lock goes before the turn.
     pub(super) lock: ExclusiveLock,
     pub(super) state: MutexGuard<'a, State>,
+    /// The length of the file.
+    pub(super) size: u64,
+}
+
+impl Locked<'_> {
+    /// Goes over to another locked file.
+    pub(super) fn switch(&mut self, lock: ExclusiveLock) -> Result<()> {
+        let open = Open::new(lock.file.clone())?;
+        self.size = open.stat.size;
+        self.lock = lock;
+        self.state.open = Some(open);
+        Ok(())
+    }
+
+    /// What is known of the file's end; from now on nothing is.
+    pub(super) fn take_tail(&mut self) -> Option<Tail> {
+        self.state.open.as_mut()?.tail.take()
+    }
+
+    /// Remembers the file's end.
+    pub(super) fn keep_tail(&mut self, tail: Tail) {
+        self.size = tail.size;
+        if let Some(open) = &mut self.state.open {
+            open.tail = Some(tail);
+        }
+    }
 }
 
 impl Channel {
@@ -77,7 +118,7 @@ impl Channel {
     /// Closes the file if nobody is writing.
     pub(super) fn close_idle(&self) {
         if let Some(mut state) = self.state.try_lock() {
-            state.file = None;
+            state.open = None;
         }
     }
 
@@ -145,7 +186,7 @@ impl Channel {
     fn lock(&self, leader: &Leader<'_>, manner: Manner<'_>, wait: &Wait) -> Result<Locked<'_>> {
         let mut locked = self.lock_live(leader, manner.scope, wait)?;
         let path = || self.store.path();
-        let tail = append::end_of(&self.store, &locked)?;
+        let tail = append::end_of(&self.store, &mut locked)?;
         if tail.sealed {
             rotate::complete(&self.store, manner.scope, &mut locked, tail, wait)
                 .map_err(|failure| failure.into_error(&path(), &[]))?;
@@ -155,7 +196,7 @@ impl Channel {
         {
             // A message is never refused because of a rotation that can be done later.
             tracing::warn!(path = %path().display(), %error, "cannot rotate the bus yet");
-            let tail = append::end_of(&self.store, &locked)?;
+            let tail = append::end_of(&self.store, &mut locked)?;
             if tail.sealed {
                 rotate::complete(&self.store, manner.scope, &mut locked, tail, wait)
                     .map_err(|failure| failure.into_error(&path(), &[]))?;
@@ -199,25 +240,37 @@ impl Channel {
         }
         self.check_fitness(&mut state)?;
         loop {
-            let opened = match &state.file {
-                Some((file, _)) => Some(file.clone()),
-                None => self.store.open(self.store.live(), Open::Append)?,
+            let open = match state.open.take() {
+                Some(open) => Some(open),
+                None => match self.store.open(self.store.live(), How::Append)? {
+                    Some(file) => Some(Open::new(file)?),
+                    None => None,
+                },
             };
-            let lock = match opened {
-                Some(file) => ExclusiveLock::take(&self.store, file, wait)?,
+            let (lock, open) = match open {
+                Some(open) => (ExclusiveLock::take(&self.store, open.file.clone(), wait), open),
                 None => match birth::first_segment(&self.store, scope, wait)? {
-                    Some(lock) => lock,
+                    Some(lock) => {
+                        let open = Open::new(lock.file.clone())?;
+                        (Ok(lock), open)
+                    }
                     None => continue,
                 },
             };
-            // The path may name another file by now: what we write to this one would be lost.
-            if lock.is_named(&self.store, self.store.live())? {
-                if state.file.is_none() {
-                    (state.file, state.rotate_from) = (Some((lock.file.clone(), None)), 0);
+            let lock = match lock {
+                Ok(lock) => lock,
+                Err(error) => {
+                    state.open = Some(open);
+                    return Err(error);
                 }
-                return Ok(Locked { lock, state });
+            };
+            // The path may name another file by now: what we write to this one would be lost.
+            if let Some(named) = self.store.stat_live()?.filter(|named| named.same_file(&open.stat))
+            {
+                state.open = Some(open);
+                return Ok(Locked { lock, state, size: named.size });
             }
-            state.file = None;
+            state.rotate_from = 0;
         }
     }
 

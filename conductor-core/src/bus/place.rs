@@ -125,18 +125,24 @@ fn files(store: &Store) -> Result<impl Iterator<Item = Result<Here>>> {
     Ok(live.map(Ok).into_iter().chain(older))
 }
 
-/// A walk that begins about `bytes` bytes before the end, at a record; the flag says that this is
-/// the start of everything. `None` where no record begins in these bytes.
-pub(crate) fn walk_back(store: &Store, bytes: u64) -> Result<Option<(Walk, bool)>> {
-    let mut left = bytes;
+/// A walk that begins at the last `count` records, where they lie within about `bytes` bytes before
+/// the end; the flag says that this is the start of everything. `None` where there are fewer.
+pub(crate) fn walk_back(store: &Store, bytes: u64, count: usize) -> Result<Option<(Walk, bool)>> {
+    let (mut left, mut is_newest) = (bytes, true);
     for here in files(store)? {
         let here = here?;
         if here.size() <= left {
-            left -= here.size();
+            (left, is_newest) = (left - here.size(), false);
             continue;
         }
-        let start = search::next_record(here.file(), here.size() - left, here.size())?;
-        let walk = start.map(|(start, _)| Walk::from_place(store.clone(), here, start, None));
+        let from = here.size() - left;
+        let start = if is_newest {
+            let starts = search::last_records(here.file(), from, here.size(), count)?;
+            starts.front().copied().filter(|_| starts.len() == count)
+        } else {
+            search::next_record(here.file(), from, here.size())?.map(|(start, _)| start)
+        };
+        let walk = start.map(|start| Walk::from_place(store.clone(), here, start, None));
         return Ok(walk.map(|walk| (walk, false)));
     }
     Ok(Some((Walk::from_start(store.clone()), true)))

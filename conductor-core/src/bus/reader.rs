@@ -45,7 +45,7 @@ impl Filter {
 }
 
 /// Bytes of a message in the first guess of how far back the last ones begin.
-const GUESS: u64 = 512;
+const GUESS: u64 = 1024;
 
 impl Reader {
     pub(crate) fn new(store: &Store, options: ReadOptions) -> Result<Reader> {
@@ -72,14 +72,17 @@ impl Reader {
         }
         // Further and further back, until there are enough: at most a third more is read.
         let mut bytes = (count as u64).saturating_mul(GUESS).max(4 << 10);
+        // Without filters nearly every record is a message.
+        let mut records = count.saturating_add(2);
         loop {
-            if let Some((walk, is_all)) = place::walk_back(store, bytes)? {
+            if let Some((walk, is_all)) = place::walk_back(store, bytes, records)? {
                 let mut reader = Reader::of(walk, store, options.clone(), false);
                 let last = reader.last_of(count)?;
                 if is_all || last.iter().filter(|event| is_message(event)).count() == count {
                     reader.tail = Some(last);
                     return Ok(reader);
                 }
+                records = records.saturating_mul(4);
             }
             bytes = bytes.saturating_mul(4);
         }

@@ -94,15 +94,14 @@ pub(super) fn rotate(
 
     let next = build(store, scope, &file, (first, ended))?;
     // From here on an error must not leave the next file behind, as long as this one goes on.
-    if let Some((_, known)) = &mut locked.state.file {
-        *known = None;
-    }
+    locked.take_tail();
     if let Err(failure) = append::put(&file, tail.size, &end) {
         let stray = store.folder().remove_file(store.next());
         // The first error is the one to tell; a stray is removed by the next rotation.
         drop(stray);
         return Err(failure);
     }
+    locked.size = ended.size;
     file.os().sync_data(file.fd()).map_err(Failure::Unknown)?;
     publish(store, locked, next, (first, ended.last_seq))
 }
@@ -242,10 +241,8 @@ fn publish(
     os.rename_at(folder.fd(), store.next(), folder.fd(), store.live(), true)
         .map_err(|e| folder.error("publish", store.live(), e))?;
     let next = next.renamed(store, store.live());
-    let file = next.file.clone();
     // The old lock goes as the new one comes: who waited for it finds that the path changed.
-    locked.lock = next;
-    locked.state.file = Some((file, None));
+    locked.switch(next)?;
     folder.sync()?;
     Ok(folder.join(archive))
 }

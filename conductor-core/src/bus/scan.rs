@@ -65,6 +65,11 @@ impl Scanner {
         Scanner { window: Window::default(), at: offset, lines, lines_found: None }
     }
 
+    /// The end of what was accepted.
+    pub(crate) fn at(&self) -> u64 {
+        self.at
+    }
+
     /// Goes behind what was found last, which ends at `end`.
     pub(crate) fn accept(&mut self, end: u64) {
         self.at = end;
@@ -183,9 +188,9 @@ impl Scanner {
 
     /// Where the next record after `start` begins.
     fn next_mark(&mut self, file: &Segment, start: u64) -> Result<Option<u64>> {
-        let mut from = start;
+        let (mut from, mut want) = (start, FIRST_CHUNK);
         loop {
-            let (bytes, at_end) = self.window.get(file, from, LAST_CHUNK)?;
+            let (bytes, at_end) = self.window.get(file, from, want)?;
             if let Some(found) = memchr::memmem::find(bytes, MARK) {
                 return Ok(Some(from + (found + MARK_LEAD) as u64));
             }
@@ -193,6 +198,7 @@ impl Scanner {
                 return Ok(None);
             }
             from += (bytes.len() - (MARK.len() - 1)) as u64;
+            want = (want * 2).min(LAST_CHUNK);
         }
     }
 }

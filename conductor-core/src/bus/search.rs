@@ -7,11 +7,14 @@ use super::record::{BEGIN, MARK, MARK_LEAD, claimed_seq};
 use super::store::Segment;
 use crate::error::Result;
 use std::cmp::Ordering;
+use std::collections::VecDeque;
 
 /// A stretch this short is scanned, in bytes.
 const SHORT: u64 = 4 << 10;
 /// The first read of a probe, in bytes; later ones are four times as long.
 const PROBE: usize = 1 << 10;
+/// The most bytes that are read at once.
+const CHUNK: usize = 256 << 10;
 /// Bytes of a record in which its id and number lie.
 const STAMP: usize = 160;
 /// The part of an id that sorts by time: `MSG-` and 25 characters.
@@ -69,8 +72,34 @@ pub(crate) fn next_record(file: &Segment, from: u64, end: u64) -> Result<Option<
             return Ok(None);
         }
         at += (read - (MARK.len() - 1)) as u64;
-        let longer = (bytes.len() * 4).min(256 << 10);
+        let longer = (bytes.len() * 4).min(CHUNK);
         bytes.resize(longer, 0);
+    }
+}
+
+/// Where the last `count` records begin that begin at `from` or later.
+pub(crate) fn last_records(
+    file: &Segment,
+    from: u64,
+    end: u64,
+    count: usize,
+) -> Result<VecDeque<u64>> {
+    let mut starts = VecDeque::new();
+    let length = usize::try_from(end - from).unwrap_or(CHUNK).clamp(MARK.len(), CHUNK);
+    let mut bytes = vec![0; length];
+    let mut at = from;
+    loop {
+        let read = file.read(&mut bytes, at)?;
+        for found in memchr::memmem::find_iter(&bytes[..read], MARK) {
+            if starts.len() == count {
+                starts.pop_front();
+            }
+            starts.push_back(at + (found + MARK_LEAD) as u64);
+        }
+        if read < bytes.len() || at + read as u64 >= end {
+            return Ok(starts);
+        }
+        at += (read - (MARK.len() - 1)) as u64;
     }
 }
 

@@ -19,10 +19,13 @@ pub(crate) struct Store {
 
 /// An open file of a bus.
 #[derive(Clone, Debug)]
-pub(crate) struct Segment {
+pub(crate) struct Segment(Arc<Opened>);
+
+#[derive(Debug)]
+struct Opened {
     os: Arc<dyn Os>,
     fd: Arc<LockableFd>,
-    path: Arc<Path>,
+    path: PathBuf,
 }
 
 /// A file that locks are taken on, which no forked child may share.
@@ -102,30 +105,32 @@ impl Store {
 
     /// The same open file under another name.
     pub(crate) fn renamed(&self, file: &Segment, name: &OsStr) -> Segment {
-        Segment { path: self.folder.join(name).into(), ..file.clone() }
+        let (os, fd) = (self.os().clone(), file.0.fd.clone());
+        Segment(Arc::new(Opened { os, fd, path: self.folder.join(name) }))
     }
 
     pub(crate) fn segment(&self, name: &OsStr, fd: Fd) -> Segment {
         let fd = Arc::new(LockableFd { _listed: Listed::new(&fd), fd });
-        Segment { os: self.os().clone(), fd, path: self.folder.join(name).into() }
+        let os = self.os().clone();
+        Segment(Arc::new(Opened { os, fd, path: self.folder.join(name) }))
     }
 }
 
 impl Segment {
     pub(crate) fn os(&self) -> &dyn Os {
-        self.os.as_ref()
+        self.0.os.as_ref()
     }
 
     pub(crate) fn fd(&self) -> &Fd {
-        &self.fd.fd
+        &self.0.fd.fd
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        &self.0.path
     }
 
     pub(crate) fn stat(&self) -> Result<Stat> {
-        self.os.stat(self.fd()).map_err(|e| self.error("look at", e))
+        self.os().stat(self.fd()).map_err(|e| self.error("look at", e))
     }
 
     /// Reads at `offset` until `buffer` is full or the file ends; gives the bytes read.
@@ -133,7 +138,7 @@ impl Segment {
         let mut filled = 0;
         while filled < buffer.len() {
             let read = self
-                .os
+                .os()
                 .read_at(self.fd(), &mut buffer[filled..], offset + filled as u64)
                 .map_err(|e| self.error("read", e))?;
             if read == 0 {
@@ -145,6 +150,6 @@ impl Segment {
     }
 
     pub(crate) fn error(&self, what: &str, source: std::io::Error) -> Error {
-        Error::io(what, &*self.path, source)
+        Error::io(what, self.path(), source)
     }
 }

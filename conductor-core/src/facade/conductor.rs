@@ -10,7 +10,7 @@ use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::ProjectId;
 use crate::layout::{Listing, RootOrigin, RootSources, resolve_root};
-use crate::supervise::{Engine, Finished, OpenEntry, RunInfo, Settings, finish};
+use crate::supervise::{Engine, Finished, OpenEntry, RunInfo, Settings, finish, read_info};
 use std::path::{Path, PathBuf};
 
 /// An opened root. Opening changes nothing on disk; clones share it, across threads too.
@@ -42,15 +42,6 @@ impl Conductor {
         Conductor::open_from(&sources, options)
     }
 
-    /// Opens the root that this process's environment names: `CONDUCTOR_ROOT`, inside an agent the
-    /// root of its task, else `~/run-agent`.
-    ///
-    /// # Errors
-    /// `root.unknown` and `root.not_absolute`.
-    pub fn open_default() -> Result<Conductor> {
-        Conductor::open_from(&Conductor::sources(None), Options::default())
-    }
-
     /// What this process's environment says of the root, with `explicit` before it.
     pub fn sources(explicit: Option<PathBuf>) -> RootSources {
         let var = |name: &str| std::env::var_os(name).map(PathBuf::from);
@@ -71,9 +62,10 @@ impl Conductor {
         let (root, origin) = resolve_root(sources, |path| path.is_dir())?;
         let root = std::path::absolute(&root)
             .map_err(|e| Error::io("find the root", &root, e).with_field("root"))?;
-        let Options { os, run_agent, durability, environment } = options;
+        let Options { os, run_agent, durability, config, environment } = options;
+        let config = config.unwrap_or_default();
         let run_agent = run_agent.or_else(super::options::find_run_agent);
-        let settings = Settings { os, run_agent, durability, environment };
+        let settings = Settings { os, run_agent, durability, config, environment };
         Ok(Conductor { engine: Engine::new(root, settings), origin })
     }
 
@@ -137,24 +129,21 @@ impl Conductor {
             Err(error) if error.code() == "root.not_found" => return Ok(closed),
             found => found?,
         };
+        // One that cannot be closed keeps no other from being closed.
         let mut first_error = found.damaged.into_iter().next();
         for entry in found.entries {
             let OpenEntry { project, task, run, .. } = &entry;
-            match finish(&self.engine, project, task, run, &wait) {
-                Ok(Finished::NotYet | Finished::NeverBegan) => {}
+            let done = match finish(&self.engine, project, task, run, &wait) {
+                Ok(Finished::NotYet) => Ok(()),
                 Ok(Finished::Over) => {
-                    closed.push(self.runs().get(project, task, run)?.info()?);
+                    read_info(&self.engine, project, task, run).map(|info| closed.push(info))
                 }
-                // Deleted by a person: its entry stands for nothing.
                 Err(error) if error.kind() == ErrorKind::NotFound => {
-                    OpenEntry::remove(self.engine.layout(), project, task, run)?;
+                    self.engine.forget_if_gone(&entry).map(drop)
                 }
-                // One that cannot be closed keeps no other from it.
-                Err(error) if error.kind() != ErrorKind::Cancelled => {
-                    first_error = first_error.or(Some(error));
-                }
-                Err(error) => return Err(error),
-            }
+                Err(error) => Err(error),
+            };
+            first_error = first_error.or(done.err());
         }
         match first_error {
             None => Ok(closed),

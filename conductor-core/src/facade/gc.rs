@@ -25,6 +25,24 @@ use crate::task::{LoopState, depends_on};
 pub struct Gc<'a>(pub(super) &'a Conductor);
 
 impl Gc<'_> {
+    /// The policy to begin with: what the configuration says under `gc`, else the defaults.
+    pub fn policy(&self) -> GcPolicy {
+        let config = self.0.engine.settings().config.config();
+        let (gc, default) = (&config.gc, GcPolicy::default());
+        let mut policy = default.clone();
+        policy.older_than = gc.older_than.unwrap_or(default.older_than);
+        policy.keep_failed = gc.keep_failed.unwrap_or(default.keep_failed);
+        let keep_last = gc.keep_last.map(|count| usize::try_from(count).unwrap_or(usize::MAX));
+        policy.keep_last = keep_last.unwrap_or(default.keep_last);
+        policy.max_bytes = gc.max_bytes;
+        policy.min_free = gc.min_free;
+        policy.rotate_bus = gc.rotate_bus.unwrap_or(default.rotate_bus);
+        policy.bus_max_size = config.bus.max_size.unwrap_or(default.bus_max_size);
+        policy.prune_archives = gc.prune_archives;
+        policy.delete_done_tasks = gc.delete_done_tasks.unwrap_or(default.delete_done_tasks);
+        policy
+    }
+
     /// Finds out what goes and what stays, and why. Changes nothing on disk.
     ///
     /// Runs that ended while nobody looked are judged as if their ends were written down.

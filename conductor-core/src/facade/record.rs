@@ -12,6 +12,7 @@ use serde_json::{Map, Value};
 use std::borrow::Cow;
 
 use super::tasks::TaskInfo;
+use super::usage::UsageSum;
 
 /// Named fields in a stable order, with the names of [`crate::vocabulary::FIELDS`].
 ///
@@ -62,7 +63,7 @@ impl Record {
         parts.try_fold(first, |value, part| value.get(part))
     }
 
-    fn put(&mut self, name: &str, value: impl Into<Value>) {
+    pub(super) fn put(&mut self, name: &str, value: impl Into<Value>) {
         self.0.insert(name.to_owned(), value.into());
     }
 
@@ -81,7 +82,7 @@ impl Record {
     }
 
     /// A group of named texts; nothing where there are none.
-    fn put_texts(&mut self, name: &str, texts: &[(String, String)]) {
+    pub(super) fn put_texts(&mut self, name: &str, texts: &[(String, String)]) {
         if !texts.is_empty() {
             let texts = texts.iter().map(|(key, text)| (key.clone(), text.as_str().into()));
             self.put(name, Value::Object(texts.collect()));
@@ -130,6 +131,11 @@ fn json(value: yaml::Value) -> Value {
         yaml::Value::Int(number) => number.into(),
         yaml::Value::Large(number) => number.into(),
         yaml::Value::Bool(value) => value.into(),
+        yaml::Value::Float(number) => number.into(),
+        yaml::Value::Map(map) => {
+            let fields = map.iter().map(|(name, value)| (name.to_owned(), json(value.clone())));
+            Value::Object(fields.collect())
+        }
         other => other.as_text().map_or(Value::Null, Value::String),
     }
 }
@@ -232,6 +238,23 @@ impl From<&StopReport> for Record {
         let mut record = Record::default();
         record.put_list("signalled", &report.signalled);
         record.put("killed", report.killed);
+        record
+    }
+}
+
+impl From<&UsageSum> for Record {
+    fn from(sum: &UsageSum) -> Record {
+        let mut record = Record::default();
+        record.put_known("name", Some(sum.name.as_str()).filter(|name| !name.is_empty()));
+        record.put("runs", sum.runs);
+        let mut usage = Record::default();
+        for (name, tokens) in sum.usage.parts() {
+            usage.put(name, tokens);
+        }
+        record.put_record("usage", usage);
+        record.put("unknown_usage", sum.unknown_usage);
+        record.put_known("cost_usd", sum.cost_usd);
+        record.put("unknown_cost", sum.unknown_cost);
         record
     }
 }
@@ -387,6 +410,13 @@ mod tests {
             series: Some(1),
             start_msg: text(),
             stop_msg: text(),
+            session_id: text(),
+            model: text(),
+            usage: Some(crate::Usage::default()),
+            cost_usd: Some(0.25),
+            error_class: Some(crate::ErrorClass::Other),
+            limit_reset: Some(Timestamp::UNIX_EPOCH),
+            parser: text(),
             ..run()
         };
         RunInfo {
@@ -428,11 +458,13 @@ mod tests {
             last_activity: epoch,
         };
         let stop = StopReport::default();
+        let sum = UsageSum { name: "shop".into(), cost_usd: Some(0.5), ..UsageSum::default() };
         for (about, record) in [
             (About::Run, Record::from(&run)),
             (About::Task, Record::from(&task)),
             (About::Result, Record::from(&result)),
             (About::Stop, Record::from(&stop)),
+            (About::Usage, Record::from(&sum)),
         ] {
             assert_eq!(names(&record, about), of_the_vocabulary(about), "{about:?}");
         }

@@ -3,15 +3,16 @@
 use super::conductor::Conductor;
 use super::events::TaskEvents;
 use super::plan::plan_run;
-use super::spec::TaskSpec;
+use super::spec::{Asked, TaskSpec};
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
+use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{CANCELLED, DONE};
 use crate::supervise::{Engine, RunInfo, Stop, StopReport, glance};
 use crate::task::{
-    Begin, CanDrive, LoopState, Parameters, TaskOutcome, TaskResult, Waiter, Waiting, depends_on,
-    living_driver, not_ready,
+    Begin, CanDrive, LoopState, Parameters, TaskConfig, TaskOutcome, TaskResult, Waiter, Waiting,
+    depends_on, living_driver, not_ready,
 };
 use crate::time::Timestamp;
 use crate::wait::{Step, block_on};
@@ -53,6 +54,14 @@ impl Tasks<'_> {
     fn begin(&self, mut spec: TaskSpec, resume: bool, wait: &Wait) -> Result<Task> {
         let engine = &self.0.engine;
         let prompt_given = spec.work.names_prompt();
+        if spec.verify.is_empty() {
+            spec.verify = self.configured_check(&spec)?;
+        }
+        if let Some(folder) = named_task(engine, &spec.work)? {
+            let (agent, limits) = TaskConfig::wishes(&folder)?;
+            spec.work.take_wishes(agent, &limits);
+            spec.max_attempts = spec.max_attempts.or(limits.max_attempts);
+        }
         if let Some(stored) = self.stored(&spec)? {
             let missing = spec.go_on_from(&stored, &engine.inherited_environment());
             if let Some(name) = missing.first() {
@@ -61,19 +70,26 @@ impl Tasks<'_> {
         }
         let depends_on = spec.dependencies()?;
         let plan = plan_run(engine, &spec.work)?;
-        let bounds = spec.bounds();
+        let bounds = spec.bounds(self.0.limits());
         let (project, task) = (plan.project.clone(), plan.task.clone());
         let begin = Begin { plan, bounds, depends_on, prompt_given, resume };
         let waiter = engine.begin_task(begin, wait)?;
         Task::new(engine.clone(), project, task, waiter)
     }
 
+    /// The completion check that stands in the task's own configuration.
+    fn configured_check(&self, spec: &TaskSpec) -> Result<Vec<String>> {
+        match named_task(&self.0.engine, &spec.work)? {
+            None => Ok(Vec::new()),
+            Some(folder) => Ok(TaskConfig::read(&folder)?.verify),
+        }
+    }
+
     /// What the task of this spec was asked for before, where it exists and ever was.
     fn stored(&self, spec: &TaskSpec) -> Result<Option<Parameters>> {
-        let Some(task) = spec.work.task_id()? else { return Ok(None) };
-        match self.0.engine.layout().task(&spec.work.project_id()?, &task) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            folder => Ok(LoopState::read(&folder?)?.map(|state| state.parameters().clone())),
+        match named_task(&self.0.engine, &spec.work)? {
+            None => Ok(None),
+            Some(folder) => Ok(LoopState::read(&folder)?.map(|state| state.parameters().clone())),
         }
     }
 
@@ -99,7 +115,10 @@ impl Tasks<'_> {
                 let mut spec = TaskSpec::new(project.as_str()).task(task.as_str());
                 // A variable that cannot be had keeps the handle from driving, not from waiting.
                 spec.go_on_from(state.parameters(), &engine.inherited_environment());
-                Some(CanDrive { plan: plan_run(engine, &spec.work)?, bounds: spec.bounds() })
+                Some(CanDrive {
+                    plan: plan_run(engine, &spec.work)?,
+                    bounds: spec.bounds(self.0.limits()),
+                })
             }
             _ => None,
         };
@@ -163,6 +182,15 @@ impl Tasks<'_> {
         wait: impl Into<Wait>,
     ) -> Result<StopReport> {
         self.0.engine.cancel_task(project, task, &stop, &wait.into())
+    }
+}
+
+/// The folder of the task that work names, where it exists.
+pub(super) fn named_task(engine: &Engine, work: &Asked) -> Result<Option<Folder>> {
+    let Some(task) = work.task_id()? else { return Ok(None) };
+    match engine.layout().task(&work.project_id()?, &task) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        folder => folder.map(Some),
     }
 }
 
@@ -295,6 +323,12 @@ impl Task {
     /// What is known now. Reads only.
     pub fn info(&self) -> Result<TaskInfo> {
         read_task(&self.engine, &self.project, &self.id)
+    }
+
+    /// The variables that the task was started with and whose values are not here. While there are
+    /// any, this handle waits for the task and does not drive it.
+    pub fn missing_env(&self) -> Result<Vec<String>> {
+        self.waiter.lock().missing_env()
     }
 
     /// A descriptor that becomes readable when [`step`](Task::step) may have something to do.

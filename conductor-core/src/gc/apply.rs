@@ -2,6 +2,7 @@
 
 use super::item::{GcAction, GcItem, GcKind, GcReason};
 use super::plan::GcPlan;
+use super::scan_run::newest_of_orphan;
 use super::scan_task::LookAtTask;
 use super::strays::remove_lock;
 use super::trash::{self, Trash};
@@ -9,9 +10,10 @@ use crate::bus::{Rotation, Scope};
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
-use crate::layout::{CONDUCTOR, OPEN};
+use crate::layout::{CONDUCTOR, OPEN, RUN_LOCK};
 use crate::limits;
-use crate::supervise::Engine;
+use crate::supervise::{Engine, OpenEntry};
+use crate::sys::{FileKind, LockKind};
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
@@ -188,7 +190,17 @@ impl Work<'_> {
                 }
                 true
             }
-            GcKind::Entry => folder.remove_file(name)?,
+            GcKind::Entry => {
+                let found = OpenEntry::list(self.engine.layout())?.entries;
+                let Some(entry) = found.into_iter().find(|e| OsStr::new(&e.name) == name) else {
+                    return Ok(GcResult::Gone);
+                };
+                if !self.engine.forget_if_gone(&entry)? {
+                    return Ok(GcResult::Kept(GcReason::Busy));
+                }
+                true
+            }
+            _ if stat.kind == FileKind::Folder => return unnamed_run(&folder, name, item),
             _ => {
                 let same = item.end_time.map(|time| time.unix_nanos()) == Some(stat.modified);
                 if !same {
@@ -272,6 +284,23 @@ impl Work<'_> {
         let root = self.engine.layout().root()?;
         root.folder_if_exists(Path::new(CONDUCTOR).join(OPEN))
     }
+}
+
+/// Removes the folder of a run whose starter died before the folder had its name.
+fn unnamed_run(runs: &Folder, name: &OsStr, item: &GcItem) -> Result<GcResult> {
+    let folder = match runs.folder_here(name) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(GcResult::Gone),
+        folder => folder?,
+    };
+    let newest = newest_of_orphan(&folder, &folder.measure(&mut |_, _| true)?)?;
+    if item.end_time != Some(newest) {
+        return Ok(GcResult::Kept(GcReason::Changed));
+    }
+    let Some(_lock) = folder.try_lock(RUN_LOCK, LockKind::Exclusive)? else {
+        return Ok(GcResult::Kept(GcReason::Busy));
+    };
+    let removed = runs.remove_tree(name)?;
+    Ok(if removed { GcResult::Done } else { GcResult::Gone })
 }
 
 /// Whose bus an item is of.

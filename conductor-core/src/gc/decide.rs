@@ -231,10 +231,12 @@ fn judge_stray(now: Timestamp, stray: &StrayFact) -> Verdict {
     match stray.kind {
         _ if stray.held => keep(GcReason::Busy),
         StrayKind::Trash | StrayKind::Entry => delete(GcReason::Stale),
-        StrayKind::Temporary | StrayKind::Lock => match is_older(now, stray.modified, STALE) {
-            true => delete(GcReason::Stale),
-            false => keep(GcReason::Young),
-        },
+        StrayKind::Temporary | StrayKind::Unnamed | StrayKind::Lock => {
+            match is_older(now, stray.modified, STALE) {
+                true => delete(GcReason::Stale),
+                false => keep(GcReason::Young),
+            }
+        }
     }
 }
 

@@ -126,6 +126,8 @@ pub(super) struct ArchiveFact {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StrayKind {
     Temporary,
+    /// A run's folder whose starter died before the folder had its name.
+    Unnamed,
     Trash,
     Lock,
     Entry,

@@ -12,7 +12,6 @@ mod facts;
 mod item;
 mod plan;
 mod policy;
-mod receipts;
 mod scan_run;
 mod scan_task;
 mod strays;

@@ -182,7 +182,7 @@ impl GcPlan {
         let stray: &StrayFact = &self.facts.strays[at];
         GcItem {
             kind: match stray.kind {
-                StrayKind::Temporary => GcKind::Temporary,
+                StrayKind::Temporary | StrayKind::Unnamed => GcKind::Temporary,
                 StrayKind::Trash => GcKind::Trash,
                 StrayKind::Lock => GcKind::Lock,
                 StrayKind::Entry => GcKind::Entry,

@@ -8,7 +8,7 @@ use crate::fsx::{Folder, Measure};
 use crate::id::RunId;
 use crate::layout::{KEEPER, RUN_INFO, RUN_LOCK};
 use crate::run::{Glimpse, Outcome, Status, glimpse, store};
-use crate::supervise::{Verdict, observe};
+use crate::supervise::{Verdict, moment, observe};
 use crate::sys::{FileKind, Open, Stat};
 use crate::time::Timestamp;
 use std::path::Path;
@@ -133,8 +133,7 @@ impl<'a> RunScanner<'a> {
                     Some(outcome) => RunState::Over(outcome),
                     None if record.is_open() => {
                         // As it will stand once it is written down.
-                        let ended = ending.ended_at.map(Timestamp::from_unix_nanos);
-                        fact.end = ended.unwrap_or(self.now);
+                        fact.end = ending.ended_at.map_or(self.now, moment);
                         RunState::Unwritten(ending.outcome)
                     }
                     None => over(&Glimpse::from(&record)),
@@ -168,7 +167,7 @@ impl<'a> RunScanner<'a> {
 }
 
 /// Where a run stands whose record tells of its end.
-fn over(seen: &Glimpse) -> RunState {
+pub(super) fn over(seen: &Glimpse) -> RunState {
     match (seen.outcome, &seen.status) {
         (Some(outcome), _) => RunState::Over(outcome),
         (None, Status::Completed) => RunState::Over(Outcome::Completed),

@@ -9,8 +9,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{RunId, TaskId};
 use crate::layout::{
-    DONE, LOOP, LOOP_LOCK, Layout, PROJECT_BUS, PROPAGATION_LOCK, RUNS, TASK_BUS, TASK_CONFIG,
-    TASK_LOCK,
+    DONE, LOOP, LOOP_LOCK, Layout, PROJECT_BUS, PROPAGATION_LOCK, RECEIPTS, RUNS, TASK_BUS,
+    TASK_CONFIG, TASK_LOCK,
 };
 use crate::sys::{FileKind, Stat};
 use crate::time::Timestamp;
@@ -31,9 +31,9 @@ pub(crate) struct TaskLook {
 /// Reads what the loop knows of the task whose folder is open.
 pub(crate) type LookAtTask<'a> = &'a dyn Fn(&Folder) -> Result<TaskLook>;
 
-/// Lock files say nothing of a task's age, and runs are looked at on their own.
+/// Lock files and receipts say nothing of a task's age, and runs are looked at on their own.
 pub(super) fn is_own(name: &OsStr) -> bool {
-    ![RUNS, TASK_LOCK, LOOP_LOCK, PROPAGATION_LOCK].iter().any(|other| name == *other)
+    ![RUNS, RECEIPTS, TASK_LOCK, LOOP_LOCK, PROPAGATION_LOCK].iter().any(|other| name == *other)
 }
 
 /// What stands right in a task's folder.
@@ -160,17 +160,17 @@ impl Survey<'_> {
     }
 
     fn look_at_runs(&mut self, task: &Folder, fact: &mut TaskFact) -> Result<()> {
-        let listing = match task.folder_here(RUNS) {
+        let runs = match task.folder_here(RUNS) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             Err(error) if error.code() == "path.mount_point" => {
                 fact.mounted = true;
                 return Ok(());
             }
-            Err(error) => return Err(error),
-            Ok(_) => Layout::runs_in(task)?,
+            runs => runs?,
         };
-        let runs = task.folder_here(RUNS)?;
+        let listing = Layout::runs_in(task)?;
         fact.foreign = !listing.foreign.is_empty();
+        self.unnamed_runs(&runs)?;
         for run in listing.ids {
             let open = self.is_open(fact.project, &fact.id, &run);
             let found = self.runs.scan(&runs, run, open, &mut self.facts.strays);

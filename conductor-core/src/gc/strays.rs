@@ -4,7 +4,8 @@ use super::facts::{StrayFact, StrayKind};
 use super::survey::Survey;
 use crate::error::{ErrorKind, Result};
 use crate::fsx::{Folder, Measure};
-use crate::layout::{BIN, CONDUCTOR, OPEN};
+use crate::id::RunId;
+use crate::layout::{BIN, CONDUCTOR, OPEN, RUN_LOCK};
 use crate::sys::{FileKind, LockKind, Open};
 use crate::time::Timestamp;
 use std::ffi::OsStr;
@@ -18,6 +19,12 @@ pub(super) fn is_temporary_of_run(name: &OsStr) -> bool {
     numbered(name, "run-info.", ".yaml.tmp")
 }
 
+/// Whether a folder among runs is one that its starter was filling before it got its name.
+pub(super) fn is_unnamed_run(name: &OsStr) -> bool {
+    let run = name.to_str().and_then(|name| name.strip_prefix('.'));
+    run.is_some_and(|run| RunId::new(run).is_ok())
+}
+
 /// A file of a task with which somebody was about to replace another.
 pub(super) fn is_temporary_of_task(name: &OsStr) -> bool {
     numbered(name, ".STOP-REQUESTED.", ".next")
@@ -28,6 +35,12 @@ pub(super) fn is_temporary_of_task(name: &OsStr) -> bool {
 /// A file of a project with which the older program was about to replace another.
 pub(super) fn is_temporary_of_project(name: &OsStr) -> bool {
     numbered(name, "run-info.", ".yaml.tmp") || numbered(name, "facts.", ".tmp")
+}
+
+/// The entry of an open run that was about to get its name.
+fn is_temporary_of_open(name: &OsStr) -> bool {
+    let inner = name.to_str().and_then(|name| name.strip_prefix('.')?.strip_suffix(".next"));
+    inner.is_some_and(|inner| RunId::new(inner).is_ok())
 }
 
 fn is_temporary_of_root(name: &OsStr) -> bool {
@@ -60,6 +73,9 @@ impl Survey<'_> {
         }
         if let Some(bin) = root.folder_if_exists(Path::new(CONDUCTOR).join(BIN))? {
             self.temporaries(&bin, &Path::new(CONDUCTOR).join(BIN), is_temporary_of_bin)?;
+        }
+        if let Some(open) = root.folder_if_exists(Path::new(CONDUCTOR).join(OPEN))? {
+            self.temporaries(&open, &Path::new(CONDUCTOR).join(OPEN), is_temporary_of_open)?;
         }
         for name in LOCK_FOLDERS {
             let path = Path::new(CONDUCTOR).join(name);
@@ -121,14 +137,38 @@ impl Survey<'_> {
         Ok(())
     }
 
+    /// Notes the folders of runs whose starters died before the folder had its name.
+    pub(super) fn unnamed_runs(&mut self, runs: &Folder) -> Result<()> {
+        let mut names = Vec::new();
+        runs.visit(&mut |name, kind| {
+            if kind == FileKind::Folder && is_unnamed_run(name) {
+                names.push(name.to_owned());
+            }
+            true
+        })?;
+        for name in names {
+            let folder = match runs.folder_here(&name) {
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                folder => folder?,
+            };
+            let held = folder.is_locked(RUN_LOCK)?;
+            let sum = folder.measure(&mut |_, _| true)?;
+            let modified = super::scan_run::newest_of_orphan(&folder, &sum)?;
+            let path = super::scan_run::below(&self.root, &folder);
+            let kind = StrayKind::Unnamed;
+            self.facts.strays.push(StrayFact { kind, path, bytes: sum.bytes, modified, held });
+        }
+        Ok(())
+    }
+
     /// Notes the entry of an open run that is gone.
-    pub(super) fn entry_of_nothing(&mut self, name: &str) {
+    pub(super) fn entry_of_nothing(&mut self, name: &str, held: bool) {
         self.facts.strays.push(StrayFact {
             kind: StrayKind::Entry,
             path: Path::new(CONDUCTOR).join(OPEN).join(name),
             bytes: 0,
             modified: Timestamp::ZERO,
-            held: false,
+            held,
         });
     }
 }

@@ -10,7 +10,7 @@ use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::ProjectId;
-use crate::layout::{PROJECT_BUS, RUNS};
+use crate::layout::{PROJECT_BUS, RUN_LOCK, RUNS};
 use crate::run::store;
 use crate::supervise::{Engine, OpenEntry, Verdict, observe};
 use crate::sys::FileKind;
@@ -95,7 +95,9 @@ impl Survey<'_> {
             let folder = match self.engine.layout().run(project, task, run) {
                 Err(error) if error.kind() == ErrorKind::NotFound => {
                     if self.policy.project.is_none() {
-                        self.entry_of_nothing(name);
+                        // One that is just being started has a folder without its name yet.
+                        let starting = self.is_starting(&entry)?;
+                        self.entry_of_nothing(name, starting);
                     }
                     continue;
                 }
@@ -118,6 +120,16 @@ impl Survey<'_> {
             self.facts.entries.push(name.clone());
         }
         Ok(())
+    }
+
+    /// Whether the starter of an open run lives that has not given the run's folder its name yet.
+    fn is_starting(&self, entry: &OpenEntry) -> Result<bool> {
+        let OpenEntry { project, task, run, .. } = entry;
+        let path = Path::new(project.as_str()).join(task).join(RUNS).join(format!(".{run}"));
+        match self.engine.layout().root()?.folder_if_exists(path)? {
+            Some(folder) => folder.is_locked(RUN_LOCK),
+            None => Ok(false),
+        }
     }
 
     fn projects(&mut self, root: &Folder, wait: &Wait, told: &mut dyn FnMut(Looked)) -> Result<()> {

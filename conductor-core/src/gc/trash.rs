@@ -7,7 +7,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::layout::Layout;
-use crate::sys::LockKind;
+use crate::sys::{Listed, LockKind};
 use std::ffi::OsStr;
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
@@ -19,10 +19,19 @@ pub(super) const BATCH: usize = 256;
 #[derive(Debug)]
 pub(super) struct Trash<T> {
     trash: Folder,
-    batch: Option<(String, Folder)>,
+    batch: Option<Batch>,
     moved: Vec<(String, T)>,
     /// The folders that something was taken from since the last sync.
     sources: Vec<Folder>,
+}
+
+/// The folder of a batch, locked.
+#[derive(Debug)]
+struct Batch {
+    name: String,
+    // Taken off the list of a fork before the folder is closed.
+    _listed: Listed,
+    folder: Folder,
 }
 
 impl<T> Trash<T> {
@@ -67,8 +76,8 @@ impl<T> Trash<T> {
 
     /// The batch's folder, locked, so that no other collection takes it for a leftover.
     fn batch(&mut self) -> Result<Folder> {
-        if let Some((_, folder)) = &self.batch {
-            return Ok(folder.clone());
+        if let Some(batch) = &self.batch {
+            return Ok(batch.folder.clone());
         }
         loop {
             let name = format!("gc-{:016x}", RandomState::new().build_hasher().finish());
@@ -78,7 +87,8 @@ impl<T> Trash<T> {
                 folder => folder?,
             };
             if lock(&folder)? && self.trash.stat(&name)?.is_some() {
-                self.batch = Some((name, folder.clone()));
+                let listed = Listed::new(folder.fd());
+                self.batch = Some(Batch { name, _listed: listed, folder: folder.clone() });
                 return Ok(folder);
             }
         }
@@ -89,7 +99,7 @@ impl<T> Trash<T> {
     pub(super) fn flush(&mut self) -> Vec<(T, Result<()>)> {
         let moved = std::mem::take(&mut self.moved);
         let sources = std::mem::take(&mut self.sources);
-        let Some((_, batch)) = &self.batch else { return Vec::new() };
+        let Some(Batch { folder: batch, .. }) = &self.batch else { return Vec::new() };
         let synced = sources
             .iter()
             .try_for_each(Folder::sync)
@@ -105,7 +115,7 @@ impl<T> Trash<T> {
 
     /// Removes the batch's folder. One that still holds something stays for the next collection.
     pub(super) fn close(self) {
-        if let Some((name, _)) = &self.batch {
+        if let Some(Batch { name, .. }) = &self.batch {
             // Whatever is in the way was told when it could not be deleted.
             let _left = self.trash.os().rmdir_at(self.trash.fd(), OsStr::new(name));
         }

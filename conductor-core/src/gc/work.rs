@@ -6,8 +6,7 @@
 use super::apply::{GcResult, Moved, Work};
 use super::facts::{RunFact, RunState, TaskFact};
 use super::item::{GcAction, GcReason};
-use super::receipts;
-use super::scan_run::{newest_of_orphan, stamp};
+use super::scan_run::{newest_of_orphan, over, stamp};
 use super::scan_task::is_own;
 use crate::cancel::Wait;
 use crate::error::{ErrorKind, Result};
@@ -15,7 +14,9 @@ use crate::fsx::{FileLock, Folder, LockError};
 use crate::layout::{
     DONE, LOOP, LOOP_LOCK, Layout, RUN_INFO, RUN_LOCK, RUNS, TASK_CONFIG, TASK_LOCK,
 };
-use crate::run::store;
+use crate::limits;
+use crate::run::receipts::{self, Keeping, Receipt};
+use crate::run::{Glimpse, glimpse, store};
 use crate::supervise::{Finished, OpenEntry, finish, processes_live};
 use crate::sys::{FileKind, LockKind, Open};
 use crate::time::Timestamp;
@@ -68,6 +69,10 @@ impl Work<'_> {
                 Err(GcResult::Kept(GcReason::Unreadable))
             }
         };
+        let held = match held {
+            Ok(held) => self.keep_receipts(&held, runs, &mut results).map(|()| held),
+            answer => answer,
+        };
         for (run, result) in runs.iter().zip(results) {
             let result = match (result, &held) {
                 (Some(result), _) => result.map(Some),
@@ -83,6 +88,43 @@ impl Work<'_> {
         }
     }
 
+    /// Makes the receipts of runs durable that are about to go. A run whose receipt cannot be had stays.
+    fn keep_receipts(
+        &self,
+        held: &HeldTask,
+        runs: &[usize],
+        results: &mut [Option<Result<GcResult>>],
+    ) -> Result<(), GcResult> {
+        let fact = |run: usize| &self.plan.facts.runs[run];
+        let mut first_error = None;
+        let kept = Keeping::new(&held.folder, self.wait).and_then(|mut keeping| {
+            for (run, result) in runs.iter().zip(results.iter_mut()) {
+                let run = fact(*run);
+                let tells = run.state != RunState::Orphan && result.is_none();
+                if tells && keeping.lacks(&run.id) {
+                    match receipt(held, run) {
+                        Ok(Some(receipt)) => keeping.add(&run.id, &receipt)?,
+                        Ok(None) => *result = Some(Ok(GcResult::Gone)),
+                        Err(error) => *result = Some(Err(error)),
+                    }
+                }
+            }
+            keeping.write()
+        });
+        if let Err(error) = kept {
+            // Told of the first; the others stay for the same reason.
+            first_error = Some(error);
+        }
+        match (first_error, results.iter_mut().find(|result| result.is_none())) {
+            (None, _) => Ok(()),
+            (Some(error), Some(first)) => {
+                *first = Some(Err(error));
+                Err(GcResult::Kept(GcReason::Busy))
+            }
+            (Some(_), None) => Err(GcResult::Kept(GcReason::Busy)),
+        }
+    }
+
     /// Writes the end of a run down that nobody wrote down yet; `None` where it may go on.
     fn write_down(&self, at: usize, run: usize) -> Result<Option<GcResult>> {
         let (task, run) = (&self.plan.facts.tasks[at], &self.plan.facts.runs[run]);
@@ -91,9 +133,7 @@ impl Work<'_> {
         }
         match finish(self.engine, self.plan.project(task), &task.id, &run.id, self.wait) {
             Ok(Finished::Over) => Ok(None),
-            Ok(Finished::NotYet | Finished::NeverBegan) => {
-                Ok(Some(GcResult::Kept(GcReason::Changed)))
-            }
+            Ok(Finished::NotYet) => Ok(Some(GcResult::Kept(GcReason::Changed))),
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(Some(GcResult::Gone)),
             Err(error) => Err(error),
         }
@@ -201,7 +241,7 @@ impl Work<'_> {
             return Ok(Some(GcResult::Kept(reason)));
         }
         let project = self.engine.layout().project(plan.project(task))?;
-        receipts::hand_over(&held.folder, &project)?;
+        receipts::hand_over(&held.folder, &task.id, &project, self.wait)?;
         let moved = self.trash.take(&project, OsStr::new(task.id.as_str()), Moved::Task(at))?;
         Ok((!moved).then_some(GcResult::Gone))
     }
@@ -215,7 +255,7 @@ impl Work<'_> {
         if folder.is_locked(LOOP_LOCK)? {
             return Ok(Some(GcReason::Busy));
         }
-        let has = |name| Ok(folder.stat(name)?.is_some());
+        let has = |name: &str| folder.stat(name).map(|stat| stat.is_some());
         if has(LOOP)? || has(TASK_CONFIG)? {
             let look = (self.look)(folder)?;
             if look.series.is_some() && look.ended_at.is_none() {
@@ -235,6 +275,35 @@ impl Work<'_> {
             None
         })
     }
+}
+
+/// The receipt of a run that has none; `None` where the run is gone.
+fn receipt(held: &HeldTask, fact: &RunFact) -> Result<Option<Receipt>> {
+    let Some(runs) = &held.runs else { return Ok(None) };
+    let folder = match runs.folder_here(&fact.id) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+        folder => folder?,
+    };
+    let Some(bytes) = folder.read_if_exists(RUN_INFO, limits::YAML_FILE)? else {
+        return Ok(None);
+    };
+    let plain = glimpse(&bytes).filter(|seen| !seen.counted);
+    let (seen, known) = match plain {
+        Some(seen) => (seen, None),
+        None => {
+            let record = store::read(&folder)?;
+            (Glimpse::from(&record), Some(Receipt::of(&record)))
+        }
+    };
+    let end = match over(&seen) {
+        RunState::Over(outcome) => Some((outcome, seen.end_time)),
+        _ => None,
+    };
+    let Glimpse { agent, series, start_time: start, .. } = seen;
+    Ok(Some(match known {
+        Some(known) => Receipt { end, ..known },
+        None => Receipt { agent, series, start, end, model: None, usage: None, cost_usd: None },
+    }))
 }
 
 /// Why a locked run must stay although the plan says otherwise.

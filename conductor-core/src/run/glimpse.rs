@@ -19,6 +19,9 @@ pub(crate) struct Glimpse {
     pub(crate) status: Status,
     pub(crate) outcome: Option<Outcome>,
     pub(crate) series: Option<u64>,
+    pub(crate) agent: String,
+    /// Whether it tells what the run used or cost.
+    pub(crate) counted: bool,
     /// Whether the record itself says that conductor supervises the run.
     pub(crate) supervised: bool,
 }
@@ -34,13 +37,15 @@ impl From<&RunRecord> for Glimpse {
             status: record.status.clone(),
             outcome: record.outcome,
             series: record.series,
+            agent: record.agent.clone(),
+            counted: record.model.is_some() || record.usage.is_some() || record.cost_usd.is_some(),
             supervised: record.supervised,
         }
     }
 }
 
 /// The keys that are read. A key that stands twice is unusual.
-const KEYS: [&str; 9] = [
+const KEYS: [&str; 10] = [
     "version",
     "parent_run_id",
     "previous_run_id",
@@ -50,7 +55,10 @@ const KEYS: [&str; 9] = [
     "outcome",
     "series",
     "rev",
+    "agent",
 ];
+/// Keys that tell what a run used or cost.
+const COUNTS: [&str; 3] = ["model", "usage", "cost_usd"];
 
 /// Reads the record; `None` where it is unusual, so that only the whole reader knows.
 pub(crate) fn glimpse(bytes: &[u8]) -> Option<Glimpse> {
@@ -60,6 +68,7 @@ pub(crate) fn glimpse(bytes: &[u8]) -> Option<Glimpse> {
     let mut found: [Option<&str>; KEYS.len()] = [None; KEYS.len()];
     // Whether indented lines may follow: the value of the last key stands on them.
     let mut group = false;
+    let mut counted = false;
     for line in text.lines() {
         let inner = line.trim_start_matches(' ');
         if inner.len() < line.len() {
@@ -71,6 +80,7 @@ pub(crate) fn glimpse(bytes: &[u8]) -> Option<Glimpse> {
         }
         let (key, value) = split(line)?;
         group = value.is_empty();
+        counted |= COUNTS.contains(&key);
         let value = scalar(value)?;
         if let Some(at) = KEYS.iter().position(|known| *known == key) {
             // A value on further lines is none that is known here.
@@ -79,7 +89,7 @@ pub(crate) fn glimpse(bytes: &[u8]) -> Option<Glimpse> {
             }
         }
     }
-    let [version, parent, previous, start, end, status, outcome, series, rev] = found;
+    let [version, parent, previous, start, end, status, outcome, series, rev, agent] = found;
     let time = |text: Option<&str>| match text {
         None => Some(Timestamp::ZERO),
         Some(text) => text.parse().ok(),
@@ -100,6 +110,8 @@ pub(crate) fn glimpse(bytes: &[u8]) -> Option<Glimpse> {
             None => None,
             Some(number) => Some(number.parse().ok()?),
         },
+        agent: agent.unwrap_or_default().to_owned(),
+        counted,
         supervised: match rev {
             None => false,
             Some(number) => number.parse::<u64>().is_ok().then_some(true)?,

@@ -7,6 +7,7 @@
 mod fields;
 mod glimpse;
 mod outcome;
+pub(crate) mod receipts;
 mod record;
 pub(crate) mod store;
 

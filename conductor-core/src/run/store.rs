@@ -3,6 +3,7 @@
 //! A change is made under two locks: ours, which nobody ever removes, and then the older program's,
 //! which it removes after use, so that alone it would let two in at once.
 
+use super::outcome::Status;
 use super::record::{RunRecord, VERSION};
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
@@ -17,6 +18,9 @@ use std::path::Path;
 const LOCK: &str = ".run-info.lock";
 /// The lock that the older program takes.
 const OLDER_LOCK: &str = "run-info.yaml.lock";
+
+/// A record that could not be read when the run's end was written down.
+const DAMAGED: &str = "run-info.yaml.damaged";
 
 /// Whether a change must survive a power cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +73,30 @@ fn fill_in(record: &mut RunRecord, folder: &Path) {
 /// Writes the first record of a run. Not durable: nothing of the run has happened yet.
 pub(crate) fn create(run: &Folder, record: &RunRecord) -> Result<()> {
     run.replace_relaxed(RUN_INFO, record.to_mapping().to_yaml().as_bytes())
+}
+
+/// What stands in for the record of a run of ours that cannot be read: what its place tells.
+pub(crate) fn stand_in(run: &Folder) -> RunRecord {
+    let mut record = RunRecord {
+        process_ownership: Some("managed".to_owned()),
+        status: Status::Running,
+        exit_code: -1,
+        rev: Some(0),
+        supervised: true,
+        ..RunRecord::blank()
+    };
+    fill_in(&mut record, run.path());
+    record
+}
+
+/// As [`create`], in place of a record that cannot be read, which is kept under [`DAMAGED`].
+pub(crate) fn create_anew(run: &Folder, record: &RunRecord) -> Result<()> {
+    if run.stat(RUN_INFO)?.is_some() {
+        run.os()
+            .rename_at(run.fd(), RUN_INFO.as_ref(), run.fd(), DAMAGED.as_ref(), true)
+            .map_err(|e| run.error("set aside", RUN_INFO, e))?;
+    }
+    create(run, record)
 }
 
 /// Changes the record, and gives it as it stands then. A change that changes nothing writes nothing.
@@ -126,6 +154,12 @@ fn stick(before: &RunRecord, after: &mut RunRecord) {
     after.end_time = before.end_time;
     after.error_summary.clone_from(&before.error_summary);
     after.stop_reason.clone_from(&before.stop_reason);
+    after.session_id.clone_from(&before.session_id);
+    after.model.clone_from(&before.model);
+    after.usage = before.usage;
+    after.cost_usd = before.cost_usd;
+    after.error_class = before.error_class;
+    after.limit_reset = before.limit_reset;
 }
 
 #[cfg(test)]

@@ -3,31 +3,33 @@
 //! Finishing is a function of the files alone. Whoever gets the run's lock after its keeper gave it
 //! back may do it; the program that started the run has no privilege. Each step leaves a state from
 //! which the next finisher goes on: `output.md`, the final record (a terminal outcome stays), the
-//! message (looked up before it is posted), and last the entry among the open runs.
+//! message (looked up before it is posted), the receipt, and last the entry among the open runs.
 
 use super::engine::Engine;
+use super::evidence::{Known, gather, keeper_record, known, moment};
 use super::open_entry::OpenEntry;
-use super::output::{ensure_output, last_stderr_lines};
+use super::output::{ensure_output, last_stderr_lines, read_stream};
 use super::start::{start_key, start_message};
-use super::verdict::{Ending, Evidence, Verdict, judge};
+use super::stop::stop_reason;
+use super::verdict::{Ending, Verdict, judge};
+use crate::agent::stream::StreamSummary;
 use crate::bus::{Cursor, Post};
 use crate::cancel::Wait;
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
-use crate::layout::{KEEPER, OUTPUT, RUN_LOCK};
+use crate::layout::{OUTPUT, RUN_LOCK};
+use crate::run::receipts;
 use crate::run::store::{self, Keep};
 use crate::run::{Outcome, RunRecord};
-use crate::sys::{self, KeeperRecord, LockKind, Open, ProcessId, Processes};
-use crate::time::Timestamp;
+use crate::sys::LockKind;
+use crate::usage::ErrorClass;
 
 /// How a finish went.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Finished {
     /// The run is over and written down.
     Over,
-    /// Nothing of it ever was but its folder: its starter died before the first record.
-    NeverBegan,
     /// The run lives, or somebody else is finishing it.
     NotYet,
 }
@@ -41,25 +43,25 @@ pub(crate) fn finish(
     wait: &Wait,
 ) -> Result<Finished> {
     let folder = engine.layout().run(project, task, run)?;
-    let first_look = read_record(&folder)?;
-    if first_look.is_some_and(|record| !record.is_supervised() && !record.is_open()) {
+    let first_look = known(&folder)?.record;
+    if !first_look.is_supervised() && !first_look.is_open() {
         // A finished run of the older program: there is nothing to add.
         return Ok(Finished::Over);
     }
-    // Its starter holds the lock until there is a record and a keeper to hold it.
+    // Its starter holds the lock until there is a keeper to hold it.
     let Some(_lock) = folder.try_lock(RUN_LOCK, LockKind::Exclusive)? else {
         return Ok(Finished::NotYet);
     };
     // Read again: another finisher may have been here before we had the lock.
-    let Some(record) = read_record(&folder)? else {
-        OpenEntry::remove(engine.layout(), project, task, run)?;
-        return Ok(Finished::NeverBegan);
-    };
+    let Known { record, damage } = known(&folder)?;
     if record.outcome.is_none() {
-        let mut evidence = gather(&folder, &record)?;
-        evidence.locked = false;
-        match judge(&evidence) {
-            Verdict::Over(ending) => write_down(engine, &folder, ending, wait)?,
+        match judge(&gather(&folder, &record)?) {
+            Verdict::Over(ending) => {
+                if damage.is_some() {
+                    store::create_anew(&folder, &record)?;
+                }
+                write_down(engine, &folder, &record, ending, wait)?;
+            }
             Verdict::Supervised | Verdict::Adopted | Verdict::PossiblyAlive => {
                 return Ok(Finished::NotYet);
             }
@@ -69,107 +71,34 @@ pub(crate) fn finish(
     if record.stop_msg.is_none() {
         post_end(engine, &folder, (project, task, run), &record, wait)?;
     }
+    receipts::end(&engine.layout().task(project, task)?, &record, wait)?;
     OpenEntry::remove(engine.layout(), project, task, run)?;
     Ok(Finished::Over)
 }
 
-/// The record of a run; `None` where there is none yet.
-fn read_record(folder: &Folder) -> Result<Option<RunRecord>> {
-    match store::read(folder) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        record => record.map(Some),
-    }
-}
-
-/// What became of a run that has no outcome yet. Reads only.
-pub(crate) fn observe(folder: &Folder, record: &RunRecord) -> Result<Verdict> {
-    let mut evidence = gather(folder, record)?;
-    evidence.locked = folder.is_locked(RUN_LOCK)?;
-    Ok(judge(&evidence))
-}
-
-/// Whether the agent or the keeper of a run lives, by the identity of the processes alone: whatever its
-/// record and its locks say. A keeper of another pid namespace may.
-pub(crate) fn processes_live(folder: &Folder) -> Result<bool> {
-    let Some(keeper) = keeper_record(folder)? else { return Ok(false) };
-    let look = |e| folder.error("look at the processes of", "", e);
-    if keeper.boot_id != Processes.boot_id().map_err(look)?.as_bytes() {
-        return Ok(false);
-    }
-    if !is_of_here(&keeper).map_err(look)? {
-        return Ok(keeper.ended.is_none() && keeper.state == sys::KeeperState::Released);
-    }
-    let alive = |process| Processes.is_alive(process).map_err(look);
-    Ok(alive(keeper_of(&keeper))? || (keeper.ended.is_none() && alive(agent_of(&keeper))?))
-}
-
-/// The newest record that the run's keeper wrote; `None` where no keeper wrote one.
-pub(crate) fn keeper_record(folder: &Folder) -> Result<Option<KeeperRecord>> {
-    let Some(fd) = folder.open_if_exists(KEEPER, Open::Read)? else { return Ok(None) };
-    let Some(file) = fd.as_file() else { return Ok(None) };
-    sys::read_keeper_file(file).map_err(|e| folder.error("read", KEEPER, e))
-}
-
-fn gather(folder: &Folder, record: &RunRecord) -> Result<Evidence> {
-    let keeper = keeper_record(folder)?;
-    let look = |e| folder.error("look at the processes of", "", e);
-    let boot = Processes.boot_id().map_err(look)?;
-    let this_boot = keeper.as_ref().is_some_and(|keeper| keeper.boot_id == boot.as_bytes());
-    let elsewhere = match &keeper {
-        Some(keeper) => this_boot && !is_of_here(keeper).map_err(look)?,
-        None => false,
-    };
-    let agent_alive = match &keeper {
-        Some(keeper) => {
-            this_boot && !elsewhere && Processes.is_alive(agent_of(keeper)).map_err(look)?
+fn write_down(
+    engine: &Engine,
+    folder: &Folder,
+    before: &RunRecord,
+    ending: Ending,
+    wait: &Wait,
+) -> Result<()> {
+    let end_time = ending.ended_at.map_or(engine.now(), moment);
+    let stream = match ending.outcome {
+        Outcome::Refused => None,
+        _ => {
+            let stream = read_stream(folder, before, end_time)?;
+            ensure_output(folder, stream.as_ref())?;
+            stream
         }
-        // The older program left a number alone: somebody having it proves nothing, nobody having
-        // it proves the end.
-        None => match u32::try_from(record.pid) {
-            Ok(pid) if pid > 0 => Processes.identify(pid).map_err(look)?.is_some(),
-            _ => false,
-        },
     };
-    Ok(Evidence {
-        agent_alive,
-        this_boot,
-        elsewhere,
-        ours: record.is_supervised(),
-        named: record.pid > 0,
-        locked: false,
-        keeper,
-    })
-}
-
-/// Whether the process numbers of a keeper's record mean anything here: they are those of one boot of
-/// the machine, and of one pid namespace.
-pub(crate) fn is_of_here(keeper: &KeeperRecord) -> std::io::Result<bool> {
-    Ok(keeper.boot_id == Processes.boot_id()?.as_bytes()
-        && keeper.pid_ns == Processes.pid_namespace()?)
-}
-
-/// The agent's process as the keeper recorded it.
-pub(crate) fn agent_of(keeper: &KeeperRecord) -> ProcessId {
-    ProcessId { pid: keeper.agent.pid, start: keeper.agent.start }
-}
-
-/// The keeper's own process.
-pub(crate) fn keeper_of(keeper: &KeeperRecord) -> ProcessId {
-    ProcessId { pid: keeper.keeper.pid, start: keeper.keeper.start }
-}
-
-fn write_down(engine: &Engine, folder: &Folder, ending: Ending, wait: &Wait) -> Result<()> {
-    if ending.outcome != Outcome::Refused {
-        ensure_output(folder)?;
-    }
-    let now = engine.now();
-    let stop_reason = super::stop::stop_reason(folder)?;
+    let stop_reason = stop_reason(folder)?;
     store::update(folder, wait, Keep::Durably, |record| {
         record.status = ending.outcome.status();
         record.outcome = Some(ending.outcome);
         record.exit_code = ending.exit_code;
         record.signal = ending.signal;
-        record.end_time = ending.ended_at.map_or(now, Timestamp::from_unix_nanos);
+        record.end_time = end_time;
         // Why it was refused is best known to the starter that failed.
         let known = record.error_summary.take().filter(|_| ending.outcome == Outcome::Refused);
         record.error_summary = known.or(ending.error);
@@ -177,9 +106,37 @@ fn write_down(engine: &Engine, folder: &Folder, ending: Ending, wait: &Wait) -> 
         if ending.outcome == Outcome::Stopped {
             record.stop_reason = stop_reason;
         }
+        if let Some(stream) = stream {
+            tell(record, stream);
+        }
         Ok(())
     })
     .map(drop)
+}
+
+/// Takes what the agent's stream said into the record.
+fn tell(record: &mut RunRecord, stream: StreamSummary) {
+    if let (Some(summary), Some(why)) = (&mut record.error_summary, in_words(&stream)) {
+        summary.push_str(": ");
+        summary.push_str(&why);
+    }
+    record.session_id = stream.session_id;
+    record.model = stream.model;
+    record.usage = stream.usage;
+    record.cost_usd = stream.cost_usd;
+    record.error_class = stream.error_class;
+    record.limit_reset = stream.limit_reset;
+}
+
+/// Why the agent could not go on, in a few words.
+fn in_words(stream: &StreamSummary) -> Option<String> {
+    match (stream.error_class?, stream.limit_reset) {
+        (ErrorClass::UsageLimit, Some(reset)) => Some(format!("usage limit until {reset}")),
+        (ErrorClass::UsageLimit, None) => Some("usage limit".into()),
+        (ErrorClass::Transient, _) => Some("service overloaded or out of reach".into()),
+        (ErrorClass::BadCredentials, _) => Some("bad credentials".into()),
+        (ErrorClass::Other, _) => None,
+    }
 }
 
 /// Posts `RUN_STOP` or `RUN_CRASH`, once in all.

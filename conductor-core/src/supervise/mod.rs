@@ -1,24 +1,30 @@
 //! One run: its start, its watch, its end, and ending it on purpose.
 
+mod check;
 mod engine;
+mod evidence;
 mod finish;
 mod glance;
 mod handle;
 mod info;
 mod keeper_image;
+mod kept;
 mod open_entry;
 mod output;
 mod start;
 mod stop;
 mod verdict;
 
+pub(crate) use check::{Check, Checked, checked, stop_check};
 pub(crate) use engine::{Engine, Settings};
-pub(crate) use finish::{Finished, finish, observe, processes_live};
+pub(crate) use evidence::{exec_failed, keeper_facts, known, moment, observe, processes_live};
+pub(crate) use finish::{Finished, finish};
 pub(crate) use glance::glance;
 pub(crate) use handle::RunWatch;
 pub use info::RunInfo;
 pub(crate) use info::{newest_readable, read_info, read_info_in};
 pub(crate) use open_entry::OpenEntry;
+pub(crate) use output::last_lines;
 pub(crate) use start::RunPlan;
 pub use stop::{Stop, StopReport};
 pub(crate) use verdict::Verdict;

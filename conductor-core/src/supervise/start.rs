@@ -1,28 +1,33 @@
 //! The start of one run, step by step, so that a crash between any two leaves a truth that can be read.
 //!
-//! Folder, lock, entry among the open runs; record `starting`; keeper with the agent held before its
-//! program; `RUN_START`; record `running` with the agent's identity, durable; release. A record
-//! `starting` without a process therefore means that nothing ever ran.
+//! A hidden folder with the lock, the prompt and the record `starting`; the entry among the open runs;
+//! the folder's own name; keeper with the agent held before its program; `RUN_START`; record `running`
+//! with the agent's identity, durable; release. So no run is seen without its record, and a record
+//! `starting` without a process means that nothing ever ran.
 
 use super::engine::Engine;
 use super::handle::RunWatch;
+use super::kept::{Kept, not_started};
 use super::open_entry::OpenEntry;
-use crate::agent::{AgentCommand, PromptForm, RunContext, preamble, run_environment};
+use super::stop::stop_wished;
+use crate::agent::stream::StreamKind;
+use crate::agent::{AgentCommand, AgentKind, PromptForm, RunContext, preamble, run_environment};
 use crate::bus::{Post, Posted};
 use crate::cancel::Wait;
+use crate::config::Secret;
 use crate::error::{Error, ErrorKind, Result};
-use crate::fsx::{FILE_MODE, FileLock, Folder};
+use crate::fsx::{FileLock, Folder};
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{
     KEEPER, OUTPUT, PROMPT, RUN_LOCK, RUNS, STDERR, STDOUT, TASK_BUS, TASK_LOCK, TASK_PROMPT,
 };
 use crate::limits;
+use crate::run::receipts;
 use crate::run::store::{self, Keep};
 use crate::run::{Phase, RunRecord, Status};
-use crate::sys::{self, Fd, KeeperControl, KeeperLimits, KeeperSpec, LockKind, Open, Processes};
+use crate::sys::{KeeperControl, KeeperLimits, LockKind, Processes};
 use crate::time::Timestamp;
 use std::ffi::OsString;
-use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -32,6 +37,12 @@ pub(crate) struct RunPlan {
     pub(crate) project: ProjectId,
     pub(crate) task: TaskId,
     pub(crate) agent: AgentCommand,
+    /// What work calls the agent: a name of the configuration, or of a built-in one.
+    pub(crate) agent_name: String,
+    /// What the configuration puts into the agent's environment. Never written down.
+    pub(crate) agent_env: Vec<(String, Secret)>,
+    /// The command that work itself gave; empty where its agent has one.
+    pub(crate) command: Vec<OsString>,
     /// What to do, without the preamble.
     pub(crate) prompt: String,
     /// The folder to start in; the task's folder where none is named.
@@ -45,7 +56,8 @@ pub(crate) struct RunPlan {
 }
 
 impl Engine {
-    /// Starts a run. Returns when its agent runs and its record is on disk.
+    /// Starts a run. Returns when its agent runs and its record is on disk, or when somebody stopped it
+    /// meanwhile.
     ///
     /// # Errors
     /// What stood in the way. If it came after the run's folder was made, the run is finished as
@@ -55,23 +67,42 @@ impl Engine {
         if task.stat(TASK_PROMPT)?.is_none() {
             task.create_once(TASK_PROMPT, format!("{}\n", plan.prompt.trim()).as_bytes())?;
         }
-        let runs = task.ensure_folder(RUNS)?;
-        let (run, folder) = make_run_folder(&runs, self.now())?;
-        let lock = folder.lock(RUN_LOCK, LockKind::Exclusive, wait)?;
-        runs.sync()?;
-        OpenEntry::create(self.layout(), &plan.project, &plan.task, &run)?;
+        let (prepared, lock) = Prepared::make(self, plan, task, wait)?;
         drop(task_lock);
-
-        let cwd = plan.cwd.clone().unwrap_or_else(|| task.path().to_owned());
-        let prepared = Prepared { plan, task, run, folder, cwd };
         match prepared.launch(self, lock, wait) {
             Ok(()) => Ok(prepared.run),
             Err(error) => {
                 // The run never began; its record says so. The first error is the one to tell.
-                let _first_error_is_told = prepared.refused(self, &error, wait);
-                Err(error)
+                let _first_error_is_told = prepared.refused(self, &error);
+                // Somebody stopped it while it began, which is no failure to start.
+                if stop_wished(&prepared.folder)? { Ok(prepared.run) } else { Err(error) }
             }
         }
+    }
+
+    /// Removes the entry of a run, and what else is left of it, whose starter died before the run's
+    /// folder had its name, or whose folder somebody deleted; whether it was so.
+    pub(crate) fn forget_if_gone(&self, entry: &OpenEntry) -> Result<bool> {
+        let OpenEntry { project, task, run, .. } = entry;
+        let exists = || found(self.layout().run(project, task, run)).map(|run| run.is_some());
+        if exists()? {
+            return Ok(false);
+        }
+        if let Some(task) = found(self.layout().task(project, task))?
+            && let Some(runs) = task.folder_if_exists(RUNS)?
+            && let Some(folder) = runs.folder_if_exists(hidden(run))?
+        {
+            let Some(_lock) = folder.try_lock(RUN_LOCK, LockKind::Exclusive)? else {
+                return Ok(false);
+            };
+            runs.remove_tree(hidden(run))?;
+        }
+        // Its starter may have given it its name between the two looks.
+        if exists()? {
+            return Ok(false);
+        }
+        OpenEntry::remove(self.layout(), project, task, run)?;
+        Ok(true)
     }
 }
 
@@ -101,20 +132,25 @@ impl Engine {
     }
 }
 
-/// Makes the folder of a new run; its name, which an exclusive `mkdir` makes unique, is the run's id.
-fn make_run_folder(runs: &Folder, now: Timestamp) -> Result<(RunId, Folder)> {
-    static SEQUENCE: AtomicU32 = AtomicU32::new(1);
-    let pid = runs.os().process_id();
-    loop {
-        let sequence = SEQUENCE.fetch_add(1, Ordering::Relaxed);
-        let fraction = now.subsec_nanos() / 100_000;
-        let id = RunId::new(format!("{}{fraction:04}-{pid}-{sequence}", now.compact()))?;
-        match runs.make_folder(id.as_str()) {
-            Ok(folder) => return Ok((id, folder)),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-        }
+/// Turns "does not exist" into `None`.
+fn found(folder: Result<Folder>) -> Result<Option<Folder>> {
+    match folder {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        folder => folder.map(Some),
     }
+}
+
+/// An id that no other run of this process has.
+fn next_id(runs: &Folder, now: Timestamp) -> Result<RunId> {
+    static SEQUENCE: AtomicU32 = AtomicU32::new(1);
+    let sequence = SEQUENCE.fetch_add(1, Ordering::Relaxed);
+    let (fraction, pid) = (now.subsec_nanos() / 100_000, runs.os().process_id());
+    RunId::new(format!("{}{fraction:04}-{pid}-{sequence}", now.compact()))
+}
+
+/// The name of a run's folder while it is being filled; no listing shows it.
+fn hidden(run: &RunId) -> String {
+    format!(".{run}")
 }
 
 struct Prepared<'a> {
@@ -125,20 +161,69 @@ struct Prepared<'a> {
     cwd: PathBuf,
 }
 
-impl Prepared<'_> {
-    fn launch(&self, engine: &Engine, lock: FileLock, wait: &Wait) -> Result<()> {
-        let context = self.context(engine);
+impl<'a> Prepared<'a> {
+    /// Makes the folder of a new run with everything in it that needs no process, locked; its name,
+    /// which a rename onto nothing makes unique, is the run's id.
+    fn make(
+        engine: &Engine,
+        plan: &'a RunPlan,
+        task: Folder,
+        wait: &Wait,
+    ) -> Result<(Prepared<'a>, FileLock)> {
+        let runs = task.ensure_folder(RUNS)?;
+        let cwd = plan.cwd.clone().unwrap_or_else(|| task.path().to_owned());
+        loop {
+            let run = next_id(&runs, engine.now())?;
+            let folder = match runs.make_folder(hidden(&run)) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+                folder => folder?.renamed(runs.join(&run)),
+            };
+            let (task, cwd) = (task.clone(), cwd.clone());
+            let prepared = Prepared { plan, task, run, folder, cwd };
+            match prepared.fill(engine, &runs, wait) {
+                Ok(lock) => return Ok((prepared, lock)),
+                Err(error) => {
+                    prepared.forget(engine, &runs);
+                    if error.kind() != ErrorKind::AlreadyExists {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+
+    fn fill(&self, engine: &Engine, runs: &Folder, wait: &Wait) -> Result<FileLock> {
+        let lock = self.folder.lock(RUN_LOCK, LockKind::Exclusive, wait)?;
         let prompt = match self.plan.agent.prompt {
-            PromptForm::WithPreamble => preamble(&context, &self.plan.prompt),
+            PromptForm::WithPreamble => preamble(&self.context(engine), &self.plan.prompt),
             PromptForm::Raw => format!("{}\n", self.plan.prompt.trim_end()),
         };
         drop(self.folder.create(PROMPT, prompt.as_bytes())?);
-        let record = self.record(engine);
-        store::create(&self.folder, &record)?;
-        let mut keeper = self.spawn(engine, &context, &lock)?;
+        store::create(&self.folder, &self.record(engine))?;
+        OpenEntry::create(engine.layout(), &self.plan.project, &self.plan.task, &self.run)?;
+        let (from, to) = (hidden(&self.run), self.run.as_str());
+        runs.os()
+            .rename_at(runs.fd(), from.as_ref(), runs.fd(), to.as_ref(), false)
+            .map_err(|e| runs.error("make folder", to, e))?;
+        Ok(lock)
+    }
+
+    /// Takes back what [`fill`](Prepared::fill) did before it failed, as far as the disk lets us.
+    fn forget(&self, engine: &Engine, runs: &Folder) {
+        let _first_error_is_told = runs.remove_tree(hidden(&self.run));
+        let (project, task) = (&self.plan.project, &self.plan.task);
+        let _first_error_is_told = OpenEntry::remove(engine.layout(), project, task, &self.run);
+    }
+
+    fn launch(&self, engine: &Engine, lock: FileLock, wait: &Wait) -> Result<()> {
+        self.task.folder(RUNS)?.sync()?;
+        let mut keeper = self.spawn(engine, &self.context(engine), &lock)?;
+        // The keeper holds the run's lock from here. Closing our copy does not give it back, whatever
+        // happens; unlocking it would.
+        let _copy = lock.into_fd();
         let born = keeper.born().map_err(not_started)?;
         let posted = self.post_start(engine, wait)?;
-        store::update(&self.folder, wait, Keep::Durably, |record| {
+        let record = store::update(&self.folder, wait, Keep::Durably, |record| {
             record.pid = i64::from(born.agent.pid);
             record.pgid = i64::from(born.agent.pid);
             record.phase = Some(Phase::Running);
@@ -150,13 +235,18 @@ impl Prepared<'_> {
             record.start_msg = Some(posted.cursor.to_string());
             Ok(())
         })?;
+        if record.series.is_some() {
+            receipts::begin(&self.task, &record, wait)?;
+        }
+        // Who wished it to end before there was a keeper signalled nobody.
+        if stop_wished(&self.folder)? {
+            return Ok(());
+        }
         keeper.send_release().map_err(not_started)?;
-        // The keeper holds the run's lock from here; closing our copy does not give it back.
-        drop(lock.into_fd());
         match keeper.answer() {
+            Ok(executed) => executed.map_err(|source| self.agent_not_started(source)),
             // The agent is released: how its start went will stand in the keeper's record.
-            Err(late) if late.kind() == std::io::ErrorKind::WouldBlock => Ok(()),
-            answer => answer.map_err(|source| self.agent_not_started(source)),
+            Err(_no_answer) => Ok(()),
         }
     }
 
@@ -173,19 +263,20 @@ impl Prepared<'_> {
     }
 
     /// Writes down that the run never began, and why.
-    fn refused(&self, engine: &Engine, error: &Error, wait: &Wait) -> Result<()> {
+    fn refused(&self, engine: &Engine, error: &Error) -> Result<()> {
         let why = match std::error::Error::source(error) {
             Some(source) => format!("{error}: {source}"),
             None => error.to_string(),
         };
-        store::update(&self.folder, wait, Keep::Loosely, |record| {
+        // A wait that is over already must not keep the end from being written down.
+        let wait = Wait::from(limits::RECORD_LOCK);
+        store::update(&self.folder, &wait, Keep::Loosely, |record| {
             record.error_summary = Some(why);
             Ok(())
         })?;
-        // The keeper gives the run's lock back a moment after it said that it failed.
-        let RunPlan { project, task, .. } = self.plan;
-        let watch = RunWatch::new(engine.clone(), project.clone(), task.clone(), self.run.clone())?;
-        watch.wait(&wait.clone().at_most(limits::KEEPER_START)).map(drop)
+        let (project, task) = (self.plan.project.clone(), self.plan.task.clone());
+        // Its keeper takes a moment to end with us gone.
+        RunWatch::new(engine.clone(), project, task, self.run.clone())?.wait(&wait).map(drop)
     }
 
     fn context(&self, engine: &Engine) -> RunContext {
@@ -195,7 +286,7 @@ impl Prepared<'_> {
             run: self.run.clone(),
             parent_run: self.plan.parent_run.clone(),
             is_attempt: self.plan.series.is_some(),
-            agent: self.plan.agent.kind.name().to_owned(),
+            agent: self.plan.agent_name.clone(),
             root: engine.layout().path().to_owned(),
             task_folder: self.task.path().to_owned(),
             run_folder: self.folder.path().to_owned(),
@@ -210,7 +301,11 @@ impl Prepared<'_> {
         let mut record = RunRecord::new(&self.plan.project, &self.plan.task, &self.run);
         record.parent_run_id = self.plan.parent_run.as_ref().map(ToString::to_string);
         record.previous_run_id = self.plan.previous_run.as_ref().map(ToString::to_string);
-        record.agent = self.plan.agent.kind.name().to_owned();
+        // As the older program has it, the kind; a command is told apart by its name only.
+        record.agent = match self.plan.agent.kind {
+            AgentKind::Command => self.plan.agent_name.clone(),
+            kind => kind.name().to_owned(),
+        };
         record.start_time = engine.now();
         record.status = Status::Running;
         record.exit_code = -1;
@@ -223,6 +318,10 @@ impl Prepared<'_> {
         record.stdout_path = text(self.folder.join(STDOUT));
         record.stderr_path = text(self.folder.join(STDERR));
         record.series = self.plan.series;
+        let stream = self.plan.agent.stream;
+        if stream != self.plan.agent.kind.stream() {
+            record.parser = Some(stream.map_or("text", StreamKind::name).to_owned());
+        }
         record
     }
 
@@ -232,46 +331,32 @@ impl Prepared<'_> {
         context: &RunContext,
         lock: &FileLock,
     ) -> Result<KeeperControl> {
-        let stdin = self.folder.open(PROMPT, Open::Read)?;
-        let stdout = self.folder.open(STDOUT, Open::AppendOrCreate(FILE_MODE))?;
-        let stderr = self.folder.open(STDERR, Open::AppendOrCreate(FILE_MODE))?;
-        let keeper = self.folder.open(KEEPER, Open::CreateNew(FILE_MODE))?;
-        sys::prepare_keeper_file(real_file(&keeper)?)
-            .map_err(|e| self.folder.error("prepare", KEEPER, e))?;
-        self.folder.sync()?;
-        let cwd = sys::open_working_folder(&self.cwd)
-            .map_err(|e| Error::io("open the working folder", &self.cwd, e).with_field("cwd"))?;
+        let configured = self.plan.agent_env.iter();
+        let configured = configured.map(|(name, value)| (name.clone(), value.reveal().to_owned()));
+        let extra: Vec<_> = configured.chain(self.plan.env.iter().cloned()).collect();
         let env: Vec<(OsString, OsString)> = run_environment(
             engine.inherited_environment(),
-            &self.plan.env,
+            &extra,
             self.plan.agent.kind.own_keys(),
             context,
         )
         .into_iter()
         .collect();
-        let (argv0, args) = match self.plan.agent.argv.split_first() {
-            Some(split) => split,
-            None => return Err(not_started(std::io::ErrorKind::InvalidInput.into())),
-        };
-        let spec = KeeperSpec {
-            run_id: self.run.as_str().as_ref(),
-            stdin: raw(&stdin)?,
-            stdout: raw(&stdout)?,
-            stderr: raw(&stderr)?,
-            record: raw(&keeper)?,
-            run_lock: raw(lock.fd())?,
-            slot: None,
-            cwd: cwd.as_fd(),
-            limits: self.plan.limits,
+        let kept = Kept {
+            folder: &self.folder,
+            run: self.run.as_str(),
+            stdin: Some(PROMPT),
+            stdout: STDOUT,
+            stderr: STDERR,
+            record: KEEPER,
+            lock,
+            cwd: &self.cwd,
             program: self.plan.agent.program.as_os_str(),
-            argv0,
-            args,
+            argv: &self.plan.agent.argv,
             env: &env,
+            limits: self.plan.limits,
         };
-        let control =
-            engine.keeper().with(engine.layout(), |image| sys::start_keeper(image, &spec))?;
-        control.set_timeout(Some(limits::KEEPER_START)).map_err(not_started)?;
-        Ok(control)
+        kept.start(engine)
     }
 
     fn post_start(&self, engine: &Engine, wait: &Wait) -> Result<Posted> {
@@ -297,17 +382,4 @@ pub(super) fn start_message(folder: &Folder, run: &RunId) -> Post {
 /// The key of the message about a run's start.
 pub(super) fn start_key(run: &RunId) -> String {
     format!("{run}:start")
-}
-
-fn real_file(fd: &Fd) -> Result<&std::fs::File> {
-    fd.as_file().ok_or_else(|| not_started(std::io::ErrorKind::Unsupported.into()))
-}
-
-fn raw(fd: &Fd) -> Result<BorrowedFd<'_>> {
-    fd.as_raw().ok_or_else(|| not_started(std::io::ErrorKind::Unsupported.into()))
-}
-
-fn not_started(source: std::io::Error) -> Error {
-    Error::new(ErrorKind::SpawnFailed, "keeper.not_started", "the keeper of the run did not start")
-        .with_source(source)
 }

@@ -44,9 +44,18 @@ pub trait Os: fmt::Debug + Send + Sync {
     /// Gives the names in a folder one by one, without `.` and `..`, in no order, until `each` answers
     /// `false`. Uses the descriptor's own position: one visit at a time. Names that come or go
     /// meanwhile may be given or not.
-    fn visit(&self, folder: &Fd, each: &mut dyn FnMut(&OsStr, FileKind) -> bool) -> io::Result<()>;
+    fn visit(&self, folder: &Fd, each: &mut dyn FnMut(&OsStr, FileKind) -> bool) -> io::Result<()> {
+        for entry in self.list(folder)? {
+            if !each(&entry.name, entry.kind) {
+                break;
+            }
+        }
+        Ok(())
+    }
     /// Lets the owner list and change a folder of this user, `name` in `folder`, or `.` for itself.
-    fn open_up(&self, folder: &Fd, name: &OsStr) -> io::Result<()>;
+    fn open_up(&self, _folder: &Fd, _name: &OsStr) -> io::Result<()> {
+        Err(io::ErrorKind::PermissionDenied.into())
+    }
 
     /// What an open file is.
     fn stat(&self, file: &Fd) -> io::Result<Stat>;
@@ -86,7 +95,9 @@ pub trait Os: fmt::Debug + Send + Sync {
     /// A clock that only goes forward and stands still while the machine sleeps.
     fn monotonic(&self) -> Duration;
     /// The time since the machine's boot, sleep included.
-    fn since_boot(&self) -> Duration;
+    fn since_boot(&self) -> Duration {
+        self.monotonic()
+    }
     /// Lets the calling thread rest.
     fn sleep(&self, length: Duration);
     /// The id of this process.

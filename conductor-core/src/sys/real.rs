@@ -72,6 +72,15 @@ fn open_beneath(
     }
 }
 
+/// Keeps a file away from the numbers of the standard streams. In a host that closed those, whoever
+/// prints would write into it.
+fn above_standard(fd: OwnedFd) -> io::Result<OwnedFd> {
+    if fd.as_raw_fd() > 2 {
+        return Ok(fd);
+    }
+    Ok(rustix::io::fcntl_dupfd_cloexec(&fd, 3)?)
+}
+
 fn open_by_component(folder: &File, path: &Path, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
     let mut names: Vec<&OsStr> = Vec::new();
     for component in path.components() {
@@ -159,7 +168,7 @@ impl Os for RealOs {
         };
         let mode = Mode::from_raw_mode(mode);
         let fd = open_beneath(file(folder)?, path, base | flags, mode, more)?;
-        Ok(Fd::real(File::from(fd)))
+        Ok(Fd::real(File::from(above_standard(fd)?)))
     }
 
     fn stat_at(&self, folder: &Fd, name: &OsStr) -> io::Result<Stat> {

@@ -89,6 +89,7 @@ impl Engine {
         resume: bool,
     ) -> Result<LoopState> {
         let series = before.as_ref().map_or(0, |state| state.series);
+        let checks = before.as_ref().map_or(0, |state| state.checks);
         let fresh = |series| LoopState::begin(series, lease.stamp(), wanted, self.now());
         match before {
             Some(state) if state.result().is_none() => {
@@ -105,6 +106,7 @@ impl Engine {
                 let mut state = fresh(series + 1);
                 state.start_cursor = bus.end()?;
                 state.resumed = resume;
+                state.checks = checks;
                 Ok(state)
             }
         }
@@ -175,7 +177,9 @@ fn cancelled(folder: &Folder) -> Error {
 }
 
 fn stored_prompt(folder: &Folder) -> Result<Option<String>> {
-    let Some(bytes) = folder.read_if_exists(TASK_PROMPT, limits::PROMPT)? else { return Ok(None) };
+    let Some(bytes) = folder.read_if_exists(TASK_PROMPT, limits::PROMPT_SIZE)? else {
+        return Ok(None);
+    };
     String::from_utf8(bytes).map(Some).map_err(|source| {
         Error::new(
             ErrorKind::Corrupt,

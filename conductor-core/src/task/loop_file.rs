@@ -1,6 +1,7 @@
 //! `.loop.yaml`: the state of a task's loop as a file.
 
 use super::parameters::Parameters;
+use super::questions::ON_QUESTION;
 use super::state::{LoopState, OUTCOMES, PHASES, Phase, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
@@ -50,6 +51,12 @@ impl LoopState {
         }
         if self.resumed {
             map.insert("resumed", Value::from(true));
+        }
+        if self.checks > 0 {
+            map.insert("checks", Value::from(u64::from(self.checks)));
+        }
+        if let Some(rejection) = &self.rejection {
+            map.insert("rejection", Value::from(rejection.as_str()));
         }
         map.insert("attempts", Value::from(u64::from(self.attempts)));
         if let Some(run) = &self.last_run {
@@ -131,6 +138,11 @@ impl Reader<'_> {
         parse_duration(&text).map_err(|_| self.wrong(key))
     }
 
+    /// A length that an earlier version did not write.
+    fn length_or(&self, key: &str, default: Duration) -> Result<Duration> {
+        if self.map.get(key).is_none() { Ok(default) } else { self.length(key) }
+    }
+
     fn list(&self, key: &str) -> Result<Vec<String>> {
         match self.map.get(key) {
             None => Ok(Vec::new()),
@@ -172,6 +184,8 @@ impl Reader<'_> {
             driver,
             boot_id: self.text("boot_id").unwrap_or_default(),
             resumed: self.text("resumed").as_deref() == Some("true"),
+            checks: self.parsed("checks")?.unwrap_or(0),
+            rejection: self.text("rejection"),
             attempts: self.required("attempts")?,
             last_run: self.parsed("last_run_id")?,
             outcome,
@@ -191,6 +205,10 @@ impl Reader<'_> {
                 idle_timeout: self.length("idle_timeout")?,
                 total_timeout: self.length("total_timeout")?,
                 grace: self.length("grace")?,
+                verify: self.list("verify")?,
+                verify_timeout: self.length_or("verify_timeout", limits::VERIFY)?,
+                on_question: self.word("on_question", &ON_QUESTION)?.unwrap_or_default(),
+                question_timeout: self.length_or("question_timeout", Duration::ZERO)?,
             },
         })
     }

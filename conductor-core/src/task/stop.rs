@@ -1,5 +1,6 @@
 //! Ending a task for good: its loop, and everything that it started.
 
+use super::judge::{Bench, Judge};
 use super::lease::{Lease, wish_stop};
 use super::state::{LoopState, TaskOutcome};
 use crate::cancel::Wait;
@@ -117,6 +118,9 @@ fn end_loop(engine: &Engine, folder: &Folder, lease: &Lease, reason: &str) -> Re
     if let Some(mut state) = LoopState::read(folder)?
         && state.result().is_none()
     {
+        if let Some(judge) = Judge::of(&state.parameters) {
+            judge.stop(&Bench::of(folder, state.last_run.as_ref())?, state.checks)?;
+        }
         state.end(TaskOutcome::Stopped, Some(reason.to_owned()), engine.now());
         state.write(folder)?;
     }

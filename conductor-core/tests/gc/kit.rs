@@ -130,7 +130,8 @@ fn walk(top: &Path, below: &Path, found: &mut BTreeSet<PathBuf>) {
     for entry in fs::read_dir(top.join(below)).unwrap() {
         let entry = entry.unwrap();
         let path = below.join(entry.file_name());
-        if path.starts_with(".conductor") || path.ends_with(".task.lock") {
+        let own = [".task.lock", ".receipts.jsonl"].iter().any(|name| path.ends_with(name));
+        if own || path.starts_with(".conductor") {
             continue;
         }
         if entry.file_type().unwrap().is_dir() {

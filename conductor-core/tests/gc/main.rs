@@ -8,7 +8,6 @@
 )]
 
 mod attacks;
-mod crash;
 mod kit;
 mod meanwhile;
 mod model;

@@ -210,15 +210,23 @@ fn what_is_not_a_task_is_never_touched() {
 fn receipts_outlive_their_task() {
     let root = Root::new();
     done(&root, "p/t", 200);
-    root.file("p/t/.receipts.jsonl", "{\"run_id\":\"r1\"}\n", 200);
-    root.run("p/t", "r1", &old());
+    root.run("p/t", "r1", &old().with("model: m").with("cost_usd: 0.25"));
+    root.run("p/t", "r2", &RunSpec::new("failed", 200));
+    let used = || {
+        let report = root.conductor().usage(None, None).unwrap();
+        assert!(report.damage.is_empty(), "{:?}", report.damage);
+        report.runs
+    };
+    let before = used();
+    assert_eq!((before.len(), before[0].cost_usd), (2, Some(0.25)));
     root.collect(GcPolicy::default());
-    assert!(root.path().join("p/t/.receipts.jsonl").exists());
-    age(&root.path().join("p/t/.receipts.jsonl"), 200);
+    assert_eq!(used(), before);
     root.collect(GcPolicy::default().delete_done_tasks(true));
     assert!(!root.path().join("p/t").exists());
-    let all = fs::read_to_string(root.path().join("p/.receipts.jsonl")).unwrap();
-    assert_eq!(all, "{\"run_id\":\"r1\"}\n");
+    assert_eq!(used(), before);
+    // There again, with a run of its own.
+    root.run("p/t", "r3", &old());
+    assert_eq!(used().len(), 3);
 }
 
 #[test]

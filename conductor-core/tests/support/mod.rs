@@ -31,6 +31,27 @@ pub fn open(path: &Path) -> Conductor {
     Conductor::open(path, options).unwrap()
 }
 
+impl Drop for Root {
+    /// A test that failed leaves nothing running.
+    fn drop(&mut self) {
+        let Ok(projects) = self.conductor.projects() else { return };
+        for project in projects.ids {
+            for task in self.conductor.tasks().ids(&project).into_iter().flatten() {
+                for run in self.conductor.runs().ids(&project, &task).into_iter().flatten() {
+                    let Ok(run) = self.conductor.runs().get(&project, &task, &run) else {
+                        continue;
+                    };
+                    if run.info().is_ok_and(|info| info.outcome().is_none()) {
+                        let stop = conductor_core::Stop::because("end of the test").force(true);
+                        // What cannot be stopped was the test's to show.
+                        let _over = run.stop(stop, Duration::from_secs(10));
+                    }
+                }
+            }
+        }
+    }
+}
+
 impl Root {
     pub fn path(&self) -> PathBuf {
         self.conductor.root().to_owned()
@@ -124,9 +145,15 @@ pub const HOST: &str = "CONDUCTOR_TEST_HOST_ROOT";
 
 /// Runs the test `name` of this binary as another process, with `HOST` naming the root.
 pub fn host(name: &str, root: &Path) -> Host {
+    host_with(name, root, &[])
+}
+
+/// As [`host`], with more variables.
+pub fn host_with(name: &str, root: &Path, variables: &[(&str, &str)]) -> Host {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture", "--quiet", "--test-threads=1"])
         .env(HOST, root)
+        .envs(variables.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()

@@ -67,7 +67,7 @@ pub(crate) struct Gc {
 impl Gc {
     pub(crate) fn run(self, context: &mut Context) -> Result<u8, Failure> {
         let conductor = context.conductor()?;
-        let policy = self.policy(GcPolicy::default())?;
+        let policy = self.policy(conductor.gc().policy())?;
         let cancel = interrupt::switch()?;
         let mut meter = Meter::new();
         let plan = conductor.gc().plan_telling(policy, &cancel, |tasks, of| {

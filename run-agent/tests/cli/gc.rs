@@ -181,7 +181,7 @@ fn killed_at_any_change_it_leaves_nothing_half_done_and_the_next_one_finishes() 
             assert_whole(&sandbox, &what);
             let next = cli(&sandbox, "gc --delete-done-tasks").run().expect_code(0);
             assert_eq!(next.stderr, "", "{what}");
-            assert_eq!(left(&sandbox), ["p", "p/t", "p/t/.task.lock", "p/t/runs"], "{what}");
+            assert_eq!(left(&sandbox), LEFT, "{what}");
             if survived {
                 break;
             }
@@ -190,6 +190,10 @@ fn killed_at_any_change_it_leaves_nothing_half_done_and_the_next_one_finishes() 
     }
     assert!(deaths > 20, "only {deaths} calls were died at");
 }
+
+/// What a collection leaves of the root.
+const LEFT: [&str; 6] =
+    ["p", "p/.receipts.jsonl", "p/t", "p/t/.receipts.jsonl", "p/t/.task.lock", "p/t/runs"];
 
 /// What is left of the projects, and that the trash is empty.
 fn left(sandbox: &Sandbox) -> Vec<String> {
