@@ -181,10 +181,8 @@ fn expected(tasks: &[Task], all: &[(usize, usize)], policy: &GcPolicy) -> BTreeS
                 Kind::Orphan => !ancestor && run.hours > 168,
                 kind => {
                     let needed = awaited(at) && newer == 0 && !task.done;
-                    !(ancestor || needed)
-                        && !(policy.keep_failed && kind == Kind::Failed)
-                        && newer >= policy.keep_last
-                        && run.hours > 168
+                    let kept = policy.keep_failed && kind == Kind::Failed;
+                    !(ancestor || needed || kept) && newer >= policy.keep_last && run.hours > 168
                 }
             };
             if goes {
