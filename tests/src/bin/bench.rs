@@ -19,6 +19,7 @@ const PARTS: &[Part] = &[
     ("version", "run-agent --version beside /bin/true", version),
     ("job", "a job whose agent is true beside sh -c true and the syncs it must do", job),
     ("list", "list over 20,000 runs in 400 tasks beside find over the same folders", list),
+    ("gc", "a dry run of gc beside find -type f -size, deleting beside rm -r", gc),
     ("stream", "reading 128 MB of each agent's stream beside finding its line ends", stream),
 ];
 
@@ -261,4 +262,74 @@ fn resident() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").expect("this is Linux");
     let pages: u64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
     (pages * 4096) >> 20
+}
+
+fn gc() {
+    let sandbox = Sandbox::new();
+    for (runs, tasks) in [(20_000, 400), (200_000, 4_000)] {
+        let root = sandbox.folder(&format!("root-{runs}")).join("root");
+        let spec = RootSpec { runs, tasks, messages: 2, output: 40, ..RootSpec::default() };
+        make_root(&root, &spec).expect("a big root can be made");
+        let dry = || {
+            let mut command = run_agent();
+            command.arg("gc").arg("--root").arg(&root).arg("--dry-run");
+            command
+        };
+        let find = || {
+            let mut command = Command::new("find");
+            command.arg(&root).args(["-type", "f", "-size", "+1000000k"]);
+            command
+        };
+        let rounds = 200_000 / runs;
+        compare(
+            rounds.max(3),
+            &format!("dry run, {runs} runs"),
+            || quiet(&mut dry()),
+            || quiet(&mut find()),
+        );
+        println!("  at most {} MB of memory", peak_memory(dry()) / 1024);
+    }
+    // Deleting: each round another copy. The floor removes the runs' folders and leaves the rest.
+    let spec = RootSpec { runs: 2_000, tasks: 40, ..RootSpec::default() };
+    let mut roots = Vec::new();
+    for number in 0..6 {
+        let root = sandbox.folder(&format!("copy-{number}")).join("root");
+        make_root(&root, &spec).expect("a root can be made");
+        roots.push(root);
+    }
+    quiet(&mut Command::new("sync"));
+    let (ours, floor) = roots.split_at(3);
+    let (mut ours, mut floor) = (ours.iter(), floor.iter());
+    compare(
+        3,
+        "deleting 2,000 runs",
+        || {
+            let root = ours.next().expect("a root for each round");
+            quiet(run_agent().arg("gc").arg("--root").arg(root));
+        },
+        || {
+            let root = floor.next().expect("a root for each round");
+            let script = "find \"$1\" -mindepth 4 -maxdepth 4 -type d -exec rm -r {} +";
+            quiet(Command::new("sh").args(["-c", script, "sh"]).arg(root));
+        },
+    );
+}
+
+/// The most memory that a command held, in KiB.
+fn peak_memory(mut command: Command) -> u64 {
+    let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn().expect("it starts");
+    let mut output = child.stdout.take().expect("a pipe");
+    // The peak stands there as long as the process does: it is read when the last output came.
+    let status = format!("/proc/{}/status", child.id());
+    let mut peak = 0;
+    let mut buffer = vec![0; 64 << 10];
+    while std::io::Read::read(&mut output, &mut buffer).is_ok_and(|read| read > 0) {
+        let text = std::fs::read_to_string(&status).unwrap_or_default();
+        let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+        let now = line.and_then(|line| line.split_whitespace().next()?.parse().ok());
+        peak = peak.max(now.unwrap_or(0));
+    }
+    let ended = child.wait();
+    assert!(ended.is_ok_and(|status| status.success()), "{command:?} failed");
+    peak
 }
