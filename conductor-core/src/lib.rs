@@ -15,6 +15,8 @@
 
 #[doc(hidden)]
 pub mod agent;
+#[doc(hidden)]
+pub mod boundary;
 pub mod bus;
 mod cancel;
 mod error;
@@ -43,9 +45,10 @@ pub use bus::{
 pub use cancel::{Cancel, NoWait, Wait};
 pub use error::{Error, ErrorKind, KINDS, KindRow, Result};
 pub use facade::{
-    Activity, Conductor, Drift, FoundBus, JobSpec, Jobs, Living, Location, Named, Options,
-    OutputFile, OutputFollower, Record, Run, RunOutput, Runs, Surroundings, Task, TaskEvents,
-    TaskInfo, TaskSpec, TaskStatus, TaskWatch, Tasks, Work, wait_any,
+    Activity, Conductor, Drift, FoundBus, JobSpec, Jobs, ListPlan, Living, Location, Named,
+    Options, OutputFile, OutputFollower, OutputPlan, PostPlan, ReadPlan, Record, Records, Run,
+    RunOutput, Runs, Settings, Surroundings, Task, TaskEvents, TaskInfo, TaskSpec, TaskStatus,
+    TaskWatch, Tasks, Work, wait_any,
 };
 pub use id::{MessageId, ProjectId, RunId, TaskId, check_id};
 pub use layout::{Listing, RootOrigin, RootSources};

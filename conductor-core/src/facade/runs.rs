@@ -10,6 +10,7 @@ use crate::supervise::{Engine, RunInfo, RunWatch, Stop, StopReport, read_info, r
 use crate::wait::Step;
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Reads the runs of a task; from [`Conductor::runs`].
 #[derive(Clone, Copy, Debug)]
@@ -66,20 +67,21 @@ impl Runs<'_> {
     }
 }
 
-/// A run that exists. Dropping this ends nothing.
-#[derive(Debug)]
+/// A run that exists. Clones share it, also between threads; dropping it ends nothing.
+#[derive(Clone, Debug)]
 pub struct Run {
     engine: Engine,
     project: ProjectId,
     task: TaskId,
     id: RunId,
     folder: PathBuf,
-    watch: RunWatch,
+    watch: Arc<RunWatch>,
 }
 
 impl Run {
     pub(super) fn new(engine: Engine, project: ProjectId, task: TaskId, id: RunId) -> Result<Run> {
         let watch = RunWatch::new(engine.clone(), project.clone(), task.clone(), id.clone())?;
+        let watch = Arc::new(watch);
         let folder = engine.layout().path().join(&project).join(&task).join(RUNS).join(&id);
         Ok(Run { engine, project, task, id, folder, watch })
     }

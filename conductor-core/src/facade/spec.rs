@@ -398,6 +398,7 @@ mod tests {
                 let set = |value: &str| match noun {
                     Noun::Job => JobSpec::new("p").set(option.name, value),
                     Noun::Task => TaskSpec::new("p").set(option.name, value),
+                    _ => Ok(()),
                 };
                 set(option.example).unwrap_or_else(|e| panic!("{}: {e}", option.name));
             }

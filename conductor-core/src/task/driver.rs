@@ -19,7 +19,7 @@ use crate::layout::{DONE, Layout, RUNS};
 use crate::limits;
 use crate::run::{Outcome, RunRecord, store};
 use crate::supervise::{Engine, RunPlan, RunWatch, Stop};
-use crate::sys::{Poller, TimerFd, Watch};
+use crate::sys::{LOOK_OFTEN, Poller, TimerFd, Watch};
 use crate::wait::Step;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::Path;
@@ -103,7 +103,7 @@ impl Driver {
         let failed = |e| folder.error("watch", "", e);
         let poller = Poller::new().map_err(failed)?;
         let timer = TimerFd::new().map_err(failed)?;
-        let names = Watch::new().map_err(failed)?;
+        let names = Watch::or_silent().map_err(failed)?;
         // DONE and STOP-REQUESTED appear as names; what is written to the bus is no news here.
         names.add_names(folder.path()).map_err(failed)?;
         poller.add(&timer, 1).map_err(failed)?;
@@ -385,6 +385,7 @@ impl Driver {
     fn rest(&mut self, waiting: Option<Waiting>, delay: Duration) -> Result<Step<TaskResult>> {
         let phase = if waiting.is_some() { Phase::Waiting } else { Phase::Running };
         self.set_phase(phase, waiting)?;
+        let delay = if self.names.is_silent() { delay.min(LOOK_OFTEN) } else { delay };
         self.timer.set(delay).map_err(|e| self.folder.error("set the timer of", "", e))?;
         Ok(Step::Pending)
     }

@@ -10,7 +10,7 @@ use crate::fsx::Folder;
 use crate::id::{ProjectId, TaskId};
 use crate::limits;
 use crate::supervise::{Engine, RunPlan};
-use crate::sys::{Poller, ProcessId, Processes, TimerFd, Watch};
+use crate::sys::{LOOK_OFTEN, Poller, ProcessId, Processes, TimerFd, Watch};
 use crate::wait::Step;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -60,7 +60,7 @@ impl Waiter {
         let failed = |e| folder.error("watch", "", e);
         let poller = Poller::new().map_err(failed)?;
         let timer = TimerFd::new().map_err(failed)?;
-        let names = Watch::new().map_err(failed)?;
+        let names = Watch::or_silent().map_err(failed)?;
         names.add_names(folder.path()).map_err(failed)?;
         poller.add(&timer, 1).map_err(failed)?;
         poller.add(&names, 2).map_err(failed)?;
@@ -97,7 +97,17 @@ impl Waiter {
     }
 
     /// Does what can be done now: the result, or not yet.
+    ///
+    /// Once there is a result the descriptor stays readable, so that all who wait on it wake up.
     pub(crate) fn step(&mut self) -> Result<Step<TaskResult>> {
+        let step = self.turn()?;
+        if let Step::Ready(_) = step {
+            self.rest(Duration::ZERO)?;
+        }
+        Ok(step)
+    }
+
+    fn turn(&mut self) -> Result<Step<TaskResult>> {
         self.names.drain();
         loop {
             if let Role::Driving(driver) = &mut self.role {
@@ -183,6 +193,7 @@ impl Waiter {
     }
 
     fn rest(&self, delay: Duration) -> Result<()> {
+        let delay = if self.names.is_silent() { delay.min(LOOK_OFTEN) } else { delay };
         self.timer.set(delay).map_err(|e| self.folder.error("set the timer of", "", e))
     }
 }
