@@ -2,12 +2,12 @@
 
 use super::conductor::Conductor;
 use crate::cancel::Wait;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{Layout, RUNS};
 use crate::supervise::{Engine, RunInfo, RunWatch, Stop, StopReport, read_info, read_info_in};
-use crate::wait::Step;
+use crate::wait::{Step, block_on};
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -58,6 +58,17 @@ impl Runs<'_> {
     pub fn get(&self, project: &ProjectId, task: &TaskId, run: &RunId) -> Result<Run> {
         self.0.engine.layout().run(project, task, run)?;
         Run::new(self.0.engine.clone(), project.clone(), task.clone(), run.clone())
+    }
+
+    /// The newest run of a task, for a caller that needs one.
+    ///
+    /// # Errors
+    /// `run.not_found` where it has none.
+    pub fn get_newest(&self, project: &ProjectId, task: &TaskId) -> Result<Run> {
+        self.newest(project, task)?.ok_or_else(|| {
+            let message = format!("the task {project}/{task} has no run");
+            Error::new(ErrorKind::NotFound, "run.not_found", message)
+        })
     }
 
     /// The newest run of a task; `None` where it has none.
@@ -130,8 +141,7 @@ impl Run {
     /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) and
     /// [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled) when the wait is over first.
     pub fn wait(&self, wait: impl Into<Wait>) -> Result<RunInfo> {
-        self.watch.wait(&wait.into())?;
-        self.info()
+        block_on(self.fd(), &wait.into(), || self.step())
     }
 
     /// A descriptor that becomes readable when [`step`](Run::step) may find something new.
