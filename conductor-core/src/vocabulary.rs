@@ -51,6 +51,8 @@ pub enum Value {
     Path,
     /// A whole number.
     Number,
+    /// A number with a fraction.
+    Decimal,
     /// A length of time, as `1h30m`.
     Duration,
     /// True or false.
@@ -146,44 +148,46 @@ macro_rules! options {
 }
 
 options! {
-    "project"                      PLACE  false "shop"        "project that the work belongs to";
-    "task"                         PLACE  false "fix-login"   "task that the work belongs to";
-    "agent"                        BOTH   false "claude"      "agent that does the work";
-    "command"                      BOTH   true  "my-agent"    "program and arguments of the agent \"command\"";
-    "prompt"                       BOTH   false "Do it."      "what to do";
-    "prompt_file": Path            BOTH   false "task.md"     "file that says what to do";
-    "cwd": Path                    BOTH   false "."           "folder that the agent starts in";
-    "parent_run_id"                BOTH   false "run-1"       "run whose agent starts this work";
-    "previous_run_id"              JOB    false "run-1"       "run that this one goes on from";
-    "env": Pair                    BOTH   true  "A=b"         "variable for the agent's environment";
-    "first_byte_timeout": Duration BOTH   false "5m"          "end a run that wrote nothing for this long";
-    "idle_timeout": Duration       BOTH   false "20m"         "end a run whose output did not grow for this long";
-    "total_timeout": Duration      BOTH   false "8h"          "end a run after this long";
-    "grace": Duration              BOTH   false "10s"         "time between SIGTERM and SIGKILL";
-    "depends_on"                   TASK   true  "other"       "task that must be ready first";
-    "max_attempts": Number         TASK   false "100"         "most attempts of the task";
-    "restart_delay": Duration      TASK   false "1s"          "pause between two attempts";
-    "child_wait_timeout": Duration TASK   false "5m"          "how long a finished task waits for its children";
-    "verify"                       TASK   false "make test"   "line for /bin/sh that says whether the work is done";
-    "verify_timeout": Duration     TASK   false "10m"         "how long that may take";
-    "status"                       LIST   false "running"     "only what stands so";
+    "project"                      PLACE  false "shop"       "project that the work belongs to";
+    "task"                         PLACE  false "fix-login"  "task that the work belongs to";
+    "agent"                        BOTH   false "claude"     "agent that does the work";
+    "command"                      BOTH   true  "my-agent"   "program and arguments of the agent \"command\"";
+    "prompt"                       BOTH   false "Do it."     "what to do";
+    "prompt_file": Path            BOTH   false "task.md"    "file that says what to do";
+    "cwd": Path                    BOTH   false "."          "folder that the agent starts in";
+    "parent_run_id"                BOTH   false "run-1"      "run whose agent starts this work";
+    "previous_run_id"              JOB    false "run-1"      "run that this one goes on from";
+    "env": Pair                    BOTH   true  "A=b"        "variable for the agent's environment";
+    "first_byte_timeout": Duration BOTH   false "5m"         "end a run that wrote nothing for this long";
+    "idle_timeout": Duration       BOTH   false "20m"        "end a run whose output did not grow for this long";
+    "total_timeout": Duration      BOTH   false "8h"         "end a run after this long";
+    "grace": Duration              BOTH   false "10s"        "time between SIGTERM and SIGKILL";
+    "depends_on"                   TASK   true  "other"      "task that must be ready first";
+    "max_attempts": Number         TASK   false "100"        "most attempts of the task";
+    "restart_delay": Duration      TASK   false "1s"         "pause between two attempts";
+    "child_wait_timeout": Duration TASK   false "5m"         "how long a finished task waits for its children";
+    "verify"                       TASK   false "make test"  "line for /bin/sh that says whether the work is done";
+    "verify_timeout": Duration     TASK   false "10m"        "how long that may take";
+    "on_question"                  TASK   false "wait"       "go_on or wait while a question has no answer";
+    "question_timeout": Duration   TASK   false "24h"        "how long to wait for an answer";
+    "status"                       LIST   false "running"    "only what stands so";
     "run_agent": Path              OPEN   false "/usr/bin/run-agent" "a working run-agent, for agents to find";
-    "durability"                   OPEN   false "disk"        "what a message survives: disk, or process";
-    "run"                          BY_RUN false "run-1"       "run that the message belongs to";
-    "parent"                       POST   true  "MSG-1"       "message that it answers or rests on";
-    "link"                         POST   true  "/a/file"     "what it points to";
-    "meta": Pair                   POST   true  "by=me"       "a named text";
-    "once"                         POST   false "key-1"       "post only where no message has this key";
-    "wait": Duration               POST   false "10s"         "how long to wait for other writers";
-    "after"                        READ   false "start"       "place to read from: a cursor, start or end";
-    "type"                         READ   true  "FACT"        "only messages of this type";
+    "durability"                   OPEN   false "disk"       "what a message survives: disk, or process";
+    "run"                          BY_RUN false "run-1"      "run that the message belongs to";
+    "parent"                       POST   true  "MSG-1"      "message that it answers or rests on";
+    "link"                         POST   true  "/a/file"    "what it points to";
+    "meta": Pair                   POST   true  "by=me"      "a named text";
+    "once"                         POST   false "key-1"      "post only where no message has this key";
+    "wait": Duration               POST   false "10s"        "how long to wait for other writers";
+    "after"                        READ   false "start"      "place to read from: a cursor, start or end";
+    "type"                         READ   true  "FACT"       "only messages of this type";
     "since": Time                  READ   false "2026-01-01T00:00:00Z" "only what was posted then or later";
     "until": Time                  READ   false "2026-01-01T00:00:00Z" "only what was posted before then";
-    "tail": Number                 GIVEN  false "20"          "only the last, this many";
-    "follow": Flag                 GIVEN  false "true"        "go on with what comes";
-    "file"                         OUTPUT false "stdout"      "output, stdout, stderr or prompt";
-    "reason"                       STOP   false "too slow"    "why; it is recorded";
-    "force": Flag                  STOP   false "true"        "kill at once, without grace";
+    "tail": Number                 GIVEN  false "20"         "only the last, this many";
+    "follow": Flag                 GIVEN  false "true"       "go on with what comes";
+    "file"                         OUTPUT false "stdout"     "output, stdout, stderr or prompt";
+    "reason"                       STOP   false "too slow"   "why; it is recorded";
+    "force": Flag                  STOP   false "true"       "kill at once, without grace";
 }
 
 /// A field of a [`Record`](crate::Record).
@@ -217,43 +221,52 @@ fields! {
         "folder": Path "its folder";
     }
     Run {
-        "version": Number       "version of the record's form";
-        "run_id"                "the run";
-        "parent_run_id"         "run whose agent started it";
-        "previous_run_id"       "run that it goes on from";
-        "project_id"            "project that it belongs to";
-        "task_id"               "task that it belongs to";
-        "agent"                 "kind of its agent";
-        "process_ownership"     "managed, or external";
-        "pid": Number           "agent's process";
-        "pgid": Number          "agent's process group";
-        "start_time": Time      "when it began";
-        "end_time": Time        "when it ended";
-        "exit_code": Number     "exit code; 128 + n for death by signal n";
-        "status"                "running, completed, failed or unknown";
-        "cwd": Path             "folder that the agent started in";
-        "prompt_path": Path     "file of the prompt";
-        "output_path": Path     "file of the final text";
-        "stdout_path": Path     "file of the standard output";
-        "stderr_path": Path     "file of the standard error";
-        "commandline"           "command, for people";
-        "error_summary"         "why it failed";
-        "agent_version"         "version of the agent's program";
-        "rev": Number           "how often conductor wrote the record";
-        "phase"                 "where a run that has not ended stands";
-        "outcome"               "how it ended";
-        "stop_reason"           "why it was stopped";
-        "signal": Number        "signal that ended the agent";
-        "process_start": Number "start of the agent's process, in clock ticks since boot";
-        "boot_id"               "boot that the process numbers belong to";
-        "pid_ns": Number        "pid namespace that the process numbers belong to";
-        "keeper_pid": Number    "keeper's process";
-        "keeper_start": Number  "start of the keeper's process, in clock ticks since boot";
-        "series": Number        "loop of the task that it is an attempt of";
-        "start_msg"             "cursor of the message about its start";
-        "stop_msg"              "cursor of the message about its end";
-        "alive": Flag           "whether anything of it lives";
-        "folder": Path          "its folder";
+        "version": Number                     "version of the record's form";
+        "run_id"                              "the run";
+        "parent_run_id"                       "run whose agent started it";
+        "previous_run_id"                     "run that it goes on from";
+        "project_id"                          "project that it belongs to";
+        "task_id"                             "task that it belongs to";
+        "agent"                               "kind of its agent";
+        "process_ownership"                   "managed, or external";
+        "pid": Number                         "agent's process";
+        "pgid": Number                        "agent's process group";
+        "start_time": Time                    "when it began";
+        "end_time": Time                      "when it ended";
+        "exit_code": Number                   "exit code; 128 + n for death by signal n";
+        "status"                              "running, completed, failed or unknown";
+        "cwd": Path                           "folder that the agent started in";
+        "prompt_path": Path                   "file of the prompt";
+        "output_path": Path                   "file of the final text";
+        "stdout_path": Path                   "file of the standard output";
+        "stderr_path": Path                   "file of the standard error";
+        "commandline"                         "command, for people";
+        "error_summary"                       "why it failed";
+        "agent_version"                       "version of the agent's program";
+        "rev": Number                         "how often conductor wrote the record";
+        "phase"                               "where a run that has not ended stands";
+        "outcome"                             "how it ended";
+        "stop_reason"                         "why it was stopped";
+        "signal": Number                      "signal that ended the agent";
+        "process_start": Number               "start of the agent's process, in clock ticks since boot";
+        "boot_id"                             "boot that the process numbers belong to";
+        "pid_ns": Number                      "pid namespace that the process numbers belong to";
+        "keeper_pid": Number                  "keeper's process";
+        "keeper_start": Number                "start of the keeper's process, in clock ticks since boot";
+        "series": Number                      "loop of the task that it is an attempt of";
+        "start_msg"                           "cursor of the message about its start";
+        "stop_msg"                            "cursor of the message about its end";
+        "session_id"                          "agent's own session";
+        "model"                               "model that answered";
+        "usage.input_tokens": Number          "tokens that the model read anew";
+        "usage.output_tokens": Number         "tokens that the model wrote";
+        "usage.cache_read_tokens": Number     "tokens that came from a cache";
+        "usage.cache_creation_tokens": Number "tokens that were put into a cache";
+        "cost_usd": Decimal                   "what the tokens cost, in US dollars";
+        "error_class"                         "what kept the agent from its work";
+        "limit_reset": Time                   "when the limit ends that kept it from its work";
+        "alive": Flag                         "whether anything of it lives";
+        "folder": Path                        "its folder";
     }
     Task {
         "project_id"          "project that it belongs to";

@@ -66,10 +66,10 @@ fn with_chapter(header: &str, source: &str) -> String {
         return header.to_owned();
     };
     let lines: Vec<&str> = header.lines().collect();
-    let declares = |line: &&str| {
+    let declares = |line: &str| {
         !line.starts_with("//") && !line.starts_with(" *") && line.contains(&format!("{function}("))
     };
-    let mut at = lines.iter().position(|line| declares(&line)).unwrap();
+    let mut at = lines.iter().position(|line| declares(line)).unwrap();
     while lines[at - 1].starts_with("//") {
         at -= 1;
     }

@@ -114,9 +114,9 @@ mod tests {
 
     #[test]
     fn usage_errors_look_like_all_errors() {
-        let error = Cli::try_parse_from(["run-agent", "lst"]).unwrap_err();
+        let error = Cli::try_parse_from(["run-agent", "statu"]).unwrap_err();
         let text = usage_error(&error.render().to_string());
-        assert!(text.starts_with("Error: unrecognized subcommand 'lst'"), "{text}");
-        assert!(text.contains("hint: a similar subcommand exists: 'list'"), "{text}");
+        assert!(text.starts_with("Error: unrecognized subcommand 'statu'"), "{text}");
+        assert!(text.contains("hint: a similar subcommand exists: 'status'"), "{text}");
     }
 }

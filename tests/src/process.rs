@@ -128,7 +128,12 @@ impl Program {
 
     /// Starts it, waits for its end, and fails unless it is success.
     pub fn succeed(self) -> Finished {
-        self.run().expect_code(0)
+        self.exits(0)
+    }
+
+    /// Starts it, waits for its end, and fails unless it exits with `code`.
+    pub fn exits(self, code: i32) -> Finished {
+        self.run().expect_code(code)
     }
 }
 

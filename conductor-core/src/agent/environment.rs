@@ -60,7 +60,9 @@ pub fn run_environment(
     let foreign = |name: &OsStr| {
         VENDOR_KEYS.iter().any(|key| name.eq_ignore_ascii_case(key) && !kept_keys.contains(key))
     };
-    env.retain(|name, _| !is_own(name) && name != "CLAUDECODE" && !foreign(name));
+    let kept =
+        |name: &OsStr| !is_own(name) && !is_token(name) && name != "CLAUDECODE" && !foreign(name);
+    env.retain(|name, _| kept(name));
     // What somebody gives to this very run is meant for it, also another vendor's key.
     env.extend(extra.iter().map(|(name, value)| (name.into(), value.into())));
     let parent = context.parent_run.as_ref().map_or("", RunId::as_str);
@@ -82,6 +84,13 @@ pub fn run_environment(
         env.insert("PATH".into(), prepended(folder, &path));
     }
     env
+}
+
+/// Whether it holds a token for conductor itself, which puts into each agent's environment its own.
+fn is_token(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    name == b"CONDUCTOR_API_KEY"
+        || (name.starts_with(b"CONDUCTOR_AGENT_") && name.ends_with(b"_TOKEN"))
 }
 
 /// Whether only conductor sets this variable.
@@ -141,6 +150,8 @@ pub(super) mod tests {
             ("anthropic_api_key", "a"),
             ("ANTHROPIC_API_KEY", "a"),
             ("CLAUDECODE", "1"),
+            ("CONDUCTOR_AGENT_CODEX_TOKEN", "o"),
+            ("CONDUCTOR_API_KEY", "k"),
         ]);
         let env = run_environment(inherited, &[], &["ANTHROPIC_API_KEY"], &context());
         assert!(env.contains_key(OsStr::new("ANTHROPIC_API_KEY")));

@@ -183,9 +183,9 @@ impl Scanner {
 
     /// Where the next record after `start` begins.
     fn next_mark(&mut self, file: &Segment, start: u64) -> Result<Option<u64>> {
-        let mut from = start;
+        let (mut from, mut want) = (start, FIRST_CHUNK);
         loop {
-            let (bytes, at_end) = self.window.get(file, from, LAST_CHUNK)?;
+            let (bytes, at_end) = self.window.get(file, from, want)?;
             if let Some(found) = memchr::memmem::find(bytes, MARK) {
                 return Ok(Some(from + (found + MARK_LEAD) as u64));
             }
@@ -193,6 +193,7 @@ impl Scanner {
                 return Ok(None);
             }
             from += (bytes.len() - (MARK.len() - 1)) as u64;
+            want = (want * 2).min(LAST_CHUNK);
         }
     }
 }

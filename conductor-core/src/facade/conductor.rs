@@ -41,15 +41,6 @@ impl Conductor {
         Conductor::open_from(&sources, options)
     }
 
-    /// Opens the root that this process's environment names: `CONDUCTOR_ROOT`, inside an agent the
-    /// root of its task, else `~/run-agent`.
-    ///
-    /// # Errors
-    /// `root.unknown` and `root.not_absolute`.
-    pub fn open_default() -> Result<Conductor> {
-        Conductor::open_from(&Conductor::sources(None), Options::default())
-    }
-
     /// What this process's environment says of the root, with `explicit` before it.
     pub fn sources(explicit: Option<PathBuf>) -> RootSources {
         let var = |name: &str| std::env::var_os(name).map(PathBuf::from);
@@ -70,9 +61,10 @@ impl Conductor {
         let (root, origin) = resolve_root(sources, |path| path.is_dir())?;
         let root = std::path::absolute(&root)
             .map_err(|e| Error::io("find the root", &root, e).with_field("root"))?;
-        let Options { os, run_agent, durability, environment } = options;
+        let Options { os, run_agent, durability, config, environment } = options;
+        let config = config.unwrap_or_default();
         let run_agent = run_agent.or_else(super::options::find_run_agent);
-        let settings = Settings { os, run_agent, durability, environment };
+        let settings = Settings { os, run_agent, durability, config, environment };
         Ok(Conductor { engine: Engine::new(root, settings), origin })
     }
 

@@ -1,8 +1,10 @@
 //! What every surface is built on: a root, its work, its runs and its tasks.
 
 mod activity;
+mod agents;
 mod any;
 mod conductor;
+mod configured;
 mod events;
 mod find_bus;
 mod find_run;

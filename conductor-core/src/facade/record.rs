@@ -209,6 +209,11 @@ fn json(value: yaml::Value) -> Value {
         yaml::Value::Int(number) => number.into(),
         yaml::Value::Large(number) => number.into(),
         yaml::Value::Bool(value) => value.into(),
+        yaml::Value::Float(number) => number.into(),
+        yaml::Value::Map(map) => {
+            let fields = map.iter().map(|(name, value)| (name.to_owned(), json(value.clone())));
+            Value::Object(fields.collect())
+        }
         other => other.as_text().map_or(Value::Null, Value::String),
     }
 }
@@ -440,6 +445,12 @@ mod tests {
             series: Some(1),
             start_msg: text(),
             stop_msg: text(),
+            session_id: text(),
+            model: text(),
+            usage: Some(crate::Usage::default()),
+            cost_usd: Some(0.25),
+            error_class: Some(crate::ErrorClass::Other),
+            limit_reset: Some(Timestamp::UNIX_EPOCH),
             ..run()
         };
         RunInfo {

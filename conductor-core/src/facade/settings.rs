@@ -249,7 +249,9 @@ fn check(row: &OptionRow, value: &str) -> Result<()> {
         Value::Flag => flag(row.name, value).map(drop),
         Value::Time => time(row.name, value).map(drop),
         Value::Pair => pair(row.name, value).map(drop),
-        Value::Text | Value::Path | Value::List | Value::Group | Value::Groups => Ok(()),
+        Value::Text | Value::Path | Value::Decimal | Value::List | Value::Group | Value::Groups => {
+            Ok(())
+        }
     }
 }
 

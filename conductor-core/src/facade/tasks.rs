@@ -3,10 +3,11 @@
 use super::conductor::Conductor;
 use super::events::TaskEvents;
 use super::plan::plan_run;
-use super::spec::TaskSpec;
+use super::spec::{Asked, TaskSpec};
 use crate::bus::ReadOptions;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
+use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{CANCELLED, DONE};
 use crate::supervise::{Engine, RunInfo, Stop, StopReport, glance};
@@ -58,6 +59,11 @@ impl Tasks<'_> {
         if spec.verify.is_empty() {
             spec.verify = self.configured_check(&spec)?;
         }
+        if let Some(folder) = named_task(engine, &spec.work)? {
+            let (agent, limits) = TaskConfig::wishes(&folder)?;
+            spec.work.take_wishes(agent, &limits);
+            spec.max_attempts = spec.max_attempts.or(limits.max_attempts);
+        }
         if let Some(stored) = self.stored(&spec)? {
             let missing = spec.go_on_from(&stored, &engine.inherited_environment());
             if let Some(name) = missing.first() {
@@ -66,7 +72,7 @@ impl Tasks<'_> {
         }
         let depends_on = spec.dependencies()?;
         let plan = plan_run(engine, &spec.work)?;
-        let bounds = spec.bounds();
+        let bounds = spec.bounds(self.0.limits());
         let (project, task) = (plan.project.clone(), plan.task.clone());
         let begin = Begin { plan, bounds, depends_on, prompt_given, resume };
         let waiter = engine.begin_task(begin, wait)?;
@@ -75,19 +81,17 @@ impl Tasks<'_> {
 
     /// The completion check that stands in the task's own configuration.
     fn configured_check(&self, spec: &TaskSpec) -> Result<Vec<String>> {
-        let Some(task) = spec.work.task_id()? else { return Ok(Vec::new()) };
-        match self.0.engine.layout().task(&spec.work.project_id()?, &task) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
-            folder => Ok(TaskConfig::read(&folder?)?.verify),
+        match named_task(&self.0.engine, &spec.work)? {
+            None => Ok(Vec::new()),
+            Some(folder) => Ok(TaskConfig::read(&folder)?.verify),
         }
     }
 
     /// What the task of this spec was asked for before, where it exists and ever was.
     fn stored(&self, spec: &TaskSpec) -> Result<Option<Parameters>> {
-        let Some(task) = spec.work.task_id()? else { return Ok(None) };
-        match self.0.engine.layout().task(&spec.work.project_id()?, &task) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            folder => Ok(LoopState::read(&folder?)?.map(|state| state.parameters().clone())),
+        match named_task(&self.0.engine, &spec.work)? {
+            None => Ok(None),
+            Some(folder) => Ok(LoopState::read(&folder)?.map(|state| state.parameters().clone())),
         }
     }
 
@@ -113,7 +117,10 @@ impl Tasks<'_> {
                 let mut spec = TaskSpec::new(project.as_str()).task(task.as_str());
                 // A variable that cannot be had keeps the handle from driving, not from waiting.
                 spec.go_on_from(state.parameters(), &engine.inherited_environment());
-                Some(CanDrive { plan: plan_run(engine, &spec.work)?, bounds: spec.bounds() })
+                Some(CanDrive {
+                    plan: plan_run(engine, &spec.work)?,
+                    bounds: spec.bounds(self.0.limits()),
+                })
             }
             _ => None,
         };
@@ -177,6 +184,15 @@ impl Tasks<'_> {
         wait: impl Into<Wait>,
     ) -> Result<StopReport> {
         self.0.engine.cancel_task(project, task, &stop, &wait.into())
+    }
+}
+
+/// The folder of the task that work names, where it exists.
+pub(super) fn named_task(engine: &Engine, work: &Asked) -> Result<Option<Folder>> {
+    let Some(task) = work.task_id()? else { return Ok(None) };
+    match engine.layout().task(&work.project_id()?, &task) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        folder => folder.map(Some),
     }
 }
 
@@ -309,6 +325,12 @@ impl Task {
     /// What is known now. Reads only.
     pub fn info(&self) -> Result<TaskInfo> {
         read_task(&self.engine, &self.project, &self.id)
+    }
+
+    /// The variables that the task was started with and whose values are not here. While there are
+    /// any, this handle waits for the task and does not drive it.
+    pub fn missing_env(&self) -> Result<Vec<String>> {
+        self.waiter.lock().missing_env()
     }
 
     /// A descriptor that becomes readable when [`step`](Task::step) may have something to do.

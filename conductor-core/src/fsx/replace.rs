@@ -15,36 +15,29 @@ impl Folder {
     /// temporary name is fixed, so that a crash leaves at most one, which the next replacement takes
     /// over.
     pub fn replace(&self, name: impl AsRef<OsStr>, bytes: &[u8]) -> Result<()> {
-        self.replace_without_sync(name.as_ref(), bytes, true)?;
+        let name = name.as_ref();
+        self.replace_without_sync(name, &next_of(name, ""), bytes, true)?;
+        self.sync()
+    }
+
+    /// As [`Folder::replace`], for a name that no lock guards: several may replace it at once, and
+    /// the content of the last one stands. A crash may leave a temporary file `.<name>.*.next`.
+    pub fn replace_unguarded(&self, name: impl AsRef<OsStr>, bytes: &[u8]) -> Result<()> {
+        static SEQUENCE: AtomicU32 = AtomicU32::new(0);
+        let number = SEQUENCE.fetch_add(1, Ordering::Relaxed);
+        let mine = format!(".{}-{number}", self.os().process_id());
+        let name = name.as_ref();
+        self.replace_without_sync(name, &next_of(name, &mine), bytes, true)?;
         self.sync()
     }
 
     /// As [`Folder::replace`], but a power cut may bring the old content back (never a torn one).
     pub fn replace_relaxed(&self, name: impl AsRef<OsStr>, bytes: &[u8]) -> Result<()> {
-        self.replace_without_sync(name.as_ref(), bytes, false)
-    }
-
-    /// As [`Folder::replace`], for a file that no lock guards: of two who replace it at once, the last
-    /// one's content stands. A crash may leave a temporary file of this process's own.
-    pub fn replace_unguarded(&self, name: impl AsRef<OsStr>, bytes: &[u8]) -> Result<()> {
-        static SEQUENCE: AtomicU32 = AtomicU32::new(0);
-        let number = SEQUENCE.fetch_add(1, Ordering::Relaxed);
         let name = name.as_ref();
-        let mut next = OsString::from(".");
-        next.push(name);
-        next.push(format!(".{}-{number}.next", self.os().process_id()));
-        self.replace_through(name, &next, bytes, true)?;
-        self.sync()
+        self.replace_without_sync(name, &next_of(name, ""), bytes, false)
     }
 
-    fn replace_without_sync(&self, name: &OsStr, bytes: &[u8], durable: bool) -> Result<()> {
-        let mut next = OsString::from(".");
-        next.push(name);
-        next.push(".next");
-        self.replace_through(name, &next, bytes, durable)
-    }
-
-    fn replace_through(
+    fn replace_without_sync(
         &self,
         name: &OsStr,
         next: &OsStr,
@@ -109,6 +102,15 @@ impl Folder {
     }
 }
 
+/// The name of the temporary file of `name`.
+fn next_of(name: &OsStr, mine: &str) -> OsString {
+    let mut next = OsString::from(".");
+    next.push(name);
+    next.push(mine);
+    next.push(".next");
+    next
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -127,6 +129,24 @@ mod tests {
         assert_eq!(folder.read("f", 10).unwrap(), b"three");
         let names: Vec<_> = folder.list().unwrap().into_iter().map(|entry| entry.name).collect();
         assert_eq!(names, ["f"]);
+    }
+
+    #[test]
+    fn several_may_replace_what_no_lock_guards() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open_root(Arc::new(RealOs), dir.path()).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                let folder = folder.clone();
+                scope.spawn(move || {
+                    for _ in 0..50 {
+                        folder.replace_unguarded("f", b"whole").unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(folder.read("f", 10).unwrap(), b"whole");
+        assert_eq!(folder.list().unwrap().len(), 1, "no stray");
     }
 
     #[test]

@@ -72,9 +72,11 @@ impl Check<'_> {
             limits: self.limits,
         };
         let mut keeper = kept.start(engine)?;
+        // The keeper holds the lock from here. Closing our copy does not give it back, whatever
+        // happens; unlocking it would.
+        let _copy = lock.into_fd();
         keeper.born().map_err(not_started)?;
         keeper.send_release().map_err(not_started)?;
-        drop(lock.into_fd());
         // What became of the start stands in the keeper's record, too.
         let _told_by_the_record = keeper.answer();
         Ok(())

@@ -2,6 +2,7 @@
 
 use super::keeper_image::KeeperProgram;
 use crate::bus::{Bus, BusOptions, Durability, Scope};
+use crate::config::LoadedConfig;
 use crate::error::Result;
 use crate::id::{ProjectId, TaskId};
 use crate::layout::{Layout, PROJECT_BUS, TASK_BUS};
@@ -20,6 +21,8 @@ pub(crate) struct Settings {
     pub(crate) run_agent: Option<PathBuf>,
     /// How durable posted messages are.
     pub(crate) durability: Durability,
+    /// The configuration.
+    pub(crate) config: Arc<LoadedConfig>,
     /// The environment that agents inherit; that of this process where it is `None`.
     pub(crate) environment: Option<Vec<(OsString, OsString)>>,
 }

@@ -7,9 +7,10 @@
 
 use super::engine::Engine;
 use super::open_entry::OpenEntry;
-use super::output::{ensure_output, last_stderr_lines};
+use super::output::{ensure_output, last_stderr_lines, read_stream};
 use super::start::{start_key, start_message};
 use super::verdict::{Ending, Evidence, Verdict, judge};
+use crate::agent::stream::StreamSummary;
 use crate::bus::{Cursor, Post};
 use crate::cancel::Wait;
 use crate::error::{ErrorKind, Result};
@@ -20,6 +21,7 @@ use crate::run::store::{self, Keep};
 use crate::run::{Outcome, RunRecord};
 use crate::sys::{self, KeeperRecord, LockKind, Open, ProcessId, Processes};
 use crate::time::Timestamp;
+use crate::usage::ErrorClass;
 
 /// How a finish went.
 #[derive(Clone, Debug, PartialEq)]
@@ -59,7 +61,7 @@ pub(crate) fn finish(
         let mut evidence = gather(&folder, &record)?;
         evidence.locked = false;
         match judge(&evidence) {
-            Verdict::Over(ending) => write_down(engine, &folder, ending, wait)?,
+            Verdict::Over(ending) => write_down(engine, &folder, &record.agent, ending, wait)?,
             Verdict::Supervised | Verdict::Adopted | Verdict::PossiblyAlive => {
                 return Ok(Finished::NotYet);
             }
@@ -148,18 +150,29 @@ pub(crate) fn keeper_of(keeper: &KeeperRecord) -> ProcessId {
     ProcessId { pid: keeper.keeper.pid, start: keeper.keeper.start }
 }
 
-fn write_down(engine: &Engine, folder: &Folder, ending: Ending, wait: &Wait) -> Result<()> {
-    if ending.outcome != Outcome::Refused {
-        ensure_output(folder)?;
-    }
-    let now = engine.now();
+fn write_down(
+    engine: &Engine,
+    folder: &Folder,
+    agent: &str,
+    ending: Ending,
+    wait: &Wait,
+) -> Result<()> {
+    let end_time = ending.ended_at.map_or(engine.now(), Timestamp::from_unix_nanos);
+    let stream = match ending.outcome {
+        Outcome::Refused => None,
+        _ => {
+            let stream = read_stream(folder, agent, end_time)?;
+            ensure_output(folder, stream.as_ref())?;
+            stream
+        }
+    };
     let stop_reason = super::stop::stop_reason(folder)?;
     store::update(folder, wait, Keep::Durably, |record| {
         record.status = ending.outcome.status();
         record.outcome = Some(ending.outcome);
         record.exit_code = ending.exit_code;
         record.signal = ending.signal;
-        record.end_time = ending.ended_at.map_or(now, Timestamp::from_unix_nanos);
+        record.end_time = end_time;
         // Why it was refused is best known to the starter that failed.
         let known = record.error_summary.take().filter(|_| ending.outcome == Outcome::Refused);
         record.error_summary = known.or(ending.error);
@@ -167,9 +180,37 @@ fn write_down(engine: &Engine, folder: &Folder, ending: Ending, wait: &Wait) -> 
         if ending.outcome == Outcome::Stopped {
             record.stop_reason = stop_reason;
         }
+        if let Some(stream) = stream {
+            tell(record, stream);
+        }
         Ok(())
     })
     .map(drop)
+}
+
+/// Takes what the agent's stream said into the record.
+fn tell(record: &mut RunRecord, stream: StreamSummary) {
+    if let (Some(summary), Some(why)) = (&mut record.error_summary, in_words(&stream)) {
+        summary.push_str(": ");
+        summary.push_str(&why);
+    }
+    record.session_id = stream.session_id;
+    record.model = stream.model;
+    record.usage = stream.usage;
+    record.cost_usd = stream.cost_usd;
+    record.error_class = stream.error_class;
+    record.limit_reset = stream.limit_reset;
+}
+
+/// Why the agent could not go on, in a few words.
+fn in_words(stream: &StreamSummary) -> Option<String> {
+    match (stream.error_class?, stream.limit_reset) {
+        (ErrorClass::UsageLimit, Some(reset)) => Some(format!("usage limit until {reset}")),
+        (ErrorClass::UsageLimit, None) => Some("usage limit".into()),
+        (ErrorClass::Transient, _) => Some("service overloaded or out of reach".into()),
+        (ErrorClass::BadCredentials, _) => Some("bad credentials".into()),
+        (ErrorClass::Other, _) => None,
+    }
 }
 
 /// Posts `RUN_STOP` or `RUN_CRASH`, once in all.

@@ -1,9 +1,12 @@
-//! `output.md`, and the end of `agent-stderr.txt` for the bus.
+//! What an agent printed: `output.md`, what its stream says, and the end of its errors for the bus.
 
+use crate::agent::AgentKind;
+use crate::agent::stream::{StreamParser, StreamSummary, Zone};
 use crate::error::Result;
 use crate::fsx::{FILE_MODE, Folder};
 use crate::layout::{OUTPUT, STDERR, STDOUT};
 use crate::sys::{Fd, Open};
+use crate::time::Timestamp;
 use std::ffi::OsStr;
 
 /// How much of a file is looked at for its last lines, in bytes.
@@ -13,17 +16,53 @@ const STDERR_LINES: usize = 50;
 /// How much is copied at once.
 const CHUNK: usize = 256 << 10;
 
-/// Makes `output.md` from what the agent printed, unless the agent wrote one itself.
-pub(crate) fn ensure_output(run: &Folder) -> Result<()> {
-    if run.stat(OUTPUT)?.is_some() {
+/// What the run's own stream said, the run having ended at `ended`; `None` for an agent whose stream
+/// is not understood.
+///
+/// The files are read in pieces: memory does not grow with them. They are as the agent left them, also
+/// where the middle of one was cut out.
+pub(crate) fn read_stream(
+    run: &Folder,
+    agent: &str,
+    ended: Timestamp,
+) -> Result<Option<StreamSummary>> {
+    let Some(kind) = AgentKind::parse(agent).ok().and_then(AgentKind::stream) else {
+        return Ok(None);
+    };
+    let mut parser = StreamParser::new(kind);
+    each_piece(run, STDOUT, |bytes| {
+        parser.push(bytes);
+        Ok(())
+    })?;
+    if parser.wants_stderr() {
+        each_piece(run, STDERR, |bytes| {
+            parser.push_stderr(bytes);
+            Ok(())
+        })?;
+    }
+    Ok(Some(parser.finish(ended, &Zone::local())))
+}
+
+/// Makes `output.md`, unless the agent wrote one itself: from the final text of its stream where that
+/// is known, else from all that it printed.
+pub(crate) fn ensure_output(run: &Folder, stream: Option<&StreamSummary>) -> Result<()> {
+    if run.stat(OUTPUT)?.is_some() || run.stat(STDOUT)?.is_none() {
         return Ok(());
     }
-    let Some(stdout) = run.open_if_exists(STDOUT, Open::Read)? else { return Ok(()) };
     // A copy that a crash cut short must not pass for the output.
     let next = OsStr::new(".output.md.next");
     run.remove_file(next)?;
     let copy = run.open(next, Open::CreateNew(FILE_MODE))?;
-    copy_all(run, &stdout, &copy)?;
+    match stream.and_then(|stream| Some((stream.text.as_deref()?, stream.text_omitted))) {
+        Some((text, omitted)) => {
+            if omitted > 0 {
+                let note = format!("({omitted} bytes of earlier text are in {STDOUT} alone)\n\n");
+                write_all(run, &copy, note.as_bytes())?;
+            }
+            write_all(run, &copy, text.as_bytes())?;
+        }
+        None => each_piece(run, STDOUT, |bytes| write_all(run, &copy, bytes))?,
+    }
     run.os().sync_data(&copy).map_err(|e| run.error("sync", OUTPUT, e))?;
     let renamed = run.os().rename_at(run.fd(), next, run.fd(), OsStr::new(OUTPUT), false);
     match renamed {
@@ -34,24 +73,28 @@ pub(crate) fn ensure_output(run: &Folder) -> Result<()> {
     }
 }
 
-fn copy_all(run: &Folder, from: &Fd, to: &Fd) -> Result<()> {
+/// Hands a file on, piece by piece; one that is missing has none.
+fn each_piece(run: &Folder, name: &str, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    let Some(file) = run.open_if_exists(name, Open::Read)? else { return Ok(()) };
     let mut buffer = vec![0; CHUNK];
     let mut offset = 0;
     loop {
-        let read = run
-            .os()
-            .read_at(from, &mut buffer, offset)
-            .map_err(|e| run.error("read", STDOUT, e))?;
+        let read =
+            run.os().read_at(&file, &mut buffer, offset).map_err(|e| run.error("read", name, e))?;
         if read == 0 {
             return Ok(());
         }
-        let mut rest = &buffer[..read];
-        while !rest.is_empty() {
-            let written = run.os().write(to, rest).map_err(|e| run.error("write", OUTPUT, e))?;
-            rest = &rest[written..];
-        }
+        take(&buffer[..read])?;
         offset += read as u64;
     }
+}
+
+fn write_all(run: &Folder, to: &Fd, mut rest: &[u8]) -> Result<()> {
+    while !rest.is_empty() {
+        let written = run.os().write(to, rest).map_err(|e| run.error("write", OUTPUT, e))?;
+        rest = &rest[written..];
+    }
+    Ok(())
 }
 
 /// The last lines of `agent-stderr.txt`; empty where it is empty or missing.
@@ -98,13 +141,13 @@ mod tests {
     #[test]
     fn the_agents_own_output_is_kept_and_otherwise_what_it_printed() {
         let (dir, folder) = folder();
-        ensure_output(&folder).unwrap();
+        ensure_output(&folder, None).unwrap();
         assert!(!dir.path().join("output.md").exists(), "nothing ran");
         std::fs::write(dir.path().join(STDOUT), vec![b'x'; CHUNK + 1]).unwrap();
-        ensure_output(&folder).unwrap();
+        ensure_output(&folder, None).unwrap();
         assert_eq!(std::fs::read(dir.path().join(OUTPUT)).unwrap().len(), CHUNK + 1);
         std::fs::write(dir.path().join(OUTPUT), "mine").unwrap();
-        ensure_output(&folder).unwrap();
+        ensure_output(&folder, None).unwrap();
         assert_eq!(std::fs::read(dir.path().join(OUTPUT)).unwrap(), b"mine");
         assert_eq!(folder.list().unwrap().len(), 2);
     }

@@ -8,9 +8,10 @@ use super::engine::Engine;
 use super::handle::RunWatch;
 use super::kept::{Kept, not_started};
 use super::open_entry::OpenEntry;
-use crate::agent::{AgentCommand, PromptForm, RunContext, preamble, run_environment};
+use crate::agent::{AgentCommand, AgentKind, PromptForm, RunContext, preamble, run_environment};
 use crate::bus::{Post, Posted};
 use crate::cancel::Wait;
+use crate::config::Secret;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::{FileLock, Folder};
 use crate::id::{ProjectId, RunId, TaskId};
@@ -32,6 +33,12 @@ pub(crate) struct RunPlan {
     pub(crate) project: ProjectId,
     pub(crate) task: TaskId,
     pub(crate) agent: AgentCommand,
+    /// What work calls the agent: a name of the configuration, or of a built-in one.
+    pub(crate) agent_name: String,
+    /// What the configuration puts into the agent's environment. Never written down.
+    pub(crate) agent_env: Vec<(String, Secret)>,
+    /// The command that work itself gave; empty where its agent has one.
+    pub(crate) command: Vec<OsString>,
     /// What to do, without the preamble.
     pub(crate) prompt: String,
     /// The folder to start in; the task's folder where none is named.
@@ -195,7 +202,7 @@ impl Prepared<'_> {
             run: self.run.clone(),
             parent_run: self.plan.parent_run.clone(),
             is_attempt: self.plan.series.is_some(),
-            agent: self.plan.agent.kind.name().to_owned(),
+            agent: self.plan.agent_name.clone(),
             root: engine.layout().path().to_owned(),
             task_folder: self.task.path().to_owned(),
             run_folder: self.folder.path().to_owned(),
@@ -210,7 +217,11 @@ impl Prepared<'_> {
         let mut record = RunRecord::new(&self.plan.project, &self.plan.task, &self.run);
         record.parent_run_id = self.plan.parent_run.as_ref().map(ToString::to_string);
         record.previous_run_id = self.plan.previous_run.as_ref().map(ToString::to_string);
-        record.agent = self.plan.agent.kind.name().to_owned();
+        // As the older program has it, the kind; a command is told apart by its name only.
+        record.agent = match self.plan.agent.kind {
+            AgentKind::Command => self.plan.agent_name.clone(),
+            kind => kind.name().to_owned(),
+        };
         record.start_time = engine.now();
         record.status = Status::Running;
         record.exit_code = -1;
@@ -232,9 +243,12 @@ impl Prepared<'_> {
         context: &RunContext,
         lock: &FileLock,
     ) -> Result<KeeperControl> {
+        let configured = self.plan.agent_env.iter();
+        let configured = configured.map(|(name, value)| (name.clone(), value.reveal().to_owned()));
+        let extra: Vec<_> = configured.chain(self.plan.env.iter().cloned()).collect();
         let env: Vec<(OsString, OsString)> = run_environment(
             engine.inherited_environment(),
-            &self.plan.env,
+            &extra,
             self.plan.agent.kind.own_keys(),
             context,
         )

@@ -177,7 +177,9 @@ fn cancelled(folder: &Folder) -> Error {
 }
 
 fn stored_prompt(folder: &Folder) -> Result<Option<String>> {
-    let Some(bytes) = folder.read_if_exists(TASK_PROMPT, limits::PROMPT)? else { return Ok(None) };
+    let Some(bytes) = folder.read_if_exists(TASK_PROMPT, limits::PROMPT_SIZE)? else {
+        return Ok(None);
+    };
     String::from_utf8(bytes).map(Some).map_err(|source| {
         Error::new(
             ErrorKind::Corrupt,

@@ -1,6 +1,7 @@
 //! `TASK-CONFIG.yaml`: what a task depends on, and how its end is checked. Keys of somebody else are
 //! kept.
 
+use crate::config::{Limits, read_limits};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::TaskId;
@@ -9,6 +10,7 @@ use crate::limits;
 use crate::yaml::{Mapping, Value, parse_mapping};
 
 const DEPENDS_ON: &str = "depends_on";
+const AGENT: &str = "agent";
 const VERIFY: &str = "verify";
 
 /// The configuration that stands in a task's folder.
@@ -39,6 +41,24 @@ impl TaskConfig {
             }
         }
         Ok(TaskConfig { depends_on, verify: verify(task, &map)? })
+    }
+
+    /// The agent and the bounds that a task's own configuration asks for.
+    ///
+    /// # Errors
+    /// `task_config.corrupt` for the agent; what the configuration says of wrong `limits`.
+    pub(crate) fn wishes(task: &Folder) -> Result<(Option<String>, Limits)> {
+        let path = task.join(TASK_CONFIG);
+        let Some(bytes) = task.read_if_exists(TASK_CONFIG, limits::YAML_FILE)? else {
+            return Ok((None, Limits::default()));
+        };
+        let map = parse_mapping(&bytes, &path)?;
+        let agent = match map.get(AGENT) {
+            None | Some(Value::Null) => None,
+            Some(Value::Text(agent)) => Some(agent.clone()),
+            Some(_) => return Err(wrong(task, AGENT, "names no agent")),
+        };
+        Ok((agent, read_limits(&bytes, &path)?))
     }
 
     /// Replaces the dependencies. A file that would hold nothing is removed.
@@ -138,6 +158,22 @@ mod tests {
         std::fs::write(&path, "verify: make test\ndepends_on: [a]\n").unwrap();
         TaskConfig::set_depends_on(&folder, &[]).unwrap();
         assert_eq!(std::fs::read_to_string(&path).unwrap(), "verify: make test\n");
+    }
+
+    #[test]
+    fn agent_and_bounds_are_those_of_the_configuration() {
+        let (dir, folder) = folder();
+        assert_eq!(TaskConfig::wishes(&folder).unwrap(), (None, Limits::default()));
+        let path = dir.path().join(TASK_CONFIG);
+        let text = "agent: codex\nverify: x\nlimits: {max_attempts: 3, idle_timeout: 5m}\n";
+        std::fs::write(&path, text).unwrap();
+        let (agent, limits) = TaskConfig::wishes(&folder).unwrap();
+        assert_eq!((agent.as_deref(), limits.max_attempts), (Some("codex"), Some(3)));
+        std::fs::write(&path, "limits:\n  max_atempts: 3\n").unwrap();
+        let error = TaskConfig::wishes(&folder).unwrap_err();
+        assert_eq!(error.code(), "config.unknown_key");
+        assert!(error.to_string().contains(":2:3: limits.max_atempts"), "{error}");
+        assert!(TaskConfig::read(&folder).is_ok(), "a list of tasks does not need them");
     }
 
     #[test]

@@ -3,7 +3,9 @@
 //! The loop keeps no state of its own between two looks: each decision is made from what stands on
 //! disk. So a driver that dies anywhere leaves nothing behind that the next one could get wrong.
 
-use crate::id::{RunId, TaskId};
+use super::questions::OnQuestion;
+use crate::id::{MessageId, RunId, TaskId};
+use crate::limits;
 use crate::run::Outcome;
 use std::time::Duration;
 
@@ -26,6 +28,12 @@ pub(crate) struct Facts {
     pub(crate) children: Vec<RunId>,
     /// For how long the children have been waited for.
     pub(crate) waited_for_children: Duration,
+    /// Questions of this loop without an answer.
+    pub(crate) questions: Vec<MessageId>,
+    /// For how long the oldest of them has been asked.
+    pub(crate) asked_for: Duration,
+    /// Attempts that failed one after the other, up to the last.
+    pub(crate) failures: u32,
     /// What the judge says of the `DONE` that stands; `None` where there is no judge.
     pub(crate) judgement: Option<Judgement>,
 }
@@ -54,6 +62,10 @@ pub(crate) struct Bounds {
     pub(crate) verify: Vec<String>,
     /// How long it may take.
     pub(crate) verify_timeout: Duration,
+    /// What the next attempt does about an open question.
+    pub(crate) on_question: OnQuestion,
+    /// How long it waits where it does; zero is no limit.
+    pub(crate) question_timeout: Duration,
 }
 
 /// What the judge says of a `DONE` that stands.
@@ -95,6 +107,8 @@ pub(crate) enum WaitFor {
     Attempt(RunId),
     /// Other tasks.
     Dependencies(Vec<TaskId>),
+    /// Answers to these questions, for at most this long where there is a limit.
+    Answers(Vec<MessageId>, Option<Duration>),
     /// The pause between two attempts, this long.
     Delay(Duration),
     /// The completion check.
@@ -150,13 +164,27 @@ pub(crate) fn decide(facts: &Facts, bounds: &Bounds) -> Next {
     if facts.attempts >= bounds.max_attempts {
         return Next::End(End::GaveUp(format!("max attempts ({}) exceeded", bounds.max_attempts)));
     }
+    if bounds.on_question == OnQuestion::Wait && !facts.questions.is_empty() {
+        let limit = Some(bounds.question_timeout).filter(|limit| !limit.is_zero());
+        let left = limit.map(|limit| limit.saturating_sub(facts.asked_for));
+        if left != Some(Duration::ZERO) {
+            return Next::Wait(WaitFor::Answers(facts.questions.clone(), left));
+        }
+    }
     if let Some(last) = &facts.last {
-        let left = bounds.restart_delay.saturating_sub(last.ago);
+        let left = pause(bounds.restart_delay, facts.failures).saturating_sub(last.ago);
         if !left.is_zero() {
             return Next::Wait(WaitFor::Delay(left));
         }
     }
     Next::Start
+}
+
+/// The pause before the next attempt: it doubles with each further attempt that failed, up to
+/// [`limits::LONGEST_PAUSE`].
+fn pause(delay: Duration, failures: u32) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    delay.saturating_mul(1 << doublings).min(limits::LONGEST_PAUSE.max(delay))
 }
 
 #[cfg(test)]
@@ -170,11 +198,17 @@ mod tests {
             child_wait: Duration::from_secs(300),
             verify: Vec::new(),
             verify_timeout: Duration::from_secs(600),
+            on_question: OnQuestion::Wait,
+            question_timeout: Duration::from_secs(60),
         }
     }
 
     fn run() -> RunId {
         RunId::new("r1").unwrap()
+    }
+
+    fn question() -> MessageId {
+        MessageId::new("MSG-1").unwrap()
     }
 
     fn ended(outcome: Outcome, ago: u64) -> Option<LastAttempt> {
@@ -276,6 +310,41 @@ mod tests {
             (
                 "rested",
                 Facts { attempts: 2, last: ended(Outcome::Failed, 1), ..none.clone() },
+                Next::Start,
+            ),
+            (
+                "failed again and again: the pause doubles",
+                Facts { attempts: 2, failures: 3, last: ended(Outcome::Failed, 1), ..none.clone() },
+                Next::Wait(WaitFor::Delay(Duration::from_secs(3))),
+            ),
+            (
+                "failed very often: the pause has an end",
+                Facts {
+                    attempts: 2,
+                    failures: 90,
+                    last: ended(Outcome::Failed, 1),
+                    ..none.clone()
+                },
+                Next::Wait(WaitFor::Delay(limits::LONGEST_PAUSE - Duration::from_secs(1))),
+            ),
+            (
+                "asked, and nobody answered",
+                Facts {
+                    attempts: 1,
+                    questions: vec![question()],
+                    asked_for: Duration::from_secs(20),
+                    ..none.clone()
+                },
+                Next::Wait(WaitFor::Answers(vec![question()], Some(Duration::from_secs(40)))),
+            ),
+            (
+                "asked, and waited long enough",
+                Facts {
+                    attempts: 1,
+                    questions: vec![question()],
+                    asked_for: Duration::from_secs(60),
+                    ..none.clone()
+                },
                 Next::Start,
             ),
             (

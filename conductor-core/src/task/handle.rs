@@ -140,9 +140,15 @@ impl Waiter {
     /// Whether this holder can go on with the loop as it was asked for: an environment that another
     /// process was given by name only cannot be made up.
     fn may_drive(&self, state: &LoopState) -> bool {
-        self.can_drive.as_ref().is_some_and(|mine| {
-            let names: Vec<&String> = mine.plan.env.iter().map(|(name, _)| name).collect();
-            state.parameters.env_names.iter().all(|name| names.contains(&name))
+        self.can_drive.as_ref().is_some_and(|mine| lacking(mine, state).next().is_none())
+    }
+
+    /// The variables that keep this holder from driving: their values are not kept.
+    pub(crate) fn missing_env(&self) -> Result<Vec<String>> {
+        let state = LoopState::read(&self.folder)?;
+        Ok(match (&self.can_drive, &state) {
+            (Some(mine), Some(state)) => lacking(mine, state).cloned().collect(),
+            _ => Vec::new(),
         })
     }
 
@@ -198,6 +204,12 @@ impl Waiter {
     }
 }
 
+/// The variables that a loop was asked to have, and that `mine` does not bring along.
+fn lacking<'a>(mine: &'a CanDrive, state: &'a LoopState) -> impl Iterator<Item = &'a String> {
+    let has = |name: &String| mine.plan.env.iter().any(|(known, _)| known == name);
+    state.parameters.env_names.iter().filter(move |name| !has(name))
+}
+
 fn no_loop(folder: &Folder) -> Error {
     Error::new(
         ErrorKind::NotFound,
@@ -212,16 +224,10 @@ fn no_loop(folder: &Folder) -> Error {
 pub(crate) fn parameters(mine: &CanDrive, stored_prompt: Option<&str>) -> Parameters {
     let plan = &mine.plan;
     let text = |path: &std::path::PathBuf| path.to_string_lossy().into_owned();
-    let agent = plan.agent.kind.name().to_owned();
-    let command = match plan.agent.kind {
-        crate::agent::AgentKind::Command => {
-            plan.agent.argv.iter().map(|word| word.to_string_lossy().into_owned()).collect()
-        }
-        _ => Vec::new(),
-    };
+    let command = plan.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let prompt = plan.prompt.trim();
     Parameters {
-        agent,
+        agent: plan.agent_name.clone(),
         command,
         prompt: (stored_prompt.map(str::trim) != Some(prompt)).then(|| prompt.to_owned()),
         cwd: plan.cwd.as_ref().map(text),
@@ -236,6 +242,8 @@ pub(crate) fn parameters(mine: &CanDrive, stored_prompt: Option<&str>) -> Parame
         grace: plan.limits.grace,
         verify: mine.bounds.verify.clone(),
         verify_timeout: mine.bounds.verify_timeout,
+        on_question: mine.bounds.on_question,
+        question_timeout: mine.bounds.question_timeout,
     }
 }
 

@@ -150,7 +150,7 @@ impl Bench {
             run: self.run.clone(),
             is_attempt: true,
             parent_run: plan.parent_run.clone(),
-            agent: plan.agent.kind.name().to_owned(),
+            agent: plan.agent_name.clone(),
             root: engine.layout().path().to_owned(),
             task_folder: self.task.path().to_owned(),
             run_folder: self.folder.path().to_owned(),

@@ -80,6 +80,7 @@ impl Lease {
 pub(super) fn wish_stop(task: &Folder, now: Timestamp, reason: &str) -> Result<()> {
     let moment = now.human().replacen(' ', "T", 1);
     let reason: String = reason.chars().filter(|c| !c.is_control()).take(1000).collect();
+    // Several may wish at once, and none of them holds a lock.
     task.replace_unguarded(STOP_REQUESTED, format!("{moment}Z\nreason: {reason}\n").as_bytes())
 }
 

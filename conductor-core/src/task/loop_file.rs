@@ -1,6 +1,7 @@
 //! `.loop.yaml`: the state of a task's loop as a file.
 
 use super::parameters::Parameters;
+use super::questions::ON_QUESTION;
 use super::state::{LoopState, OUTCOMES, PHASES, Phase, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
@@ -206,6 +207,8 @@ impl Reader<'_> {
                 grace: self.length("grace")?,
                 verify: self.list("verify")?,
                 verify_timeout: self.length_or("verify_timeout", limits::VERIFY)?,
+                on_question: self.word("on_question", &ON_QUESTION)?.unwrap_or_default(),
+                question_timeout: self.length_or("question_timeout", Duration::ZERO)?,
             },
         })
     }

@@ -1,5 +1,6 @@
 //! What a loop was asked for.
 
+use super::questions::OnQuestion;
 use crate::time::format_duration;
 use crate::yaml::{Mapping, Value};
 use std::time::Duration;
@@ -25,6 +26,9 @@ pub(crate) struct Parameters {
     /// The program that says whether the work is done, with its arguments; empty for none.
     pub(crate) verify: Vec<String>,
     pub(crate) verify_timeout: Duration,
+    pub(crate) on_question: OnQuestion,
+    /// Zero is no limit.
+    pub(crate) question_timeout: Duration,
 }
 
 impl Parameters {
@@ -43,6 +47,7 @@ impl Parameters {
             first_byte_timeout "first_byte_timeout" idle_timeout "idle_timeout"
             total_timeout "total_timeout" grace "grace"
             verify "verify" verify_timeout "verify_timeout"
+            on_question "on_question" question_timeout "question_timeout"
         }
         names
     }
@@ -66,6 +71,7 @@ impl Parameters {
                 map.insert(key, Value::from(text.as_str()));
             }
         }
+        map.insert("on_question", Value::from(self.on_question.as_str()));
         map.insert("max_attempts", Value::from(u64::from(self.max_attempts)));
         let lengths = [
             ("restart_delay", self.restart_delay),
@@ -75,6 +81,7 @@ impl Parameters {
             ("total_timeout", self.total_timeout),
             ("grace", self.grace),
             ("verify_timeout", self.verify_timeout),
+            ("question_timeout", self.question_timeout),
         ];
         for (key, length) in lengths {
             map.insert(key, Value::from(format_duration(length).as_str()));

@@ -5,7 +5,7 @@
 
 use super::checker::{Seals, read_bus};
 use super::kit::*;
-use super::processes::start_child;
+use super::processes::{die_with_parent, start_child};
 use rustix::process::{Pid, Signal, kill_process};
 use std::collections::HashMap;
 use std::fs::{self, OpenOptions};
@@ -39,6 +39,7 @@ fn chaos_bus(folder: &str) -> Bus {
 #[ignore = "a part of other tests"]
 fn child_writes() {
     let Ok(folder) = std::env::var("BUS_TEST_FOLDER") else { return };
+    die_with_parent();
     let name = std::env::var("BUS_TEST_NAME").unwrap();
     let bus = chaos_bus(&folder);
     let mut log = log(&folder, &format!("w-{name}"));
@@ -56,6 +57,7 @@ fn child_writes() {
 #[ignore = "a part of other tests"]
 fn child_follows() {
     let Ok(folder) = std::env::var("BUS_TEST_FOLDER") else { return };
+    die_with_parent();
     let name = format!("f-{}", std::env::var("BUS_TEST_NAME").unwrap());
     let path = Path::new(&folder).join("logs").join(&name);
     let text = fs::read_to_string(&path).unwrap_or_default();

@@ -10,7 +10,9 @@
 mod basics;
 mod chaos;
 mod checker;
+mod crashes;
 mod keeping;
 mod kit;
+mod machine;
 mod processes;
 mod rotation;

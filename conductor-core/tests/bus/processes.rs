@@ -9,6 +9,7 @@ use std::process::{Child, Command, Stdio};
 #[ignore = "a part of other tests"]
 fn child_posts() {
     let Ok(folder) = std::env::var("BUS_TEST_FOLDER") else { return };
+    die_with_parent();
     let name = std::env::var("BUS_TEST_NAME").unwrap();
     let count: u32 = std::env::var("BUS_TEST_COUNT").unwrap().parse().unwrap();
     let options = BusOptions::default().durability(Durability::Process);
@@ -17,6 +18,11 @@ fn child_posts() {
         let body = format!("{name}-{n}\n{}", "x".repeat((n as usize * 37) % 900));
         bus.post(Post::new("INFO", body), Wait::FOREVER).unwrap();
     }
+}
+
+/// Lets this process die with the test that started it.
+pub(crate) fn die_with_parent() {
+    rustix::process::set_parent_process_death_signal(Some(rustix::process::Signal::KILL)).unwrap();
 }
 
 pub(crate) fn start_child(test: &str, folder: &Path, name: &str, count: u32) -> Child {

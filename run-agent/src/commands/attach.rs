@@ -3,6 +3,7 @@
 use crate::args::{Place, duration};
 use crate::context::Context;
 use crate::exit::Failure;
+use crate::render::error::note;
 use crate::work::signals::Signals;
 use crate::work::stay::{self, OnInterrupt, StayOptions, Wish};
 use crate::work::view::{Show, tell};
@@ -45,6 +46,9 @@ impl Attach {
         match &info.result {
             Some(result) => Ok(stay::already_over(context, &conductor, &task, result, &stay)),
             None => {
+                if let Some(error) = stay::cannot_drive(&task)? {
+                    note(&error);
+                }
                 let leaves = OnInterrupt::Leaves;
                 stay::stay(context, &conductor, &signals, task, &stay, leaves)
             }

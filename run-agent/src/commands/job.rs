@@ -20,7 +20,7 @@ use crate::work::story::ending;
 use crate::work::view::tell;
 use clap::{Args, Subcommand};
 use conductor_core::{
-    ErrorKind, Outcome, OutputFile, OutputFollower, Record, Result, Run, RunInfo, Step, limits,
+    ErrorKind, Outcome, OutputFile, OutputFollower, Record, Result, Run, RunInfo, STOP_GRACE, Step,
 };
 use std::io::Write as _;
 use std::os::fd::BorrowedFd;
@@ -99,7 +99,7 @@ impl Start {
         options.task = options.task.take().or(here.task.as_ref().map(ToString::to_string));
         place::default_cwd(&mut options.work, &here);
         place::default_parent(&mut options.work, context, &conductor)?;
-        let grace = options.work.grace.unwrap_or(limits::STOP_GRACE);
+        let grace = options.work.grace.unwrap_or(STOP_GRACE);
         let spec = std::mem::take(options).spec(project.as_str());
         let run = conductor.jobs().start(spec, signals.first())?;
         let info = run.info()?;

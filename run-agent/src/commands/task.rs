@@ -38,7 +38,7 @@ enum TaskCommand {
 #[derive(Args, Debug)]
 struct Start {
     /// Task: a new one, or one to go on with [default: an id made from the prompt]
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", help_heading = "Work")]
     task: Option<String>,
     #[command(flatten)]
     options: TaskOptions,

@@ -82,7 +82,8 @@ pub(crate) fn drive(conductor: &Conductor, task: Task) -> Result<u8, Failure> {
     // Away from the terminal and the shell that we were started in.
     rustix::process::setsid()
         .map_err(|errno| failed("it cannot leave the session", errno.into()))?;
-    say(STANDS_BY)?;
+    let mut front = Front::take()?;
+    front.hears(STANDS_BY)?;
     let me = std::process::id();
     // The one in front lets go at once, or has died; a task that is over needs nobody.
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -94,8 +95,8 @@ pub(crate) fn drive(conductor: &Conductor, task: Task) -> Result<u8, Failure> {
         }
         wait_for_any(&[task.fd(), signals.fd()], Some(deadline))?;
     }
-    say(DRIVES)?;
-    let_go_of_output()?;
+    front.hears(DRIVES)?;
+    drop(front);
     let tasks = [task];
     let mut watcher = Diary { conductor: conductor.clone() };
     let mut drive =
@@ -106,20 +107,32 @@ pub(crate) fn drive(conductor: &Conductor, task: Task) -> Result<u8, Failure> {
     })
 }
 
-fn say(word: &str) -> Result<()> {
-    let mut out = std::io::stdout().lock();
-    out.write_all(format!("{word}\n").as_bytes())
-        .and_then(|()| out.flush())
-        .map_err(|e| failed("the one in front is gone", e))
+/// The process in front, which listens to what was our standard output.
+struct Front(File);
+
+impl Front {
+    /// Takes the standard output for it alone: nobody reads what this process says otherwise. Errors
+    /// up to the moment of driving still go to the standard error.
+    fn take() -> Result<Front> {
+        let failed =
+            |errno: rustix::io::Errno| failed("it cannot let go of its output", errno.into());
+        let front = rustix::io::fcntl_dupfd_cloexec(std::io::stdout(), 3).map_err(failed)?;
+        rustix::stdio::dup2_stdout(null()?).map_err(failed)?;
+        Ok(Front(front.into()))
+    }
+
+    /// Tells it a word; with the last one it stops listening to anything.
+    fn hears(&mut self, word: &str) -> Result<()> {
+        let failed_io = |e| failed("the one in front is gone", e);
+        if word == DRIVES {
+            rustix::stdio::dup2_stderr(null()?).map_err(|errno| failed_io(errno.into()))?;
+        }
+        self.0.write_all(format!("{word}\n").as_bytes()).map_err(failed_io)
+    }
 }
 
-/// Nobody reads what is said from here on.
-fn let_go_of_output() -> Result<()> {
-    let open = |e| failed("cannot open /dev/null", e);
-    let null = File::options().write(true).open("/dev/null").map_err(open)?;
-    let failed = |errno: rustix::io::Errno| failed("it cannot let go of its output", errno.into());
-    rustix::stdio::dup2_stdout(&null).map_err(failed)?;
-    rustix::stdio::dup2_stderr(&null).map_err(failed)
+fn null() -> Result<File> {
+    File::options().write(true).open("/dev/null").map_err(|e| failed("it cannot open /dev/null", e))
 }
 
 /// Nobody looks: what keeps the task from being driven is told on its bus.

@@ -2,35 +2,34 @@
 
 use crate::args::{assignment, duration};
 use clap::Args;
-use conductor_core::{JobSpec, TaskSpec};
+use conductor_core::{JobSpec, OnQuestion, TaskSpec};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
 
 /// What one run and a task have in common.
 #[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Work")]
 pub(crate) struct WorkOptions {
     /// Project; without it the one that the current folder, or the agent that asks, belongs to
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", help_heading = "Work")]
     pub(crate) project: Option<String>,
     /// Agent: claude, codex, gemini, command, or shell, for which the prompt is a script
-    #[arg(long, value_name = "NAME")]
+    #[arg(long, value_name = "NAME", help_heading = "Work")]
     pub(crate) agent: Option<String>,
     /// Folder that the agent starts in [default: the current folder]
-    #[arg(long, value_name = "DIR")]
+    #[arg(long, value_name = "DIR", help_heading = "Work")]
     pub(crate) cwd: Option<PathBuf>,
     /// Variable for the agent's environment; may be given again
-    #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
+    #[arg(long, value_name = "NAME=VALUE", value_parser = assignment, help_heading = "Work")]
     pub(crate) env: Vec<(String, String)>,
     /// Run whose agent starts this work [default: inside an agent, its own run]
-    #[arg(long, value_name = "RUN")]
+    #[arg(long, value_name = "RUN", help_heading = "Work")]
     pub(crate) parent_run_id: Option<String>,
     /// Program of the agent "command"; given again, its arguments. Better: ... -- PROGRAM ARGUMENT...
-    #[arg(long, value_name = "WORD", allow_hyphen_values = true)]
+    #[arg(long, value_name = "WORD", allow_hyphen_values = true, help_heading = "Work")]
     pub(crate) command: Vec<OsString>,
     /// Program and arguments of the agent "command"
-    #[arg(last = true, value_name = "PROGRAM", conflicts_with = "command")]
+    #[arg(last = true, value_name = "PROGRAM", conflicts_with = "command", help_heading = "Work")]
     pub(crate) argv: Vec<OsString>,
 
     /// End a run that wrote nothing at all for this long
@@ -49,13 +48,12 @@ pub(crate) struct WorkOptions {
 
 /// What to do.
 #[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Work")]
 pub(crate) struct PromptOptions {
     /// What to do
-    #[arg(long, value_name = "TEXT", allow_hyphen_values = true)]
+    #[arg(long, value_name = "TEXT", allow_hyphen_values = true, help_heading = "Work")]
     pub(crate) prompt: Option<String>,
     /// File that says what to do, - for the standard input; wins over --prompt
-    #[arg(long, value_name = "FILE")]
+    #[arg(long, value_name = "FILE", help_heading = "Work")]
     pub(crate) prompt_file: Option<PathBuf>,
 }
 
@@ -87,27 +85,32 @@ pub(crate) struct TaskOptions {
 
 /// What bounds a task's loop.
 #[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Limits")]
 pub(crate) struct TaskBounds {
     /// Task that must be ready first; may be given again, or several with commas
     #[arg(long, value_name = "ID", help_heading = "Work")]
     pub(crate) depends_on: Vec<String>,
     /// Most attempts, the first one counted [default: 100]
-    #[arg(long, visible_alias = "max-restarts", value_name = "NUMBER")]
+    #[arg(long, visible_alias = "max-restarts", value_name = "NUMBER", help_heading = "Limits")]
     pub(crate) max_attempts: Option<u32>,
     /// Pause between two attempts [default: 1s]
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Limits")]
     pub(crate) restart_delay: Option<Duration>,
     /// How long a finished task waits for runs that its agents started [default: 5m]
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Limits")]
     pub(crate) child_wait_timeout: Option<Duration>,
     /// Line for /bin/sh that says whether the work is done, run once DONE stands; if it fails, DONE is
     /// set aside and the next attempt is told why
     #[arg(long, value_name = "LINE", help_heading = "Work")]
     pub(crate) verify: Option<String>,
-    /// How long that may take [default: 10m]
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    /// How long --verify may take [default: 10m]
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Limits")]
     pub(crate) verify_timeout: Option<Duration>,
+    /// What an attempt does about a QUESTION on the bus that has no ANSWER: go_on or wait
+    #[arg(long, value_name = "WORD", help_heading = "Limits")]
+    pub(crate) on_question: Option<OnQuestion>,
+    /// How long an attempt waits for an ANSWER [default: for ever]
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Limits")]
+    pub(crate) question_timeout: Option<Duration>,
     /// Accepted for older scripts: there is nothing to poll
     #[arg(long, value_name = "DURATION", value_parser = duration, hide = true)]
     child_poll_interval: Option<Duration>,
@@ -176,6 +179,8 @@ impl TaskOptions {
             self.bounds.child_wait_timeout => child_wait_timeout,
             self.bounds.verify => verify,
             self.bounds.verify_timeout => verify_timeout,
+            self.bounds.on_question => on_question,
+            self.bounds.question_timeout => question_timeout,
         }
         spec
     }

@@ -2,7 +2,7 @@
 
 use super::options::{PromptOptions, WorkOptions};
 use crate::context::Context;
-use conductor_core::{Conductor, Error, ErrorKind, Location, Named, Result, limits};
+use conductor_core::{Conductor, Error, ErrorKind, Location, Named, PROMPT_SIZE, Result};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -59,17 +59,14 @@ pub(crate) fn read_prompt(prompt: &mut PromptOptions) -> Result<()> {
     let mut bytes = Vec::new();
     let path = PathBuf::from("standard input");
     std::io::stdin()
-        .take(limits::PROMPT + 1)
+        // One byte more than is accepted: the library refuses it.
+        .take(PROMPT_SIZE + 1)
         .read_to_end(&mut bytes)
         .map_err(|e| Error::io("read the prompt from", &path, e).with_field("prompt_file"))?;
-    let refuse = |code, what: &str| {
-        Error::invalid(code, "prompt_file", format!("the prompt on the standard input {what}"))
-    };
-    if bytes.len() as u64 > limits::PROMPT {
-        return Err(refuse("prompt.too_large", "is larger than 64 MiB"));
-    }
-    let text = String::from_utf8(bytes)
-        .map_err(|source| refuse("prompt.not_utf8", "is not UTF-8").with_source(source))?;
+    let text = String::from_utf8(bytes).map_err(|source| {
+        let what = "the prompt on the standard input is not UTF-8";
+        Error::invalid("prompt.not_utf8", "prompt_file", what).with_source(source)
+    })?;
     prompt.prompt_file = None;
     prompt.prompt = Some(text);
     Ok(())

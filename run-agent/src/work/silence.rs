@@ -5,7 +5,9 @@ use crate::render::{text, time};
 use conductor_core::{RunInfo, Task, Timestamp};
 use std::time::{Duration, Instant, SystemTime};
 
-/// How often the line is renewed; and how long nothing is said before it shows.
+/// How long nothing is said before the line shows.
+const PATIENCE: Duration = Duration::from_secs(2);
+/// How often the line is renewed.
 const TICK: Duration = Duration::from_secs(1);
 /// An agent that wrote nothing for this long is called silent.
 const QUIET: Duration = Duration::from_secs(5);
@@ -22,12 +24,12 @@ impl Silence {
     /// A line that shows after a while of silence; `None` where nobody could see it.
     pub(crate) fn new() -> Option<Silence> {
         let (now, line) = (Instant::now(), StatusLine::new());
-        line.is_seen().then(|| Silence { began: now, next: now + TICK, line })
+        line.is_seen().then(|| Silence { began: now, next: now + PATIENCE, line })
     }
 
     /// Takes the line away, because something is said.
     pub(crate) fn clear(&mut self) {
-        self.next = Instant::now() + TICK;
+        self.next = Instant::now() + PATIENCE;
         self.line.clear();
     }
 

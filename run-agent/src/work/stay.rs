@@ -13,23 +13,22 @@ use crate::out::Out;
 use crate::render::error::notice;
 use crate::render::json;
 use clap::Args;
-use conductor_core::{Conductor, Record, RunId, Task, TaskInfo, TaskResult, limits};
+use conductor_core::{Conductor, Error, Record, RunId, STOP_GRACE, Task, TaskInfo, TaskResult};
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How to stay with a task.
 #[derive(Args, Clone, Debug, Default)]
-#[command(next_help_heading = "Output")]
 pub(crate) struct StayOptions {
     /// Print the end only
-    #[arg(short, long)]
+    #[arg(short, long, help_heading = "Output")]
     pub(crate) quiet: bool,
     /// Print one JSON object a line: the messages, then the result
-    #[arg(long)]
+    #[arg(long, help_heading = "Output")]
     pub(crate) json: bool,
     /// Wait no longer than this; the work goes on
-    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Output")]
     pub(crate) wait: Option<Duration>,
 }
 
@@ -98,7 +97,7 @@ pub(crate) fn stay(
         OnInterrupt::Stops(grace) => {
             let (project, task) = (task.project().clone(), task.id().clone());
             let target = Target { project, task, run: None };
-            (Some(Stopper::new(conductor, target)), grace.unwrap_or(limits::STOP_GRACE))
+            (Some(Stopper::new(conductor, target)), grace.unwrap_or(STOP_GRACE))
         }
     };
     let mut drive = Drive { signals, stopper, grace, deadline: options.deadline() };
@@ -118,6 +117,24 @@ pub(crate) fn stay(
             Ok(ending::code_of_wait(end))
         }
     }
+}
+
+/// Why a task that was attached to cannot be driven here, if so; it can be waited for all the same.
+pub(crate) fn cannot_drive(task: &Task) -> Result<Option<Error>, Error> {
+    let missing = task.missing_env()?;
+    if missing.is_empty() {
+        return Ok(None);
+    }
+    let (names, project, id) = (missing.join(", "), task.project(), task.id());
+    let what = format!(
+        "{project}/{id} is not driven from here: it was started with {names}, whose value is not kept"
+    );
+    let hint = format!(
+        "set it in the environment, or go on with run-agent task --project {project} --task {id} \
+         --env {}=...",
+        missing[0]
+    );
+    Ok(Some(Error::invalid("env.missing", "env", what).with_hint(hint)))
 }
 
 /// Shows a task that was over before anybody asked.

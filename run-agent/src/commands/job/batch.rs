@@ -40,10 +40,10 @@ pub(crate) struct Batch {
     #[arg(long, value_name = "ID", help_heading = "Work")]
     task: Vec<String>,
     /// Go on with the next prompt when a run fails
-    #[arg(long)]
+    #[arg(long, help_heading = "Work")]
     continue_on_fail: bool,
     /// How many run at the same time
-    #[arg(long, value_name = "NUMBER", default_value = "1")]
+    #[arg(long, value_name = "NUMBER", default_value = "1", help_heading = "Work")]
     parallel: NonZero<usize>,
     /// Print one JSON object a line: the record of each run that ended
     #[arg(long, help_heading = "Output")]

@@ -21,10 +21,10 @@ use std::time::Duration;
 #[derive(Args, Debug)]
 pub(crate) struct Resume {
     /// Task [default: that of the current folder]
-    #[arg(long, value_name = "ID", conflicts_with = "all")]
+    #[arg(long, value_name = "ID", conflicts_with = "all", help_heading = "Work")]
     task: Option<String>,
     /// Go on with every unfinished task of the root; exit code 0 when all come to be done
-    #[arg(long)]
+    #[arg(long, help_heading = "Work")]
     all: bool,
     #[command(flatten)]
     options: TaskOptions,
@@ -88,8 +88,12 @@ fn resume_all(
         let attached = info.and_then(|info| {
             info.is_unfinished().then(|| conductor.tasks().attach(&of, &task)).transpose()
         });
-        match attached {
-            Ok(attached) => tasks.extend(attached),
+        let able = attached.and_then(|task| match &task {
+            Some(attached) => stay::cannot_drive(attached)?.map_or(Ok(task), Err),
+            None => Ok(None),
+        });
+        match able {
+            Ok(task) => tasks.extend(task),
             Err(error) => context.trouble(&error),
         }
     }
