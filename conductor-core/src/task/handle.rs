@@ -180,7 +180,7 @@ impl Waiter {
         // The descriptor of a process that ended stays readable: it must go.
         self.role = Role::StandingBy(None);
         let opened = match driver {
-            Some(driver) => Processes.open(driver).map_err(failed)?,
+            Some(driver) => Processes.watch(driver).map_err(failed)?,
             None => None,
         };
         let (Some(driver), Some(fd)) = (driver, opened) else {
