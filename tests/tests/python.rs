@@ -1,5 +1,6 @@
 //! The Python package: its wheel is built, installed into an environment of its own, and tested there.
 
+use conductor_tests::sandbox::Sandbox;
 use conductor_tests::{artifacts, tools, workspace};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -69,15 +70,13 @@ fn runs(command: &mut Command) -> bool {
     command.output().is_ok_and(|output| output.status.success())
 }
 
-/// Builds the wheel and installs it. It is always built: cargo knows what is stale.
+/// Builds the wheel by its own script and installs it. It is always built: cargo knows what is stale.
 fn install(venv: &Path) {
     let package = workspace().join("conductor-py");
     let wheels = folder().join("wheels");
     let _absent = fs::remove_dir_all(&wheels);
-    let mut build = Command::new(venv.join("bin/maturin"));
-    build.args(["build", "--profile", "dev", "--locked", "--manifest-path"]);
-    build.arg(package.join("Cargo.toml")).arg("--out").arg(&wheels);
-    build.arg("--interpreter").arg(venv.join("bin/python"));
+    let mut build = Command::new(package.join("build-wheel.sh"));
+    build.arg(&wheels).env("PROFILE", "dev").env("PYTHON", venv.join("bin/python"));
     build.env("CARGO_TARGET_DIR", folder().join("target"));
     artifacts::forget_outer_package(&mut build);
     tools::check(&mut build);
@@ -110,6 +109,38 @@ fn the_wheel_passes_its_tests_and_its_stubs_are_true() {
     let mypy_cache = folder().join("mypy");
     let mypy_cache = mypy_cache.to_str().unwrap();
     module(&venv, &package, &["mypy", "--cache-dir", mypy_cache, "python", "tests"]);
+    let examples = workspace().join("examples/python");
+    let mypy_strict = ["mypy", "--strict", "--cache-dir", mypy_cache, examples.to_str().unwrap()];
+    module(&venv, &folder(), &mypy_strict);
     // It keeps its cache where it is started.
     module(&venv, &folder(), &["mypy.stubtest", "conductor"]);
+    the_examples_run_to_their_end(&venv);
+    a_task_uses_the_run_agent_of_the_wheel(&venv);
+}
+
+fn the_examples_run_to_their_end(venv: &Path) {
+    for (example, end) in [
+        ("task", "done after 3 attempts\n"),
+        ("fan_out", "go on from c1:"),
+        ("aio_follow", "FACT task completion propagated to project scope\n"),
+    ] {
+        let sandbox = Sandbox::new();
+        let script = workspace().join(format!("examples/python/{example}.py"));
+        let output = sandbox.program(venv.join("bin/python")).arg(script).succeed().stdout;
+        let last = output.lines().next_back().unwrap_or_default();
+        assert!(output.ends_with(end) || last.starts_with(end), "{example}: {output}");
+        sandbox.wait_until_empty(std::time::Duration::from_secs(30));
+    }
+}
+
+/// `pip install` alone is enough: the agent of a task posts with the command that came with the wheel.
+fn a_task_uses_the_run_agent_of_the_wheel(venv: &Path) {
+    let sandbox = Sandbox::new();
+    let script = "import conductor\n\
+        c = conductor.open()\n\
+        post = 'run-agent bus post --type FACT --body hello && touch \"$JRUN_TASK_FOLDER/DONE\"'\n\
+        task = c.tasks.start('shop', 'post', agent='shell', prompt=post, max_attempts=1)\n\
+        print(task.wait('1m').outcome, [m.body for m in c.bus('shop', 'post').read(type='FACT')])\n";
+    let output = sandbox.program(venv.join("bin/python")).args(["-c", script]).succeed().stdout;
+    assert_eq!(output, "done ['hello']\n");
 }

@@ -34,8 +34,12 @@ class Value:
     def to_dict(self) -> dict[str, Any]:
         """Plain data with the names on disk, as ``run-agent --json`` prints it. What is not known is
         left out."""
-        plain = ((_on_disk(item.name), getattr(self, item.name)) for item in fields(self))
-        return {name: _plain(value) for name, value in plain if value is not None}
+        out = {}
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if value or not (value is None or item.metadata.get("empty") == "unknown"):
+                out[_on_disk(item.name)] = _plain(value)
+        return out
 
 
 def _on_disk(name: str) -> str:
@@ -71,12 +75,12 @@ def _to(to: Any) -> Any:
     return field(default=None, metadata={"to": to})
 
 
-def _many(to: Any) -> Any:
-    return field(default=(), metadata={"to": to})
+def _many(to: Any, empty: str = "unknown") -> Any:
+    return field(default=(), metadata={"to": to, "empty": empty})
 
 
 def _texts() -> Any:
-    return field(default_factory=dict, metadata={"to": dict})
+    return field(default_factory=dict, metadata={"to": dict, "empty": "unknown"})
 
 
 @dataclass(frozen=True)
@@ -172,7 +176,7 @@ class TaskInfo(Value):
     runs: int | None = None
     attempts: int | None = None
     driver_pid: int | None = None
-    blocked_by: tuple[str, ...] = _many(str)
+    blocked_by: tuple[str, ...] = _many(str, empty="known")
     waiting: Waiting | None = _to(Waiting)
     outcome: str | None = None
     """``done``, ``gave_up`` or ``stopped``; ``None`` while it has not ended."""
@@ -207,7 +211,7 @@ class TaskResult(Value):
 class Stopped(Value):
     """What stopping did."""
 
-    signalled: tuple[str, ...] = _many(str)
+    signalled: tuple[str, ...] = _many(str, empty="known")
     """Runs that were asked to end."""
     killed: int = 0
     """Processes that had to be killed."""
