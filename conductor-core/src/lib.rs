@@ -52,10 +52,11 @@ pub use config::{
 };
 pub use error::{Error, ErrorKind, KINDS, KindRow, Result};
 pub use facade::{
-    Activity, Conductor, Drift, FoundBus, JobSpec, Jobs, ListPlan, Living, Location, Named,
-    Options, OutputFile, OutputFollower, OutputPlan, PostPlan, ReadPlan, Record, Records, Run,
-    RunOutput, Runs, Settings, Surroundings, Task, TaskEvents, TaskInfo, TaskSpec, TaskStatus,
-    TaskWatch, Tasks, Work, wait_any,
+    Activity, AgentCheck, Conductor, Drift, Finding, FindingKind, FoundBus, JobSpec, Jobs,
+    ListPlan, Living, Location, Named, Options, OutputFile, OutputFollower, OutputPlan, PostPlan,
+    ReadPlan, Record, Records, Run, RunOutput, RunUsage, Runs, Service, Settings, Surroundings,
+    Task, TaskEvents, TaskInfo, TaskSpec, TaskStatus, TaskWatch, Tasks, UsageBy, UsageReport,
+    UsageSum, Validate, Validation, Why, Work, wait_any,
 };
 pub use id::{MessageId, ProjectId, RunId, TaskId, check_id};
 pub use layout::{Listing, RootOrigin, RootSources};

@@ -4,6 +4,7 @@
 //! (`MaxAttempts`), all others as it stands here. A test of each surface walks these tables.
 
 use crate::error::Error;
+use crate::nearest::nearest;
 
 /// What an option belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +91,8 @@ pub enum About {
     Posted,
     /// A piece of what a run wrote.
     Output,
+    /// What runs used, summed up.
+    Usage,
 }
 
 /// An option of a call.
@@ -265,6 +268,7 @@ fields! {
         "cost_usd": Decimal                   "what the tokens cost, in US dollars";
         "error_class"                         "what kept the agent from its work";
         "limit_reset": Time                   "when the limit ends that kept it from its work";
+        "parser"                              "form of its output, where it is not the one of its kind";
         "alive": Flag                         "whether anything of it lives";
         "folder": Path                        "its folder";
     }
@@ -335,6 +339,17 @@ fields! {
         "signalled": List "runs that were asked to end";
         "killed": Number  "processes that had to be killed";
     }
+    Usage {
+        "name"                                "what the runs have in common";
+        "runs": Number                        "how many there are";
+        "usage.input_tokens": Number          "tokens that models read anew";
+        "usage.output_tokens": Number         "tokens that models wrote";
+        "usage.cache_read_tokens": Number     "tokens that came from a cache";
+        "usage.cache_creation_tokens": Number "tokens that were put into a cache";
+        "unknown_usage": Number               "runs whose tokens are not known";
+        "cost_usd": Decimal                   "what they cost, in US dollars, where that is known";
+        "unknown_cost": Number                "runs whose cost is not known";
+    }
 }
 
 /// The error about a name that is no option of `noun`, with the nearest that is.
@@ -348,44 +363,5 @@ pub(crate) fn unknown<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) 
     match nearest(name, names) {
         Some(near) => error.with_hint(format!("did you mean {near:?}?")),
         None => error.with_hint("the options are those of `run-agent`, with _ for -"),
-    }
-}
-
-/// The name most like `name`, where one is like it at all: at most a third of it differs.
-pub(crate) fn nearest<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
-    names
-        .into_iter()
-        .map(|candidate| (distance(name, candidate), candidate))
-        .filter(|(distance, candidate)| distance * 3 <= candidate.len().max(3))
-        .min_by_key(|(distance, _)| *distance)
-        .map(|(_, candidate)| candidate)
-}
-
-/// The Levenshtein distance, in characters.
-fn distance(a: &str, b: &str) -> usize {
-    let b: Vec<char> = b.chars().collect();
-    let mut row: Vec<usize> = (0..=b.len()).collect();
-    for (i, a) in a.chars().enumerate() {
-        let mut diagonal = row[0];
-        row[0] = i + 1;
-        for (j, b) in b.iter().enumerate() {
-            let substituted = diagonal + usize::from(a != *b);
-            diagonal = row[j + 1];
-            row[j + 1] = substituted.min(row[j] + 1).min(diagonal + 1);
-        }
-    }
-    row[b.len()]
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_nearest_name_is_found_and_nonsense_has_none() {
-        let names = || OPTIONS.iter().map(|option| option.name);
-        assert_eq!(nearest("promt", names()), Some("prompt"));
-        assert_eq!(nearest("max-attempts", names()), Some("max_attempts"));
-        assert_eq!(nearest("zzzzzz", names()), None);
     }
 }

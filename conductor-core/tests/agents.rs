@@ -3,7 +3,10 @@
 
 mod support;
 
-use conductor_core::{Conductor, ErrorClass, JobSpec, Options, Outcome, Record, RunInfo, Usage};
+use conductor_core::{
+    Conductor, ErrorClass, JobSpec, LoadedConfig, Options, Outcome, Record, RunInfo, Usage,
+    Variables,
+};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
@@ -21,10 +24,20 @@ fn fixture(name: &str) -> PathBuf {
 
 impl Agents {
     fn new() -> Agents {
+        Agents::with("")
+    }
+
+    /// With this configuration.
+    fn with(config: &str) -> Agents {
         let dir = tempfile::tempdir().unwrap();
         let path = format!("{}:{}", dir.path().display(), std::env::var("PATH").unwrap());
         let mut options = Options::default();
         options.environment = Some(vec![("PATH".into(), path.into())]);
+        let file = dir.path().join("config.yaml");
+        if !config.is_empty() {
+            fs::write(&file, config).unwrap();
+            options = options.config(LoadedConfig::read(&file, &Variables::default()).unwrap());
+        }
         let conductor = Conductor::open(dir.path().join("root"), options).unwrap();
         Agents { dir, conductor }
     }
@@ -125,4 +138,21 @@ fn what_the_agent_wrote_and_what_is_no_stream_stay_as_they_are() {
     let run = agents.replay("codex-error", 1);
     let raw = fs::read_to_string(fixture("codex-error.stdout")).unwrap();
     assert_eq!(output(&run), raw);
+}
+
+#[test]
+fn a_configured_agent_is_read_with_the_parser_it_names() {
+    let agents = Agents::with(
+        "agents:\n  mine: {type: command, command: [mine], parser: codex}\n  \
+         claude: {type: claude, parser: text}\n",
+    );
+    let stream = fixture("codex-text.stdout");
+    let run = agents.run("mine", &format!("cat '{}'", stream.display()));
+    assert_eq!(output(&run), "# Report\n\nAll done: 42 tests green.\n---\nend of report");
+    assert_eq!((run.record.agent.as_str(), run.record.parser.as_deref()), ("mine", Some("codex")));
+    assert!(run.record.session_id.is_some());
+
+    let run = agents.replay("claude-text", 0);
+    assert_eq!(run.record.parser.as_deref(), Some("text"));
+    assert!(output(&run).starts_with("{\"type\":\"system\"") && run.record.usage.is_none());
 }

@@ -309,3 +309,131 @@ fn damage_is_told_by_name_and_hides_nothing() {
     let error = root.conductor.runs().get(&project, &task, &ghost).unwrap_err();
     assert_eq!((error.code(), error.field()), ("run.not_found", Some("run")));
 }
+
+#[test]
+fn an_agent_that_damages_its_record_harms_nobody_and_still_ends() {
+    let root = root();
+    for (number, damage) in [
+        "echo '{' >run-info.yaml",
+        ": >run-info.yaml",
+        "rm run-info.yaml",
+        "rm run-info.yaml; mkdir run-info.yaml",
+        "ln -sf /etc/passwd run-info.yaml",
+        "head -c 9000000 /dev/zero >run-info.yaml",
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let script = format!(
+            "cd $JRUN_RUN_FOLDER; {damage}; cd ../..; touch damaged{number}; \
+             while [ ! -e go{number} ]; do sleep 0.01; done; exit 3"
+        );
+        let damaged = root.conductor.jobs().start(job(&script), LONG).unwrap();
+        until("the damage", || root.task_folder().join(format!("damaged{number}")).exists());
+        // Others are stopped and closed all the same.
+        let other = root.conductor.jobs().start(job("sleep 1000").task("other"), LONG).unwrap();
+        assert_eq!(other.stop(Stop::because("enough"), LONG).unwrap().signalled.len(), 1);
+        root.conductor.reconcile(LONG).unwrap();
+        fs::write(root.task_folder().join(format!("go{number}")), "").unwrap();
+        let info = damaged.wait(LONG).unwrap();
+        assert_eq!((info.outcome(), info.record.exit_code), (Some(Outcome::Failed), 3), "{damage}");
+        let told = root.messages().into_iter().filter(|m| m.run_id == info.id.as_str());
+        let told: Vec<_> = told.map(|m| m.msg_type).collect();
+        assert_eq!(told, ["RUN_START", "RUN_CRASH"], "{damage}");
+    }
+    assert!(fs::read("/etc/passwd").unwrap().starts_with(b"root:"));
+    assert_eq!(fs::read_dir(root.path().join(".conductor/open")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_run_whose_record_is_damaged_can_be_stopped() {
+    let root = root();
+    let script = "echo '{' >$JRUN_RUN_FOLDER/run-info.yaml; touch damaged; sleep 1000";
+    let run = root.conductor.jobs().start(job(script), LONG).unwrap();
+    until("the damage", || root.task_folder().join("damaged").exists());
+    let report = run.stop(Stop::because("enough"), LONG).unwrap();
+    assert_eq!(report.signalled, [run.id().clone()]);
+    let info = run.info().unwrap();
+    assert_eq!(info.outcome(), Some(Outcome::Stopped));
+    assert_eq!(info.record.task_id, "fix");
+    let kept = fs::read_to_string(run.folder().join("run-info.yaml.damaged")).unwrap();
+    assert_eq!(kept, "{\n");
+}
+
+/// Starts a run while the bus is locked, so that its starter stands still between the keeper's birth
+/// and the release of the agent; `meanwhile` gets the run's folder.
+fn while_starting(root: &Root, meanwhile: impl FnOnce(&std::path::Path)) -> conductor_core::Run {
+    root.job("true");
+    let bus = fs::File::open(root.task_folder().join("TASK-MESSAGE-BUS.md")).unwrap();
+    bus.lock().unwrap();
+    std::thread::scope(|scope| {
+        let starting = scope.spawn(|| root.conductor.jobs().start(job("touch ran"), LONG).unwrap());
+        let mut born = None;
+        until("the keeper's birth", || {
+            let runs = fs::read_dir(root.task_folder().join("runs")).unwrap();
+            born = runs.map(|run| run.unwrap().path()).find(|run| {
+                fs::read_to_string(run.join(".keeper")).is_ok_and(|text| {
+                    text.contains("state: born") && text.matches("state: ").count() == 1
+                })
+            });
+            born.is_some()
+        });
+        meanwhile(&born.unwrap());
+        bus.unlock().unwrap();
+        starting.join().unwrap()
+    })
+}
+
+#[test]
+fn a_run_that_is_stopped_while_it_starts_never_runs() {
+    let root = root();
+    let (project, task) = ids();
+    // The stopper that finds a keeper, and the one that looked before there was one.
+    for finds_a_keeper in [true, false] {
+        let run = while_starting(&root, |folder| {
+            if !finds_a_keeper {
+                return fs::write(folder.join(".stop"), "enough").unwrap();
+            }
+            let id = RunId::new(folder.file_name().unwrap().to_str().unwrap()).unwrap();
+            let run = root.conductor.runs().get(&project, &task, &id).unwrap();
+            let stop = run.stop(Stop::because("enough"), Duration::from_millis(200));
+            assert_eq!(stop.unwrap_err().kind(), ErrorKind::Timeout);
+        });
+        let info = run.wait(LONG).unwrap();
+        assert_eq!(info.outcome(), Some(Outcome::Stopped));
+        assert_eq!(info.record.stop_reason.as_deref(), Some("enough"));
+        assert!(!root.task_folder().join("ran").exists());
+        assert_eq!(root.messages().last().unwrap().msg_type, "RUN_STOP");
+    }
+}
+
+#[test]
+fn a_child_that_is_started_while_its_parent_ends_is_stopped_too() {
+    let root = root();
+    let script = "trap 'touch stopping; while [ ! -e go ]; do sleep 0.01; done; exit' TERM
+                  touch ready; while :; do sleep 0.01; done";
+    let parent = root.conductor.jobs().start(job(script), LONG).unwrap();
+    until("the trap", || root.task_folder().join("ready").exists());
+    std::thread::scope(|scope| {
+        let stopping = scope.spawn(|| parent.stop(Stop::because("enough"), LONG).unwrap());
+        until("the signal", || root.task_folder().join("stopping").exists());
+        let child = job("sleep 1000").parent_run_id(parent.id().as_str());
+        let child = root.conductor.jobs().start(child, LONG).unwrap();
+        fs::write(root.task_folder().join("go"), "").unwrap();
+        assert_eq!(stopping.join().unwrap().signalled, [parent.id().clone(), child.id().clone()]);
+        assert_eq!(child.info().unwrap().outcome(), Some(Outcome::Stopped));
+    });
+}
+
+#[test]
+fn an_agent_that_removes_its_keepers_file_can_be_stopped_and_is_lost_else() {
+    let root = root();
+    let script =
+        "rm $JRUN_RUN_FOLDER/.keeper; touch removed; while [ ! -e go ]; do sleep 0.01; done";
+    let run = root.conductor.jobs().start(job(script), LONG).unwrap();
+    until("the removal", || root.task_folder().join("removed").exists());
+    assert_eq!(run.stop(Stop::because("enough"), LONG).unwrap().signalled.len(), 1);
+    assert_ne!(run.info().unwrap().outcome(), Some(Outcome::Refused));
+    fs::write(root.task_folder().join("go"), "").unwrap();
+    assert_eq!(root.job(script).outcome(), Some(Outcome::Lost));
+}

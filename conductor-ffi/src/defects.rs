@@ -13,7 +13,6 @@ use crate::root::*;
 use crate::run::*;
 use crate::task::*;
 use crate::text::Str;
-use crate::version::*;
 use crate::wait::*;
 use std::ptr::{null, null_mut};
 

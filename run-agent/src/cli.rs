@@ -1,7 +1,8 @@
 //! The command line as a whole: the global flags and the commands.
 
 use crate::commands::{
-    attach, bus, completion, drive, job, list, output, resume, status, stop, task, watch,
+    attach, bus, completion, config, doctor, drive, job, list, output, reconcile, resume, status,
+    stop, task, usage, validate, watch, why,
 };
 use crate::exit;
 use crate::render::color;
@@ -40,6 +41,10 @@ pub(crate) struct Cli {
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
 
+    /// Configuration file [default: $CONDUCTOR_CONFIG, the first one that `config path` lists]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
     /// Print version
     #[arg(short = 'v', short_alias = 'V', long, action = ArgAction::Version)]
     version: Option<bool>,
@@ -61,8 +66,15 @@ pub(crate) enum Command {
     Status(status::Status),
     Watch(watch::Watch),
     Output(output::Output),
+    Why(why::Why),
+    Reconcile(reconcile::Reconcile),
+    Doctor(doctor::Doctor),
+    Usage(usage::Usage),
     #[command(subcommand)]
     Bus(bus::Bus),
+    #[command(subcommand)]
+    Config(config::Config),
+    Validate(validate::Validate),
     Completion(completion::Completion),
 }
 

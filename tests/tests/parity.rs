@@ -51,6 +51,8 @@ fn go_struct_of_field(about: About, group: &str) -> Option<&'static str> {
         (About::Project, _) => None,
         // The error of a loop.
         (About::Unreadable, _) => None,
+        // Only in Rust and on the command line so far.
+        (About::Usage, _) => None,
         (About::Run, "usage") => Some("Usage"),
         (About::Run, _) => Some("RunInfo"),
         (About::Task, "waiting") => Some("Waiting"),

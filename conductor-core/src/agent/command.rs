@@ -146,6 +146,8 @@ pub struct AgentCommand {
     pub argv: Vec<OsString>,
     /// How the prompt is handed over.
     pub prompt: PromptForm,
+    /// The stream that it prints; `None` where it prints text.
+    pub stream: Option<StreamKind>,
 }
 
 impl AgentCommand {
@@ -185,7 +187,7 @@ impl AgentCommand {
             AgentKind::Shell => PromptForm::Raw,
             _ => PromptForm::WithPreamble,
         };
-        Ok(AgentCommand { kind, program, argv, prompt })
+        Ok(AgentCommand { kind, program, argv, prompt, stream: kind.stream() })
     }
 
     /// The command as a line for people: arguments joined by blanks.

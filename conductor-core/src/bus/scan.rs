@@ -65,6 +65,11 @@ impl Scanner {
         Scanner { window: Window::default(), at: offset, lines, lines_found: None }
     }
 
+    /// The end of what was accepted.
+    pub(crate) fn at(&self) -> u64 {
+        self.at
+    }
+
     /// Goes behind what was found last, which ends at `end`.
     pub(crate) fn accept(&mut self, end: u64) {
         self.at = end;

@@ -25,12 +25,16 @@ pub(crate) struct Walk {
     last_seq: Option<u64>,
     /// Its id; empty while there is none.
     last_id: String,
+    /// Archives behind the present file, as they were listed last.
+    listed: VecDeque<Archive>,
     /// Where to begin in the file that is entered next.
     resume_at: u64,
     ready: VecDeque<Event>,
     control: bool,
     /// Whether no writer can be at work, so that what looks damaged is.
     sure: bool,
+    /// Whether the last step met the end.
+    idle: bool,
 }
 
 /// The file that the walk is in.
@@ -105,10 +109,12 @@ impl Walk {
             scanner,
             last_seq,
             last_id: String::new(),
+            listed: VecDeque::new(),
             resume_at: 0,
             ready: VecDeque::new(),
             control: false,
             sure: false,
+            idle: false,
         }
     }
 
@@ -130,6 +136,10 @@ impl Walk {
 
     pub(crate) fn step(&mut self) -> Result<Walked> {
         self.store.check_fork()?;
+        if std::mem::take(&mut self.idle) && self.nothing_came()? {
+            self.idle = true;
+            return Ok(Walked::End);
+        }
         loop {
             if let Some(event) = self.ready.pop_front() {
                 return Ok(Walked::Event(event));
@@ -158,16 +168,27 @@ impl Walk {
             if !met {
                 self.scanner.forget();
                 if !self.go_on()? {
+                    self.idle = true;
                     return Ok(Walked::End);
                 }
             }
         }
     }
 
+    /// Whether the live file is the present one and ends where the walk is: the one call that a look
+    /// without news costs.
+    fn nothing_came(&self) -> Result<bool> {
+        let Some(here) = self.here.as_ref().filter(|here| !here.is_over()) else {
+            return Ok(false);
+        };
+        let live = self.store.stat_live()?;
+        Ok(live.is_some_and(|live| live.same_file(&here.stat) && live.size == self.scanner.at()))
+    }
+
     /// Enters the oldest file; `false` where there is none yet.
     fn enter_first(&mut self) -> Result<bool> {
-        let oldest = catalog::archives(&self.store)?.into_iter().next();
-        let next = match oldest {
+        self.listed = catalog::archives(&self.store)?.into();
+        let next = match self.listed.pop_front() {
             Some(archive) => self.open_archive(archive)?,
             None => self.open_live()?,
         };
@@ -228,8 +249,27 @@ impl Walk {
         Ok(self.enter(next))
     }
 
+    /// The archive that begins where the present file ends, without listing them all once more.
+    fn listed_successor(&mut self) -> Result<Option<Here>> {
+        let want = self.last_seq() + 1;
+        while self
+            .listed
+            .front()
+            .is_some_and(|archive| archive.last.is_some_and(|last| last < want))
+        {
+            self.listed.pop_front();
+        }
+        match self.listed.pop_front_if(|archive| archive.first == want && archive.last.is_some()) {
+            Some(archive) => self.open_archive(archive),
+            None => Ok(None),
+        }
+    }
+
     /// The file that continues the present one.
     fn successor(&mut self) -> Result<Option<Here>> {
+        if let Some(next) = self.listed_successor()? {
+            return Ok(Some(next));
+        }
         // Archives are named before the file that follows them is published, so what is there now
         // is found if the live file is opened first and the archives are listed then.
         let live = self.open_live()?;
@@ -256,7 +296,7 @@ impl Walk {
     }
 
     /// The oldest archive behind the present file and before a live one that begins at `limit`.
-    fn later_archive(&self, limit: u64) -> Result<Option<Archive>> {
+    fn later_archive(&mut self, limit: u64) -> Result<Option<Archive>> {
         let Some(here) = &self.here else { return Ok(None) };
         let archives = catalog::archives(&self.store)?;
         let mut place = None;
@@ -273,14 +313,16 @@ impl Walk {
             }
         }
         let want = self.last_seq() + 1;
-        Ok(archives.into_iter().skip(place.map_or(0, |at| at + 1)).find(|archive| {
+        self.listed = archives.into_iter().skip(place.map_or(0, |at| at + 1)).collect();
+        let next = self.listed.iter().position(|archive| {
             let continues = match archive.last {
                 Some(last) => last >= want,
                 // What an older program archived after the present file, or what begins later.
                 None => place.is_some() || archive.first >= want,
             };
             continues && archive.first < limit
-        }))
+        });
+        Ok(next.and_then(|next| self.listed.drain(..=next).next_back()))
     }
 
     /// Goes into a file that took the place of the present one: behind the last record that was

@@ -1,8 +1,9 @@
 //! What no single key can get wrong: keys that contradict each other, names that lead nowhere.
 
-use super::model::{AGENT_TYPES, Agent, Config, WITHOUT_EFFECT};
+use super::model::{AGENT_TYPES, Agent, Config, NOT_YET, WITHOUT_EFFECT};
 use super::problem::Problem;
 use super::read::{Places, Reader};
+use super::take::is_variable;
 use crate::nearest::nearest;
 use crate::yaml::{Part, Step};
 
@@ -35,8 +36,13 @@ impl Config {
             .get_key_value(name)
             .or_else(|| self.agents.iter().find(|(known, _)| known.eq_ignore_ascii_case(name)));
         let lower = name.to_ascii_lowercase();
+        // Every command is of the type `command`: that names none of them.
         let by_type = || {
-            self.agents.iter().find(|(known, agent)| agent.type_of(known).as_ref() == Some(&lower))
+            let wanted = lower.as_str();
+            let of_type = |(known, agent): &(&String, &Agent)| {
+                agent.type_of(known).is_some_and(|kind| kind == wanted && kind != "command")
+            };
+            self.agents.iter().find(of_type)
         };
         by_name.or_else(by_type).map(|(name, agent)| (name.as_str(), agent))
     }
@@ -50,13 +56,27 @@ pub(super) fn check(config: &Config, reader: &mut Reader<'_>) {
     check_defaults(config, reader);
     check_api(config, reader);
     check_webhook(config, reader);
-    for (field, why) in WITHOUT_EFFECT {
-        let path: Vec<Step> = field.split('.').map(Step::from).collect();
-        if reader.said.contains(&path) {
+    for path in std::mem::take(&mut reader.said) {
+        if let Some(why) = why_without_effect(&path) {
             let problem = Problem::warning("config.no_effect", format!("no effect: {why}"));
             reader.tell(problem, &path, Part::Key);
         }
     }
+}
+
+/// Why a key does nothing, if it does nothing.
+fn why_without_effect(path: &[Step]) -> Option<&'static str> {
+    let [.., Step::Key(outer), Step::Key(key)] = path else { return None };
+    // What stands above an agent's key is its name.
+    let section = match path {
+        [Step::Key(section), _, _] if section == "agents" => section,
+        _ => outer,
+    };
+    let never = WITHOUT_EFFECT.iter().find(|(known, name, _)| known == section && name == key);
+    never.map(|(_, _, why)| *why).or_else(|| {
+        let (_, keys) = NOT_YET.iter().find(|(known, _)| known == section)?;
+        keys.contains(&key.as_str()).then_some("this version does not honour it yet")
+    })
 }
 
 fn path(names: &[&str]) -> Vec<Step> {
@@ -80,6 +100,14 @@ fn check_agent(name: &str, agent: &Agent, reader: &mut Reader<'_>) {
     if agent.token.is_some() && agent.token_file.is_some() {
         let problem = conflict("token and token_file are both given", "keep one of them");
         reader.tell(problem, &at("token_file"), Part::Key);
+    }
+    if let Some(variable) = &agent.token_env
+        && !is_variable(variable)
+    {
+        let message = format!("{variable:?} is no variable that a token can be put into");
+        let hint = "a name has no =, and is none of conductor's own (JRUN_..., CONDUCTOR_ROOT)";
+        let problem = Problem::error("config.invalid_value", message).hint(hint.to_owned());
+        reader.tell(problem, &at("token_env"), Part::Value);
     }
     let rest = agent.is_rest(name);
     match (kind.as_str(), &agent.command) {
@@ -116,16 +144,15 @@ fn check_agent(name: &str, agent: &Agent, reader: &mut Reader<'_>) {
         unused_keys.push("model");
     }
     let has_variable = !["shell", "command"].contains(&kind.as_str());
-    if !has_variable {
+    if !has_variable && agent.token_env.is_none() {
         unused_keys.extend(agent.token.as_ref().map(|_| "token"));
         unused_keys.extend(agent.token_file.as_ref().map(|_| "token_file"));
     }
     for key in unused_keys {
         let (problem, at) = unused(key);
         let hint = match key {
-            "model" | "token" | "token_file" => {
-                "name the variable or argument itself: env, command"
-            }
+            "model" => "write it as an argument of the command",
+            "token" | "token_file" => "name the variable that the program reads, with token_env",
             _ => "set the variable that the program reads, with env",
         };
         reader.tell(problem.hint(hint.to_owned()), &at, Part::Key);

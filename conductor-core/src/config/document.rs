@@ -96,12 +96,12 @@ pub fn config_template() -> String {
     );
     for section in Config::SCHEMA.sections {
         text.push('\n');
-        template(&mut text, section, 0, "");
+        template(&mut text, section, 0);
     }
     text
 }
 
-fn template(text: &mut String, section: &Section, depth: usize, outer: &str) {
+fn template(text: &mut String, section: &Section, depth: usize) {
     let blanks = "  ".repeat(depth);
     // Writing to a String cannot fail.
     let _infallible = writeln!(text, "# {blanks}{}:  # {}", section.name, section.help);
@@ -111,14 +111,9 @@ fn template(text: &mut String, section: &Section, depth: usize, outer: &str) {
         inner += 1;
     }
     let blanks = "  ".repeat(inner);
-    let outer = if outer.is_empty() {
-        section.name.to_owned()
-    } else {
-        format!("{outer}.{}", section.name)
-    };
     for key in section.keys {
-        let field = format!("{outer}.{}", key.name);
-        if WITHOUT_EFFECT.iter().any(|(known, _)| *known == field) {
+        if WITHOUT_EFFECT.iter().any(|(known, name, _)| (*known, *name) == (section.name, key.name))
+        {
             continue;
         }
         let value = if key.default.is_empty() { key.example } else { key.default };
@@ -127,7 +122,7 @@ fn template(text: &mut String, section: &Section, depth: usize, outer: &str) {
             writeln!(text, "# {blanks}{}: {value}  # {}{example}", key.name, key.help);
     }
     for below in section.sections {
-        template(text, below, inner, &outer);
+        template(text, below, inner);
     }
 }
 

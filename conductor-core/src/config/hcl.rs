@@ -4,17 +4,17 @@
 //! written `agent "name" { }`, or, as the older program wants it, as a block with the agent's name and
 //! a `type`. Only literals are values: there is nothing that a variable or a function could mean.
 
-use super::kind::is_free;
 use super::model::{AGENT_TYPES, Config};
 use super::problem::{Problem, dotted};
 use super::read::Places;
+use super::take::is_free;
 use crate::yaml::{Mapping, Place, Step, Value};
 use hcl::edit::Span;
 use hcl::edit::expr::{Expression, ObjectKey};
 use hcl::edit::parser::{self, parse_body};
 use hcl::edit::structure::{Attribute, Block, Body, Structure};
 use hcl::edit::template::{Element, Template};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Range;
 
 /// The section of the entries that a labelled block names.
@@ -26,7 +26,9 @@ const AGENTS: &str = "agents";
 /// The first thing that is wrong.
 pub(super) fn read(text: &str) -> Result<(Value, Places), Box<Problem>> {
     let body = parse_body(text).map_err(|error| Box::new(syntax(text, &error)))?;
-    let mut reader = Reader { text, lines: Lines::of(text), places: BTreeMap::new() };
+    let lines = Lines::of(text);
+    let mut reader =
+        Reader { text, lines, bare_agents: bare_agents(&body), places: BTreeMap::new() };
     let mut root = Tree::default();
     reader.body(&body, &mut root, &[])?;
     Ok((Value::Map(root.into_mapping()), Places::Known(reader.places)))
@@ -83,6 +85,8 @@ impl Tree {
 struct Reader<'a> {
     text: &'a str,
     lines: Lines,
+    /// The blocks without a label that are agents.
+    bare_agents: BTreeSet<String>,
     places: BTreeMap<Vec<Step>, (Place, Place)>,
 }
 
@@ -178,7 +182,7 @@ impl Reader<'_> {
                 "an agent needs a name".to_owned(),
                 "write it behind the word: agent \"claude\" { ... }",
             )),
-            [] if path.is_empty() && is_bare_agent(block) => {
+            [] if path.is_empty() && self.bare_agents.contains(name) => {
                 Ok(vec![AGENTS.to_owned(), name.to_owned()])
             }
             [] => Ok(vec![name.to_owned()]),
@@ -212,7 +216,7 @@ impl Reader<'_> {
         match tree.nodes.get_mut(name) {
             Some(Node::Section(section)) => Ok(section),
             // It was made a section right above.
-            _ => Err(Box::new(Problem::error("config.table", "a section was lost"))),
+            _ => Err(Box::new(Problem::internal("a section was lost"))),
         }
     }
 
@@ -328,13 +332,18 @@ impl Reader<'_> {
     }
 }
 
-/// Whether a block without a label is an agent: as the older program has it, every block that is no
-/// section; here, one that says its type, or whose name is one.
-fn is_bare_agent(block: &Block) -> bool {
-    let name = block.ident.as_str();
-    Config::SCHEMA.section(name).is_none()
-        && !is_free(name)
-        && (block.body.has_attribute("type") || AGENT_TYPES.contains(&name))
+/// The names of the blocks without a label that are agents: as the older program has it, every block
+/// that is no section; here, those that say a type in one of their blocks, or whose name is one.
+fn bare_agents(body: &Body) -> BTreeSet<String> {
+    let says_type = |block: &Block| {
+        AGENT_TYPES.contains(&block.ident.as_str()) || block.body.has_attribute("type")
+    };
+    let is_section = |name: &str| Config::SCHEMA.section(name).is_some() || is_free(name);
+    body.blocks()
+        .filter(|block| block.labels.is_empty() && !is_section(block.ident.as_str()))
+        .filter(|block| says_type(block))
+        .map(|block| block.ident.to_string())
+        .collect()
 }
 
 fn joined(path: &[Step], key: &str) -> Vec<Step> {

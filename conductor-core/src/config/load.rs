@@ -1,11 +1,11 @@
 //! From a file to a configuration that may be used.
 
 use super::check::{check, check_exposure};
-use super::hcl;
-use super::kind::Bases;
+use super::hcl::read as read_hcl;
 use super::model::{Config, Limits};
 use super::problem::{Problem, Severity};
 use super::read::{Places, Reader};
+use super::take::Bases;
 use super::variables::{Variables, apply};
 use crate::error::{Error, ErrorKind};
 use crate::limits;
@@ -52,7 +52,7 @@ impl From<Rejected> for Error {
         let Some(first) = errors.first() else {
             return Error::new(
                 ErrorKind::Internal,
-                "config.rejected",
+                "config.internal",
                 "a configuration was refused",
             );
         };
@@ -155,7 +155,7 @@ impl LoadedConfig {
         }
         let text = text_of(bytes).map_err(|problem| refuse(*problem))?;
         let (document, places) = match Syntax::of(path) {
-            Syntax::Hcl => hcl::read(text).map_err(|problem| refuse(*problem))?,
+            Syntax::Hcl => read_hcl(text).map_err(|problem| refuse(*problem))?,
             Syntax::Yaml => {
                 let value = yaml::read(text).map_err(|fault| refuse(of_fault(fault)))?;
                 (value, Places::Yaml(text.to_owned()))
@@ -191,10 +191,12 @@ impl LoadedConfig {
         &self.warnings
     }
 
-    pub(super) fn origin(&self, path: &[Step]) -> Origin {
+    /// Where a value that was said is from; with its place if that shall be found.
+    pub(super) fn origin(&self, path: &[Step], find: bool) -> Origin {
         match self.overridden.get(path) {
             Some(name) => Origin::Variable(name.clone()),
-            None => Origin::File(self.places.find(path, Part::Key)),
+            None if find => Origin::File(self.places.find(path, Part::Key)),
+            None => Origin::File(None),
         }
     }
 }

@@ -10,6 +10,7 @@
 mod check;
 mod document;
 mod find;
+mod given;
 mod hcl;
 mod kind;
 mod load;
@@ -19,6 +20,9 @@ mod read;
 mod schema;
 mod secret;
 mod show;
+mod take;
+#[cfg(test)]
+mod tests;
 mod token;
 mod variables;
 
@@ -34,3 +38,4 @@ pub use problem::{Problem, Severity};
 pub use secret::Secret;
 pub use show::ConfigValue;
 pub use variables::Variables;
+pub(crate) use variables::token_variable;

@@ -1,6 +1,6 @@
 //! What is wrong, or doubtful, in a configuration.
 
-use super::kind::Wrong;
+use super::take::Wrong;
 use crate::error::{Error, ErrorKind};
 use crate::yaml::{Place, Step};
 use std::fmt::Write as _;
@@ -64,6 +64,11 @@ impl Problem {
         }
     }
 
+    /// A defect of conductor itself.
+    pub(super) fn internal(message: impl Into<String>) -> Problem {
+        Problem { kind: ErrorKind::Internal, ..Problem::error("config.internal", message) }
+    }
+
     pub(super) fn warning(code: &'static str, message: impl Into<String>) -> Problem {
         Problem { severity: Severity::Warning, ..Problem::error(code, message) }
     }
@@ -96,7 +101,7 @@ impl Problem {
     }
 
     /// A problem that an error tells of.
-    pub(crate) fn of_error(severity: Severity, error: &Error) -> Problem {
+    pub fn of_error(severity: Severity, error: &Error) -> Problem {
         let mut message = error.to_string();
         if let Some(source) = std::error::Error::source(error) {
             // Writing to a String cannot fail.

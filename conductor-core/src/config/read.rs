@@ -1,9 +1,9 @@
 //! From a document to the model, with everything that is wrong in it.
 
-use super::kind::{Bases, is_free, section_of};
 use super::model::{Config, Limits};
 use super::problem::{Problem, dotted};
 use super::schema::{Section, Settings};
+use super::take::{Bases, is_free, section_of};
 use crate::nearest::nearest;
 use crate::yaml::{Mapping, Part, Place, Step, Value, locate};
 use std::collections::BTreeMap;
@@ -31,6 +31,14 @@ impl Places {
                 Part::Key => *key,
                 Part::Value => *value,
             }),
+        }
+    }
+
+    /// What finding one place costs: the bytes that are read.
+    pub(super) fn cost(&self) -> usize {
+        match self {
+            Places::Yaml(text) => text.len(),
+            Places::Known(_) => 0,
         }
     }
 
@@ -117,7 +125,7 @@ impl<'a> Reader<'a> {
                         self.said.push(path.clone());
                         if !settings.set(name, given) {
                             let message = "the table of keys contradicts itself";
-                            self.tell(Problem::error("config.table", message), path, Part::Key);
+                            self.tell(Problem::internal(message), path, Part::Key);
                         }
                     }
                     Err(wrong) => {

@@ -1,7 +1,8 @@
 //! The shape of the configuration: what the reader, the JSON Schema, the template and `config show`
 //! all walk.
 
-use super::kind::{Given, Kind};
+use super::given::Given;
+use super::kind::Kind;
 
 /// A key.
 #[derive(Clone, Copy, Debug)]

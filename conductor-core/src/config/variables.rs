@@ -1,6 +1,6 @@
 //! What the environment says over the file. Its values are handed in: this layer looks at none.
 
-use super::kind::Given;
+use super::given::Given;
 use super::model::Config;
 use super::problem::Problem;
 use super::schema::Settings as _;

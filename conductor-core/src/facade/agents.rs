@@ -2,12 +2,14 @@
 //! what is built in.
 
 use super::spec::Asked;
+use crate::agent::stream::StreamKind;
 use crate::agent::{AgentCommand, AgentKind};
-use crate::config::{Agent, LoadedConfig, Secret};
+use crate::config::{Agent, LoadedConfig, Secret, token_variable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::nearest::nearest;
 use crate::supervise::Engine;
 use std::ffi::{OsStr, OsString};
+use std::path::{Path, PathBuf};
 
 /// An agent that work names, ready to be started.
 pub(super) struct Chosen {
@@ -35,6 +37,89 @@ pub(super) fn choose_agent(engine: &Engine, work: &Asked) -> Result<Chosen> {
     match loaded.config().find_agent(&name) {
         Some((known, agent)) => configured(loaded, known, agent, work, &path),
         None => built_in(loaded, &name, work, &path),
+    }
+    .map(|mut chosen| {
+        // What the agent starts itself shall know the same agents.
+        let path = loaded.path().and_then(Path::to_str);
+        chosen.env.extend(path.map(|path| ("CONDUCTOR_CONFIG".to_owned(), Secret::new(path))));
+        chosen
+    })
+}
+
+/// What can be said of an agent without starting it.
+pub(super) struct Preview {
+    pub(super) kind: String,
+    pub(super) is_rest: bool,
+    /// Its program, if it runs one.
+    pub(super) program: Result<Option<PathBuf>>,
+    /// Where its token is from.
+    pub(super) token: Result<Option<String>>,
+    /// The variable that it reads its token from.
+    pub(super) variable: Option<String>,
+    /// The address of the service that it calls.
+    pub(super) address: Option<String>,
+}
+
+impl Preview {
+    /// Looks at the agent `name` as it would be started in this `environment`.
+    ///
+    /// # Errors
+    /// `agent.unknown`.
+    pub(super) fn of(
+        loaded: &LoadedConfig,
+        name: &str,
+        environment: &[(OsString, OsString)],
+    ) -> Result<Preview> {
+        let inherited = |wanted: &str| {
+            let found = environment.iter().find(|(name, _)| name == wanted);
+            found.map(|(_, value)| value.clone()).filter(|value| !value.is_empty())
+        };
+        let path = inherited("PATH").unwrap_or_default();
+        let nothing = Agent::default();
+        let (known, agent) = loaded.config().find_agent(name).unwrap_or((name, &nothing));
+        let kind_name = agent.type_of(known).unwrap_or_else(|| known.to_ascii_lowercase());
+        let is_rest = agent.is_rest(known);
+        let kind = match AgentKind::parse(&kind_name) {
+            Ok(kind) => Some(kind),
+            Err(_) if is_rest => None,
+            Err(error) => return Err(unknown(loaded, name, error)),
+        };
+        let program = kind.map(|kind| {
+            let argv = match &agent.command {
+                Some(argv) => argv.iter().map(OsString::from).collect(),
+                None => kind.argv(),
+            };
+            let command = AgentCommand::of_argv(kind, argv, &path);
+            command
+                .map(|command| command.program)
+                .map_err(|error| not_installed(error, kind, &path))
+        });
+        let program = program.transpose();
+        let variable = match kind_name.as_str() {
+            "perplexity" => Some("PERPLEXITY_API_KEY"),
+            "xai" => Some("XAI_API_KEY"),
+            _ => variable_of(agent, kind),
+        };
+        let variable = variable.map(str::to_owned);
+        let token = match (loaded.variables().token(known), &agent.token, agent.token()) {
+            (Some(_), ..) => Ok(Some(token_variable(known))),
+            (None, Some(_), _) => Ok(Some("the configuration".to_owned())),
+            (None, None, Ok(Some(_))) => {
+                let path = agent.token_file.as_deref().unwrap_or(Path::new(""));
+                Ok(Some(path.display().to_string()))
+            }
+            (None, None, Ok(None)) => Ok(variable.clone().filter(|name| inherited(name).is_some())),
+            (None, None, Err(error)) => Err(error),
+        };
+        let service = AgentKind::service(&kind_name);
+        let told = service.and_then(|(_, variable)| variable).and_then(|variable| {
+            let own = agent.env.as_ref().and_then(|env| env.get(variable));
+            let own = own.map(|value| value.reveal().to_owned());
+            own.or_else(|| inherited(variable)?.into_string().ok())
+        });
+        let base_url = agent.base_url.clone().filter(|_| is_rest);
+        let address = base_url.or(told).or(service.map(|(address, _)| address.to_owned()));
+        Ok(Preview { kind: kind_name, is_rest, program, token, variable, address })
     }
 }
 
@@ -78,7 +163,10 @@ fn configured(
     let command = match (&agent.command, work.command.is_empty()) {
         (Some(argv), true) => {
             let argv = argv.iter().map(OsString::from).collect();
-            AgentCommand::of_argv(kind, with_model(kind, argv, agent), path)
+            let command = AgentCommand::of_argv(kind, with_model(kind, argv, agent), path);
+            command.map_err(|error| {
+                error.with_hint(format!("the configuration names it: agents.{name}.command"))
+            })
         }
         (Some(_), false) => Err(Error::invalid(
             "agent.command_unused",
@@ -91,17 +179,29 @@ fn configured(
         }
         (None, _) => AgentCommand::resolve(kind, &work.command, path),
     };
-    let command = command.map_err(|error| not_installed(error, kind, path))?;
+    let mut command = match &agent.command {
+        Some(_) => command?,
+        None => command.map_err(|error| not_installed(error, kind, path))?,
+    };
+    if let Some(parser) = &agent.parser {
+        command.stream = StreamKind::parse(parser);
+    }
     let mut env: Vec<(String, Secret)> = Vec::new();
     for (name, value) in agent.env.iter().flatten() {
         env.push((name.clone(), value.clone()));
     }
-    if let Some(variable) = kind.own_keys().first()
+    if let Some(variable) = variable_of(agent, Some(kind))
         && let Some(token) = agent.token()?
     {
-        env.push(((*variable).to_owned(), token));
+        env.push((variable.to_owned(), token));
     }
     Ok(Chosen { name: name.to_owned(), command, env })
+}
+
+/// The variable that an agent reads its token from.
+fn variable_of(agent: &Agent, kind: Option<AgentKind>) -> Option<&str> {
+    let own = kind.and_then(|kind| kind.own_keys().first().copied());
+    agent.token_env.as_deref().or(own)
 }
 
 /// The command with the configured model, for the agents that take one.

@@ -9,7 +9,7 @@ use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::ProjectId;
 use crate::layout::{Listing, RootOrigin, RootSources, resolve_root};
-use crate::supervise::{Engine, Finished, OpenEntry, RunInfo, Settings, finish};
+use crate::supervise::{Engine, Finished, OpenEntry, RunInfo, Settings, finish, read_info};
 use std::path::{Path, PathBuf};
 
 /// An opened root. Opening changes nothing on disk; clones share it, across threads too.
@@ -123,24 +123,21 @@ impl Conductor {
             Err(error) if error.code() == "root.not_found" => return Ok(closed),
             found => found?,
         };
+        // One that cannot be closed keeps no other from being closed.
         let mut first_error = found.damaged.into_iter().next();
         for entry in found.entries {
             let OpenEntry { project, task, run, .. } = &entry;
-            match finish(&self.engine, project, task, run, &wait) {
-                Ok(Finished::NotYet | Finished::NeverBegan) => {}
+            let done = match finish(&self.engine, project, task, run, &wait) {
+                Ok(Finished::NotYet) => Ok(()),
                 Ok(Finished::Over) => {
-                    closed.push(self.runs().get(project, task, run)?.info()?);
+                    read_info(&self.engine, project, task, run).map(|info| closed.push(info))
                 }
-                // Deleted by a person: its entry stands for nothing.
                 Err(error) if error.kind() == ErrorKind::NotFound => {
-                    OpenEntry::remove(self.engine.layout(), project, task, run)?;
+                    self.engine.forget_if_gone(&entry).map(drop)
                 }
-                // One that cannot be closed keeps no other from it.
-                Err(error) if error.kind() != ErrorKind::Cancelled => {
-                    first_error = first_error.or(Some(error));
-                }
-                Err(error) => return Err(error),
-            }
+                Err(error) => Err(error),
+            };
+            first_error = first_error.or(done.err());
         }
         match first_error {
             None => Ok(closed),

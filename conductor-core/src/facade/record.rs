@@ -14,6 +14,7 @@ use std::borrow::Cow;
 use std::path::Path;
 
 use super::tasks::TaskInfo;
+use super::usage::UsageSum;
 
 /// Named fields in a stable order, with the names of [`crate::vocabulary::FIELDS`].
 ///
@@ -125,7 +126,7 @@ impl Record {
         record
     }
 
-    fn put(&mut self, name: &str, value: impl Into<Value>) {
+    pub(super) fn put(&mut self, name: &str, value: impl Into<Value>) {
         self.0.insert(name.to_owned(), value.into());
     }
 
@@ -144,7 +145,7 @@ impl Record {
     }
 
     /// A group of named texts; nothing where there are none.
-    fn put_texts(&mut self, name: &str, texts: &[(String, String)]) {
+    pub(super) fn put_texts(&mut self, name: &str, texts: &[(String, String)]) {
         if !texts.is_empty() {
             let texts = texts.iter().map(|(key, text)| (key.clone(), text.as_str().into()));
             self.put(name, Value::Object(texts.collect()));
@@ -293,6 +294,23 @@ impl From<&Posted> for Record {
         record.put("msg_id", posted.msg_id.as_str());
         record.put("seq", posted.seq);
         record.put("cursor", posted.cursor.to_string());
+        record
+    }
+}
+
+impl From<&UsageSum> for Record {
+    fn from(sum: &UsageSum) -> Record {
+        let mut record = Record::default();
+        record.put_known("name", Some(sum.name.as_str()).filter(|name| !name.is_empty()));
+        record.put("runs", sum.runs);
+        let mut usage = Record::default();
+        for (name, tokens) in sum.usage.parts() {
+            usage.put(name, tokens);
+        }
+        record.put_record("usage", usage);
+        record.put("unknown_usage", sum.unknown_usage);
+        record.put_known("cost_usd", sum.cost_usd);
+        record.put("unknown_cost", sum.unknown_cost);
         record
     }
 }
@@ -451,6 +469,7 @@ mod tests {
             cost_usd: Some(0.25),
             error_class: Some(crate::ErrorClass::Other),
             limit_reset: Some(Timestamp::UNIX_EPOCH),
+            parser: text(),
             ..run()
         };
         RunInfo {
@@ -493,6 +512,7 @@ mod tests {
         };
         let stop = StopReport::default();
         let error = Error::invalid("id.invalid", "task", "x").with_path("/t");
+        let sum = UsageSum { name: "shop".into(), cost_usd: Some(0.5), ..UsageSum::default() };
         for (about, record) in [
             (About::Run, Record::from(&run)),
             (About::Task, Record::from(&task)),
@@ -501,6 +521,7 @@ mod tests {
             (About::Project, Record::of_project(&run.project, &run.folder)),
             (About::Unreadable, Record::unreadable(&run.project, &run.task, Some(&run.id), &error)),
             (About::Output, Record::of_output("x", 0)),
+            (About::Usage, Record::from(&sum)),
         ] {
             assert_eq!(names(&record, about), of_the_vocabulary(about), "{about:?}");
         }

@@ -208,6 +208,11 @@ impl Folder {
         self.folder(name)
     }
 
+    /// The same open folder under the path that a rename gives it.
+    pub fn renamed(&self, path: PathBuf) -> Folder {
+        Folder { path: Arc::new(path), ..self.clone() }
+    }
+
     /// Makes the names in this folder durable.
     pub fn sync(&self) -> Result<()> {
         self.os.sync(&self.fd).map_err(|e| Error::io("sync folder", self.path(), e))

@@ -27,6 +27,8 @@ pub const LOOP: &str = ".loop.yaml";
 pub const LOOP_LOCK: &str = ".loop.lock";
 /// Guards the task's folder: starters share it, who deletes holds it alone.
 pub const TASK_LOCK: &str = ".task.lock";
+/// What is left of runs when their folders are gone: a line of JSON for each.
+pub const RECEIPTS: &str = ".receipts.jsonl";
 /// The folder of a task's runs.
 pub const RUNS: &str = "runs";
 

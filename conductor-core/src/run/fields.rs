@@ -57,6 +57,7 @@ impl RunRecord {
             ("cost_usd", self.cost_usd.map(Value::Float)),
             ("error_class", self.error_class.map(|class| Value::from(class.as_str()))),
             ("limit_reset", self.limit_reset.map(Value::timestamp)),
+            ("parser", maybe(&self.parser)),
         ]
     }
 
@@ -130,6 +131,7 @@ impl RunRecord {
             cost_usd: read.amount("cost_usd")?,
             error_class: read.word("error_class", ErrorClass::parse)?,
             limit_reset: read.parsed("limit_reset")?,
+            parser: read.text("parser")?,
             supervised: false,
             source: Mapping::new(),
         };

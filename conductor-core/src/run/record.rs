@@ -99,6 +99,8 @@ pub struct RunRecord {
     pub error_class: Option<ErrorClass>,
     /// When the limit ends that kept it from its work.
     pub limit_reset: Option<Timestamp>,
+    /// The form of the agent's output, where it is not the one of its kind.
+    pub parser: Option<String>,
 
     /// Whether conductor supervises the run: the record says so, or a keeper's file stands beside
     /// it. The older program drops our keys from the record, but knows nothing of that file.
@@ -167,6 +169,7 @@ impl RunRecord {
             cost_usd: None,
             error_class: None,
             limit_reset: None,
+            parser: None,
             supervised: false,
             source: Mapping::new(),
         }

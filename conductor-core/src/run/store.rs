@@ -3,6 +3,7 @@
 //! A change is made under two locks: ours, which nobody ever removes, and then the older program's,
 //! which it removes after use, so that alone it would let two in at once.
 
+use super::outcome::Status;
 use super::record::{RunRecord, VERSION};
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
@@ -17,6 +18,9 @@ use std::path::Path;
 const LOCK: &str = ".run-info.lock";
 /// The lock that the older program takes.
 const OLDER_LOCK: &str = "run-info.yaml.lock";
+
+/// A record that could not be read when the run's end was written down.
+const DAMAGED: &str = "run-info.yaml.damaged";
 
 /// Whether a change must survive a power cut.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +73,30 @@ fn fill_in(record: &mut RunRecord, folder: &Path) {
 /// Writes the first record of a run. Not durable: nothing of the run has happened yet.
 pub(crate) fn create(run: &Folder, record: &RunRecord) -> Result<()> {
     run.replace_relaxed(RUN_INFO, record.to_mapping().to_yaml().as_bytes())
+}
+
+/// What stands in for the record of a run of ours that cannot be read: what its place tells.
+pub(crate) fn stand_in(run: &Folder) -> RunRecord {
+    let mut record = RunRecord {
+        process_ownership: Some("managed".to_owned()),
+        status: Status::Running,
+        exit_code: -1,
+        rev: Some(0),
+        supervised: true,
+        ..RunRecord::blank()
+    };
+    fill_in(&mut record, run.path());
+    record
+}
+
+/// As [`create`], in place of a record that cannot be read, which is kept under [`DAMAGED`].
+pub(crate) fn create_anew(run: &Folder, record: &RunRecord) -> Result<()> {
+    if run.stat(RUN_INFO)?.is_some() {
+        run.os()
+            .rename_at(run.fd(), RUN_INFO.as_ref(), run.fd(), DAMAGED.as_ref(), true)
+            .map_err(|e| run.error("set aside", RUN_INFO, e))?;
+    }
+    create(run, record)
 }
 
 /// Changes the record, and gives it as it stands then. A change that changes nothing writes nothing.

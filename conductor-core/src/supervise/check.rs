@@ -4,7 +4,7 @@
 //! Its files lie in the folder of the run that it judges.
 
 use super::engine::Engine;
-use super::finish::{is_of_here, keeper_of, read_keeper_record};
+use super::evidence::{keeper_of, read_keeper_record};
 use super::kept::{Kept, not_started};
 use crate::error::{Error, Result};
 use crate::fsx::Folder;
@@ -89,13 +89,14 @@ pub(crate) fn checked(folder: &Folder, number: u32, limits: &KeeperLimits) -> Re
     if folder.stat(&*files.record)?.is_none() {
         return Ok(Checked::Not);
     }
+    let look = |e| folder.error("look at the processes of", &files.record, e);
     // Asked first: the keeper writes the end before it gives the lock back.
     let locked = folder.is_locked(&*files.lock)?;
     let Some(keeper) = read_keeper_record(folder, &files.record)? else {
         return Ok(if locked { Checked::Running(None) } else { Checked::Lost });
     };
     if locked {
-        return Ok(Checked::Running(Some(keeper_of(&keeper))));
+        return Ok(Checked::Running(keeper_of(&keeper).map_err(look)?));
     }
     let failed = |why: String| Ok(Checked::Failed(why));
     match (keeper.ended, keeper.reason, keeper.state) {
@@ -119,8 +120,8 @@ pub(crate) fn stop_check(folder: &Folder, number: u32) -> Result<()> {
     let files = check_files(number);
     let failed = |e| Error::io("signal the processes of", folder.join(&files.record), e);
     let Some(keeper) = read_keeper_record(folder, &files.record)? else { return Ok(()) };
-    if is_of_here(&keeper).map_err(failed)? {
-        Processes.signal(keeper_of(&keeper), Signal::Term).map_err(failed)?;
+    if let Some(keeper) = keeper_of(&keeper).map_err(failed)? {
+        Processes.signal(keeper, Signal::Term).map_err(failed)?;
     }
     Ok(())
 }

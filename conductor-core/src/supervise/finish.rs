@@ -3,24 +3,26 @@
 //! Finishing is a function of the files alone. Whoever gets the run's lock after its keeper gave it
 //! back may do it; the program that started the run has no privilege. Each step leaves a state from
 //! which the next finisher goes on: `output.md`, the final record (a terminal outcome stays), the
-//! message (looked up before it is posted), and last the entry among the open runs.
+//! message (looked up before it is posted), the receipt, and last the entry among the open runs.
 
 use super::engine::Engine;
+use super::evidence::{Known, gather, keeper_record, known, moment};
 use super::open_entry::OpenEntry;
 use super::output::{ensure_output, last_stderr_lines, read_stream};
 use super::start::{start_key, start_message};
-use super::verdict::{Ending, Evidence, Verdict, judge};
+use super::stop::stop_reason;
+use super::verdict::{Ending, Verdict, judge};
 use crate::agent::stream::StreamSummary;
 use crate::bus::{Cursor, Post};
 use crate::cancel::Wait;
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
-use crate::layout::{KEEPER, OUTPUT, RUN_LOCK};
+use crate::layout::{OUTPUT, RUN_LOCK};
+use crate::run::receipts;
 use crate::run::store::{self, Keep};
 use crate::run::{Outcome, RunRecord};
-use crate::sys::{self, KeeperRecord, LockKind, Open, ProcessId, Processes};
-use crate::time::Timestamp;
+use crate::sys::LockKind;
 use crate::usage::ErrorClass;
 
 /// How a finish went.
@@ -28,8 +30,6 @@ use crate::usage::ErrorClass;
 pub(crate) enum Finished {
     /// The run is over and written down.
     Over,
-    /// Nothing of it ever was but its folder: its starter died before the first record.
-    NeverBegan,
     /// The run lives, or somebody else is finishing it.
     NotYet,
 }
@@ -43,25 +43,25 @@ pub(crate) fn finish(
     wait: &Wait,
 ) -> Result<Finished> {
     let folder = engine.layout().run(project, task, run)?;
-    let first_look = read_record(&folder)?;
-    if first_look.is_some_and(|record| !record.is_supervised() && !record.is_open()) {
+    let first_look = known(&folder)?.record;
+    if !first_look.is_supervised() && !first_look.is_open() {
         // A finished run of the older program: there is nothing to add.
         return Ok(Finished::Over);
     }
-    // Its starter holds the lock until there is a record and a keeper to hold it.
+    // Its starter holds the lock until there is a keeper to hold it.
     let Some(_lock) = folder.try_lock(RUN_LOCK, LockKind::Exclusive)? else {
         return Ok(Finished::NotYet);
     };
     // Read again: another finisher may have been here before we had the lock.
-    let Some(record) = read_record(&folder)? else {
-        OpenEntry::remove(engine.layout(), project, task, run)?;
-        return Ok(Finished::NeverBegan);
-    };
+    let Known { record, damage } = known(&folder)?;
     if record.outcome.is_none() {
-        let mut evidence = gather(&folder, &record)?;
-        evidence.locked = false;
-        match judge(&evidence) {
-            Verdict::Over(ending) => write_down(engine, &folder, &record.agent, ending, wait)?,
+        match judge(&gather(&folder, &record)?) {
+            Verdict::Over(ending) => {
+                if damage.is_some() {
+                    store::create_anew(&folder, &record)?;
+                }
+                write_down(engine, &folder, &record, ending, wait)?;
+            }
             Verdict::Supervised | Verdict::Adopted | Verdict::PossiblyAlive => {
                 return Ok(Finished::NotYet);
             }
@@ -71,102 +71,28 @@ pub(crate) fn finish(
     if record.stop_msg.is_none() {
         post_end(engine, &folder, (project, task, run), &record, wait)?;
     }
+    receipts::end(&engine.layout().task(project, task)?, &record, wait)?;
     OpenEntry::remove(engine.layout(), project, task, run)?;
     Ok(Finished::Over)
-}
-
-/// The record of a run; `None` where there is none yet.
-fn read_record(folder: &Folder) -> Result<Option<RunRecord>> {
-    match store::read(folder) {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        record => record.map(Some),
-    }
-}
-
-/// What became of a run that has no outcome yet. Reads only.
-pub(crate) fn observe(folder: &Folder, record: &RunRecord) -> Result<Verdict> {
-    let mut evidence = gather(folder, record)?;
-    evidence.locked = folder.is_locked(RUN_LOCK)?;
-    Ok(judge(&evidence))
-}
-
-/// The newest record that the run's keeper wrote; `None` where no keeper wrote one.
-pub(crate) fn keeper_record(folder: &Folder) -> Result<Option<KeeperRecord>> {
-    read_keeper_record(folder, KEEPER)
-}
-
-/// The newest record in the keeper's file `name`; `None` where no keeper wrote one.
-pub(super) fn read_keeper_record(folder: &Folder, name: &str) -> Result<Option<KeeperRecord>> {
-    let Some(fd) = folder.open_if_exists(name, Open::Read)? else { return Ok(None) };
-    let Some(file) = fd.as_file() else { return Ok(None) };
-    sys::read_keeper_file(file).map_err(|e| folder.error("read", name, e))
-}
-
-fn gather(folder: &Folder, record: &RunRecord) -> Result<Evidence> {
-    let keeper = keeper_record(folder)?;
-    let look = |e| folder.error("look at the processes of", "", e);
-    let boot = Processes.boot_id().map_err(look)?;
-    let this_boot = keeper.as_ref().is_some_and(|keeper| keeper.boot_id == boot.as_bytes());
-    let elsewhere = match &keeper {
-        Some(keeper) => this_boot && !is_of_here(keeper).map_err(look)?,
-        None => false,
-    };
-    let agent_alive = match &keeper {
-        Some(keeper) => {
-            this_boot && !elsewhere && Processes.is_alive(agent_of(keeper)).map_err(look)?
-        }
-        // The older program left a number alone: somebody having it proves nothing, nobody having
-        // it proves the end.
-        None => match u32::try_from(record.pid) {
-            Ok(pid) if pid > 0 => Processes.identify(pid).map_err(look)?.is_some(),
-            _ => false,
-        },
-    };
-    Ok(Evidence {
-        agent_alive,
-        this_boot,
-        elsewhere,
-        ours: record.is_supervised(),
-        named: record.pid > 0,
-        locked: false,
-        keeper,
-    })
-}
-
-/// Whether the process numbers of a keeper's record mean anything here: they are those of one boot of
-/// the machine, and of one pid namespace.
-pub(crate) fn is_of_here(keeper: &KeeperRecord) -> std::io::Result<bool> {
-    Ok(keeper.boot_id == Processes.boot_id()?.as_bytes()
-        && keeper.pid_ns == Processes.pid_namespace()?)
-}
-
-/// The agent's process as the keeper recorded it.
-pub(crate) fn agent_of(keeper: &KeeperRecord) -> ProcessId {
-    ProcessId { pid: keeper.agent.pid, start: keeper.agent.start }
-}
-
-/// The keeper's own process.
-pub(crate) fn keeper_of(keeper: &KeeperRecord) -> ProcessId {
-    ProcessId { pid: keeper.keeper.pid, start: keeper.keeper.start }
 }
 
 fn write_down(
     engine: &Engine,
     folder: &Folder,
-    agent: &str,
+    before: &RunRecord,
     ending: Ending,
     wait: &Wait,
 ) -> Result<()> {
-    let end_time = ending.ended_at.map_or(engine.now(), Timestamp::from_unix_nanos);
+    let end_time = ending.ended_at.map_or(engine.now(), moment);
     let stream = match ending.outcome {
         Outcome::Refused => None,
         _ => {
-            let stream = read_stream(folder, agent, end_time)?;
+            let stream = read_stream(folder, before, end_time)?;
             ensure_output(folder, stream.as_ref())?;
             stream
         }
     };
-    let stop_reason = super::stop::stop_reason(folder)?;
+    let stop_reason = stop_reason(folder)?;
     store::update(folder, wait, Keep::Durably, |record| {
         record.status = ending.outcome.status();
         record.outcome = Some(ending.outcome);

@@ -1,15 +1,17 @@
 //! Waiting for the end of a run, as a machine of steps behind one pollable descriptor.
 
 use super::engine::Engine;
-use super::finish::{Finished, agent_of, finish, keeper_of, keeper_record, observe};
+use super::evidence::{Actors, actors, keeper_record, known, observe};
+use super::finish::{Finished, finish};
 use super::verdict::Verdict;
 use crate::cancel::Wait;
 use crate::error::{Error, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
+use crate::layout::RUNS;
 use crate::limits;
 use crate::run::{RunRecord, store};
-use crate::sys::{Poller, Processes, TimerFd};
+use crate::sys::{Poller, ProcessId, Processes, TimerFd};
 use crate::wait::{Step, block_on};
 use parking_lot::Mutex;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -21,6 +23,8 @@ const TIMER: u64 = 2;
 
 /// How soon to look again where somebody else is at work on the run's end, or at its start.
 const SOON: Duration = Duration::from_millis(20);
+/// How soon to look again at a run whose processes cannot be watched from here.
+const ELSEWHERE: Duration = Duration::from_secs(1);
 
 /// Waits for one run's end and writes it down.
 ///
@@ -60,7 +64,7 @@ impl RunWatch {
     /// Looks once: the final record, or not yet.
     pub(crate) fn step(&self, wait: &Wait) -> Result<Step<RunRecord>> {
         let folder = self.engine.layout().run(&self.project, &self.task, &self.run)?;
-        let record = store::read(&folder)?;
+        let record = known(&folder)?.record;
         if !record.is_open() && record.stop_msg.is_some() {
             return Ok(Step::Ready(record));
         }
@@ -69,7 +73,7 @@ impl RunWatch {
             return Ok(Step::Pending);
         }
         match finish(&self.engine, &self.project, &self.task, &self.run, wait)? {
-            Finished::Over | Finished::NeverBegan => store::read(&folder).map(Step::Ready),
+            Finished::Over => store::read(&folder).map(Step::Ready),
             Finished::NotYet => {
                 self.look_again(SOON)?;
                 Ok(Step::Pending)
@@ -80,28 +84,28 @@ impl RunWatch {
     /// Looks once and writes nothing down: whether nothing of the run lives any more.
     pub(crate) fn look(&self) -> Result<bool> {
         let folder = self.engine.layout().run(&self.project, &self.task, &self.run)?;
-        let record = store::read(&folder)?;
+        let record = known(&folder)?.record;
         Ok(!record.is_open() || self.is_over(&folder, &record)?)
     }
 
     /// Whether what lives says that the run is over; if not, when to look again is arranged.
     fn is_over(&self, folder: &Folder, record: &RunRecord) -> Result<bool> {
-        match observe(folder, record)? {
+        let verdict = observe(folder, record)?;
+        let Actors { keeper, agent, elsewhere } =
+            actors(record, keeper_record(folder)?.as_ref()).map_err(|e| self.failed("watch", e))?;
+        match verdict {
             Verdict::Over(_) => return Ok(true),
-            Verdict::Supervised => {
-                self.watch_process(keeper_record(folder)?.as_ref().map(keeper_of))?;
-            }
-            Verdict::Adopted => {
-                self.watch_process(keeper_record(folder)?.as_ref().map(agent_of))?;
-            }
+            Verdict::Supervised if elsewhere => self.look_again(ELSEWHERE)?,
+            Verdict::Supervised => self.watch_process(keeper)?,
+            Verdict::Adopted => self.watch_process(agent)?,
             Verdict::PossiblyAlive => self.look_again(limits::SAFETY_POLL)?,
         }
         Ok(false)
     }
 
     /// Wakes up when this process has ended; soon, where it is not known or has ended already.
-    fn watch_process(&self, process: Option<crate::sys::ProcessId>) -> Result<()> {
-        let failed = |e| Error::io("watch the processes of", self.engine.layout().path(), e);
+    fn watch_process(&self, process: Option<ProcessId>) -> Result<()> {
+        let failed = |e| self.failed("watch", e);
         let mut watched = self.process.lock();
         let opened = match process {
             Some(process) => Processes.watch(process).map_err(failed)?,
@@ -120,9 +124,12 @@ impl RunWatch {
     }
 
     fn look_again(&self, delay: Duration) -> Result<()> {
-        self.timer
-            .set(delay)
-            .map_err(|e| Error::io("set the timer of a wait for", self.engine.layout().path(), e))
+        self.timer.set(delay).map_err(|e| self.failed("set the timer of a wait for", e))
+    }
+
+    fn failed(&self, what: &str, source: std::io::Error) -> Error {
+        let path = self.engine.layout().path().join(&self.project).join(&self.task);
+        Error::io(what, path.join(RUNS).join(&self.run), source)
     }
 
     /// Steps until the end is known or the wait is over.

@@ -1,7 +1,7 @@
 //! What is known of a run: its record, and what its processes say.
 
 use super::engine::Engine;
-use super::finish::observe;
+use super::evidence::{known, observe};
 use super::open_entry::OpenEntry;
 use super::verdict::Verdict;
 use crate::error::{ErrorKind, Result};
@@ -112,11 +112,7 @@ impl Engine {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 folder => folder?,
             };
-            let record = match store::read(&folder) {
-                // Its starter is at its very beginning, or died there: nothing of it ran.
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                record => record?,
-            };
+            let record = known(&folder)?.record;
             if record.is_open() && !matches!(observe(&folder, &record)?, Verdict::Over(_)) {
                 living.push((entry, record));
             }

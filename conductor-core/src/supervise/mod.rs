@@ -2,6 +2,7 @@
 
 mod check;
 mod engine;
+mod evidence;
 mod finish;
 mod glance;
 mod handle;
@@ -16,6 +17,7 @@ mod verdict;
 
 pub(crate) use check::{Check, Checked, checked, stop_check};
 pub(crate) use engine::{Engine, Settings};
+pub(crate) use evidence::{exec_failed, keeper_facts, known, observe};
 pub(crate) use finish::{Finished, finish};
 pub(crate) use glance::glance;
 pub(crate) use handle::RunWatch;
@@ -25,3 +27,4 @@ pub(crate) use open_entry::OpenEntry;
 pub(crate) use output::last_lines;
 pub(crate) use start::RunPlan;
 pub use stop::{Stop, StopReport};
+pub(crate) use verdict::Verdict;

@@ -47,9 +47,8 @@ impl OpenEntry {
         let name = format!("{run}-{:08x}", RandomState::new().build_hasher().finish() as u32);
         let entry =
             OpenEntry { name, project: project.clone(), task: task.clone(), run: run.clone() };
-        let fd = folder.create(&entry.name, entry.line().as_bytes())?;
-        folder.os().sync_data(&fd).map_err(|e| folder.error("sync", &entry.name, e))?;
-        folder.sync()?;
+        // Whole or not there: an empty one would name no run, and so stand for ever.
+        folder.replace(&entry.name, entry.line().as_bytes())?;
         Ok(entry)
     }
 
@@ -62,7 +61,9 @@ impl OpenEntry {
         let mut found = OpenEntries::default();
         let Some(folder) = layout.open_entries()? else { return Ok(found) };
         for entry in folder.list()? {
-            let Some(name) = entry.name.to_str() else { continue };
+            // Names that begin with a dot are entries that are being written.
+            let name = entry.name.to_str().filter(|name| !name.starts_with('.'));
+            let Some(name) = name else { continue };
             // Finished between the listing and this look.
             let bytes = match folder.read_if_exists(name, LIMIT) {
                 Ok(Some(bytes)) => bytes,
@@ -72,10 +73,6 @@ impl OpenEntry {
                     continue;
                 }
             };
-            if bytes.is_empty() {
-                // Torn by a crash before it was durable: its run has started nothing.
-                continue;
-            }
             match OpenEntry::parse(&folder, name, &bytes) {
                 Ok(entry) => found.entries.push(entry),
                 Err(error) => found.damaged.push(error),

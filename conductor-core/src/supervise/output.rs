@@ -1,10 +1,11 @@
 //! What an agent printed: `output.md`, what its stream says, and the end of its errors for the bus.
 
 use crate::agent::AgentKind;
-use crate::agent::stream::{StreamParser, StreamSummary, Zone};
+use crate::agent::stream::{StreamKind, StreamParser, StreamSummary, Zone};
 use crate::error::Result;
 use crate::fsx::{FILE_MODE, Folder};
 use crate::layout::{OUTPUT, STDERR, STDOUT};
+use crate::run::RunRecord;
 use crate::sys::{Fd, Open};
 use crate::time::Timestamp;
 use std::ffi::OsStr;
@@ -23,12 +24,14 @@ const CHUNK: usize = 256 << 10;
 /// where the middle of one was cut out.
 pub(crate) fn read_stream(
     run: &Folder,
-    agent: &str,
+    record: &RunRecord,
     ended: Timestamp,
 ) -> Result<Option<StreamSummary>> {
-    let Some(kind) = AgentKind::parse(agent).ok().and_then(AgentKind::stream) else {
-        return Ok(None);
+    let kind = match &record.parser {
+        Some(parser) => StreamKind::parse(parser),
+        None => AgentKind::parse(&record.agent).ok().and_then(AgentKind::stream),
     };
+    let Some(kind) = kind else { return Ok(None) };
     let mut parser = StreamParser::new(kind);
     each_piece(run, STDOUT, |bytes| {
         parser.push(bytes);

@@ -1,13 +1,16 @@
 //! The start of one run, step by step, so that a crash between any two leaves a truth that can be read.
 //!
-//! Folder, lock, entry among the open runs; record `starting`; keeper with the agent held before its
-//! program; `RUN_START`; record `running` with the agent's identity, durable; release. A record
-//! `starting` without a process therefore means that nothing ever ran.
+//! A hidden folder with the lock, the prompt and the record `starting`; the entry among the open runs;
+//! the folder's own name; keeper with the agent held before its program; `RUN_START`; record `running`
+//! with the agent's identity, durable; release. So no run is seen without its record, and a record
+//! `starting` without a process means that nothing ever ran.
 
 use super::engine::Engine;
 use super::handle::RunWatch;
 use super::kept::{Kept, not_started};
 use super::open_entry::OpenEntry;
+use super::stop::stop_wished;
+use crate::agent::stream::StreamKind;
 use crate::agent::{AgentCommand, AgentKind, PromptForm, RunContext, preamble, run_environment};
 use crate::bus::{Post, Posted};
 use crate::cancel::Wait;
@@ -19,6 +22,7 @@ use crate::layout::{
     KEEPER, OUTPUT, PROMPT, RUN_LOCK, RUNS, STDERR, STDOUT, TASK_BUS, TASK_LOCK, TASK_PROMPT,
 };
 use crate::limits;
+use crate::run::receipts;
 use crate::run::store::{self, Keep};
 use crate::run::{Phase, RunRecord, Status};
 use crate::sys::{KeeperControl, KeeperLimits, LockKind, Processes};
@@ -52,7 +56,8 @@ pub(crate) struct RunPlan {
 }
 
 impl Engine {
-    /// Starts a run. Returns when its agent runs and its record is on disk.
+    /// Starts a run. Returns when its agent runs and its record is on disk, or when somebody stopped it
+    /// meanwhile.
     ///
     /// # Errors
     /// What stood in the way. If it came after the run's folder was made, the run is finished as
@@ -62,23 +67,42 @@ impl Engine {
         if task.stat(TASK_PROMPT)?.is_none() {
             task.create_once(TASK_PROMPT, format!("{}\n", plan.prompt.trim()).as_bytes())?;
         }
-        let runs = task.ensure_folder(RUNS)?;
-        let (run, folder) = make_run_folder(&runs, self.now())?;
-        let lock = folder.lock(RUN_LOCK, LockKind::Exclusive, wait)?;
-        runs.sync()?;
-        OpenEntry::create(self.layout(), &plan.project, &plan.task, &run)?;
+        let (prepared, lock) = Prepared::make(self, plan, task, wait)?;
         drop(task_lock);
-
-        let cwd = plan.cwd.clone().unwrap_or_else(|| task.path().to_owned());
-        let prepared = Prepared { plan, task, run, folder, cwd };
         match prepared.launch(self, lock, wait) {
             Ok(()) => Ok(prepared.run),
             Err(error) => {
                 // The run never began; its record says so. The first error is the one to tell.
-                let _first_error_is_told = prepared.refused(self, &error, wait);
-                Err(error)
+                let _first_error_is_told = prepared.refused(self, &error);
+                // Somebody stopped it while it began, which is no failure to start.
+                if stop_wished(&prepared.folder)? { Ok(prepared.run) } else { Err(error) }
             }
         }
+    }
+
+    /// Removes the entry of a run, and what else is left of it, whose starter died before the run's
+    /// folder had its name, or whose folder somebody deleted; whether it was so.
+    pub(crate) fn forget_if_gone(&self, entry: &OpenEntry) -> Result<bool> {
+        let OpenEntry { project, task, run, .. } = entry;
+        let exists = || found(self.layout().run(project, task, run)).map(|run| run.is_some());
+        if exists()? {
+            return Ok(false);
+        }
+        if let Some(task) = found(self.layout().task(project, task))?
+            && let Some(runs) = task.folder_if_exists(RUNS)?
+            && let Some(folder) = runs.folder_if_exists(hidden(run))?
+        {
+            let Some(_lock) = folder.try_lock(RUN_LOCK, LockKind::Exclusive)? else {
+                return Ok(false);
+            };
+            runs.remove_tree(hidden(run))?;
+        }
+        // Its starter may have given it its name between the two looks.
+        if exists()? {
+            return Ok(false);
+        }
+        OpenEntry::remove(self.layout(), project, task, run)?;
+        Ok(true)
     }
 }
 
@@ -108,20 +132,25 @@ impl Engine {
     }
 }
 
-/// Makes the folder of a new run; its name, which an exclusive `mkdir` makes unique, is the run's id.
-fn make_run_folder(runs: &Folder, now: Timestamp) -> Result<(RunId, Folder)> {
-    static SEQUENCE: AtomicU32 = AtomicU32::new(1);
-    let pid = runs.os().process_id();
-    loop {
-        let sequence = SEQUENCE.fetch_add(1, Ordering::Relaxed);
-        let fraction = now.subsec_nanos() / 100_000;
-        let id = RunId::new(format!("{}{fraction:04}-{pid}-{sequence}", now.compact()))?;
-        match runs.make_folder(id.as_str()) {
-            Ok(folder) => return Ok((id, folder)),
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => {}
-            Err(error) => return Err(error),
-        }
+/// Turns "does not exist" into `None`.
+fn found(folder: Result<Folder>) -> Result<Option<Folder>> {
+    match folder {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        folder => folder.map(Some),
     }
+}
+
+/// An id that no other run of this process has.
+fn next_id(runs: &Folder, now: Timestamp) -> Result<RunId> {
+    static SEQUENCE: AtomicU32 = AtomicU32::new(1);
+    let sequence = SEQUENCE.fetch_add(1, Ordering::Relaxed);
+    let (fraction, pid) = (now.subsec_nanos() / 100_000, runs.os().process_id());
+    RunId::new(format!("{}{fraction:04}-{pid}-{sequence}", now.compact()))
+}
+
+/// The name of a run's folder while it is being filled; no listing shows it.
+fn hidden(run: &RunId) -> String {
+    format!(".{run}")
 }
 
 struct Prepared<'a> {
@@ -132,20 +161,69 @@ struct Prepared<'a> {
     cwd: PathBuf,
 }
 
-impl Prepared<'_> {
-    fn launch(&self, engine: &Engine, lock: FileLock, wait: &Wait) -> Result<()> {
-        let context = self.context(engine);
+impl<'a> Prepared<'a> {
+    /// Makes the folder of a new run with everything in it that needs no process, locked; its name,
+    /// which a rename onto nothing makes unique, is the run's id.
+    fn make(
+        engine: &Engine,
+        plan: &'a RunPlan,
+        task: Folder,
+        wait: &Wait,
+    ) -> Result<(Prepared<'a>, FileLock)> {
+        let runs = task.ensure_folder(RUNS)?;
+        let cwd = plan.cwd.clone().unwrap_or_else(|| task.path().to_owned());
+        loop {
+            let run = next_id(&runs, engine.now())?;
+            let folder = match runs.make_folder(hidden(&run)) {
+                Err(error) if error.kind() == ErrorKind::AlreadyExists => continue,
+                folder => folder?.renamed(runs.join(&run)),
+            };
+            let (task, cwd) = (task.clone(), cwd.clone());
+            let prepared = Prepared { plan, task, run, folder, cwd };
+            match prepared.fill(engine, &runs, wait) {
+                Ok(lock) => return Ok((prepared, lock)),
+                Err(error) => {
+                    prepared.forget(engine, &runs);
+                    if error.kind() != ErrorKind::AlreadyExists {
+                        return Err(error);
+                    }
+                }
+            }
+        }
+    }
+
+    fn fill(&self, engine: &Engine, runs: &Folder, wait: &Wait) -> Result<FileLock> {
+        let lock = self.folder.lock(RUN_LOCK, LockKind::Exclusive, wait)?;
         let prompt = match self.plan.agent.prompt {
-            PromptForm::WithPreamble => preamble(&context, &self.plan.prompt),
+            PromptForm::WithPreamble => preamble(&self.context(engine), &self.plan.prompt),
             PromptForm::Raw => format!("{}\n", self.plan.prompt.trim_end()),
         };
         drop(self.folder.create(PROMPT, prompt.as_bytes())?);
-        let record = self.record(engine);
-        store::create(&self.folder, &record)?;
-        let mut keeper = self.spawn(engine, &context, &lock)?;
+        store::create(&self.folder, &self.record(engine))?;
+        OpenEntry::create(engine.layout(), &self.plan.project, &self.plan.task, &self.run)?;
+        let (from, to) = (hidden(&self.run), self.run.as_str());
+        runs.os()
+            .rename_at(runs.fd(), from.as_ref(), runs.fd(), to.as_ref(), false)
+            .map_err(|e| runs.error("make folder", to, e))?;
+        Ok(lock)
+    }
+
+    /// Takes back what [`fill`](Prepared::fill) did before it failed, as far as the disk lets us.
+    fn forget(&self, engine: &Engine, runs: &Folder) {
+        let _first_error_is_told = runs.remove_tree(hidden(&self.run));
+        let (project, task) = (&self.plan.project, &self.plan.task);
+        let _first_error_is_told = OpenEntry::remove(engine.layout(), project, task, &self.run);
+    }
+
+    fn launch(&self, engine: &Engine, lock: FileLock, wait: &Wait) -> Result<()> {
+        self.task.folder(RUNS)?.sync()?;
+        let mut keeper = self.spawn(engine, &self.context(engine), &lock)?;
+        // The keeper holds the run's lock from here. Closing our copy does not give it back, whatever
+        // happens; unlocking it would.
+        let _copy = lock.into_fd();
         let born = keeper.born().map_err(not_started)?;
         let posted = self.post_start(engine, wait)?;
-        store::update(&self.folder, wait, Keep::Durably, |record| {
+        let record = store::update(&self.folder, wait, Keep::Durably, |record| {
             record.pid = i64::from(born.agent.pid);
             record.pgid = i64::from(born.agent.pid);
             record.phase = Some(Phase::Running);
@@ -157,13 +235,18 @@ impl Prepared<'_> {
             record.start_msg = Some(posted.cursor.to_string());
             Ok(())
         })?;
+        if record.series.is_some() {
+            receipts::begin(&self.task, &record, wait)?;
+        }
+        // Who wished it to end before there was a keeper signalled nobody.
+        if stop_wished(&self.folder)? {
+            return Ok(());
+        }
         keeper.send_release().map_err(not_started)?;
-        // The keeper holds the run's lock from here; closing our copy does not give it back.
-        drop(lock.into_fd());
         match keeper.answer() {
+            Ok(executed) => executed.map_err(|source| self.agent_not_started(source)),
             // The agent is released: how its start went will stand in the keeper's record.
-            Err(late) if late.kind() == std::io::ErrorKind::WouldBlock => Ok(()),
-            answer => answer.map_err(|source| self.agent_not_started(source)),
+            Err(_no_answer) => Ok(()),
         }
     }
 
@@ -180,19 +263,20 @@ impl Prepared<'_> {
     }
 
     /// Writes down that the run never began, and why.
-    fn refused(&self, engine: &Engine, error: &Error, wait: &Wait) -> Result<()> {
+    fn refused(&self, engine: &Engine, error: &Error) -> Result<()> {
         let why = match std::error::Error::source(error) {
             Some(source) => format!("{error}: {source}"),
             None => error.to_string(),
         };
-        store::update(&self.folder, wait, Keep::Loosely, |record| {
+        // A wait that is over already must not keep the end from being written down.
+        let wait = Wait::from(limits::RECORD_LOCK);
+        store::update(&self.folder, &wait, Keep::Loosely, |record| {
             record.error_summary = Some(why);
             Ok(())
         })?;
-        // The keeper gives the run's lock back a moment after it said that it failed.
-        let RunPlan { project, task, .. } = self.plan;
-        let watch = RunWatch::new(engine.clone(), project.clone(), task.clone(), self.run.clone())?;
-        watch.wait(&wait.clone().at_most(limits::KEEPER_START)).map(drop)
+        let (project, task) = (self.plan.project.clone(), self.plan.task.clone());
+        // Its keeper takes a moment to end with us gone.
+        RunWatch::new(engine.clone(), project, task, self.run.clone())?.wait(&wait).map(drop)
     }
 
     fn context(&self, engine: &Engine) -> RunContext {
@@ -234,6 +318,10 @@ impl Prepared<'_> {
         record.stdout_path = text(self.folder.join(STDOUT));
         record.stderr_path = text(self.folder.join(STDERR));
         record.series = self.plan.series;
+        let stream = self.plan.agent.stream;
+        if stream != self.plan.agent.kind.stream() {
+            record.parser = Some(stream.map_or("text", StreamKind::name).to_owned());
+        }
         record
     }
 

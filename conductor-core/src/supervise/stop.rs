@@ -1,14 +1,17 @@
 //! Ending a run on purpose: the wish, the reason, and the keeper that carries it out.
 
 use super::engine::Engine;
-use super::finish::{agent_of, is_of_here, keeper_of, keeper_record};
+use super::evidence::{Actors, actors, keeper_record, known, observe};
 use super::handle::RunWatch;
 use super::open_entry::OpenEntry;
+use super::verdict::Verdict;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
-use crate::run::{RunRecord, store};
+use crate::layout::RUN_LOCK;
+use crate::limits;
+use crate::run::RunRecord;
 use crate::sys::{Processes, Signal};
 
 /// The file in a run's folder that says why it was stopped; written before the signal.
@@ -58,9 +61,17 @@ impl StopReport {
     }
 }
 
-/// The reason that stands in a run's folder.
+/// Whether somebody wished the run to end.
+pub(super) fn stop_wished(folder: &Folder) -> Result<bool> {
+    Ok(folder.stat(STOP_REASON)?.is_some())
+}
+
+/// The reason that stands in a run's folder; none where an agent put something else there.
 pub(super) fn stop_reason(folder: &Folder) -> Result<Option<String>> {
-    let bytes = folder.read_if_exists(STOP_REASON, LONGEST as u64 + 1)?;
+    let bytes = match folder.read_if_exists(STOP_REASON, LONGEST as u64) {
+        Err(error) if error.kind() == ErrorKind::InvalidInput => None,
+        bytes => bytes?,
+    };
     Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()))
 }
 
@@ -81,7 +92,7 @@ impl Engine {
         wait: &Wait,
     ) -> Result<StopReport> {
         let folder = self.layout().run(project, task, run)?;
-        let record = store::read(&folder)?;
+        let record = known(&folder)?.record;
         if !record.is_open() {
             return Ok(StopReport::default());
         }
@@ -99,29 +110,50 @@ impl Engine {
         wait: &Wait,
         chosen: impl Fn(&OpenEntry) -> bool,
     ) -> Result<StopReport> {
-        let open = self.living_runs(|_| true)?;
-        let (mut picked, mut rest): (Vec<_>, Vec<_>) =
-            open.into_iter().partition(|(entry, _)| chosen(entry));
-        let mut next = 0;
-        while let Some((entry, _)) = picked.get(next) {
-            let run = entry.run.to_string();
-            let (children, others) = rest
-                .into_iter()
-                .partition(|(_, record)| record.parent_run_id.as_ref() == Some(&run));
-            picked.extend::<Vec<_>>(children);
-            rest = others;
-            next += 1;
-        }
         let mut report = StopReport::default();
-        for (OpenEntry { project, task, run, .. }, _) in &picked {
-            if self.ask_run_to_stop(project, task, run, stop)? {
-                report.signalled.push(run.clone());
+        let mut asked: Vec<RunId> = Vec::new();
+        loop {
+            let mut picked = self.picked(&chosen, &asked)?;
+            if picked.is_empty() {
+                return Ok(report);
             }
+            wait.check()?;
+            for OpenEntry { project, task, run, .. } in &picked {
+                if self.ask_run_to_stop(project, task, run, stop)? {
+                    report.signalled.push(run.clone());
+                }
+            }
+            for OpenEntry { project, task, run, .. } in &picked {
+                report.killed += self.await_stopped(project, task, run, wait)?;
+            }
+            // While they ended, their agents may have started others.
+            asked.extend(picked.drain(..).map(|entry| entry.run));
         }
-        for (OpenEntry { project, task, run, .. }, _) in &picked {
-            report.killed += self.await_stopped(project, task, run, wait)?;
+    }
+
+    /// The living runs that `chosen` picks, and those that were started by the agents of these and of
+    /// the runs in `asked`; without those in `asked`.
+    fn picked(
+        &self,
+        chosen: impl Fn(&OpenEntry) -> bool,
+        asked: &[RunId],
+    ) -> Result<Vec<OpenEntry>> {
+        let open = self.living_runs(|entry| !asked.contains(&entry.run))?;
+        let mut parents: Vec<String> = asked.iter().map(ToString::to_string).collect();
+        let (picked, mut rest): (Vec<_>, Vec<_>) =
+            open.into_iter().partition(|(entry, _)| chosen(entry));
+        let mut picked: Vec<OpenEntry> = picked.into_iter().map(|(entry, _)| entry).collect();
+        parents.extend(picked.iter().map(|entry| entry.run.to_string()));
+        let mut next = 0;
+        while let Some(parent) = parents.get(next).cloned() {
+            let (children, others): (Vec<_>, Vec<_>) = rest
+                .into_iter()
+                .partition(|(_, record)| record.parent_run_id.as_ref() == Some(&parent));
+            parents.extend(children.iter().map(|(entry, _)| entry.run.to_string()));
+            picked.extend(children.into_iter().map(|(entry, _)| entry));
+            (rest, next) = (others, next + 1);
         }
-        Ok(report)
+        Ok(picked)
     }
 
     /// Waits for the end of a run that was asked to end; how many of its processes were killed.
@@ -133,8 +165,18 @@ impl Engine {
         wait: &Wait,
     ) -> Result<u32> {
         let watch = RunWatch::new(self.clone(), project.clone(), task.clone(), run.clone())?;
-        watch.wait(wait)?;
         let folder = self.layout().run(project, task, run)?;
+        match watch.wait(&wait.clone().at_most(limits::STOP_GRACE)) {
+            Err(over) if over.kind() == ErrorKind::Timeout => {
+                // A keeper keeps count of the grace. An agent whose keeper died has none.
+                let record = known(&folder)?.record;
+                if observe(&folder, &record)? == Verdict::Adopted {
+                    signal(&folder, &record, true)?;
+                }
+                watch.wait(wait)?;
+            }
+            ended => drop(ended?),
+        }
         Ok(keeper_record(&folder)?.map_or(0, |keeper| keeper.killed))
     }
 
@@ -150,8 +192,10 @@ impl Engine {
         stop: &Stop,
     ) -> Result<bool> {
         let folder = self.layout().run(project, task, run)?;
-        refuse_foreign(&folder, &store::read(&folder)?)?;
-        ask(&folder, stop)
+        let record = known(&folder)?.record;
+        refuse_foreign(&folder, &record)?;
+        note_reason(&folder, &stop.reason)?;
+        signal(&folder, &record, stop.force)
     }
 }
 
@@ -169,32 +213,47 @@ fn refuse_foreign(folder: &Folder, record: &RunRecord) -> Result<()> {
     .with_hint("stop it with the program that started it"))
 }
 
-/// Writes the reason and signals the keeper; `false` when nothing was there to be signalled.
-fn ask(folder: &Folder, stop: &Stop) -> Result<bool> {
-    let mut reason = stop.reason.clone();
-    while reason.len() > LONGEST {
-        reason.pop();
+/// Writes the wish that the run ends, before anybody is signalled: a starter that has no keeper yet
+/// looks for it before the agent is released.
+fn note_reason(folder: &Folder, reason: &str) -> Result<()> {
+    let mut end = reason.len().min(LONGEST);
+    while !reason.is_char_boundary(end) {
+        end -= 1;
     }
     // Two who stop at once: one reason stands, both signals go out.
-    if folder.stat(STOP_REASON)?.is_none() {
-        match folder.create(STOP_REASON, reason.as_bytes()) {
-            Err(error) if error.kind() != ErrorKind::AlreadyExists => return Err(error),
-            _ => {}
-        }
+    match folder.create(STOP_REASON, &reason.as_bytes()[..end]) {
+        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
+        _ => Ok(()),
     }
-    let Some(keeper) = keeper_record(folder)? else { return Ok(false) };
-    if !is_of_here(&keeper).map_err(|e| folder.error("look at the processes of", "", e))? {
-        return Ok(false);
-    }
-    let signal = if stop.force { Signal::User1 } else { Signal::Term };
+}
+
+/// Signals the keeper, or the agent whose keeper died; `false` when neither lives.
+fn signal(folder: &Folder, record: &RunRecord, force: bool) -> Result<bool> {
     let failed = |e| folder.error("signal the processes of", "", e);
-    if Processes.signal(keeper_of(&keeper), signal).map_err(failed)? {
+    let Actors { keeper, agent, elsewhere } =
+        actors(record, keeper_record(folder)?.as_ref()).map_err(failed)?;
+    if elsewhere && folder.is_locked(RUN_LOCK)? {
+        return Err(elsewhere_error(folder));
+    }
+    let to_keeper = if force { Signal::User1 } else { Signal::Term };
+    if let Some(keeper) = keeper
+        && Processes.signal(keeper, to_keeper).map_err(failed)?
+    {
         return Ok(true);
     }
-    if keeper.ended.is_some() {
-        return Ok(false);
+    let to_agent = if force { Signal::Kill } else { Signal::Term };
+    match agent {
+        Some(agent) => Processes.signal(agent, to_agent).map_err(failed),
+        None => Ok(false),
     }
-    // Its keeper died: what is left is the agent itself.
-    let signal = if stop.force { Signal::Kill } else { Signal::Term };
-    Processes.signal(agent_of(&keeper), signal).map_err(failed)
+}
+
+fn elsewhere_error(folder: &Folder) -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        "run.elsewhere",
+        format!("the run in {} lives in another pid namespace", folder.path().display()),
+    )
+    .with_path(folder.path())
+    .with_hint("stop it from the container that it was started in")
 }

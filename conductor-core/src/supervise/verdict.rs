@@ -4,7 +4,7 @@
 //! lives, the identity of the agent's process, and the run's record. No evidence is changed here.
 
 use crate::run::Outcome;
-use crate::sys::{KeeperEnd, KeeperReason, KeeperRecord, KeeperState};
+use crate::sys::{KeeperEnd, KeeperMoment, KeeperReason, KeeperRecord, KeeperState};
 
 /// Everything that is known of a run whose record has no outcome yet.
 #[derive(Clone, Debug, Default)]
@@ -15,14 +15,14 @@ pub(crate) struct Evidence {
     pub(crate) locked: bool,
     /// Whether the agent's process lives, by number, start and boot.
     pub(crate) agent_alive: bool,
-    /// Whether the keeper's record is of this boot of this machine.
-    pub(crate) this_boot: bool,
-    /// Whether it is of a pid namespace other than ours, whose process numbers mean nothing here.
+    /// Whether its processes are of a pid namespace other than ours, whose numbers mean nothing here.
     pub(crate) elsewhere: bool,
     /// Whether the run's record was written by conductor and not by the older program.
     pub(crate) ours: bool,
     /// Whether the record names the agent's process, so that it was about to be released.
     pub(crate) named: bool,
+    /// Whether somebody wished it to end.
+    pub(crate) stop_wished: bool,
 }
 
 /// What became of a run.
@@ -48,8 +48,8 @@ pub(crate) struct Ending {
     pub(crate) signal: Option<i32>,
     /// Why it failed, in a few words.
     pub(crate) error: Option<String>,
-    /// Nanoseconds of Unix time, where the keeper saw it.
-    pub(crate) ended_at: Option<i128>,
+    /// When, where the keeper saw it.
+    pub(crate) ended_at: Option<KeeperMoment>,
 }
 
 impl Ending {
@@ -63,12 +63,15 @@ pub(crate) fn judge(evidence: &Evidence) -> Verdict {
     if evidence.locked {
         return Verdict::Supervised;
     }
+    let never_began = |why| Verdict::Over(never_began(evidence, why));
     let Some(keeper) = &evidence.keeper else {
         return match (evidence.ours, evidence.agent_alive) {
-            (true, _) => Verdict::Over(Ending::unseen(
-                Outcome::Refused,
-                "the program that started it ended before the agent was started",
-            )),
+            (true, true) => Verdict::Adopted,
+            // The keeper's file is gone, and with it the end.
+            (true, false) if evidence.named => Verdict::Over(lost()),
+            (true, false) => {
+                never_began("the program that started it ended before its agent began")
+            }
             (false, true) => Verdict::PossiblyAlive,
             (false, false) => Verdict::Over(lost()),
         };
@@ -79,21 +82,28 @@ pub(crate) fn judge(evidence: &Evidence) -> Verdict {
     if evidence.elsewhere && keeper.state == KeeperState::Released {
         return Verdict::PossiblyAlive;
     }
-    if evidence.this_boot && evidence.agent_alive {
+    if evidence.agent_alive {
         return Verdict::Adopted;
     }
     match keeper.state {
-        KeeperState::NeverStarted => Verdict::Over(Ending::unseen(
-            Outcome::Refused,
-            "the program that started it ended before the agent was released",
-        )),
+        KeeperState::NeverStarted => {
+            never_began("the program that started it ended before its agent was released")
+        }
         KeeperState::ExecFailed => Verdict::Over(refused(keeper.errno)),
-        KeeperState::Born if !evidence.named => Verdict::Over(Ending::unseen(
-            Outcome::Refused,
-            "its keeper ended before the agent was released",
-        )),
+        KeeperState::Born if !evidence.named => {
+            never_began("its keeper ended before the agent was released")
+        }
         _ => Verdict::Over(lost()),
     }
+}
+
+/// The end of a run whose agent was never released.
+fn never_began(evidence: &Evidence, why: &str) -> Ending {
+    let reason = evidence.keeper.as_ref().and_then(|keeper| keeper.reason);
+    if evidence.stop_wished || reason == Some(KeeperReason::Stopped) {
+        return Ending::unseen(Outcome::Stopped, "stopped before its agent began");
+    }
+    Ending::unseen(Outcome::Refused, why)
 }
 
 fn lost() -> Ending {
@@ -127,9 +137,7 @@ fn seen(end: KeeperEnd, keeper: &KeeperRecord) -> Ending {
             (Outcome::Killed, Some(format!("agent killed by signal {signal}")))
         }
     };
-    let ended_at =
-        keeper.exited_at.map(|at| i128::from(at.secs) * 1_000_000_000 + i128::from(at.nanos));
-    Ending { outcome, exit_code, signal, error, ended_at }
+    Ending { outcome, exit_code, signal, error, ended_at: keeper.exited_at }
 }
 
 /// What an exit code says, in the words that users of the older program know.

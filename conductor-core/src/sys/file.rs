@@ -143,6 +143,18 @@ pub(crate) fn program_metadata(path: &Path) -> Option<Metadata> {
     std::fs::metadata(path).ok()
 }
 
+/// Whether we may make files in a folder.
+pub(crate) fn may_write(folder: &Path) -> io::Result<bool> {
+    use rustix::fs::{Access, access};
+    match access(folder, Access::WRITE_OK | Access::EXEC_OK) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::ACCESS | rustix::io::Errno::ROFS | rustix::io::Errno::PERM) => {
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Opens the folder that a program shall start in.
 pub(crate) fn open_working_folder(path: &Path) -> io::Result<File> {
     let folder = File::open(path)?;

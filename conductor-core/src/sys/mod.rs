@@ -24,12 +24,14 @@ pub(crate) use event::LOOK_OFTEN;
 pub use event::{EventFd, Poller, Ready, TimerFd, Watch};
 pub use file::{Entry, Fd, FileKind, FileSystem, LockKind, Open, Stat};
 pub(crate) use file::{
-    nothing_to_read, open_working_folder, program_metadata, read_regular_file, read_user_file,
+    may_write, nothing_to_read, open_working_folder, program_metadata, read_regular_file,
+    read_user_file,
 };
 pub(crate) use fork::{Born, Listed, generation};
 pub(crate) use keeper_file::{
-    Ended as KeeperEnd, Reason as KeeperReason, Record as KeeperRecord, State as KeeperState,
-    prepare as prepare_keeper_file, read as read_keeper_file,
+    Ended as KeeperEnd, Identity as KeeperIdentity, Moment as KeeperMoment, Reason as KeeperReason,
+    Record as KeeperRecord, State as KeeperState, prepare as prepare_keeper_file,
+    read as read_keeper_file,
 };
 pub use os::Os;
 pub use process::{ProcessId, Processes, Signal};

@@ -8,7 +8,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags
 use std::ffi::{OsStr, OsString};
 use std::fs::{DirBuilder, File};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _};
 use std::path::Path;
@@ -52,6 +52,15 @@ fn open_beneath(folder: &File, path: &Path, flags: OFlags, mode: Mode) -> io::Re
             answer => return Ok(answer?),
         }
     }
+}
+
+/// Keeps a file away from the numbers of the standard streams. In a host that closed those, whoever
+/// prints would write into it.
+fn above_standard(fd: OwnedFd) -> io::Result<OwnedFd> {
+    if fd.as_raw_fd() > 2 {
+        return Ok(fd);
+    }
+    Ok(rustix::io::fcntl_dupfd_cloexec(&fd, 3)?)
 }
 
 fn open_by_component(folder: &File, path: &Path, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
@@ -136,7 +145,7 @@ impl Os for RealOs {
             Open::WriteOrCreate(mode) => (OFlags::RDWR | OFlags::CREATE, mode),
         };
         let fd = open_beneath(file(folder)?, path, base | flags, Mode::from_raw_mode(mode))?;
-        Ok(Fd::real(File::from(fd)))
+        Ok(Fd::real(File::from(above_standard(fd)?)))
     }
 
     fn stat_at(&self, folder: &Fd, name: &OsStr) -> io::Result<Stat> {

@@ -158,7 +158,7 @@ impl Control {
     /// error of a failed exec is that of exec.
     pub(crate) fn release(mut self) -> io::Result<()> {
         self.send_release()?;
-        self.answer()
+        self.answer()?
     }
 
     /// The first half of [`Control::release`]. From here on the agent runs even if this process
@@ -172,15 +172,16 @@ impl Control {
         if sent == 1 { Ok(()) } else { Err(io::Error::last_os_error()) }
     }
 
-    /// The second half of [`Control::release`].
-    pub(crate) fn answer(mut self) -> io::Result<()> {
+    /// The second half of [`Control::release`]: how exec went. An error of its own is a keeper that
+    /// did not answer, which says nothing about the agent.
+    pub(crate) fn answer(mut self) -> io::Result<io::Result<()>> {
         let mut text = String::new();
         self.socket.read_to_string(&mut text)?;
         match text.strip_suffix('\n') {
-            Some("ok") => Ok(()),
+            Some("ok") => Ok(Ok(())),
             Some(line) => {
                 let errno = line.strip_prefix("errno ").and_then(|n| n.parse().ok());
-                Err(errno.map_or_else(malformed, io::Error::from_raw_os_error))
+                errno.map(|errno| Err(io::Error::from_raw_os_error(errno))).ok_or_else(malformed)
             }
             None => Err(io::ErrorKind::UnexpectedEof.into()),
         }

@@ -47,6 +47,8 @@ pub(crate) struct LastAttempt {
     pub(crate) error: Option<String>,
     /// How long ago it ended.
     pub(crate) ago: Duration,
+    /// Whether its agent cannot be started at all, so that another attempt could not end otherwise.
+    pub(crate) hopeless: bool,
 }
 
 /// The bounds of a loop.
@@ -157,7 +159,7 @@ pub(crate) fn decide(facts: &Facts, bounds: &Bounds) -> Next {
     if !facts.blocked_by.is_empty() {
         return Next::Wait(WaitFor::Dependencies(facts.blocked_by.clone()));
     }
-    if let Some(LastAttempt { outcome: Outcome::Refused, error, .. }) = &facts.last {
+    if let Some(LastAttempt { hopeless: true, error, .. }) = &facts.last {
         let why = error.as_deref().unwrap_or("the agent could not be started");
         return Next::End(End::GaveUp(why.to_owned()));
     }
@@ -212,7 +214,8 @@ mod tests {
     }
 
     fn ended(outcome: Outcome, ago: u64) -> Option<LastAttempt> {
-        Some(LastAttempt { outcome, error: Some("why".into()), ago: Duration::from_secs(ago) })
+        let ago = Duration::from_secs(ago);
+        Some(LastAttempt { outcome, error: Some("why".into()), ago, hopeless: false })
     }
 
     #[test]
@@ -354,8 +357,18 @@ mod tests {
             ),
             (
                 "could not be started: no second try can help",
-                Facts { attempts: 1, last: ended(Outcome::Refused, 9), ..none.clone() },
+                Facts {
+                    attempts: 1,
+                    last: ended(Outcome::Refused, 9)
+                        .map(|last| LastAttempt { hopeless: true, ..last }),
+                    ..none.clone()
+                },
                 Next::End(End::GaveUp("why".into())),
+            ),
+            (
+                "its starter died: that is not the agent's fault",
+                Facts { attempts: 1, last: ended(Outcome::Refused, 9), ..none.clone() },
+                Next::Start,
             ),
         ];
         for (name, facts, next) in table {

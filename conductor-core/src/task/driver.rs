@@ -18,13 +18,14 @@ use crate::cancel::Wait;
 use crate::error::Result;
 use crate::fsx::Folder;
 use crate::id::RunId;
-use crate::layout::DONE;
+use crate::layout::{DONE, RUNS};
 use crate::limits;
 use crate::run::{Outcome, RunRecord};
-use crate::supervise::{Engine, RunPlan, RunWatch};
+use crate::supervise::{Engine, RunPlan, RunWatch, exec_failed};
 use crate::sys::{Poller, TimerFd, Watch};
 use crate::wait::Step;
 use std::os::fd::{AsFd as _, BorrowedFd};
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How soon to look again at what nothing tells of.
@@ -68,10 +69,14 @@ struct Ended {
 }
 
 impl Ended {
-    fn new(run: RunId, outcome: Outcome, record: &RunRecord, ago: Duration) -> Ended {
-        let attempt = LastAttempt { outcome, error: record.error_summary.clone(), ago };
+    /// The end that a record tells of; `None` where it tells of none.
+    fn of(run: RunId, record: &RunRecord, folder: &Folder, ago: Duration) -> Result<Option<Ended>> {
+        let Some(outcome) = record.outcome else { return Ok(None) };
+        let hopeless = outcome == Outcome::Refused && exec_failed(folder)?;
+        let error = record.error_summary.clone();
+        let attempt = LastAttempt { outcome, error, ago, hopeless };
         let cursor = record.stop_msg.as_deref().and_then(|cursor| cursor.parse().ok());
-        Ended { run, attempt, cursor, seen: Instant::now() }
+        Ok(Some(Ended { run, attempt, cursor, seen: Instant::now() }))
     }
 }
 
@@ -144,13 +149,13 @@ impl Driver {
             if let Some((run, watch)) = &self.attempt
                 && let Step::Ready(record) = watch.step(&Wait::from(STEP_LOCK))?
             {
-                let run = run.clone();
+                let folder = self.folder.folder(Path::new(RUNS).join(run))?;
+                self.last = Ended::of(run.clone(), &record, &folder, Duration::ZERO)?;
                 self.attempt = None;
-                let Some(outcome) = record.outcome else { continue };
-                self.count(outcome);
-                let ended = Ended::new(run, outcome, &record, Duration::ZERO);
-                self.tell_failure(&ended.attempt)?;
-                self.last = Some(ended);
+                if let Some(outcome) = record.outcome {
+                    self.count(outcome);
+                }
+                self.tell_failure()?;
             }
             let facts = self.facts()?;
             match decide(&facts, &self.bounds) {

@@ -4,7 +4,7 @@
 use super::chaos::Dice;
 use conductor_core::Timestamp;
 use conductor_core::sys::{Entry, Fd, FileKind, FileSystem, LockKind, Open, Os, Stat};
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -46,6 +46,8 @@ pub(crate) enum Fault {
     Persistent(i32),
     /// A write writes only a part.
     Short,
+    /// A write writes only a part, and then the disk is full.
+    Full,
     /// The process dies; a write may have written a part.
     Kill,
 }
@@ -76,7 +78,47 @@ struct State {
 
 /// The machine. Clones share it.
 #[derive(Clone, Debug)]
-pub(crate) struct Machine(Arc<Mutex<State>>);
+pub(crate) struct Machine(Arc<Mutex<State>>, Arc<Turns>);
+
+/// Whose turn it is where several processes run: each is a thread, and at each call the dice say
+/// who makes the next one. So a run can be had again from its seed.
+#[derive(Debug, Default)]
+struct Turns {
+    schedule: Mutex<Schedule>,
+    changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Schedule {
+    dice: Option<Dice>,
+    running: Vec<u32>,
+    turn: u32,
+}
+
+impl Schedule {
+    fn pass(&mut self) {
+        if let Some(dice) = &mut self.dice
+            && !self.running.is_empty()
+        {
+            self.turn = self.running[dice.roll(self.running.len() as u64) as usize];
+        }
+    }
+}
+
+impl Turns {
+    /// Passes the turn on, and waits for the next.
+    fn take(&self, process: u32) {
+        let mut schedule = self.schedule.lock();
+        if !schedule.running.contains(&process) {
+            return;
+        }
+        schedule.pass();
+        self.changed.notify_all();
+        while schedule.turn != process {
+            self.changed.wait(&mut schedule);
+        }
+    }
+}
 
 /// The machine as one process sees it.
 #[derive(Debug)]
@@ -97,6 +139,18 @@ impl Drop for Handle {
     }
 }
 
+/// A process that runs; dropped when it ends, also by a panic.
+struct Done<'a>(&'a Machine, u32);
+
+impl Drop for Done<'_> {
+    fn drop(&mut self) {
+        let mut schedule = self.0.1.schedule.lock();
+        schedule.running.retain(|process| *process != self.1);
+        schedule.pass();
+        self.0.1.changed.notify_all();
+    }
+}
+
 fn errno(number: i32) -> io::Error {
     io::Error::from_raw_os_error(number)
 }
@@ -105,7 +159,27 @@ impl Machine {
     pub(crate) fn new(disk: Disk) -> Machine {
         let time = 1_800_000_000_000_000_000;
         let disk = Disk { names_log: vec![disk.names.clone()], ..disk };
-        Machine(Arc::new(Mutex::new(State { disk, time, next_open: 1, ..State::default() })))
+        let state = State { disk, time, next_open: 1, ..State::default() };
+        Machine(Arc::new(Mutex::new(state)), Arc::default())
+    }
+
+    /// Runs processes at once, in an order of their calls that `seed` decides.
+    pub(crate) fn run(&self, seed: u64, processes: Vec<(u32, Box<dyn FnOnce() + Send + '_>)>) {
+        {
+            let mut schedule = self.1.schedule.lock();
+            schedule.dice = Some(Dice::new(seed));
+            schedule.running = processes.iter().map(|(process, _)| *process).collect();
+            schedule.pass();
+        }
+        std::thread::scope(|scope| {
+            for (process, work) in processes {
+                scope.spawn(move || {
+                    self.1.take(process);
+                    let _done = Done(self, process);
+                    work();
+                });
+            }
+        });
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -250,6 +324,7 @@ impl State {
 impl SimulatedOs {
     /// Counts a call and lets happen what is planned. Gives how much of a write to do, where not all.
     fn call(&self, name: &'static str) -> io::Result<(MutexGuard<'_, State>, Option<Fault>)> {
+        self.machine.1.take(self.process);
         let mut state = self.machine.state();
         if state.dead.contains(&self.process) {
             return Err(errno(libc::EIO));
@@ -409,7 +484,7 @@ impl Os for SimulatedOs {
         let (mut state, fault) = self.call("write")?;
         let id = Self::id(fd)?;
         let part = match fault {
-            Some(Fault::Short) => 1.max(bytes.len() / 2),
+            Some(Fault::Short | Fault::Full) => 1.max(bytes.len() / 2),
             Some(Fault::Kill) => (state.dice % (bytes.len() as u64 + 1)) as usize,
             _ => bytes.len(),
         };
@@ -417,6 +492,9 @@ impl Os for SimulatedOs {
         let offset = file.data.len();
         file.data.extend_from_slice(&bytes[..part]);
         file.log.push(Change::Write(offset, bytes[..part].to_vec()));
+        if fault == Some(Fault::Full) {
+            state.failing = Some(("write", libc::ENOSPC));
+        }
         if fault == Some(Fault::Kill) {
             state.kill(self.process);
             return Err(errno(libc::EIO));
@@ -502,6 +580,7 @@ impl Os for SimulatedOs {
     }
 
     fn sleep(&self, length: Duration) {
+        self.machine.1.take(self.process);
         self.machine.state().time += length.as_nanos() as i128;
     }
 

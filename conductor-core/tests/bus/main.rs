@@ -16,3 +16,4 @@ mod kit;
 mod machine;
 mod processes;
 mod rotation;
+mod schedules;

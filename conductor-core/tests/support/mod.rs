@@ -145,9 +145,15 @@ pub const HOST: &str = "CONDUCTOR_TEST_HOST_ROOT";
 
 /// Runs the test `name` of this binary as another process, with `HOST` naming the root.
 pub fn host(name: &str, root: &Path) -> Host {
+    host_with(name, root, &[])
+}
+
+/// As [`host`], with more variables.
+pub fn host_with(name: &str, root: &Path, variables: &[(&str, &str)]) -> Host {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture", "--quiet", "--test-threads=1"])
         .env(HOST, root)
+        .envs(variables.iter().copied())
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()

@@ -119,6 +119,7 @@ class RunInfo(Value):
     phase: str | None = None
     session_id: str | None = None
     model: str | None = None
+    parser: str | None = None
     usage: Usage | None = _to(Usage)
     cost_usd: float | None = None
     folder: Path | None = _to(Path)

@@ -54,6 +54,7 @@ type RunInfo struct {
 	StopMsg          Cursor
 	SessionID        string
 	Model            string
+	Parser           string // form of its output, where it is not the one of its kind
 	Usage            Usage
 	CostUsd          *float64
 }
@@ -165,7 +166,7 @@ func (p part) runInfo() RunInfo {
 		ProcessStart: p.number("process_start"), BootID: p.text("boot_id"), PidNs: p.number("pid_ns"),
 		KeeperPid: p.number("keeper_pid"), KeeperStart: p.number("keeper_start"),
 		Series: p.number("series"), StartMsg: Cursor(p.text("start_msg")),
-		StopMsg: Cursor(p.text("stop_msg")), SessionID: p.text("session_id"), Model: p.text("model"),
+		StopMsg: Cursor(p.text("stop_msg")), SessionID: p.text("session_id"), Model: p.text("model"), Parser: p.text("parser"),
 		Usage: Usage{
 			InputTokens: p.number("usage.input_tokens"), OutputTokens: p.number("usage.output_tokens"),
 			CacheReadTokens:     p.number("usage.cache_read_tokens"),

@@ -30,6 +30,12 @@ impl Cell {
         Cell::styled(word, color::status(word))
     }
 
+    /// The cell with another text, in the same colour.
+    #[must_use]
+    pub(crate) fn with_text(self, text: &str) -> Cell {
+        Cell::styled(text, self.style)
+    }
+
     /// A cell that says that something is done.
     pub(crate) fn done(word: &str) -> Cell {
         Cell::styled(word, color::status("done"))

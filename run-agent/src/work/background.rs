@@ -11,6 +11,7 @@ use crate::exit::{self, Failure};
 use conductor_core::{
     Conductor, Error, ErrorKind, Event, Post, Result, Step, Task, TaskResult, Wait,
 };
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{BufRead, BufReader, Write as _};
 use std::process::{Command, Stdio};
@@ -33,8 +34,10 @@ pub(crate) fn hand_over(
     env: &[(String, String)],
 ) -> Result<u32> {
     let program = std::env::current_exe().map_err(|e| failed("cannot find this program", e))?;
+    let config = conductor.loaded_config().path();
     let mut child = Command::new(program)
         .arg(COMMAND)
+        .args(config.into_iter().flat_map(|path| [OsStr::new("--config"), path.as_os_str()]))
         .arg("--root")
         .arg(conductor.root())
         .args(["--project", task.project().as_str(), "--task", task.id().as_str()])

@@ -2,11 +2,14 @@
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod bus;
+mod config;
+mod doctor;
 mod inference;
 mod list;
 mod output;
 mod reference;
 mod status;
+mod sums;
 mod support;
 mod usage;
 mod watch;

@@ -61,7 +61,8 @@ fn timed(run: &mut impl FnMut()) -> Duration {
 }
 
 fn quiet(command: &mut Command) {
-    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let status = command.status();
     assert!(status.is_ok_and(|status| status.success()), "{command:?} failed");
 }
 
@@ -259,5 +260,5 @@ fn fastest(run: &mut impl FnMut()) -> Duration {
 fn resident() -> u64 {
     let statm = std::fs::read_to_string("/proc/self/statm").expect("this is Linux");
     let pages: u64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
-    pages * 4096 >> 20
+    (pages * 4096) >> 20
 }

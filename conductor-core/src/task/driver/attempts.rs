@@ -6,39 +6,78 @@ use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::RunId;
 use crate::layout::{Layout, RUNS};
-use crate::run::{Outcome, store};
-use crate::supervise::{RunWatch, Stop};
-use crate::task::decide::LastAttempt;
+use crate::run::Outcome;
+use crate::run::receipts::{self, Receipt};
+use crate::supervise::{RunWatch, Stop, known};
 use crate::task::questions::{questions, told};
 use crate::task::state::Phase;
+use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 /// Text in front of the prompt of every attempt but the first.
 const CONTINUE: &str = "Continue working on the following:\n\n";
 
 impl Driver {
-    /// Counts the attempts of this series from their records, and finds the one that may live.
+    /// Counts the attempts of this series, and finds the one that may live.
+    ///
+    /// Their receipts tell of attempts whose folders are gone, and of the series that the older program
+    /// takes out of records; their records tell of those that have no receipt.
     pub(super) fn find_attempts(&mut self) -> Result<()> {
-        self.state.attempts = 0;
         self.failures = 0;
-        for run in Layout::runs_in(&self.folder)?.ids {
-            let folder = self.folder.folder(Path::new(RUNS).join(&run))?;
-            // A run whose record cannot be read is told by `status`; it is no attempt of ours.
-            let Ok(record) = store::read(&folder) else { continue };
-            if record.series != Some(self.state.series) {
+        let (mut counted, newest) = (0, self.state.last_run.clone());
+        let receipts = receipts::read(&self.folder)?.all;
+        for (run, has_folder) in self.runs_ever(&receipts)? {
+            let receipt = receipts.get(run.as_str());
+            let series = receipt.and_then(|receipt| receipt.series);
+            if series.is_some_and(|series| series != self.state.series) {
                 continue;
             }
-            self.state.attempts += 1;
+            let folder = match has_folder {
+                true => Some(self.folder.folder(Path::new(RUNS).join(&run))?),
+                false => None,
+            };
+            // A run of which nothing can be read is told by `status`.
+            let record = folder.as_ref().and_then(|folder| known(folder).ok()).map(|it| it.record);
+            let series = series.or(record.as_ref().and_then(|record| record.series));
+            // One whose record lost its series is ours if the loop's state says so.
+            if series.map_or(newest.as_ref() != Some(&run), |series| series != self.state.series) {
+                continue;
+            }
+            counted += 1;
             self.state.last_run = Some(run.clone());
-            if record.is_open() || record.stop_msg.is_none() {
-                self.watch(run)?;
-            } else if let Some(outcome) = record.outcome {
-                let ago = self.engine.now().since(record.end_time);
-                self.count(outcome);
-                self.last = Some(Ended::new(run, outcome, &record, ago));
+            match folder.zip(record) {
+                Some((_, record)) if record.is_open() || record.stop_msg.is_none() => {
+                    self.watch(run)?;
+                }
+                Some((folder, record)) => {
+                    let ago = self.engine.now().since(record.end_time);
+                    if let Some(outcome) = record.outcome {
+                        self.count(outcome);
+                    }
+                    self.last = Ended::of(run, &record, &folder, ago)?;
+                }
+                None => {
+                    if let Some((outcome, _)) = receipt.and_then(|receipt| receipt.end) {
+                        self.count(outcome);
+                    }
+                }
             }
         }
+        // An attempt may be gone from the disk, and its receipt too; it was made all the same.
+        self.state.attempts = self.state.attempts.max(counted);
         Ok(())
+    }
+
+    /// Every run of the task that is known, in the order of creation, and whether it has a folder.
+    fn runs_ever(&self, receipts: &BTreeMap<String, Receipt>) -> Result<Vec<(RunId, bool)>> {
+        let here = Layout::runs_in(&self.folder)?.ids;
+        let known: HashSet<&str> = here.iter().map(RunId::as_str).collect();
+        let gone = receipts.keys().filter(|run| !known.contains(run.as_str()));
+        let gone: Vec<RunId> = gone.filter_map(|run| run.parse().ok()).collect();
+        let mut runs: Vec<(RunId, bool)> = here.into_iter().map(|run| (run, true)).collect();
+        runs.extend(gone.into_iter().map(|run| (run, false)));
+        runs.sort_by(|(a, _), (b, _)| a.sort_key().cmp(&b.sort_key()));
+        Ok(runs)
     }
 
     /// Counts an attempt's end among the failures in a row.
@@ -76,19 +115,22 @@ impl Driver {
         }
         self.answers = None;
         self.set_phase(Phase::Running, None)?;
-        self.state.attempts += 1;
         match self.engine.start_run(&plan, &Wait::from(STEP_LOCK)) {
             Ok(run) => {
+                self.state.attempts += 1;
                 self.state.last_run = Some(run.clone());
                 // For those who look; the truth about attempts is in their records.
                 self.state.write_relaxed(&self.folder)?;
                 self.watch(run)
             }
             Err(error) if error.kind() == ErrorKind::SpawnFailed => {
-                self.tell_refused(&error)?;
                 // Its record says `refused`, from which the next decision is made.
                 self.last = None;
-                self.find_attempts()
+                self.find_attempts()?;
+                if let Some(ended) = &mut self.last {
+                    ended.attempt.hopeless = true;
+                }
+                self.tell_refused(&error)
             }
             Err(error) => Err(error),
         }
@@ -99,8 +141,9 @@ impl Driver {
         self.post("WARNING", &format!("root agent failed on restart #{restart}: {error}"))
     }
 
-    pub(super) fn tell_failure(&self, attempt: &LastAttempt) -> Result<()> {
-        let Some(error) = &attempt.error else { return Ok(()) };
+    pub(super) fn tell_failure(&self) -> Result<()> {
+        let error = self.last.as_ref().and_then(|ended| ended.attempt.error.as_ref());
+        let Some(error) = error else { return Ok(()) };
         let restart = self.state.attempts.saturating_sub(1);
         let text = format!("root agent failed on restart #{restart}: {error}");
         self.post_once(&format!("failed:{restart}"), "WARNING", &text)

@@ -1,0 +1,214 @@
+//! What stands on disk and in the kernel about one run: its record, its keeper's record, its processes.
+//! Nothing is changed here.
+
+use super::stop::stop_wished;
+use super::verdict::{Evidence, Verdict, judge};
+use crate::error::{Error, ErrorKind, Result};
+use crate::fsx::Folder;
+use crate::layout::{KEEPER, RUN_LOCK};
+use crate::run::{RunRecord, store};
+use crate::sys::{
+    self, KeeperIdentity, KeeperMoment, KeeperRecord, KeeperState, Open, ProcessId, Processes,
+};
+use crate::time::Timestamp;
+
+/// What is known of a run whether its record can be read or not.
+pub(crate) struct Known {
+    /// Its record, or what the run's place and its keeper tell.
+    pub(crate) record: RunRecord,
+    /// Why the record cannot be read.
+    pub(crate) damage: Option<Error>,
+}
+
+/// Reads the record of a run. Where an agent or a person damaged it, a run of ours is still known by
+/// its lock and its keeper: damage must not keep it from being stopped, waited for and finished.
+pub(crate) fn known(folder: &Folder) -> Result<Known> {
+    let damage = match store::read(folder) {
+        Ok(record) => return Ok(Known { record, damage: None }),
+        Err(error) => error,
+    };
+    let damaged =
+        matches!(damage.kind(), ErrorKind::NotFound | ErrorKind::Corrupt | ErrorKind::InvalidInput);
+    if !damaged || folder.stat(RUN_LOCK)?.is_none() {
+        return Err(damage);
+    }
+    let mut record = store::stand_in(folder);
+    if let Some(keeper) = keeper_record(folder)? {
+        record.start_time = moment(keeper.born_at);
+        record.pid = i64::from(keeper.agent.pid);
+        record.pgid = record.pid;
+    }
+    Ok(Known { record, damage: Some(damage) })
+}
+
+/// What became of a run that has no outcome yet.
+pub(crate) fn observe(folder: &Folder, record: &RunRecord) -> Result<Verdict> {
+    let mut evidence = gather(folder, record)?;
+    evidence.locked = folder.is_locked(RUN_LOCK)?;
+    Ok(judge(&evidence))
+}
+
+/// The evidence for a verdict, without the lock: who finishes the run holds that himself.
+pub(super) fn gather(folder: &Folder, record: &RunRecord) -> Result<Evidence> {
+    let keeper = keeper_record(folder)?;
+    let look = |e| folder.error("look at the processes of", "", e);
+    let (agent_alive, elsewhere) = if record.is_supervised() {
+        let Actors { agent, elsewhere, .. } = actors(record, keeper.as_ref()).map_err(look)?;
+        let alive = agent.map(|agent| Processes.is_alive(agent)).transpose().map_err(look)?;
+        (alive.unwrap_or(false), elsewhere)
+    } else {
+        // The older program left a number alone: somebody having it proves nothing, nobody having
+        // it proves the end.
+        let alive = match u32::try_from(record.pid) {
+            Ok(pid) if pid > 0 => Processes.identify(pid).map_err(look)?.is_some(),
+            _ => false,
+        };
+        (alive, false)
+    };
+    Ok(Evidence {
+        keeper,
+        locked: false,
+        agent_alive,
+        elsewhere,
+        ours: record.is_supervised(),
+        named: record.pid > 0,
+        stop_wished: stop_wished(folder)?,
+    })
+}
+
+/// The processes of a run of ours that may live here and now.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Actors {
+    pub(crate) keeper: Option<ProcessId>,
+    pub(crate) agent: Option<ProcessId>,
+    /// They are of another pid namespace (a container), so that their numbers mean nothing here.
+    pub(crate) elsewhere: bool,
+}
+
+/// Who acts in a run, as its keeper recorded it; as the run's record tells where an agent removed the
+/// keeper's. Numbers of another boot or namespace are nobody's: nothing is ever signalled by them.
+pub(crate) fn actors(record: &RunRecord, keeper: Option<&KeeperRecord>) -> std::io::Result<Actors> {
+    if let Some(keeper) = keeper {
+        return actors_of(keeper);
+    }
+    let (Some(boot), Some(namespace)) = (&record.boot_id, record.pid_ns) else {
+        return Ok(Actors::default());
+    };
+    let process = |pid: Option<u32>, start: Option<u64>| {
+        Some(ProcessId { pid: pid.filter(|pid| *pid > 0)?, start: start? })
+    };
+    let keeper = process(record.keeper_pid, record.keeper_start);
+    let agent = process(u32::try_from(record.pid).ok(), record.process_start);
+    here(boot.as_bytes(), namespace, Actors { keeper, agent, elsewhere: false })
+}
+
+fn actors_of(keeper: &KeeperRecord) -> std::io::Result<Actors> {
+    let id = |id: KeeperIdentity| Some(ProcessId { pid: id.pid, start: id.start });
+    let actors = Actors { keeper: id(keeper.keeper), agent: id(keeper.agent), elsewhere: false };
+    here(&keeper.boot_id, keeper.pid_ns, actors)
+}
+
+/// Those whose numbers are of this boot and pid namespace.
+fn here(boot: &[u8], namespace: u64, actors: Actors) -> std::io::Result<Actors> {
+    if boot != Processes.boot_id()?.as_bytes() {
+        return Ok(Actors::default());
+    }
+    if namespace != Processes.pid_namespace()? {
+        return Ok(Actors { elsewhere: true, ..Actors::default() });
+    }
+    Ok(actors)
+}
+
+/// The newest record that the run's keeper wrote; `None` where no keeper wrote one, or where
+/// something else took its place.
+pub(crate) fn keeper_record(folder: &Folder) -> Result<Option<KeeperRecord>> {
+    read_keeper_record(folder, KEEPER)
+}
+
+/// The newest record in the keeper's file `name`.
+pub(super) fn read_keeper_record(folder: &Folder, name: &str) -> Result<Option<KeeperRecord>> {
+    let fd = match folder.open_if_exists(name, Open::Read) {
+        Err(error) if error.kind() == ErrorKind::InvalidInput => None,
+        fd => fd?,
+    };
+    let Some(file) = fd.as_ref().and_then(|fd| fd.as_file()) else { return Ok(None) };
+    sys::read_keeper_file(file).map_err(|e| folder.error("read", name, e))
+}
+
+/// What the run's keeper wrote, for people; nothing where no keeper wrote.
+pub(crate) fn keeper_facts(folder: &Folder) -> Result<Vec<(&'static str, String)>> {
+    let Some(keeper) = keeper_record(folder)? else { return Ok(Vec::new()) };
+    let moment = |at| moment(at).to_string();
+    let mut facts = vec![
+        ("state", keeper.state.word().to_owned()),
+        ("keeper", keeper.keeper.pid.to_string()),
+        ("agent", keeper.agent.pid.to_string()),
+        ("born", moment(keeper.born_at)),
+    ];
+    let ended = keeper.ended.map(|ended| match ended {
+        sys::KeeperEnd::Code(code) => format!("code {code}"),
+        sys::KeeperEnd::Signal(signal) => format!("signal {signal}"),
+    });
+    let errno = keeper.errno.and_then(|errno| i32::try_from(errno).ok());
+    let told = [
+        ("released", keeper.released_at.map(moment)),
+        ("ended", ended),
+        ("exited", keeper.exited_at.map(moment)),
+        ("reason", keeper.reason.map(|reason| reason.word().to_owned())),
+        ("error", errno.map(|errno| std::io::Error::from_raw_os_error(errno).to_string())),
+        ("killed", (keeper.killed > 0).then(|| keeper.killed.to_string())),
+    ];
+    facts.extend(told.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    Ok(facts)
+}
+
+/// The keeper that wrote a record, if it is of this boot and pid namespace.
+pub(super) fn keeper_of(keeper: &KeeperRecord) -> std::io::Result<Option<ProcessId>> {
+    Ok(actors_of(keeper)?.keeper)
+}
+
+/// Whether the run's program could not be executed, as its keeper saw it.
+pub(crate) fn exec_failed(folder: &Folder) -> Result<bool> {
+    Ok(keeper_record(folder)?.is_some_and(|keeper| keeper.state == KeeperState::ExecFailed))
+}
+
+/// A moment as the keeper records it.
+pub(super) fn moment(at: KeeperMoment) -> Timestamp {
+    Timestamp::from_unix_nanos(i128::from(at.secs) * 1_000_000_000 + i128::from(at.nanos))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_of_another_boot_or_namespace_are_nobodys() {
+        let own = Processes.own().unwrap();
+        let id = KeeperIdentity { pid: own.pid, start: own.start };
+        let here = KeeperRecord {
+            keeper: id,
+            agent: id,
+            boot_id: Processes.boot_id().unwrap().as_bytes().try_into().unwrap(),
+            pid_ns: Processes.pid_namespace().unwrap(),
+            state: KeeperState::Released,
+            ended: None,
+            errno: None,
+            reason: None,
+            born_at: KeeperMoment { secs: 1, nanos: 0 },
+            released_at: None,
+            exited_at: None,
+            empty_at: None,
+            killed: 0,
+        };
+        let record =
+            RunRecord::new(&"p".parse().unwrap(), &"t".parse().unwrap(), &"r".parse().unwrap());
+        let who = |keeper: &KeeperRecord| actors(&record, Some(keeper)).unwrap();
+        assert_eq!((who(&here).keeper, who(&here).agent), (Some(own), Some(own)));
+        let before_the_reboot = KeeperRecord { boot_id: [b'0'; 36], ..here };
+        assert_eq!((who(&before_the_reboot).keeper, who(&before_the_reboot).agent), (None, None));
+        let in_a_container = KeeperRecord { pid_ns: here.pid_ns + 1, ..here };
+        assert_eq!((who(&in_a_container).keeper, who(&in_a_container).agent), (None, None));
+        assert!(who(&in_a_container).elsewhere);
+        assert_eq!(actors(&record, None).unwrap().agent, None, "a record without identities");
+    }
+}
