@@ -1,60 +1,10 @@
 //! The C library from C and C++: compiled strictly, linked both ways, run plainly and under valgrind.
 
+use conductor_tests::c::{C, CPP, Link, compile};
 use conductor_tests::process::Finished;
 use conductor_tests::sandbox::Sandbox;
-use conductor_tests::{artifacts, tools, workspace};
-use std::path::{Path, PathBuf};
-use std::process::Command;
-
-const STRICT: [&str; 5] = ["-pedantic", "-Wall", "-Wextra", "-Werror", "-g"];
-
-/// How the program is linked with the library.
-#[derive(Clone, Copy, Debug, PartialEq)]
-enum Link {
-    Shared,
-    Static,
-}
-
-/// A compiler and the language it shall take the source for.
-struct Compiler(&'static str, &'static [&'static str]);
-
-const C: Compiler = Compiler("cc", &["-std=c99", "-D_POSIX_C_SOURCE=200809L"]);
-const CPP: Compiler = Compiler("c++", &["-x", "c++", "-std=c++17"]);
-
-/// Where the library is installed for the tests of this sandbox.
-fn prefix(sandbox: &Sandbox) -> PathBuf {
-    let prefix = sandbox.folder("prefix");
-    if !prefix.join("include/conductor.h").exists() {
-        artifacts::install_c_library(&prefix);
-    }
-    prefix
-}
-
-/// What pkg-config says of the installed library.
-fn flags(prefix: &Path, link: Link) -> Option<Vec<String>> {
-    let mut command = Command::new(tools::find("pkg-config")?);
-    command.env("PKG_CONFIG_PATH", prefix.join("lib/pkgconfig"));
-    command.args(["--cflags", "--libs"]);
-    command.arg(if link == Link::Shared { "conductor" } else { "conductor-static" });
-    let output = tools::check(&mut command);
-    let flags = String::from_utf8(output.stdout).unwrap();
-    Some(flags.split_whitespace().map(str::to_owned).collect())
-}
-
-/// A program made from `source` and the installed library; `None` where a tool is missing.
-fn compile(sandbox: &Sandbox, compiler: &Compiler, source: &str, link: Link) -> Option<PathBuf> {
-    let (program, prefix) = (sandbox.folder("bin"), prefix(sandbox));
-    let program = program.join(Path::new(source).file_stem()?);
-    let mut command = Command::new(tools::find(compiler.0)?);
-    command.args(compiler.1).args(STRICT).arg(workspace().join(source)).arg("-o").arg(&program);
-    // The language of the source, not of the libraries.
-    command.args(["-x", "none"]).args(flags(&prefix, link)?).arg("-lpthread");
-    let mut rpath = std::ffi::OsString::from("-Wl,-rpath,");
-    rpath.push(prefix.join("lib"));
-    command.arg(rpath);
-    tools::check(&mut command);
-    Some(program)
-}
+use conductor_tests::tools;
+use std::path::Path;
 
 fn valgrind(sandbox: &Sandbox, program: &Path, args: &[&str]) -> Option<Finished> {
     let valgrind = tools::find("valgrind")?;
@@ -158,7 +108,8 @@ fn ctrl_c_leaves_the_task_of_the_example_to_be_gone_on_with() {
     running.signal(rustix::process::Signal::INT);
     let output = running.wait_for("an answer", |text| text.ends_with("to go on\n"));
     assert!(!output.contains("done after"), "{output}");
-    running.finish().expect_code(0);
+    let rest = running.finish().expect_code(0).stderr;
+    assert_eq!(rest, "");
     let again = sandbox.program(&program).succeed().stdout;
     assert!(again.ends_with("done after 3 attempts\n"), "{again}");
 }

@@ -1,44 +1,11 @@
 //! The C library from Go, over cgo: the interface itself, the Go package, and the pipeline that uses it.
 
+use conductor_tests::go::Go;
 use conductor_tests::sandbox::Sandbox;
-use conductor_tests::{artifacts, tools, workspace};
-use std::path::{Path, PathBuf};
+use conductor_tests::{tools, workspace};
+use std::path::Path;
 use std::process::Command;
 use std::time::Duration;
-
-/// Go, and where the C library is installed for it. Go's build cache knows a library by its path, not by
-/// its bytes: a path of this run's own never meets a program that was linked with an older library.
-struct Go {
-    go: PathBuf,
-    prefix: PathBuf,
-}
-
-impl Go {
-    fn new(sandbox: &Sandbox) -> Option<Go> {
-        let (go, _, _) = (tools::find("go")?, tools::find("cc")?, tools::find("pkg-config")?);
-        let prefix = sandbox.folder("prefix");
-        artifacts::install_c_library(&prefix);
-        Some(Go { go, prefix })
-    }
-
-    fn command(&self, folder: &Path, args: &[&str]) -> Command {
-        let mut command = Command::new(&self.go);
-        command.args(args).current_dir(workspace().join(folder));
-        command.env("CGO_ENABLED", "1").env("GOFLAGS", "-mod=mod").env("GOWORK", "off");
-        // The Go that is there; it must not look for another one on the network.
-        command.env("GOTOOLCHAIN", "local").env("GOPROXY", "off");
-        command.env("PKG_CONFIG_PATH", self.prefix.join("lib/pkgconfig"));
-        command.env("LD_LIBRARY_PATH", self.prefix.join("lib"));
-        for name in ["JRUN_ID", "JRUN_TASK_FOLDER", "CONDUCTOR_ROOT"] {
-            command.env_remove(name);
-        }
-        command
-    }
-
-    fn check(&self, folder: &str, args: &[&str]) {
-        tools::check(&mut self.command(Path::new(folder), args));
-    }
-}
 
 #[test]
 fn the_interface_holds_from_go() {

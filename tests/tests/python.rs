@@ -1,91 +1,10 @@
 //! The Python package: its wheel is built, installed into an environment of its own, and tested there.
 
+use conductor_tests::python::{folder, installed};
 use conductor_tests::sandbox::Sandbox;
-use conductor_tests::{artifacts, tools, workspace};
-use std::fs;
-use std::path::{Path, PathBuf};
+use conductor_tests::{tools, workspace};
+use std::path::Path;
 use std::process::{Command, Output};
-
-/// The folder of everything that is made here. Its cargo target folder is another one than the
-/// tests', so that neither build waits for the other or undoes it.
-fn folder() -> PathBuf {
-    let target = artifacts::target_folder().join("python");
-    fs::create_dir_all(&target).unwrap();
-    target
-}
-
-/// An environment with the pinned tools; `None` where it cannot be made, which was said.
-fn environment() -> Option<PathBuf> {
-    let python = tools::find("python3")?;
-    let package = workspace().join("conductor-py");
-    let wanted = fs::read_to_string(package.join("requirements-dev.txt")).unwrap();
-    let (venv, mark) = (folder().join("venv"), folder().join("venv-is-complete"));
-    let exe = venv.join("bin/python");
-    let version = tools::check(Command::new(&python).arg("--version")).stdout;
-    let stamp = format!("{wanted}{}", String::from_utf8_lossy(&version));
-    let complete = fs::read_to_string(&mark).is_ok_and(|text| text == stamp)
-        && runs(Command::new(&exe).args(["-m", "pytest", "--version"]));
-    if complete {
-        return Some(venv);
-    }
-    let _absent = fs::remove_file(&mark);
-    if !make(&python, &venv) {
-        tools::skip(
-            "python3 cannot make an environment with pip (Debian: apt install python3-venv)",
-        );
-        return None;
-    }
-    let mut install = pip(&exe);
-    install.args(["install", "--requirement"]).arg(package.join("requirements-dev.txt"));
-    let output = install.output().unwrap();
-    if !output.status.success() {
-        tools::skip(&format!("pip cannot install: {}", tools::report(&install, &output)));
-        return None;
-    }
-    fs::write(mark, stamp).unwrap();
-    Some(venv)
-}
-
-/// An environment with pip in it. Where Python comes without `ensurepip`, as Debian's does, its own
-/// pip is asked to do the work from outside.
-fn make(python: &Path, venv: &Path) -> bool {
-    let venv_of = |options: &[&str]| {
-        let mut command = Command::new(python);
-        runs(command.args(["-m", "venv", "--clear"]).args(options).arg(venv))
-    };
-    if venv_of(&[]) {
-        return true;
-    }
-    let mut seed = pip(python);
-    venv_of(&["--without-pip"]) && runs(seed.arg("--python").arg(venv).args(["install", "pip"]))
-}
-
-fn pip(python: &Path) -> Command {
-    let mut command = Command::new(python);
-    command.args(["-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input"]);
-    command
-}
-
-fn runs(command: &mut Command) -> bool {
-    command.output().is_ok_and(|output| output.status.success())
-}
-
-/// Builds the wheel by its own script and installs it. It is always built: cargo knows what is stale.
-fn install(venv: &Path) {
-    let package = workspace().join("conductor-py");
-    let wheels = folder().join("wheels");
-    let _absent = fs::remove_dir_all(&wheels);
-    let mut build = Command::new(package.join("build-wheel.sh"));
-    build.arg(&wheels).env("PROFILE", "dev").env("PYTHON", venv.join("bin/python"));
-    build.env("CARGO_TARGET_DIR", folder().join("target"));
-    artifacts::forget_outer_package(&mut build);
-    tools::check(&mut build);
-    let wheel = fs::read_dir(&wheels).unwrap().next().unwrap().unwrap().path();
-    assert!(wheel.to_string_lossy().contains("-cp310-abi3-"), "{}", wheel.display());
-    let mut install = pip(&venv.join("bin/python"));
-    install.args(["install", "--force-reinstall", "--no-deps", "--no-index"]).arg(wheel);
-    tools::check(&mut install);
-}
 
 /// Runs a module of the environment in `folder`.
 fn module(venv: &Path, folder: &Path, args: &[&str]) -> Output {
@@ -99,8 +18,7 @@ fn module(venv: &Path, folder: &Path, args: &[&str]) -> Output {
 
 #[test]
 fn the_wheel_passes_its_tests_and_its_stubs_are_true() {
-    let Some(venv) = environment() else { return };
-    install(&venv);
+    let Some(venv) = installed() else { return };
     let package = workspace().join("conductor-py");
     let pytest_cache = format!("cache_dir={}", folder().join("pytest").display());
     let pytest = module(&venv, &package, &["pytest", "-o", &pytest_cache]);
