@@ -22,6 +22,16 @@ pub struct Compiler(&'static str, &'static [&'static str]);
 
 /// C99 with POSIX.
 pub const C: Compiler = Compiler("cc", &["-std=c99", "-D_POSIX_C_SOURCE=200809L"]);
+/// The same, with the address and the undefined behaviour sanitizer.
+pub const SANITIZED: Compiler = Compiler(
+    "cc",
+    &[
+        "-std=c99",
+        "-D_POSIX_C_SOURCE=200809L",
+        "-fsanitize=address,undefined",
+        "-fno-sanitize-recover=all",
+    ],
+);
 /// C++17.
 pub const CPP: Compiler = Compiler("c++", &["-x", "c++", "-std=c++17"]);
 

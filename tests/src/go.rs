@@ -31,6 +31,8 @@ impl Go {
         command.env("CGO_ENABLED", "1").env("GOFLAGS", "-mod=mod").env("GOWORK", "off");
         // The Go that is there; it must not look for another one on the network.
         command.env("GOTOOLCHAIN", "local").env("GOPROXY", "off");
+        // Of what pkg-config says the cache knows nothing; of this path it does.
+        command.env("CGO_CFLAGS", format!("-I{}", self.prefix.join("include").display()));
         command.env("PKG_CONFIG_PATH", self.prefix.join("lib/pkgconfig"));
         command.env("LD_LIBRARY_PATH", self.prefix.join("lib"));
         for name in ["JRUN_ID", "JRUN_TASK_FOLDER", "CONDUCTOR_ROOT"] {

@@ -1,6 +1,6 @@
 //! The C library from C and C++: compiled strictly, linked both ways, run plainly and under valgrind.
 
-use conductor_tests::c::{C, CPP, Link, compile};
+use conductor_tests::c::{C, CPP, Link, SANITIZED, compile};
 use conductor_tests::process::Finished;
 use conductor_tests::sandbox::Sandbox;
 use conductor_tests::tools;
@@ -44,6 +44,15 @@ fn work_is_done_from_c_and_every_function_holds() {
     let root = sandbox.folder("valgrind");
     valgrind(&sandbox, &program, &[root.to_str().unwrap(), "no-signals"]);
     sandbox.wait_until_empty(std::time::Duration::from_secs(30));
+}
+
+#[test]
+fn work_is_done_under_the_sanitizers() {
+    let sandbox = Sandbox::new();
+    let Some(program) = compile(&sandbox, &SANITIZED, "tests/c/work.c", Link::Shared) else {
+        return;
+    };
+    sandbox.program(&program).arg(sandbox.root()).succeed();
 }
 
 #[test]

@@ -16,6 +16,8 @@ package conductor
 /*
 #cgo !conductor_static pkg-config: conductor
 #cgo conductor_static pkg-config: conductor-static
+// Go's build cache knows flags, and not what pkg-config said: two ways to link are two packages to it.
+#cgo conductor_static CFLAGS: -DCONDUCTOR_STATIC
 #include <stdlib.h>
 #include <conductor.h>
 */
