@@ -401,3 +401,32 @@ fn a_variable_whose_value_is_not_kept_must_be_given_again() {
     let error = root.conductor.tasks().resume(TaskSpec::new("shop").task("fix"), LONG).unwrap_err();
     assert_eq!((error.code(), error.field()), ("env.missing", Some("env")));
 }
+
+/// Steps until the descriptor is quiet; a wait that never is would spin.
+fn becomes_quiet(task: &conductor_core::Task) {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    for _ in 0..20 {
+        assert_eq!(task.step().unwrap(), conductor_core::Step::Pending);
+        let mut fds = [PollFd::from_borrowed_fd(task.fd(), PollFlags::IN)];
+        // Long enough for a wake-up that the step itself caused, far shorter than the safety poll.
+        let limit = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+        if poll(&mut fds, Some(&limit)).unwrap() == 0 {
+            return;
+        }
+    }
+    panic!("each step wakes the next");
+}
+
+#[test]
+fn an_idle_driver_and_an_idle_stand_by_are_quiet() {
+    let root = root();
+    let driver = root.conductor.tasks().start(task("sleep 1000"), LONG).unwrap();
+    let (project, id) = ids();
+    becomes_quiet(&driver);
+    let stand_by = open(&root.path()).tasks().attach(&project, &id).unwrap();
+    let onlooker = root.conductor.tasks().get(&project, &id).unwrap();
+    becomes_quiet(&stand_by);
+    becomes_quiet(&onlooker);
+    becomes_quiet(&driver);
+    driver.stop(Stop::because("end of the test"), LONG).unwrap();
+}

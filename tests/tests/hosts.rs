@@ -41,7 +41,7 @@ fn kill(program: &Path, arguments: &[&Path], task: (&str, &str), end: &str, atte
             let run = run.unwrap();
             assert!(run.outcome().is_some() && run.record.stop_msg.is_some(), "round {round}");
             // A starter that died before it let its agent go: nothing of that ran.
-            began += usize::from(run.outcome() != Some(Outcome::NeverStarted));
+            began += usize::from(run.outcome() != Some(Outcome::Refused));
         }
         assert_eq!(began, attempts, "round {round}: an attempt was lost or made twice");
         let report = root.bus((project.as_str(), task.as_str())).unwrap().check().unwrap();

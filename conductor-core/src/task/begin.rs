@@ -90,7 +90,7 @@ impl Engine {
     ) -> Result<LoopState> {
         let series = before.as_ref().map_or(0, |state| state.series);
         let checks = before.as_ref().map_or(0, |state| state.checks);
-        let fresh = |series| LoopState::begin(series, lease.stamp(), wanted, self.now());
+        let fresh = |series| LoopState::begin(series, lease.earlier_wish(), wanted, self.now());
         match before {
             Some(state) if state.result().is_none() => {
                 let now = fresh(series);
@@ -98,7 +98,7 @@ impl Engine {
                     parameters: now.parameters,
                     driver: now.driver,
                     boot_id: now.boot_id,
-                    stamp: now.stamp,
+                    earlier_wish: now.earlier_wish,
                     ..state
                 })
             }

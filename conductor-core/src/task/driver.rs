@@ -22,7 +22,7 @@ use crate::layout::{DONE, RUNS};
 use crate::limits;
 use crate::run::{Outcome, RunRecord};
 use crate::supervise::{Engine, RunPlan, RunWatch, exec_failed};
-use crate::sys::{Poller, TimerFd, Watch};
+use crate::sys::{Poller, TimerFd};
 use crate::wait::Step;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::Path;
@@ -55,7 +55,6 @@ pub(super) struct Driver {
     children_since: Option<Instant>,
     poller: Poller,
     timer: TimerFd,
-    names: Watch,
 }
 
 /// The end of the last attempt, with the moment that this driver learned of it.
@@ -107,11 +106,7 @@ impl Driver {
         let failed = |e| folder.error("watch", "", e);
         let poller = Poller::new().map_err(failed)?;
         let timer = TimerFd::new().map_err(failed)?;
-        let names = Watch::or_silent().map_err(failed)?;
-        // DONE and STOP-REQUESTED appear as names; what is written to the bus is no news here.
-        names.add_names(folder.path()).map_err(failed)?;
         poller.add(&timer, 1).map_err(failed)?;
-        poller.add(&names, 2).map_err(failed)?;
         let judge = Judge::of(&state.parameters);
         let mut driver = Driver {
             engine,
@@ -131,20 +126,19 @@ impl Driver {
             children_since: None,
             poller,
             timer,
-            names,
         };
         driver.find_attempts()?;
         Ok(driver)
     }
 
-    /// Readable when another step may have something to do.
+    /// Readable when another step may have something to do, but for names in the task's folder (DONE,
+    /// a wish to stop), which the holder watches.
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         self.poller.as_fd()
     }
 
     /// Does what can be done now: the result, or not yet.
     pub(super) fn step(&mut self) -> Result<Step<TaskResult>> {
-        self.names.drain();
         loop {
             if let Some((run, watch)) = &self.attempt
                 && let Step::Ready(record) = watch.step(&Wait::from(STEP_LOCK))?

@@ -37,7 +37,8 @@ pub(crate) struct Waiter {
     role: Role,
     poller: Poller,
     timer: TimerFd,
-    /// Tells of a new `.loop.yaml`, which the end of the loop writes.
+    /// Tells of names in the task's folder: DONE, a wish to stop, a new `.loop.yaml`. What is written to
+    /// the bus is no news here.
     names: Watch,
 }
 
@@ -160,7 +161,7 @@ impl Waiter {
         if state.result().is_some() {
             return Ok(());
         }
-        let lease = lease.of_loop_since(state.stamp);
+        let lease = lease.of_loop_since(state.earlier_wish.clone());
         state.driver = Processes.own().ok();
         state.boot_id = Processes.boot_id().unwrap_or_default().to_owned();
         state.write(&self.folder)?;

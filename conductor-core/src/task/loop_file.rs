@@ -40,7 +40,9 @@ impl LoopState {
             }
         }
         map.insert("started_at", Value::timestamp(self.started_at));
-        map.insert("stamp", Value::from(self.stamp.to_string().as_str()));
+        if let Some(wish) = &self.earlier_wish {
+            map.insert("earlier_wish", Value::from(wish.as_str()));
+        }
         if let Some(cursor) = &self.start_cursor {
             map.insert("start_cursor", Value::from(cursor.to_string().as_str()));
         }
@@ -179,7 +181,7 @@ impl Reader<'_> {
             phase,
             waiting,
             started_at: self.required("started_at")?,
-            stamp: self.required("stamp")?,
+            earlier_wish: self.text("earlier_wish"),
             start_cursor: self.parsed("start_cursor")?,
             driver,
             boot_id: self.text("boot_id").unwrap_or_default(),
@@ -235,7 +237,7 @@ mod tests {
             restart_delay: Duration::from_millis(1500),
             ..Parameters::default()
         };
-        let mut state = LoopState::begin(2, 5, parameters, Timestamp::UNIX_EPOCH);
+        let mut state = LoopState::begin(2, Some("7-5".into()), parameters, Timestamp::UNIX_EPOCH);
         state.last_run = Some(RunId::new("r1").unwrap());
         state.waiting = Some(Waiting::new("delay", Timestamp::UNIX_EPOCH, None));
         state.phase = Phase::Waiting;

@@ -175,8 +175,7 @@ fn flags_win_over_the_tasks_own_configuration_and_that_over_the_general_one() {
     let attempts = |line: &str| {
         cli(&sandbox, line).exits(1);
         let state = fs::read_to_string(sandbox.root().join("p/t/.loop.yaml")).unwrap();
-        let line = state.lines().find(|line| line.starts_with("max_attempts:")).unwrap().to_owned();
-        line
+        state.lines().find(|line| line.starts_with("max_attempts:")).unwrap().to_owned()
     };
     let start = "task --project p --task t --prompt false --restart-delay 1ms";
     assert_eq!(attempts(start), "max_attempts: 4");

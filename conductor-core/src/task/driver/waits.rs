@@ -5,7 +5,6 @@ use crate::bus::Cursor;
 use crate::cancel::Wait;
 use crate::error::Result;
 use crate::limits;
-use crate::sys::LOOK_OFTEN;
 use crate::task::decide::WaitFor;
 use crate::task::questions::{OnQuestion, Question, questions};
 use crate::task::state::{Phase, TaskResult, Waiting};
@@ -108,7 +107,6 @@ impl Driver {
     ) -> Result<Step<TaskResult>> {
         let phase = if waiting.is_some() { Phase::Waiting } else { Phase::Running };
         self.set_phase(phase, waiting)?;
-        let delay = if self.names.is_silent() { delay.min(LOOK_OFTEN) } else { delay };
         self.timer.set(delay).map_err(|e| self.folder.error("set the timer of", "", e))?;
         Ok(Step::Pending)
     }
