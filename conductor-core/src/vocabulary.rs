@@ -91,6 +91,8 @@ pub enum About {
     Posted,
     /// A piece of what a run wrote.
     Output,
+    /// What garbage collection does with one thing.
+    Gc,
     /// What runs used, summed up.
     Usage,
 }
@@ -334,6 +336,22 @@ fields! {
     Output {
         "text"           "whole lines, where lines end within 64 KiB";
         "offset": Number "first byte of it in the file";
+    }
+    Gc {
+        "action"     "keep, delete or rotate";
+        "kind"       "run, task, bus, archive, orphan, temporary, trash, lock or entry";
+        "reason"     "why";
+        "path": Path       "where it is";
+        "bytes": Number      "how much it holds";
+        "project_id" "project that it belongs to";
+        "task_id"    "task that it belongs to";
+        "run_id"     "run that it is";
+        "status"     "status of the run";
+        "start_time": Time "when the run began";
+        "end_time": Time   "when the run ended; of other things, when they last changed";
+        "result"     "what became of it: done, gone, kept or failed";
+        "kept_for"   "why it stays for now although it was to go";
+        "error"      "why it failed";
     }
     Stop {
         "signalled": List "runs that were asked to end";

@@ -1,7 +1,7 @@
 //! Arguments that several commands share, and how their values are read. Nothing here does I/O.
 
 use clap::Args;
-use conductor_core::parse_duration;
+use conductor_core::{parse_duration, parse_size};
 use std::time::Duration;
 
 /// A project and a task of it.
@@ -18,6 +18,14 @@ pub(crate) struct Place {
 /// Reads a duration as Go does: `500ms`, `30m`, `168h`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     parse_duration(text).map_err(|error| match error.specific_hint() {
+        Some(hint) => hint.to_owned(),
+        None => error.to_string(),
+    })
+}
+
+/// Reads a number of bytes: `4096`, `10MB`, `1.5GB`.
+pub(crate) fn size(text: &str) -> Result<u64, String> {
+    parse_size(text).map_err(|error| match error.specific_hint() {
         Some(hint) => hint.to_owned(),
         None => error.to_string(),
     })
@@ -40,6 +48,12 @@ mod tests {
         assert_eq!(duration("1h30m").unwrap(), Duration::from_secs(5400));
         assert_eq!(duration("500ms").unwrap(), Duration::from_millis(500));
         assert!(duration("90").unwrap_err().contains("500ms"));
+    }
+
+    #[test]
+    fn sizes_are_powers_of_1024() {
+        assert_eq!(size("1.5MB").unwrap(), 3 << 19);
+        assert!(size("10xMB").unwrap_err().contains("10MB"));
     }
 
     #[test]

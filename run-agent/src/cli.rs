@@ -1,8 +1,8 @@
 //! The command line as a whole: the global flags and the commands.
 
 use crate::commands::{
-    attach, bus, completion, config, doctor, drive, job, list, output, reconcile, resume, status,
-    stop, task, usage, validate, watch, why,
+    attach, bus, completion, config, doctor, drive, gc, job, list, output, reconcile, resume,
+    status, stop, task, usage, validate, watch, why,
 };
 use crate::exit;
 use crate::render::color;
@@ -72,6 +72,7 @@ pub(crate) enum Command {
     Usage(usage::Usage),
     #[command(subcommand)]
     Bus(bus::Bus),
+    Gc(gc::Gc),
     #[command(subcommand)]
     Config(config::Config),
     Validate(validate::Validate),

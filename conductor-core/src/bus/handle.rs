@@ -51,7 +51,12 @@ impl Bus {
         Ok(Bus(Arc::new(Shared { channel, scope, options })))
     }
 
-    fn store(&self) -> &Store {
+    /// Whether programs may write here that do not look for a rotation.
+    pub(super) fn allows_legacy_writers(&self) -> bool {
+        self.0.options.allow_legacy_writers
+    }
+
+    pub(super) fn store(&self) -> &Store {
         self.0.channel.store()
     }
 

@@ -28,6 +28,7 @@ mod post;
 mod reader;
 mod record;
 mod registry;
+mod retain;
 mod rotate;
 mod scan;
 mod scope;

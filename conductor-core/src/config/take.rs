@@ -3,6 +3,7 @@
 use super::given::Given;
 use super::kind::Kind;
 use super::secret::Secret;
+use crate::size::parse_size;
 use crate::time::parse_duration;
 use crate::yaml::{Mapping, Step, Value};
 use std::collections::BTreeMap;
@@ -150,7 +151,7 @@ impl Kind {
     fn size(self, value: &Value) -> Result<u64, Wrong> {
         match value {
             Value::Int(_) | Value::Large(_) | Value::Float(_) => self.count(value, 0, u64::MAX),
-            _ => parse_size(self.text(value)?).ok_or_else(|| self.out_of_range(value)),
+            _ => parse_size(self.text(value)?).map_err(|_| self.out_of_range(value)),
         }
     }
 
@@ -315,36 +316,6 @@ fn shortened(value: &Value) -> String {
     }
 }
 
-/// Reads a number of bytes: `10MB`, `1.5GiB`, `512k`, `4096`. Units are powers of 1024.
-fn parse_size(text: &str) -> Option<u64> {
-    let text = text.trim();
-    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
-    let (number, unit) = text.split_at(end);
-    let unit = unit.trim_start().to_ascii_lowercase();
-    let shift = match unit.as_str() {
-        "" | "b" => 0,
-        "k" | "kb" | "kib" => 10,
-        "m" | "mb" | "mib" => 20,
-        "g" | "gb" | "gib" => 30,
-        "t" | "tb" | "tib" => 40,
-        _ => return None,
-    };
-    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
-    let digits = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
-    if whole.is_empty() || !digits(whole) || !digits(fraction) || number.ends_with('.') {
-        return None;
-    }
-    let whole = whole.parse::<u64>().ok()?.checked_mul(1 << shift)?;
-    let part = match fraction.get(..fraction.len().min(9)) {
-        None | Some("") => 0,
-        Some(digits) => {
-            let scale = 10u128.pow(u32::try_from(digits.len()).ok()?);
-            u64::try_from((digits.parse::<u128>().ok()? << shift) / scale).ok()?
-        }
-    };
-    whole.checked_add(part)
-}
-
 /// Whether only conductor sets this variable.
 fn is_own_variable(name: &str) -> bool {
     name.starts_with("JRUN_") || name == "CONDUCTOR_ROOT"
@@ -393,10 +364,10 @@ mod tests {
             ("7b", 7),
             ("1tb", 1 << 40),
         ] {
-            assert_eq!(parse_size(text), Some(bytes), "{text}");
+            assert_eq!(parse_size(text).unwrap(), bytes, "{text}");
         }
         for text in ["", "MB", "-1", "1.", ".5k", "10xMB", "1e3", "99999999999999T", "1.2.3k"] {
-            assert_eq!(parse_size(text), None, "{text}");
+            assert!(parse_size(text).is_err(), "{text}");
         }
     }
 

@@ -1,5 +1,6 @@
 //! An opened root: the door to everything.
 
+use super::gc::Gc;
 use super::jobs::Jobs;
 use super::options::Options;
 use super::runs::Runs;
@@ -108,6 +109,11 @@ impl Conductor {
     /// Tasks.
     pub fn tasks(&self) -> Tasks<'_> {
         Tasks(self)
+    }
+
+    /// Garbage collection.
+    pub fn gc(&self) -> Gc<'_> {
+        Gc(self)
     }
 
     /// Writes down the ends of runs that nobody saw ending, once in all, and gives their records.

@@ -1,7 +1,11 @@
 //! What is known of something, as named fields: the form that every language reads.
 
-use crate::bus::{Damage, Event, Message, Posted};
+mod bus;
+
+use super::tasks::TaskInfo;
+use super::usage::UsageSum;
 use crate::error::Error;
+use crate::gc::{GcDone, GcItem, GcResult};
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::run::RunRecord;
 use crate::supervise::{RunInfo, StopReport};
@@ -12,9 +16,6 @@ use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
 use std::path::Path;
-
-use super::tasks::TaskInfo;
-use super::usage::UsageSum;
 
 /// Named fields in a stable order, with the names of [`crate::vocabulary::FIELDS`].
 ///
@@ -279,21 +280,45 @@ impl From<&TaskResult> for Record {
     }
 }
 
+impl From<&GcItem> for Record {
+    fn from(item: &GcItem) -> Record {
+        let mut record = Record::default();
+        record.put("action", item.action.as_str());
+        record.put("kind", item.kind.as_str());
+        record.put("reason", item.reason.as_str());
+        record.put("path", item.path.to_string_lossy());
+        record.put("bytes", item.bytes);
+        record.put_known("project_id", item.project.as_ref().map(|id| id.as_str()));
+        record.put_known("task_id", item.task.as_ref().map(|id| id.as_str()));
+        record.put_known("run_id", item.run.as_ref().map(|id| id.as_str()));
+        record.put_known("status", item.status.as_deref());
+        record.put_known("start_time", item.start_time.map(|time| time.to_string()));
+        record.put_known("end_time", item.end_time.map(|time| time.to_string()));
+        record
+    }
+}
+
+impl From<&GcDone> for Record {
+    fn from(done: &GcDone) -> Record {
+        let mut record = Record::from(&done.item);
+        let (result, reason, error) = match &done.result {
+            GcResult::Done => ("done", None, None),
+            GcResult::Gone => ("gone", None, None),
+            GcResult::Kept(reason) => ("kept", Some(reason.as_str()), None),
+            GcResult::Failed(error) => ("failed", None, Some(error.to_string())),
+        };
+        record.put("result", result);
+        record.put_known("kept_for", reason);
+        record.put_known("error", error);
+        record
+    }
+}
+
 impl From<&StopReport> for Record {
     fn from(report: &StopReport) -> Record {
         let mut record = Record::default();
         record.put_list("signalled", &report.signalled);
         record.put("killed", report.killed);
-        record
-    }
-}
-
-impl From<&Posted> for Record {
-    fn from(posted: &Posted) -> Record {
-        let mut record = Record::default();
-        record.put("msg_id", posted.msg_id.as_str());
-        record.put("seq", posted.seq);
-        record.put("cursor", posted.cursor.to_string());
         record
     }
 }
@@ -315,84 +340,16 @@ impl From<&UsageSum> for Record {
     }
 }
 
-impl From<&Message> for Record {
-    fn from(message: &Message) -> Record {
-        let mut record = Record::default();
-        record.put("kind", "message");
-        record.put("msg_id", message.msg_id.as_str());
-        record.put_known("seq", message.seq);
-        record.put_time("ts", message.time);
-        record.put("type", message.msg_type.as_str());
-        for (name, text) in [
-            ("project_id", &message.project_id),
-            ("task_id", &message.task_id),
-            ("run_id", &message.run_id),
-        ] {
-            record.put_known(name, Some(text.as_str()).filter(|text| !text.is_empty()));
-        }
-        record.put_known("issue_id", message.issue_id.as_deref());
-        let parents = message.parents.iter().map(|parent| {
-            let mut record = Record::default();
-            record.put("msg_id", parent.msg_id.as_str());
-            record.put_known("kind", parent.kind.as_deref());
-            record.put_texts("meta", &parent.meta);
-            record
-        });
-        record.put_records("parents", parents);
-        let links = message.links.iter().map(|link| {
-            let mut record = Record::default();
-            record.put("url", link.url.as_str());
-            record.put_known("label", link.label.as_deref());
-            record.put_known("kind", link.kind.as_deref());
-            record
-        });
-        record.put_records("links", links);
-        record.put_texts("meta", &message.meta);
-        record.put("body", message.body.as_str());
-        record.put("cursor", message.cursor.to_string());
-        record
-    }
-}
-
-/// A message, or what stands in the place of one: its `kind` says which.
-impl From<&Event> for Record {
-    fn from(event: &Event) -> Record {
-        let mut record = Record::default();
-        let damage = |record: &mut Record, kind: &str, damage: &Damage| {
-            record.put("kind", kind);
-            record.put("path", damage.path.to_string_lossy());
-            record.put("offset", damage.offset);
-            record.put("len", damage.len);
-            record.put("after_seq", damage.after_seq);
-            record.put("body", damage.text.as_str());
-        };
-        match event {
-            Event::Message(message) => return Record::from(message),
-            Event::Gap { from, to } => {
-                record.put("kind", "gap");
-                record.put("from_seq", *from);
-                record.put("to_seq", *to);
-                record.put("body", format!("messages {from} to {to} are missing"));
-            }
-            Event::Corrupt(region) => damage(&mut record, "corrupt", region),
-            Event::Foreign(region) => damage(&mut record, "foreign", region),
-            Event::Replaced { path, last_seq } => {
-                record.put("kind", "replaced");
-                record.put("path", path.to_string_lossy());
-                record.put("after_seq", *last_seq);
-                record.put("body", "the file was replaced by another one");
-            }
-        }
-        record
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bus::Event;
     use crate::bus::{Post, ReadOptions};
+    use crate::gc::{GcAction, GcKind, GcReason};
     use crate::vocabulary::{About, FIELDS};
     use crate::{Conductor, Options, Outcome, Phase, ProjectId, RunId, TaskId, TaskOutcome, Wait};
+    use crate::{Error, ErrorKind};
+    use std::collections::BTreeSet;
 
     fn run() -> RunRecord {
         let (project, task) = (ProjectId::new("shop").unwrap(), TaskId::new("fix").unwrap());
@@ -525,6 +482,31 @@ mod tests {
         ] {
             assert_eq!(names(&record, about), of_the_vocabulary(about), "{about:?}");
         }
+    }
+
+    #[test]
+    fn a_collected_things_fields_are_those_of_the_vocabulary() {
+        let item = GcItem {
+            action: GcAction::Delete,
+            kind: GcKind::Run,
+            reason: GcReason::Age,
+            path: "/r/p/t/runs/r".into(),
+            bytes: 7,
+            project: Some(ProjectId::new("p").unwrap()),
+            task: Some(TaskId::new("t").unwrap()),
+            run: Some(RunId::new("r").unwrap()),
+            status: Some("completed".into()),
+            start_time: Some(Timestamp::UNIX_EPOCH),
+            end_time: Some(Timestamp::UNIX_EPOCH),
+        };
+        let failed = Error::new(ErrorKind::Io, "x.y", "no");
+        let mut seen = BTreeSet::new();
+        for result in [GcResult::Kept(GcReason::Busy), GcResult::Failed(failed)] {
+            seen.extend(names(&Record::from(&GcDone { item: item.clone(), result }), About::Gc));
+        }
+        let known: BTreeSet<_> =
+            of_the_vocabulary(About::Gc).into_iter().map(str::to_owned).collect();
+        assert_eq!(seen, known);
     }
 
     #[test]

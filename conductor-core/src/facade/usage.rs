@@ -159,6 +159,23 @@ impl UsageReport {
     }
 }
 
+/// What a finished run used; `None` for one that is not finished.
+fn used(project: &ProjectId, task: &TaskId, run: &str, receipt: Receipt) -> Option<RunUsage> {
+    let (outcome, end) = receipt.end?;
+    Some(RunUsage {
+        project: project.clone(),
+        task: task.clone(),
+        run: run.parse().ok()?,
+        agent: receipt.agent,
+        outcome,
+        start: receipt.start,
+        end,
+        model: receipt.model,
+        usage: receipt.usage,
+        cost_usd: receipt.cost_usd,
+    })
+}
+
 impl Conductor {
     /// What the finished runs of a task, of a project, or of the whole root used. Reads only.
     ///
@@ -179,6 +196,9 @@ impl Conductor {
                 Some(task) => vec![task.clone()],
                 None => layout.tasks(project)?.ids,
             };
+            if task.is_none() {
+                report.add_gone(project, &tasks, &layout.project(project)?);
+            }
             for name in &tasks {
                 match layout.task(project, name) {
                     // Deleted since it was listed.
@@ -193,6 +213,21 @@ impl Conductor {
 }
 
 impl UsageReport {
+    /// Adds what tasks used that are gone.
+    fn add_gone(&mut self, project: &ProjectId, tasks: &[TaskId], folder: &Folder) {
+        for ((task, run), receipt) in self.told(receipts::read_gone(folder)) {
+            // One that is still there, or there again, tells of its own runs itself.
+            let told = tasks.contains(&task)
+                && folder
+                    .folder(&task)
+                    .and_then(|folder| receipts::read(&folder))
+                    .is_ok_and(|own| own.all.contains_key(run.as_str()));
+            if !told {
+                self.runs.extend(used(project, &task, run.as_str(), receipt));
+            }
+        }
+    }
+
     fn add_task(&mut self, project: &ProjectId, task: &TaskId, folder: &Folder) {
         let Receipts { all: mut receipts, damage } = self.told(receipts::read(folder));
         self.damage.extend(damage);
@@ -206,21 +241,7 @@ impl UsageReport {
         }
         let mut runs: Vec<RunUsage> = receipts
             .into_iter()
-            .filter_map(|(run, receipt)| {
-                let (outcome, end) = receipt.end?;
-                Some(RunUsage {
-                    project: project.clone(),
-                    task: task.clone(),
-                    run: run.parse().ok()?,
-                    agent: receipt.agent,
-                    outcome,
-                    start: receipt.start,
-                    end,
-                    model: receipt.model,
-                    usage: receipt.usage,
-                    cost_usd: receipt.cost_usd,
-                })
-            })
+            .filter_map(|(run, receipt)| used(project, task, &run, receipt))
             .collect();
         runs.sort_by(|a, b| a.run.sort_key().cmp(&b.run.sort_key()));
         self.runs.extend(runs);

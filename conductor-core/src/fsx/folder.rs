@@ -74,6 +74,25 @@ impl Folder {
         }
     }
 
+    /// As [`Folder::folder`], but never one that something else is mounted on.
+    ///
+    /// # Errors
+    /// Also `path.mount_point`.
+    pub fn folder_here(&self, path: impl AsRef<Path>) -> Result<Folder> {
+        let path = path.as_ref();
+        match self.os.open_at(&self.fd, path, Open::FolderHere) {
+            Ok(fd) => Ok(Folder {
+                os: self.os.clone(),
+                fd: Arc::new(fd),
+                path: Arc::new(self.path.join(path)),
+            }),
+            Err(error) if error.raw_os_error() == Some(libc::EXDEV) => {
+                Err(mount_point(self.join(path)))
+            }
+            Err(error) => Err(self.explain("open folder", path, error)),
+        }
+    }
+
     /// As [`Folder::folder`], with `None` where it does not exist.
     pub fn folder_if_exists(&self, path: impl AsRef<Path>) -> Result<Option<Folder>> {
         found(self.folder(path))
@@ -182,6 +201,13 @@ impl Folder {
         Ok(entries)
     }
 
+    /// Gives the names in this folder one by one, in no order, until `each` answers `false`.
+    ///
+    /// Uses the descriptor's own position: one visit of an open folder at a time.
+    pub fn visit(&self, each: &mut dyn FnMut(&OsStr, FileKind) -> bool) -> Result<()> {
+        self.os.visit(&self.fd, each).map_err(|e| Error::io("list", self.path(), e))
+    }
+
     /// Makes a folder here and opens it. The name is durable once [`Folder::sync`] returned.
     ///
     /// # Errors
@@ -272,6 +298,17 @@ impl Folder {
     pub fn read_if_exists(&self, path: impl AsRef<Path>, limit: u64) -> Result<Option<Vec<u8>>> {
         found(self.read(path, limit))
     }
+}
+
+/// The error about a folder that another file system, or another part of this one, is mounted on.
+pub(super) fn mount_point(path: PathBuf) -> Error {
+    Error::new(
+        ErrorKind::Conflict,
+        "path.mount_point",
+        format!("something is mounted on {}", path.display()),
+    )
+    .with_path(path)
+    .with_hint("unmount it first; nothing on it was removed")
 }
 
 /// Turns "does not exist" into `None`.

@@ -4,8 +4,10 @@
 
 mod folder;
 mod lock;
+mod measure;
 mod remove;
 mod replace;
 
 pub use folder::{DIR_MODE, FILE_MODE, Folder};
 pub use lock::{FileLock, LockError};
+pub use measure::Measure;

@@ -73,5 +73,9 @@ pub const CONDUCTOR: &str = ".conductor";
 pub const OPEN: &str = "open";
 /// What is being deleted, below [`CONDUCTOR`].
 pub const TRASH: &str = "trash";
+/// Places of readers that come back, below [`CONDUCTOR`].
+pub const CURSORS: &str = "cursors";
+/// What the last garbage collection knew of the clock, below [`CONDUCTOR`].
+pub const GC: &str = "gc.yaml";
 /// The keeper's program, below [`CONDUCTOR`].
 pub const BIN: &str = "bin";

@@ -1,6 +1,6 @@
 //! The folders of a root, opened by id.
 
-use super::names::{BIN, CONDUCTOR, OPEN, RUNS, TRASH};
+use super::names::{BIN, CONDUCTOR, CURSORS, OPEN, RUNS, TRASH};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
@@ -148,6 +148,16 @@ impl Layout {
     /// The folder of what is being deleted, made where it is missing.
     pub fn ensure_trash(&self) -> Result<Folder> {
         self.ensure_root()?.ensure_folder(CONDUCTOR)?.ensure_folder(TRASH)
+    }
+
+    /// The folder of what is being deleted; `None` while there is none.
+    pub fn trash(&self) -> Result<Option<Folder>> {
+        self.root()?.folder_if_exists(Path::new(CONDUCTOR).join(TRASH))
+    }
+
+    /// The folder of the places of readers that come back; `None` while there is none.
+    pub fn cursors(&self) -> Result<Option<Folder>> {
+        self.root()?.folder_if_exists(Path::new(CONDUCTOR).join(CURSORS))
     }
 
     /// The folder of the keeper's program, made where it is missing.

@@ -5,10 +5,12 @@
 //! `.keeper`.
 
 mod fields;
+mod glimpse;
 mod outcome;
 pub(crate) mod receipts;
 mod record;
 pub(crate) mod store;
 
+pub(crate) use glimpse::{Glimpse, glimpse};
 pub use outcome::{Outcome, Phase, Status};
 pub use record::RunRecord;

@@ -119,6 +119,20 @@ fn here(boot: &[u8], namespace: u64, actors: Actors) -> std::io::Result<Actors> 
     Ok(actors)
 }
 
+/// Whether the agent or the keeper of a run lives, by the identity of the processes alone: whatever its
+/// record and its locks say. One of another pid namespace may, as long as no end is known.
+pub(crate) fn processes_live(folder: &Folder) -> Result<bool> {
+    let Some(keeper) = keeper_record(folder)? else { return Ok(false) };
+    let look = |e| folder.error("look at the processes of", "", e);
+    let Actors { keeper: own, agent, elsewhere } = actors_of(&keeper).map_err(look)?;
+    if elsewhere {
+        return Ok(keeper.ended.is_none() && keeper.state == KeeperState::Released);
+    }
+    let agent = agent.filter(|_| keeper.ended.is_none());
+    let mut living = own.into_iter().chain(agent).map(|process| Processes.is_alive(process));
+    living.try_fold(false, |any, alive| Ok(any || alive?)).map_err(look)
+}
+
 /// The newest record that the run's keeper wrote; `None` where no keeper wrote one, or where
 /// something else took its place.
 pub(crate) fn keeper_record(folder: &Folder) -> Result<Option<KeeperRecord>> {
@@ -173,7 +187,7 @@ pub(crate) fn exec_failed(folder: &Folder) -> Result<bool> {
 }
 
 /// A moment as the keeper records it.
-pub(super) fn moment(at: KeeperMoment) -> Timestamp {
+pub(crate) fn moment(at: KeeperMoment) -> Timestamp {
     Timestamp::from_unix_nanos(i128::from(at.secs) * 1_000_000_000 + i128::from(at.nanos))
 }
 

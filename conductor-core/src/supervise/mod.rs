@@ -17,7 +17,7 @@ mod verdict;
 
 pub(crate) use check::{Check, Checked, checked, stop_check};
 pub(crate) use engine::{Engine, Settings};
-pub(crate) use evidence::{exec_failed, keeper_facts, known, observe};
+pub(crate) use evidence::{exec_failed, keeper_facts, known, moment, observe, processes_live};
 pub(crate) use finish::{Finished, finish};
 pub(crate) use glance::glance;
 pub(crate) use handle::RunWatch;

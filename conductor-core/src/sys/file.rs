@@ -58,6 +58,8 @@ pub enum Open {
     Read,
     /// An existing folder.
     Folder,
+    /// An existing folder on the same mount as the one it is opened beneath.
+    FolderHere,
     /// An existing file, for reading and for appending at its end.
     Append,
     /// A file for reading and for appending at its end, made with this mode where it is missing.
@@ -94,6 +96,8 @@ pub struct Stat {
     pub inode: u64,
     /// Its length in bytes.
     pub size: u64,
+    /// What it takes up on the disk, in bytes; less than its length where it has holes.
+    pub allocated: u64,
     /// How many names it has.
     pub links: u64,
     /// The owner's user id.

@@ -1,6 +1,6 @@
 //! The machine that the library runs on, as one small trait.
 
-use super::file::{Entry, Fd, FileSystem, LockKind, Open, Stat};
+use super::file::{Entry, Fd, FileKind, FileSystem, LockKind, Open, Stat};
 use crate::time::Timestamp;
 use std::ffi::OsStr;
 use std::fmt;
@@ -41,6 +41,21 @@ pub trait Os: fmt::Debug + Send + Sync {
     fn link_at(&self, from: &Fd, old: &OsStr, to: &Fd, new: &OsStr) -> io::Result<()>;
     /// The names in a folder, without `.` and `..`, in no order.
     fn list(&self, folder: &Fd) -> io::Result<Vec<Entry>>;
+    /// Gives the names in a folder one by one, without `.` and `..`, in no order, until `each` answers
+    /// `false`. Uses the descriptor's own position: one visit at a time. Names that come or go
+    /// meanwhile may be given or not.
+    fn visit(&self, folder: &Fd, each: &mut dyn FnMut(&OsStr, FileKind) -> bool) -> io::Result<()> {
+        for entry in self.list(folder)? {
+            if !each(&entry.name, entry.kind) {
+                break;
+            }
+        }
+        Ok(())
+    }
+    /// Lets the owner list and change a folder of this user, `name` in `folder`, or `.` for itself.
+    fn open_up(&self, _folder: &Fd, _name: &OsStr) -> io::Result<()> {
+        Err(io::ErrorKind::PermissionDenied.into())
+    }
 
     /// What an open file is.
     fn stat(&self, file: &Fd) -> io::Result<Stat>;
@@ -74,6 +89,10 @@ pub trait Os: fmt::Debug + Send + Sync {
     fn now(&self) -> Timestamp;
     /// A clock that only goes forward and stands still while the machine sleeps.
     fn monotonic(&self) -> Duration;
+    /// The time since the machine's boot, sleep included.
+    fn since_boot(&self) -> Duration {
+        self.monotonic()
+    }
     /// Lets the calling thread rest.
     fn sleep(&self, length: Duration);
     /// The id of this process.

@@ -4,12 +4,13 @@ use super::file::{Entry, Fd, FileKind, FileSystem, LockKind, Open, Stat};
 use super::os::Os;
 use crate::time::Timestamp;
 use fs2::FileExt as _;
-use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags};
+use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RawDir, RenameFlags, ResolveFlags};
+use rustix::process::Uid;
 use std::ffi::{OsStr, OsString};
 use std::fs::{DirBuilder, File};
 use std::io;
 use std::os::fd::{AsRawFd as _, OwnedFd};
-use std::os::unix::ffi::OsStringExt as _;
+use std::os::unix::ffi::{OsStrExt as _, OsStringExt as _};
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _};
 use std::path::Path;
 use std::time::Duration;
@@ -35,20 +36,37 @@ fn file(fd: &Fd) -> io::Result<&File> {
 
 /// How often a lookup is repeated that raced with a rename somewhere on its way.
 const RESOLVE_TRIES: u32 = 64;
+/// How much of a folder is read at once by a visit, in bytes.
+const VISIT_BUFFER: usize = 32 << 10;
 
 /// Opens beneath a folder without passing a symbolic link.
 ///
 /// `openat2` answers `EAGAIN` when a rename elsewhere made it unsure; a kernel without the call
 /// (before 5.6) gets the components opened one by one.
-fn open_beneath(folder: &File, path: &Path, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
+fn open_beneath(
+    folder: &File,
+    path: &Path,
+    flags: OFlags,
+    mode: Mode,
+    more: ResolveFlags,
+) -> io::Result<OwnedFd> {
     let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let resolve = ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS;
+    let resolve =
+        ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS | more;
     let mut tries = 0;
     loop {
         match rustix::fs::openat2(folder, path, flags, mode, resolve) {
             Err(rustix::io::Errno::INTR) => {}
             Err(rustix::io::Errno::AGAIN) if tries < RESOLVE_TRIES => tries += 1,
-            Err(rustix::io::Errno::NOSYS) => return open_by_component(folder, path, flags, mode),
+            Err(rustix::io::Errno::NOSYS) => {
+                let opened = open_by_component(folder, path, flags, mode)?;
+                if more.contains(ResolveFlags::NO_XDEV)
+                    && rustix::fs::fstat(&opened)?.st_dev != rustix::fs::fstat(folder)?.st_dev
+                {
+                    return Err(io::Error::from_raw_os_error(libc::EXDEV));
+                }
+                return Ok(opened);
+            }
             answer => return Ok(answer?),
         }
     }
@@ -137,14 +155,19 @@ impl Os for RealOs {
         let append = OFlags::RDWR | OFlags::APPEND;
         let (flags, mode) = match how {
             Open::Read => (OFlags::RDONLY, 0),
-            Open::Folder => (OFlags::RDONLY | OFlags::DIRECTORY, 0),
+            Open::Folder | Open::FolderHere => (OFlags::RDONLY | OFlags::DIRECTORY, 0),
             Open::Append => (append, 0),
             Open::AppendOrCreate(mode) => (append | OFlags::CREATE, mode),
             Open::Write => (OFlags::RDWR, 0),
             Open::CreateNew(mode) => (OFlags::RDWR | OFlags::CREATE | OFlags::EXCL, mode),
             Open::WriteOrCreate(mode) => (OFlags::RDWR | OFlags::CREATE, mode),
         };
-        let fd = open_beneath(file(folder)?, path, base | flags, Mode::from_raw_mode(mode))?;
+        let more = match how {
+            Open::FolderHere => ResolveFlags::NO_XDEV,
+            _ => ResolveFlags::empty(),
+        };
+        let mode = Mode::from_raw_mode(mode);
+        let fd = open_beneath(file(folder)?, path, base | flags, mode, more)?;
         Ok(Fd::real(File::from(above_standard(fd)?)))
     }
 
@@ -156,6 +179,7 @@ impl Os for RealOs {
             device: stat.st_dev,
             inode: stat.st_ino,
             size: u64::try_from(stat.st_size).unwrap_or(0),
+            allocated: u64::try_from(stat.st_blocks).unwrap_or(0) * 512,
             #[allow(clippy::useless_conversion, reason = "the field's type differs by platform")]
             links: u64::from(stat.st_nlink),
             owner: stat.st_uid,
@@ -227,6 +251,48 @@ impl Os for RealOs {
         Ok(entries)
     }
 
+    fn visit(&self, folder: &Fd, each: &mut dyn FnMut(&OsStr, FileKind) -> bool) -> io::Result<()> {
+        let open = file(folder)?;
+        rustix::fs::seek(open, rustix::fs::SeekFrom::Start(0))?;
+        // On the heap: visits nest as folders do, and a thread of the host may have a small stack.
+        let mut buffer = Vec::<u8>::with_capacity(VISIT_BUFFER);
+        let mut names = RawDir::new(open, buffer.spare_capacity_mut());
+        while let Some(entry) = names.next() {
+            let entry = match entry {
+                Err(rustix::io::Errno::INTR) => continue,
+                entry => entry?,
+            };
+            let name = OsStr::from_bytes(entry.file_name().to_bytes());
+            if name == "." || name == ".." {
+                continue;
+            }
+            let kind = match entry.file_type() {
+                FileType::Unknown => match self.stat_at(folder, name) {
+                    Ok(stat) => stat.kind,
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                    Err(error) => return Err(error),
+                },
+                known => kind_of(known),
+            };
+            if !each(name, kind) {
+                break;
+            }
+        }
+        Ok(())
+    }
+
+    fn open_up(&self, folder: &Fd, name: &OsStr) -> io::Result<()> {
+        // Held by a descriptor that needs no permission, so that no link can take its place.
+        let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let held = rustix::fs::openat(file(folder)?, name, flags, Mode::empty())?;
+        let stat = rustix::fs::fstat(&held)?;
+        if Uid::from_raw(stat.st_uid) != rustix::process::geteuid() {
+            return Err(io::ErrorKind::PermissionDenied.into());
+        }
+        let path = format!("/proc/self/fd/{}", held.as_raw_fd());
+        Ok(rustix::fs::chmod(path, Mode::from_raw_mode(stat.st_mode & 0o7777 | 0o700))?)
+    }
+
     fn stat(&self, fd: &Fd) -> io::Result<Stat> {
         let meta = file(fd)?.metadata()?;
         Ok(Stat {
@@ -234,6 +300,7 @@ impl Os for RealOs {
             device: meta.dev(),
             inode: meta.ino(),
             size: meta.size(),
+            allocated: meta.blocks() * 512,
             links: meta.nlink(),
             owner: meta.uid(),
             mode: meta.mode() & 0o7777,
@@ -321,6 +388,14 @@ impl Os for RealOs {
 
     fn monotonic(&self) -> Duration {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+        Duration::new(
+            u64::try_from(now.tv_sec).unwrap_or(0),
+            u32::try_from(now.tv_nsec).unwrap_or(0),
+        )
+    }
+
+    fn since_boot(&self) -> Duration {
+        let now = rustix::time::clock_gettime(rustix::time::ClockId::Boottime);
         Duration::new(
             u64::try_from(now.tv_sec).unwrap_or(0),
             u32::try_from(now.tv_nsec).unwrap_or(0),

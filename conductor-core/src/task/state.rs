@@ -159,6 +159,17 @@ impl LoopState {
         })
     }
 
+    /// Which loop of the task it is.
+    pub(crate) fn series(&self) -> u64 {
+        self.series
+    }
+
+    /// When it ended; `None` while it is unfinished.
+    pub(crate) fn ended_at(&self) -> Option<Timestamp> {
+        // One that does not say when ended long ago.
+        self.outcome.map(|_| self.ended_at.unwrap_or(Timestamp::UNIX_EPOCH))
+    }
+
     /// Attempts of its series.
     pub(crate) fn attempts(&self) -> u32 {
         self.attempts

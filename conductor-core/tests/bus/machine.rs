@@ -372,7 +372,8 @@ impl SimulatedOs {
         };
         let links = state.disk.names.values().filter(|named| Some(**named) == file).count() as u64;
         let inode = file.map_or(0, |file| file as u64 + 1);
-        Stat { kind, device: 1, inode, size, links, owner: 0, mode: 0o644, modified: state.time }
+        let (allocated, modified) = (size, state.time);
+        Stat { kind, device: 1, inode, size, allocated, links, owner: 0, mode: 0o644, modified }
     }
 }
 

@@ -6,6 +6,7 @@ pub(crate) mod completion;
 pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod drive;
+pub(crate) mod gc;
 pub(crate) mod job;
 pub(crate) mod list;
 pub(crate) mod output;
@@ -44,6 +45,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Output(command)) => command.run(context)?,
         Some(Command::Usage(command)) => command.run(context)?,
         Some(Command::Bus(command)) => command.run(context)?,
+        Some(Command::Gc(command)) => command.run(context)?,
         Some(Command::Why(command)) => command.run(context)?,
         Some(Command::Reconcile(command)) => command.run(context)?,
         Some(Command::Doctor(command)) => command.run(context)?,

@@ -4,6 +4,7 @@
 mod bus;
 mod config;
 mod doctor;
+mod gc;
 mod inference;
 mod list;
 mod output;

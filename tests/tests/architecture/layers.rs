@@ -14,6 +14,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("cancel", 0),
     ("boundary", 0),
     ("limits", 0),
+    ("size", 0),
     ("usage", 0),
     ("nearest", 0),
     ("sys", 0),
@@ -27,6 +28,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("config", 3),
     ("supervise", 4),
     ("task", 5),
+    ("gc", 5),
     ("vocabulary", 6),
     ("facade", 7),
 ];

@@ -8,11 +8,15 @@
 //! A receipt repeats what the run's record says. It is not synced: as long as the run's folder is
 //! there it can be written again, and whoever removes the folder writes and syncs it first.
 
+mod outlive;
+
+pub(crate) use outlive::{Keeping, hand_over, read_gone};
+
 use super::outcome::Outcome;
 use super::record::RunRecord;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
-use crate::fsx::Folder;
+use crate::fsx::{FileLock, Folder};
 use crate::id::RunId;
 use crate::layout::RECEIPTS;
 use crate::limits;
@@ -55,6 +59,9 @@ pub(crate) struct Receipts {
 #[serde(default)]
 struct Line {
     run: String,
+    /// In a project's file: the task that is gone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    task: Option<String>,
     agent: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     series: Option<u64>,
@@ -85,9 +92,10 @@ impl Receipt {
         }
     }
 
-    fn line(&self, run: &str) -> Result<Vec<u8>> {
+    fn line(&self, run: &str, task: Option<&str>) -> Result<Vec<u8>> {
         let line = Line {
             run: run.to_owned(),
+            task: task.map(str::to_owned),
             agent: self.agent.clone(),
             series: self.series,
             start: self.start.to_string(),
@@ -141,7 +149,7 @@ pub(crate) fn end(task: &Folder, record: &RunRecord, wait: &Wait) -> Result<()> 
 }
 
 fn append(task: &Folder, run: &str, receipt: &Receipt, wait: &Wait) -> Result<()> {
-    let line = receipt.line(run)?;
+    let line = receipt.line(run, None)?;
     let wait = wait.clone().at_most(limits::RECORD_LOCK);
     let lock = task.lock(RECEIPTS, LockKind::Exclusive, &wait)?;
     let file = lock.fd();
@@ -152,9 +160,20 @@ fn append(task: &Folder, run: &str, receipt: &Receipt, wait: &Wait) -> Result<()
     if is_there.into_iter().any(|(known, old)| known == run && old.end == receipt.end) {
         return Ok(());
     }
-    // What a crash left without an end must not swallow this line.
-    let torn = tail.last().is_some_and(|byte| *byte != b'\n');
-    let bytes = if torn { [b"\n", &line[..]].concat() } else { line };
+    write_behind(task, &lock, &line)
+}
+
+/// Writes lines behind what is in the locked file; all or none.
+fn write_behind(task: &Folder, lock: &FileLock, lines: &[u8]) -> Result<()> {
+    let file = lock.fd();
+    let failed = |what: &'static str| move |e| task.error(what, RECEIPTS, e);
+    let size = task.os().stat(file).map_err(failed("look at"))?.size;
+    let mut last = *b"\n";
+    if size > 0 && !lines.is_empty() {
+        task.os().read_at(file, &mut last, size - 1).map_err(failed("read"))?;
+    }
+    // What a crash left without an end must not swallow the first line.
+    let bytes = if last == *b"\n" { lines.to_vec() } else { [b"\n", lines].concat() };
     let mut written = 0;
     while written < bytes.len() {
         let at = size + written as u64;

@@ -1,0 +1,100 @@
+//! What a bus may give up: whether it can be rotated, and which archives nobody waits for any more.
+
+use super::catalog::{self, Archive};
+use super::handle::Bus;
+use super::named;
+use super::rotate::{Rotation, has_older_writer};
+use super::tail;
+use crate::error::Result;
+use crate::fsx::Folder;
+use crate::sys::Open;
+use crate::time::Timestamp;
+use std::ffi::{OsStr, OsString};
+
+/// An archive that is old enough to go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct OldArchive {
+    pub(crate) name: OsString,
+    pub(crate) bytes: u64,
+    /// When its last message was written.
+    pub(crate) ended: Timestamp,
+}
+
+impl Bus {
+    /// Why a rotation would do nothing now; `None` where it would be done. Reads only.
+    pub(crate) fn rotation_refusal(&self) -> Result<Option<Rotation>> {
+        let store = self.store();
+        store.check_fork()?;
+        let Some(file) = store.open(store.live(), Open::Read)? else {
+            return Ok(Some(Rotation::Empty));
+        };
+        let (first, last) = (catalog::first_seq(&file)?, tail::last_seq(&file)?);
+        if last <= first && last > 0 {
+            return Ok(Some(Rotation::Empty));
+        }
+        let refused = self.allows_legacy_writers() || has_older_writer(&file, store.os().now())?;
+        Ok(refused.then_some(Rotation::OlderWriter))
+    }
+
+    /// The archives that nobody wrote to since `before` and no named cursor in `cursors` waits for,
+    /// oldest first. An archive that must stay keeps all that follow it.
+    pub(crate) fn old_archives(
+        &self,
+        before: Timestamp,
+        cursors: Option<&Folder>,
+    ) -> Result<Vec<OldArchive>> {
+        let store = self.store();
+        store.check_fork()?;
+        let wanted = match cursors {
+            Some(folder) => named::oldest_wanted(folder, self.scope(), store.os().now())?.0,
+            None => None,
+        };
+        let mut old = Vec::new();
+        for archive in catalog::archives(store)? {
+            let Some(stat) = store.folder().stat(&archive.name)? else { continue };
+            let ended = Timestamp::from_unix_nanos(stat.modified);
+            if ended >= before || wanted.is_some_and(|wanted| self.is_wanted(&archive, wanted)) {
+                break;
+            }
+            old.push(OldArchive { name: archive.name, bytes: stat.size, ended });
+        }
+        Ok(old)
+    }
+
+    /// Whether a reader that goes on at the number `wanted` needs the archive.
+    fn is_wanted(&self, archive: &Archive, wanted: u64) -> bool {
+        match archive.last {
+            Some(last) => last >= wanted,
+            // An older program's: without numbers it lies before all that has one.
+            None if archive.first == 0 => wanted <= 1,
+            None => {
+                let last = self
+                    .store()
+                    .open(&archive.name, Open::Read)
+                    .and_then(|file| file.map_or(Ok(0), |file| tail::last_seq(&file)));
+                // What cannot be read is kept for who can.
+                last.map_or(true, |last| last >= wanted)
+            }
+        }
+    }
+
+    /// Removes those of the [old archives](Bus::old_archives) that are `chosen`; gives their names.
+    pub(crate) fn remove_old_archives(
+        &self,
+        before: Timestamp,
+        cursors: Option<&Folder>,
+        chosen: impl Fn(&OsStr) -> bool,
+    ) -> Result<Vec<OsString>> {
+        let folder = self.store().folder();
+        let mut removed = Vec::new();
+        for archive in self.old_archives(before, cursors)? {
+            if chosen(&archive.name) && folder.remove_file(&archive.name)? {
+                removed.push(archive.name);
+            }
+        }
+        if !removed.is_empty() {
+            folder.sync()?;
+        }
+        Ok(removed)
+    }
+}

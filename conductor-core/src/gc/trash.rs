@@ -1,0 +1,171 @@
+//! The trash: what is deleted is moved here first, and deleted once the moves are durable.
+//!
+//! So a crash leaves each thing whole where it was, or in the trash, where nobody lists it and the
+//! next collection finishes it. The syncs are shared by a batch: one for each folder that something
+//! was taken from, not one for each thing.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::fsx::Folder;
+use crate::layout::Layout;
+use crate::sys::{Listed, LockKind};
+use std::ffi::OsStr;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
+use std::io;
+
+/// The most things that are moved before they are deleted.
+pub(super) const BATCH: usize = 256;
+
+/// A collection's own folder in the trash. Others leave it alone while it is locked.
+#[derive(Debug)]
+pub(super) struct Trash<T> {
+    trash: Folder,
+    batch: Option<Batch>,
+    moved: Vec<(String, T)>,
+    /// The folders that something was taken from since the last sync.
+    sources: Vec<Folder>,
+}
+
+/// The folder of a batch, locked.
+#[derive(Debug)]
+struct Batch {
+    name: String,
+    // Taken off the list of a fork before the folder is closed.
+    _listed: Listed,
+    folder: Folder,
+}
+
+impl<T> Trash<T> {
+    pub(super) fn open(layout: &Layout) -> Result<Trash<T>> {
+        let trash = layout.ensure_trash()?;
+        Ok(Trash { trash, batch: None, moved: Vec::new(), sources: Vec::new() })
+    }
+
+    pub(super) fn is_full(&self) -> bool {
+        self.moved.len() >= BATCH
+    }
+
+    /// How many things may still be moved before the next flush.
+    pub(super) fn room(&self) -> usize {
+        BATCH.saturating_sub(self.moved.len())
+    }
+
+    /// Moves the folder `name` out of `source`; `false` where it is gone already.
+    pub(super) fn take(&mut self, source: &Folder, name: &OsStr, tag: T) -> Result<bool> {
+        let target = format!("{}-{}", self.moved.len(), name.to_string_lossy());
+        let batch = self.batch()?;
+        match rename(source, name, &batch, &target) {
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {
+                // The batch itself may be gone: a person emptied the trash.
+                if source.stat(name)?.is_none() {
+                    return Ok(false);
+                }
+                self.batch = None;
+                let batch = self.batch()?;
+                rename(source, name, &batch, &target)
+                    .map_err(|e| source.error("move to the trash", name, e))?;
+            }
+            Err(error) => return Err(source.error("move to the trash", name, error)),
+        }
+        if self.sources.last().is_none_or(|last| last.path() != source.path()) {
+            self.sources.push(source.clone());
+        }
+        self.moved.push((target, tag));
+        Ok(true)
+    }
+
+    /// The batch's folder, locked, so that no other collection takes it for a leftover.
+    fn batch(&mut self) -> Result<Folder> {
+        if let Some(batch) = &self.batch {
+            return Ok(batch.folder.clone());
+        }
+        loop {
+            let name = format!("gc-{:016x}", RandomState::new().build_hasher().finish());
+            let folder = match self.trash.make_folder(&name) {
+                // Removed at once by another collection, before it was locked.
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                folder => folder?,
+            };
+            if lock(&folder)? && self.trash.stat(&name)?.is_some() {
+                let listed = Listed::new(folder.fd());
+                self.batch = Some(Batch { name, _listed: listed, folder: folder.clone() });
+                return Ok(folder);
+            }
+        }
+    }
+
+    /// Makes the moves durable, then deletes what was moved. Tells how each deletion went; what could
+    /// not be deleted is left for the next collection.
+    pub(super) fn flush(&mut self) -> Vec<(T, Result<()>)> {
+        let moved = std::mem::take(&mut self.moved);
+        let sources = std::mem::take(&mut self.sources);
+        let Some(Batch { folder: batch, .. }) = &self.batch else { return Vec::new() };
+        let synced = sources
+            .iter()
+            .try_for_each(Folder::sync)
+            .and_then(|()| batch.sync())
+            .and_then(|()| self.trash.sync());
+        if let Err(error) = synced {
+            // Deleting now could leave something half gone where it was.
+            return moved.into_iter().map(|(_, tag)| (tag, Err(again(&error)))).collect();
+        }
+        let remove = |(name, tag)| (tag, batch.remove_tree(&name).map(drop));
+        moved.into_iter().map(remove).collect()
+    }
+
+    /// Removes the batch's folder. One that still holds something stays for the next collection.
+    pub(super) fn close(self) {
+        if let Some(Batch { name, .. }) = &self.batch {
+            // Whatever is in the way was told when it could not be deleted.
+            let _left = self.trash.os().rmdir_at(self.trash.fd(), OsStr::new(name));
+        }
+    }
+}
+
+/// Moves a folder; one that may not be moved because of its own mode is opened up first.
+fn rename(source: &Folder, name: &OsStr, target: &Folder, new: &str) -> io::Result<()> {
+    let os = source.os();
+    let new = OsStr::new(new);
+    match os.rename_at(source.fd(), name, target.fd(), new, false) {
+        Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+            match os.open_up(source.fd(), name) {
+                Ok(()) => os.rename_at(source.fd(), name, target.fd(), new, false),
+                Err(_) => Err(error),
+            }
+        }
+        answer => answer,
+    }
+}
+
+fn lock(folder: &Folder) -> Result<bool> {
+    let locked = folder.os().try_lock(folder.fd(), LockKind::Exclusive);
+    locked.map_err(|e| folder.error("lock", "", e))
+}
+
+/// The same error once more: each thing of a batch is told.
+pub(super) fn again(error: &Error) -> Error {
+    let told = Error::new(error.kind(), error.code(), error.to_string());
+    match error.path() {
+        Some(path) => told.with_path(path),
+        None => told,
+    }
+}
+
+/// Removes what a deletion that was cut short left; `None` where somebody is at it.
+pub(super) fn empty(trash: &Folder, name: &OsStr) -> Result<Option<bool>> {
+    let folder = match trash.folder_here(name) {
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Some(false)),
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+            return trash.remove_tree(name).map(Some);
+        }
+        // A file, a link.
+        Err(error) if error.kind() == ErrorKind::InvalidInput => {
+            return trash.remove_file(name).map(Some);
+        }
+        folder => folder?,
+    };
+    if !lock(&folder)? {
+        return Ok(None);
+    }
+    trash.remove_tree(name).map(Some)
+}

@@ -1,0 +1,14 @@
+//! Garbage collection never loses work, whatever lies in a root and whatever happens meanwhile.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests fail by panicking"
+)]
+
+mod attacks;
+mod kit;
+mod meanwhile;
+mod model;
+mod rules;

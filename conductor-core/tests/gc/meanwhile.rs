@@ -1,0 +1,147 @@
+//! What happens while a collection works: others collect, people delete, runs begin.
+
+use crate::kit::*;
+use conductor_core::{GcPolicy, GcResult, JobSpec, Wait};
+use std::fs;
+use std::sync::Barrier;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+#[test]
+fn ten_collectors_and_a_person_with_rm_do_the_work_once() {
+    let root = Root::new();
+    for task in 0..5 {
+        for run in 0..40 {
+            let ended = if run % 2 == 0 { 200 } else { 1 };
+            root.run(
+                &format!("p/t{task}"),
+                &format!("r{run:02}"),
+                &RunSpec::new("completed", ended),
+            );
+        }
+    }
+    let (start, deleted, gone) = (Barrier::new(11), AtomicUsize::new(0), AtomicUsize::new(0));
+    std::thread::scope(|scope| {
+        for _ in 0..10 {
+            scope.spawn(|| {
+                let conductor = root.conductor();
+                start.wait();
+                let plan = conductor.gc().plan(GcPolicy::default()).unwrap();
+                let report = conductor.gc().apply(&plan, Wait::FOREVER).unwrap();
+                assert!(report.errors.is_empty(), "{:?}", report.errors);
+                deleted.fetch_add(report.runs, Ordering::SeqCst);
+            });
+        }
+        scope.spawn(|| {
+            start.wait();
+            for run in 0..40 {
+                let path = root.path().join(format!("p/t0/runs/r{run:02}"));
+                gone.fetch_add(usize::from(fs::remove_dir_all(path).is_ok()), Ordering::SeqCst);
+            }
+        });
+    });
+    let report = root.collect(GcPolicy::default());
+    assert!(report.errors.is_empty());
+    for task in 1..5 {
+        let runs = fs::read_dir(root.path().join(format!("p/t{task}/runs"))).unwrap();
+        let mut names: Vec<_> = runs.map(|run| run.unwrap().file_name()).collect();
+        names.sort();
+        let wanted: Vec<_> = (0..40).filter(|n| n % 2 == 1).map(|n| format!("r{n:02}")).collect();
+        assert_eq!(names, wanted.iter().map(std::ffi::OsString::from).collect::<Vec<_>>());
+    }
+    assert!(root.trash_is_empty());
+    // Each is deleted by one of them.
+    let by_collectors = deleted.load(Ordering::SeqCst) + report.runs;
+    assert!((80..=100).contains(&by_collectors), "{by_collectors}");
+}
+
+#[test]
+fn what_changed_since_the_plan_stays() {
+    let root = Root::new();
+    let old = RunSpec::new("completed", 200);
+    for run in ["r1", "r2", "r3"] {
+        root.run("p/t", run, &old);
+    }
+    root.file("p/done/DONE", "", 200);
+    root.file("p/again/DONE", "", 200);
+    let conductor = root.conductor();
+    let plan = conductor.gc().plan(GcPolicy::default().delete_done_tasks(true)).unwrap();
+    assert_eq!(deleted(&root, &plan).len(), 5);
+    // Its record is written anew, a person deletes one, tasks go on.
+    root.run("p/t", "r1", &RunSpec::new("failed", 200));
+    fs::remove_dir_all(root.path().join("p/t/runs/r2")).unwrap();
+    root.file("p/done/notes.md", "new", 0);
+    fs::remove_file(root.path().join("p/again/DONE")).unwrap();
+    let mut told = Vec::new();
+    let report = conductor
+        .gc()
+        .apply_telling(&plan, Wait::FOREVER, |done| {
+            let word = match done.result {
+                GcResult::Done => "done",
+                GcResult::Gone => "gone",
+                GcResult::Kept(reason) => reason.as_str(),
+                _ => "failed",
+            };
+            told.push((done.item.path.file_name().unwrap().to_owned(), word));
+        })
+        .unwrap();
+    told.sort();
+    let told: Vec<_> = told.iter().map(|(name, word)| (name.to_str().unwrap(), *word)).collect();
+    let wanted = [
+        ("again", "changed"),
+        ("done", "changed"),
+        ("r1", "changed"),
+        ("r2", "gone"),
+        ("r3", "done"),
+    ];
+    assert_eq!(told, wanted);
+    assert_eq!((report.runs, report.kept, report.errors.len()), (1, 3, 0));
+}
+
+#[test]
+fn a_run_that_began_since_the_plan_keeps_its_task() {
+    let root = Root::new();
+    root.run("p/t", "r1", &RunSpec::new("completed", 200));
+    root.run("p/u", "r2", &RunSpec::new("completed", 200));
+    root.run("p/v", "r3", &RunSpec::new("completed", 200));
+    let conductor = root.conductor();
+    let plan = conductor.gc().plan(GcPolicy::default()).unwrap();
+    let spec = JobSpec::new("p").task("t").agent("command").command(["sleep", "600"]).prompt("x");
+    let run = conductor.jobs().start(spec.parent_run_id("r2"), Wait::FOREVER).unwrap();
+    let report = conductor.gc().apply(&plan, Wait::FOREVER).unwrap();
+    assert_eq!((report.runs, report.kept), (1, 2));
+    assert!(root.path().join("p/t/runs/r1").exists());
+    assert!(root.path().join("p/u/runs/r2").exists());
+    assert!(!root.path().join("p/v/runs/r3").exists());
+    run.stop(conductor_core::Stop::because("over").force(true), Wait::FOREVER).unwrap();
+}
+
+#[test]
+fn a_task_in_which_something_is_started_is_left_alone() {
+    let root = Root::new();
+    root.run("p/t", "r1", &RunSpec::new("completed", 200));
+    let conductor = root.conductor();
+    let plan = conductor.gc().plan(GcPolicy::default()).unwrap();
+    let lock = root.file("p/t/.task.lock", "", 1);
+    let lock = fs::File::open(lock).unwrap();
+    lock.lock_shared().unwrap();
+    let report = conductor.gc().apply(&plan, Wait::FOREVER).unwrap();
+    assert_eq!((report.runs, report.kept), (0, 1));
+    lock.unlock().unwrap();
+    assert_eq!(conductor.gc().apply(&plan, Wait::FOREVER).unwrap().runs, 1);
+}
+
+#[test]
+fn a_cancelled_collection_stops_between_two_things() {
+    let root = Root::new();
+    for task in 0..20 {
+        root.run(&format!("p/t{task}"), "r1", &RunSpec::new("completed", 200));
+    }
+    let conductor = root.conductor();
+    let plan = conductor.gc().plan(GcPolicy::default()).unwrap();
+    let cancel = conductor_core::Cancel::new();
+    cancel.set();
+    let error = conductor.gc().apply(&plan, &cancel).unwrap_err();
+    assert_eq!(error.code(), "wait.cancelled");
+    assert_eq!(root.left().iter().filter(|path| path.ends_with("run-info.yaml")).count(), 20);
+    assert!(root.trash_is_empty());
+}

@@ -1,0 +1,127 @@
+//! The lines that people read.
+
+use super::{Totals, tell_kept};
+use crate::out::Out;
+use crate::render::text::one_line;
+use conductor_core::{GcAction, GcDone, GcItem, GcKind, GcPlan, GcReport, GcResult};
+use std::io;
+
+/// Prints what would be done.
+pub(super) fn tell_plan(out: &mut Out, plan: &GcPlan) -> io::Result<()> {
+    for item in plan.actions() {
+        out.line(&one_line(&format!("[dry-run] {}", describe(&item, Mood::Would))))?;
+    }
+    tell_totals(out, &Totals::of_plan(plan), Mood::Would)
+}
+
+/// Prints what became of one thing.
+pub(super) fn tell_done(out: &mut Out, done: &GcDone) -> io::Result<()> {
+    match done.result {
+        GcResult::Done => out.line(&one_line(&describe(&done.item, Mood::Did))),
+        _ => {
+            tell_kept(done);
+            Ok(())
+        }
+    }
+}
+
+/// Prints what was done in all.
+pub(super) fn tell_report(out: &mut Out, report: &GcReport) -> io::Result<()> {
+    tell_totals(out, &Totals::of_report(report), Mood::Did)
+}
+
+/// Whether something was done.
+#[derive(Clone, Copy, PartialEq)]
+enum Mood {
+    Would,
+    Did,
+}
+
+fn describe(item: &GcItem, mood: Mood) -> String {
+    let delete = if mood == Mood::Would { "would delete" } else { "deleting" };
+    let path = item.path.display();
+    let size = megabytes(item.bytes);
+    match (item.action, item.kind) {
+        (GcAction::Rotate, _) => {
+            let rotate = if mood == Mood::Would { "would rotate" } else { "Rotated" };
+            let name = item.path.file_name().unwrap_or_default().to_string_lossy();
+            format!("{rotate} {name} ({size} \u{2192} archived)")
+        }
+        (_, GcKind::Run) => {
+            let status = item.status.as_deref().unwrap_or("unknown");
+            let started = item.start_time.map_or_else(|| "-".to_owned(), |time| time.human());
+            format!("{delete} {path} (status={status}, started={started}, size={size})")
+        }
+        (_, GcKind::Task) => format!("{delete} task dir {path} (DONE + empty)"),
+        (_, GcKind::Orphan) => {
+            format!("{delete} orphaned run dir {path} (no run-info.yaml, size={size})")
+        }
+        (_, GcKind::Archive) => format!("{delete} archive {path} ({size})"),
+        (_, kind) => format!("{delete} {} {path} ({size})", what(kind)),
+    }
+}
+
+fn what(kind: GcKind) -> &'static str {
+    match kind {
+        GcKind::Temporary => "temporary file",
+        GcKind::Trash => "leftover",
+        GcKind::Lock => "unheld lock",
+        GcKind::Entry => "entry of a run that is gone",
+        _ => kind.as_str(),
+    }
+}
+
+fn tell_totals(out: &mut Out, totals: &Totals, mood: Mood) -> io::Result<()> {
+    let would = mood == Mood::Would;
+    let (delete, rotate) =
+        if would { ("Would delete", "Would rotate") } else { ("Deleted", "Rotated") };
+    let freed = megabytes(totals.freed_bytes);
+    out.line(&format!("{delete} {} runs, freed {freed}", totals.runs))?;
+    for (count, line) in [
+        (totals.tasks, format!("{delete} {} task directories (DONE + empty runs)", totals.tasks)),
+        (totals.buses, format!("{rotate} {} message bus file(s)", totals.buses)),
+        (totals.archives, format!("{delete} {} archived bus file(s)", totals.archives)),
+        (totals.strays, format!("{delete} {} leftover(s)", totals.strays)),
+    ] {
+        if count > 0 {
+            out.line(&line)?;
+        }
+    }
+    Ok(())
+}
+
+/// The place where a thing of this kind is counted.
+pub(super) fn count_of(totals: &mut Totals, kind: GcKind) -> &mut usize {
+    match kind {
+        GcKind::Run | GcKind::Orphan => &mut totals.runs,
+        GcKind::Task => &mut totals.tasks,
+        GcKind::Bus => &mut totals.buses,
+        GcKind::Archive => &mut totals.archives,
+        _ => &mut totals.strays,
+    }
+}
+
+/// As the older program writes sizes: `12.3 MB`.
+fn megabytes(bytes: u64) -> String {
+    // Tenths, rounded half up.
+    let tenths = (u128::from(bytes) * 10 + (1 << 19)) >> 20;
+    format!("{}.{} MB", tenths / 10, tenths % 10)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_have_one_decimal() {
+        for (bytes, text) in [
+            (0, "0.0 MB"),
+            (52_428, "0.0 MB"),
+            (52_429, "0.1 MB"),
+            (12_897_485, "12.3 MB"),
+            (10 << 20, "10.0 MB"),
+        ] {
+            assert_eq!(megabytes(bytes), text);
+        }
+    }
+}
