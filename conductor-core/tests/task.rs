@@ -383,3 +383,31 @@ fn an_idle_driver_and_an_idle_stand_by_are_quiet() {
     becomes_quiet(&driver);
     driver.stop(Stop::because("end of the test"), LONG).unwrap();
 }
+
+#[test]
+fn many_who_start_a_task_at_once_share_one_loop() {
+    let root = root();
+    let (project, id) = ids();
+    let go = root.task_folder().join("go");
+    for series in 1..=5 {
+        let spec = || task("while [ ! -e go ]; do sleep 0.01; done; exit 1").max_attempts(2);
+        let all_started = std::sync::Barrier::new(8);
+        let results: Vec<_> = std::thread::scope(|scope| {
+            let start = || {
+                let task = open(&root.path()).tasks().start(spec(), LONG).unwrap();
+                if all_started.wait().is_leader() {
+                    fs::write(&go, "").unwrap();
+                }
+                task.wait(LONG).unwrap()
+            };
+            let all: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
+            all.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        fs::remove_file(&go).unwrap();
+        // Nobody got the end of the loop before this one, or an error.
+        assert!(results.iter().all(|result| result == &results[0]), "{results:?}");
+        assert_eq!((results[0].outcome, results[0].attempts), (TaskOutcome::GaveUp, 2));
+        let runs = root.conductor.runs().list(&project, &id).unwrap();
+        assert_eq!(runs.len(), 2 * series);
+    }
+}

@@ -16,6 +16,7 @@ use crate::layout::{CANCELLED, DONE, TASK_LOCK, TASK_PROMPT};
 use crate::limits;
 use crate::supervise::{Engine, RunPlan};
 use crate::sys::LockKind;
+use std::time::Duration;
 
 /// A wish to start a task, checked.
 #[derive(Clone, Debug)]
@@ -44,8 +45,9 @@ impl Engine {
         let mine = CanDrive { plan, bounds };
         let mut wanted = parameters(&mine, stored.as_deref());
         let mut waiter = Waiter::new(self.clone(), &project, &task, Some(mine))?;
-        let Some(lease) = Lease::try_take(&folder)? else {
-            return attach(&folder, waiter, &wanted, prompt_given);
+        let lease = match take_or_join(&folder, wait)? {
+            Ok(lease) => lease,
+            Err(driven) => return attach(&folder, waiter, &driven, &wanted, prompt_given),
         };
         let before = LoopState::read(&folder)?;
         if resume {
@@ -134,16 +136,33 @@ fn set_aside(folder: &Folder) -> Result<()> {
     if changed { folder.sync() } else { Ok(()) }
 }
 
+/// The lease, or the state of the loop that its holder drives.
+///
+/// Who has just taken the lease writes the state of its loop first thing, and who gives it back has
+/// written the end: between these the state tells of a loop before this one, or of none.
+fn take_or_join(folder: &Folder, wait: &Wait) -> Result<std::result::Result<Lease, LoopState>> {
+    const PAUSE: Duration = Duration::from_millis(1);
+    loop {
+        if let Some(lease) = Lease::try_take(folder)? {
+            return Ok(Ok(lease));
+        }
+        if let Some(state) = LoopState::read(folder)?.filter(|state| state.result().is_none()) {
+            return Ok(Err(state));
+        }
+        wait.check()?;
+        folder.os().sleep(PAUSE);
+    }
+}
+
 /// Joins a loop that another process drives; what it was asked for must be the same.
 fn attach(
     folder: &Folder,
     waiter: Waiter,
+    driven: &LoopState,
     wanted: &Parameters,
     prompt_given: bool,
 ) -> Result<Waiter> {
-    // A driver that has just taken the lease writes the state first thing.
-    let Some(state) = LoopState::read(folder)? else { return Ok(waiter) };
-    let mut differences = state.parameters.differences(wanted);
+    let mut differences = driven.parameters.differences(wanted);
     if !prompt_given {
         differences.retain(|name| *name != "prompt");
     }
