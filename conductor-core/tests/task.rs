@@ -394,11 +394,11 @@ fn many_who_start_a_task_at_once_share_one_loop() {
         let all_started = std::sync::Barrier::new(8);
         let results: Vec<_> = std::thread::scope(|scope| {
             let start = || {
-                let task = open(&root.path()).tasks().start(spec(), LONG).unwrap();
+                let task = open(&root.path()).tasks().start(spec(), LONG);
                 if all_started.wait().is_leader() {
                     fs::write(&go, "").unwrap();
                 }
-                task.wait(LONG).unwrap()
+                task.unwrap().wait(LONG).unwrap()
             };
             let all: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
             all.into_iter().map(|one| one.join().unwrap()).collect()

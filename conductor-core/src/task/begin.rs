@@ -41,11 +41,13 @@ impl Engine {
         }
         let folder = self.layout().ensure_task(&project, &task)?;
         let task_lock = folder.lock(TASK_LOCK, LockKind::Shared, wait)?;
+        let held = take_or_join(&folder, wait)?;
+        // Whoever holds the lease has written TASK.md by now.
         let stored = stored_prompt(&folder)?;
         let mine = CanDrive { plan, bounds };
         let mut wanted = parameters(&mine, stored.as_deref());
         let mut waiter = Waiter::new(self.clone(), &project, &task, Some(mine))?;
-        let lease = match take_or_join(&folder, wait)? {
+        let lease = match held {
             Ok(lease) => lease,
             Err(driven) => return attach(&folder, waiter, &driven, &wanted, prompt_given),
         };
