@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::{FILE_MODE, FileLock, Folder};
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{
-    KEEPER, OUTPUT, PROMPT, RUN_LOCK, RUNS, STDERR, STDOUT, TASK_BUS, TASK_LOCK, TASK_PROMPT,
+    KEEPER, OUTPUT, PROMPT, RUN_LOCK, RUNS, STDERR, STDOUT, TASK_BUS, TASK_PROMPT,
 };
 use crate::limits;
 use crate::run::store::{self, Keep};
@@ -54,9 +54,10 @@ impl Engine {
     /// What stood in the way. If it came after the run's folder was made, the run is finished as
     /// `refused` and the error names it.
     pub(crate) fn start_run(&self, plan: &RunPlan, wait: &Wait) -> Result<RunId> {
-        let task = self.layout().ensure_task(&plan.project, &plan.task)?;
-        // Who deletes the task holds this lock alone.
-        let task_lock = task.lock(TASK_LOCK, LockKind::Shared, wait)?;
+        // A loop has its task's folder: an attempt does not bring a deleted task back.
+        let make = plan.series.is_none();
+        let (task, task_lock) =
+            self.lock_task(&plan.project, &plan.task, make, LockKind::Shared, wait)?;
         if task.stat(TASK_PROMPT)?.is_none() {
             task.create_once(TASK_PROMPT, format!("{}\n", plan.prompt.trim()).as_bytes())?;
         }

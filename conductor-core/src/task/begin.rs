@@ -12,7 +12,7 @@ use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, TaskId};
-use crate::layout::{CANCELLED, DONE, TASK_LOCK, TASK_PROMPT};
+use crate::layout::{CANCELLED, DONE, TASK_PROMPT};
 use crate::limits;
 use crate::supervise::{Engine, RunPlan};
 use crate::sys::LockKind;
@@ -39,8 +39,7 @@ impl Engine {
         if let Some(tasks) = &depends_on {
             refuse_cycle(self.layout(), &project, &task, tasks)?;
         }
-        let folder = self.layout().ensure_task(&project, &task)?;
-        let task_lock = folder.lock(TASK_LOCK, LockKind::Shared, wait)?;
+        let (folder, task_lock) = self.lock_task(&project, &task, true, LockKind::Shared, wait)?;
         let held = take_or_join(&folder, wait)?;
         // Whoever holds the lease has written TASK.md by now.
         let stored = stored_prompt(&folder)?;

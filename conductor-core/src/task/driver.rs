@@ -227,6 +227,10 @@ impl Driver {
     }
 
     fn start_attempt(&mut self) -> Result<()> {
+        let layout = self.engine.layout();
+        if !layout.is_task(&self.folder, &self.plan.project, &self.plan.task)? {
+            return Err(deleted(&self.folder));
+        }
         if self.told_blocked.take().is_some() {
             self.post("FACT", "dependencies satisfied; starting task")?;
         }
@@ -396,4 +400,15 @@ impl Driver {
     fn post(&self, kind: &str, body: &str) -> Result<()> {
         self.bus.post(Post::new(kind, body), Wait::from(STEP_LOCK)).map(drop)
     }
+}
+
+fn deleted(folder: &Folder) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        "task.deleted",
+        format!("{} was deleted while its loop went on", folder.path().display()),
+    )
+    .with_path(folder.path())
+    .with_field("task")
+    .with_hint("start the task anew")
 }
