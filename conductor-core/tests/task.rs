@@ -486,3 +486,23 @@ fn starting_and_deleting_at_once_leaves_no_pieces() {
     let trash = fs::read_dir(root.path().join(".conductor/trash"));
     assert_eq!(trash.map_or(0, Iterator::count), 0);
 }
+
+#[test]
+fn many_who_stop_a_task_at_once_all_succeed() {
+    let root = root();
+    let (project, id) = ids();
+    for _ in 0..5 {
+        let handle = root.conductor.tasks().start(task("sleep 1000"), LONG).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..6 {
+                scope.spawn(|| {
+                    let other = open(&root.path()).tasks().get(&project, &id).unwrap();
+                    other.stop(Stop::because("enough").force(true), LONG).unwrap();
+                });
+            }
+            let result = handle.wait(LONG).unwrap();
+            assert_eq!((result.outcome, result.attempts), (TaskOutcome::Stopped, 1));
+        });
+    }
+    assert!(!root.task_folder().join("STOP-REQUESTED").exists());
+}

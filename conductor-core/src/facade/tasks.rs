@@ -320,7 +320,7 @@ impl Task {
             return self.engine.stop_task(&self.project, &self.id, &stop, &wait);
         }
         // This handle holds the lease: it carries the wish out itself.
-        self.engine.wish_task_stop(&self.project, &self.id, &stop.reason)?;
+        self.engine.wish_task_stop(&self.project, &self.id, &stop.reason, &wait)?;
         let report = self.engine.stop_task_runs(&self.project, &self.id, &stop, &wait)?;
         self.wait(wait)?;
         Ok(report)

@@ -1,8 +1,9 @@
 //! Replacing a file as a whole: readers see the old content or the new, never a mixture.
 
 use super::folder::{FILE_MODE, Folder};
+use crate::cancel::Wait;
 use crate::error::{ErrorKind, Result};
-use crate::sys::{Fd, FileKind, Open};
+use crate::sys::{Fd, FileKind, LockKind, Open};
 use std::ffi::{OsStr, OsString};
 use std::io;
 
@@ -23,13 +24,48 @@ impl Folder {
         self.replace_without_sync(name.as_ref(), bytes, false)
     }
 
-    fn replace_without_sync(&self, name: &OsStr, bytes: &[u8], durable: bool) -> Result<()> {
-        let mut next = OsString::from(".");
-        next.push(name);
-        next.push(".next");
-        if self.stat(&next)?.is_some_and(|stat| stat.kind == FileKind::File) {
-            self.remove_file(&next)?;
+    /// As [`Folder::replace`], for a name that no lock guards: the temporary file itself is locked.
+    ///
+    /// # Errors
+    /// `lock.timeout`, and those of [`Folder::replace`].
+    pub fn replace_unguarded(
+        &self,
+        name: impl AsRef<OsStr>,
+        bytes: &[u8],
+        wait: &Wait,
+    ) -> Result<()> {
+        let name = name.as_ref();
+        let next = next_of(name);
+        let lock = match self.lock(&next, LockKind::Exclusive, wait) {
+            Err(error) if error.kind() == ErrorKind::InvalidInput => {
+                self.clear(&next)?;
+                self.lock(&next, LockKind::Exclusive, wait)?
+            }
+            lock => lock?,
+        };
+        let failed = |e| self.error("write", &next, e);
+        // What a crash left of another one.
+        self.os().truncate(lock.fd(), 0).map_err(failed)?;
+        self.write_all(lock.fd(), &next, bytes)?;
+        self.os().sync_data(lock.fd()).map_err(failed)?;
+        self.os()
+            .rename_at(self.fd(), &next, self.fd(), name, true)
+            .map_err(|e| self.error("replace", name, e))?;
+        self.sync()
+    }
+
+    /// Removes whatever stands at a name of ours, a link itself and not what it points to.
+    pub(crate) fn clear(&self, name: &OsStr) -> Result<()> {
+        match self.stat(name)?.map(|stat| stat.kind) {
+            None => Ok(()),
+            Some(FileKind::Folder) => self.remove_tree(name).map(drop),
+            Some(_) => self.remove_file(name).map(drop),
         }
+    }
+
+    fn replace_without_sync(&self, name: &OsStr, bytes: &[u8], durable: bool) -> Result<()> {
+        let next = next_of(name);
+        self.clear(&next)?;
         let fd = self.open(&next, Open::CreateNew(FILE_MODE))?;
         let written = self.write_all(&fd, &next, bytes).and_then(|()| {
             if durable {
@@ -85,6 +121,14 @@ impl Folder {
     }
 }
 
+/// The name under which the next content of `name` is written.
+fn next_of(name: &OsStr) -> OsString {
+    let mut next = OsString::from(".");
+    next.push(name);
+    next.push(".next");
+    next
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -115,6 +159,51 @@ mod tests {
         folder.replace("f", b"mine").unwrap();
         assert_eq!(std::fs::read(outside.path().join("canary")).unwrap(), b"safe");
         assert_eq!(folder.read("f", 10).unwrap(), b"mine");
+    }
+
+    #[test]
+    fn many_replace_a_name_that_no_lock_guards() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open_root(Arc::new(RealOs), dir.path()).unwrap();
+        std::thread::scope(|scope| {
+            for writer in 0..4u8 {
+                let folder = &folder;
+                scope.spawn(move || {
+                    let bytes = vec![b'a' + writer; 5000];
+                    for _ in 0..50 {
+                        folder.replace_unguarded("f", &bytes, &Wait::FOREVER).unwrap();
+                        let read = folder.read("f", 5000).unwrap();
+                        assert!(read.len() == 5000 && read.iter().all(|byte| *byte == read[0]));
+                    }
+                });
+            }
+        });
+        assert_eq!(folder.list().unwrap().len(), 1);
+    }
+
+    #[test]
+    fn what_was_planted_at_the_temporary_name_gives_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        let canary = outside.path().join("canary");
+        std::fs::write(&canary, "safe").unwrap();
+        let folder = Folder::open_root(Arc::new(RealOs), dir.path()).unwrap();
+        for plant in [0, 1] {
+            for guarded in [true, false] {
+                let next = dir.path().join(".f.next");
+                match plant {
+                    0 => std::os::unix::fs::symlink(&canary, &next).unwrap(),
+                    _ => std::fs::create_dir_all(next.join("deep")).unwrap(),
+                }
+                match guarded {
+                    true => folder.replace("f", b"mine").unwrap(),
+                    false => folder.replace_unguarded("f", b"mine", &Wait::FOREVER).unwrap(),
+                }
+                assert_eq!(folder.read("f", 10).unwrap(), b"mine");
+                assert_eq!(folder.list().unwrap().len(), 1);
+            }
+        }
+        assert_eq!(std::fs::read(canary).unwrap(), b"safe");
     }
 
     #[test]

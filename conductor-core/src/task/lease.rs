@@ -5,6 +5,7 @@
 //! the one that stood when it began, which was meant for a loop before it. No clock is asked: one that
 //! was set back would let a stop be overlooked.
 
+use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::{FileLock, Folder};
 use crate::layout::{LOOP_LOCK, STOP_REQUESTED};
@@ -67,10 +68,11 @@ impl Lease {
 }
 
 /// Writes the wish that the task's loop ends; durable when it returns.
-pub(super) fn wish_stop(task: &Folder, now: Timestamp, reason: &str) -> Result<()> {
+pub(super) fn wish_stop(task: &Folder, now: Timestamp, reason: &str, wait: &Wait) -> Result<()> {
     let moment = now.human().replacen(' ', "T", 1);
     let reason: String = reason.chars().filter(|c| !c.is_control()).take(1000).collect();
-    task.replace(STOP_REQUESTED, format!("{moment}Z\nreason: {reason}\n").as_bytes())
+    let text = format!("{moment}Z\nreason: {reason}\n");
+    task.replace_unguarded(STOP_REQUESTED, text.as_bytes(), wait)
 }
 
 fn read_wish(task: &Folder) -> Result<String> {
@@ -130,10 +132,10 @@ mod tests {
     #[test]
     fn the_wish_that_stood_before_the_loop_is_not_for_it_and_every_other_is() {
         let (dir, folder) = folder();
-        wish_stop(&folder, Timestamp::UNIX_EPOCH, "old").unwrap();
+        wish_stop(&folder, Timestamp::UNIX_EPOCH, "old", &Wait::FOREVER).unwrap();
         let lease = Lease::try_take(&folder).unwrap().unwrap();
         assert_eq!(lease.stop_wish(&folder).unwrap(), None);
-        wish_stop(&folder, Timestamp::UNIX_EPOCH, "enough\nforged: line").unwrap();
+        wish_stop(&folder, Timestamp::UNIX_EPOCH, "enough\nforged: line", &Wait::FOREVER).unwrap();
         assert_eq!(lease.stop_wish(&folder).unwrap().unwrap(), "enoughforged: line");
         // The clock was set back since the loop began.
         let wish = std::fs::File::options().write(true).open(dir.path().join(STOP_REQUESTED));
@@ -148,7 +150,7 @@ mod tests {
         let (_dir, folder) = folder();
         let first = Lease::try_take(&folder).unwrap().unwrap();
         let earlier = first.earlier_wish();
-        wish_stop(&folder, Timestamp::UNIX_EPOCH, "enough").unwrap();
+        wish_stop(&folder, Timestamp::UNIX_EPOCH, "enough", &Wait::FOREVER).unwrap();
         drop(first);
         let next = Lease::try_take(&folder).unwrap().unwrap().of_loop_since(earlier);
         assert_eq!(next.stop_wish(&folder).unwrap().unwrap(), "enough");

@@ -26,12 +26,13 @@ impl Engine {
         project: &ProjectId,
         task: &TaskId,
         reason: &str,
+        wait: &Wait,
     ) -> Result<bool> {
         let folder = self.layout().task(project, task)?;
         if !is_unfinished(&folder)? {
             return Ok(false);
         }
-        wish_stop(&folder, self.now(), reason)?;
+        wish_stop(&folder, self.now(), reason, wait)?;
         Ok(true)
     }
 
@@ -67,7 +68,7 @@ impl Engine {
         stop: &Stop,
         wait: &Wait,
     ) -> Result<StopReport> {
-        let looping = self.wish_task_stop(project, task, &stop.reason)?;
+        let looping = self.wish_task_stop(project, task, &stop.reason, wait)?;
         let mut report = self.stop_task_runs(project, task, stop, wait)?;
         if !looping {
             return Ok(report);
@@ -103,7 +104,7 @@ impl Engine {
         let mut note = Mapping::new();
         note.insert("cancelled_at", Value::timestamp(self.now()));
         note.insert("reason", Value::from(stop.reason.as_str()));
-        folder.replace(CANCELLED, note.to_yaml().as_bytes())?;
+        folder.replace_unguarded(CANCELLED, note.to_yaml().as_bytes(), wait)?;
         self.stop_task(project, task, stop, wait)
     }
 }
