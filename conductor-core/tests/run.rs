@@ -400,3 +400,51 @@ fn an_agent_that_removes_its_keepers_file_can_be_stopped_and_is_lost_else() {
     fs::write(root.task_folder().join("go"), "").unwrap();
     assert_eq!(root.job(script).outcome(), Some(Outcome::Lost));
 }
+
+#[test]
+fn what_an_agent_plants_in_its_folders_leads_nowhere_and_keeps_no_run_from_ending() {
+    let root = root();
+    let outside = root.dir.path().join("outside");
+    fs::write(&outside, "secret").unwrap();
+    let run = |name: &str| {
+        format!(
+            "rm -rf $JRUN_RUN_FOLDER/{name}; ln -s {} $JRUN_RUN_FOLDER/{name}",
+            outside.display()
+        )
+    };
+    let task = |name: &str| format!("rm -rf {name}; ln -s {} {name}", outside.display());
+    for plant in [
+        run("output.md"),
+        run("agent-stdout.txt"),
+        run("agent-stderr.txt"),
+        run("prompt.md"),
+        run("run-info.yaml"),
+        run(".run-info.yaml.next"),
+        run(".output.md.next"),
+        run(".keeper"),
+        run(".stop"),
+        task("TASK.md"),
+        task("TASK-CONFIG.yaml"),
+        task(".loop.yaml"),
+        "rm $JRUN_RUN_FOLDER/agent-stderr.txt; mkdir $JRUN_RUN_FOLDER/agent-stderr.txt".into(),
+        "mkdir -p $JRUN_RUN_FOLDER/.output.md.next/deep".into(),
+        "mkdir -p $JRUN_RUN_FOLDER/.run-info.yaml.next/deep".into(),
+        "rm $JRUN_MESSAGE_BUS".into(),
+        ": >$JRUN_MESSAGE_BUS".into(),
+        "rm -rf $JRUN_RUN_FOLDER/*".into(),
+    ] {
+        let info = root.job(&format!("{plant}; exit 3"));
+        let lost = plant.contains(".keeper");
+        let outcome = if lost { Outcome::Lost } else { Outcome::Failed };
+        assert_eq!(info.outcome(), Some(outcome), "{plant}");
+        let ends = root.messages().into_iter().filter(|m| m.run_id == info.id.as_str());
+        assert_eq!(ends.filter(|m| m.msg_type == "RUN_CRASH").count(), 1, "{plant}");
+        assert_eq!(fs::read_to_string(&outside).unwrap(), "secret", "{plant}");
+        assert!(root.messages().iter().all(|m| !m.body.contains("secret")), "{plant}");
+        // Where the agent left a plain file of output, it is no copy of what a link led to.
+        let output = info.folder.join("output.md");
+        if output.is_file() && !output.is_symlink() {
+            assert!(!fs::read_to_string(output).unwrap().contains("secret"), "{plant}");
+        }
+    }
+}

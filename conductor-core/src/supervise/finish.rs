@@ -8,7 +8,7 @@
 use super::engine::Engine;
 use super::evidence::{Known, gather, known, moment};
 use super::open_entry::OpenEntry;
-use super::output::{ensure_output, last_stderr_lines};
+use super::output::{ensure_output, last_stderr_lines, misplaced};
 use super::stop::stop_reason;
 use super::verdict::{Ending, Verdict, judge};
 use crate::bus::{Cursor, Post};
@@ -110,6 +110,10 @@ fn post_end(
         folder.path().display(),
         folder.join(OUTPUT).display(),
     );
+    for name in misplaced(folder)? {
+        body.push_str("\nnot read, because it is no plain file any more: ");
+        body.push_str(name);
+    }
     if crashed {
         if let Some(summary) = &record.error_summary {
             body.push_str("\nerror: ");

@@ -1,9 +1,9 @@
 //! `output.md`, and the end of `agent-stderr.txt` for the bus.
 
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::fsx::{FILE_MODE, Folder};
 use crate::layout::{OUTPUT, STDERR, STDOUT};
-use crate::sys::{Fd, Open};
+use crate::sys::{Fd, FileKind, Open};
 use std::ffi::OsStr;
 
 /// How much of `agent-stderr.txt` is looked at for its last lines, in bytes.
@@ -18,13 +18,18 @@ pub(crate) fn ensure_output(run: &Folder) -> Result<()> {
     if run.stat(OUTPUT)?.is_some() {
         return Ok(());
     }
-    let Some(stdout) = run.open_if_exists(STDOUT, Open::Read)? else { return Ok(()) };
+    let Some(stdout) = opened(run, STDOUT)? else { return Ok(()) };
     // A copy that a crash cut short must not pass for the output.
     let next = OsStr::new(".output.md.next");
-    run.remove_file(next)?;
+    run.clear(next)?;
     let copy = run.open(next, Open::CreateNew(FILE_MODE))?;
-    copy_all(run, &stdout, &copy)?;
-    run.os().sync_data(&copy).map_err(|e| run.error("sync", OUTPUT, e))?;
+    let copied = copy_all(run, &stdout, &copy)
+        .and_then(|()| run.os().sync_data(&copy).map_err(|e| run.error("sync", OUTPUT, e)));
+    if let Err(error) = copied {
+        // On a full disk half a copy would keep the end from being written down.
+        let _first_error_is_told = run.remove_file(next);
+        return Err(error);
+    }
     let renamed = run.os().rename_at(run.fd(), next, run.fd(), OsStr::new(OUTPUT), false);
     match renamed {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
@@ -32,6 +37,25 @@ pub(crate) fn ensure_output(run: &Folder) -> Result<()> {
         }
         renamed => renamed.map_err(|e| run.error("make", OUTPUT, e)),
     }
+}
+
+/// Opens what the agent wrote to; `None` where that is gone or is no plain file any more.
+fn opened(run: &Folder, name: &str) -> Result<Option<Fd>> {
+    match run.open_if_exists(name, Open::Read) {
+        Err(error) if error.kind() == ErrorKind::InvalidInput => Ok(None),
+        fd => fd,
+    }
+}
+
+/// The files of the agent's output that something else stands in place of, so that they were not read.
+pub(crate) fn misplaced(run: &Folder) -> Result<Vec<&'static str>> {
+    let mut names = Vec::new();
+    for name in [STDOUT, STDERR] {
+        if run.stat(name)?.is_some_and(|stat| stat.kind != FileKind::File) {
+            names.push(name);
+        }
+    }
+    Ok(names)
 }
 
 fn copy_all(run: &Folder, from: &Fd, to: &Fd) -> Result<()> {
@@ -56,7 +80,7 @@ fn copy_all(run: &Folder, from: &Fd, to: &Fd) -> Result<()> {
 
 /// The last lines of `agent-stderr.txt`; empty where it is empty or missing.
 pub(crate) fn last_stderr_lines(run: &Folder) -> Result<String> {
-    let Some(stderr) = run.open_if_exists(STDERR, Open::Read)? else { return Ok(String::new()) };
+    let Some(stderr) = opened(run, STDERR)? else { return Ok(String::new()) };
     let size = run.os().stat(&stderr).map_err(|e| run.error("look at", STDERR, e))?.size;
     let start = size.saturating_sub(STDERR_WINDOW);
     let mut bytes = vec![0; usize::try_from(size - start).unwrap_or(0)];
