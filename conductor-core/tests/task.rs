@@ -506,3 +506,23 @@ fn many_who_stop_a_task_at_once_all_succeed() {
     }
     assert!(!root.task_folder().join("STOP-REQUESTED").exists());
 }
+
+#[test]
+fn an_agent_that_deletes_its_own_run_is_waited_for_and_its_end_is_lost() {
+    let root = root();
+    let script = "echo x >>count; rm -rf $JRUN_RUN_FOLDER; \
+                  while [ ! -e go ]; do sleep 0.01; done; [ $(wc -l <count) -lt 2 ] || touch DONE";
+    let task = root.conductor.tasks().start(task(script), LONG).unwrap();
+    let count = root.task_folder().join("count");
+    until("the agent", || count.exists());
+    // Nobody starts a second one beside it.
+    assert_eq!(task.wait(Duration::from_millis(100)).unwrap_err().kind(), ErrorKind::Timeout);
+    assert_eq!(fs::read_to_string(&count).unwrap(), "x\n");
+    fs::write(root.task_folder().join("go"), "").unwrap();
+    let result = task.wait(LONG).unwrap();
+    assert_eq!((result.outcome, result.attempts), (TaskOutcome::Done, 2));
+    let told = root.told();
+    let ends = told.iter().filter(|line| line.starts_with("RUN_CRASH run lost: its folder"));
+    assert_eq!(ends.count(), 2, "{told:?}");
+    assert_eq!(fs::read_dir(root.path().join(".conductor/open")).unwrap().count(), 0);
+}

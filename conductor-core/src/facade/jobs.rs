@@ -22,7 +22,7 @@ impl Jobs<'_> {
     pub fn start(&self, spec: JobSpec, wait: impl Into<Wait>) -> Result<Run> {
         let engine = &self.0.engine;
         let plan = plan_run(engine, &spec.work)?;
-        let run = engine.start_run(&plan, &wait.into())?;
-        Run::new(engine.clone(), plan.project, plan.task, run)
+        let started = engine.start_run(&plan, &wait.into())?;
+        Run::of_started(engine.clone(), plan.project, plan.task, started)
     }
 }

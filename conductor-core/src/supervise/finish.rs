@@ -95,6 +95,32 @@ fn write_down(engine: &Engine, folder: &Folder, ending: Ending, wait: &Wait) -> 
     .map(drop)
 }
 
+/// Tells the end of a run whose folder was deleted while it ran, once in all; its end is lost.
+pub(crate) fn tell_deleted(
+    engine: &Engine,
+    project: &ProjectId,
+    task: &TaskId,
+    run: &RunId,
+    wait: &Wait,
+) -> Result<()> {
+    let body = format!("run lost: {DELETED}");
+    engine.task_bus(project, task)?.append_once(
+        &end_key(run),
+        None,
+        Post::new("RUN_CRASH", body).run(run),
+        wait.clone(),
+    )?;
+    OpenEntry::remove(engine.layout(), project, task, run)
+}
+
+/// Why nothing is known of such a run.
+pub(crate) const DELETED: &str = "its folder was deleted while it ran";
+
+/// The key of the message that tells of a run's end.
+fn end_key(run: &RunId) -> String {
+    format!("{run}:end")
+}
+
 /// Posts `RUN_STOP` or `RUN_CRASH`, once in all.
 fn post_end(
     engine: &Engine,
@@ -128,9 +154,8 @@ fn post_end(
     let since: Option<Cursor> = record.start_msg.as_deref().and_then(|cursor| cursor.parse().ok());
     let kind = if crashed { "RUN_CRASH" } else { "RUN_STOP" };
     let bus = engine.task_bus(project, task)?;
-    let key = format!("{run}:end");
-    let posted =
-        bus.append_once(&key, since.as_ref(), Post::new(kind, body).run(run), wait.clone())?;
+    let post = Post::new(kind, body).run(run);
+    let posted = bus.append_once(&end_key(run), since.as_ref(), post, wait.clone())?;
     store::update(folder, wait, Keep::Loosely, |record| {
         record.stop_msg = Some(posted.cursor.to_string());
         Ok(())

@@ -21,7 +21,9 @@ use crate::layout::{
 use crate::limits;
 use crate::run::store::{self, Keep};
 use crate::run::{Phase, RunRecord, Status};
-use crate::sys::{self, Fd, KeeperControl, KeeperLimits, KeeperSpec, LockKind, Open, Processes};
+use crate::sys::{
+    self, Fd, KeeperControl, KeeperLimits, KeeperSpec, LockKind, Open, ProcessId, Processes,
+};
 use crate::time::Timestamp;
 use std::ffi::OsString;
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -46,6 +48,14 @@ pub(crate) struct RunPlan {
     pub(crate) limits: KeeperLimits,
 }
 
+/// A run that was started.
+#[derive(Clone, Debug)]
+pub(crate) struct Started {
+    pub(crate) run: RunId,
+    /// Its keeper's process, unless it was stopped before there was one.
+    pub(crate) keeper: Option<ProcessId>,
+}
+
 impl Engine {
     /// Starts a run. Returns when its agent runs and its record is on disk, or when somebody stopped it
     /// meanwhile.
@@ -53,7 +63,7 @@ impl Engine {
     /// # Errors
     /// What stood in the way. If it came after the run's folder was made, the run is finished as
     /// `refused` and the error names it.
-    pub(crate) fn start_run(&self, plan: &RunPlan, wait: &Wait) -> Result<RunId> {
+    pub(crate) fn start_run(&self, plan: &RunPlan, wait: &Wait) -> Result<Started> {
         // A loop has its task's folder: an attempt does not bring a deleted task back.
         let make = plan.series.is_none();
         let (task, task_lock) =
@@ -64,12 +74,15 @@ impl Engine {
         let (prepared, lock) = Prepared::make(self, plan, task, wait)?;
         drop(task_lock);
         match prepared.launch(self, lock, wait) {
-            Ok(()) => Ok(prepared.run),
+            Ok(keeper) => Ok(Started { run: prepared.run, keeper: Some(keeper) }),
             Err(error) => {
                 // The run never began; its record says so. The first error is the one to tell.
                 let _first_error_is_told = prepared.refused(self, &error);
                 // Somebody stopped it while it began, which is no failure to start.
-                if stop_wished(&prepared.folder)? { Ok(prepared.run) } else { Err(error) }
+                match stop_wished(&prepared.folder)? {
+                    true => Ok(Started { run: prepared.run, keeper: None }),
+                    false => Err(error),
+                }
             }
         }
     }
@@ -183,13 +196,15 @@ impl<'a> Prepared<'a> {
         let _first_error_is_told = OpenEntry::remove(engine.layout(), project, task, &self.run);
     }
 
-    fn launch(&self, engine: &Engine, lock: FileLock, wait: &Wait) -> Result<()> {
+    /// Starts the keeper and the agent; the keeper's process.
+    fn launch(&self, engine: &Engine, lock: FileLock, wait: &Wait) -> Result<ProcessId> {
         self.task.folder(RUNS)?.sync()?;
         let mut keeper = self.spawn(engine, &self.context(engine), &lock)?;
         // The keeper holds the run's lock from here. Closing our copy does not give it back, whatever
         // happens; unlocking it would.
         let _copy = lock.into_fd();
         let born = keeper.born().map_err(not_started)?;
+        let process = ProcessId { pid: born.keeper.pid, start: born.keeper.start };
         let posted = self.post_start(engine, wait)?;
         store::update(&self.folder, wait, Keep::Durably, |record| {
             record.pid = i64::from(born.agent.pid);
@@ -205,13 +220,14 @@ impl<'a> Prepared<'a> {
         })?;
         // Who wished it to end before there was a keeper signalled nobody.
         if stop_wished(&self.folder)? {
-            return Ok(());
+            return Ok(process);
         }
         keeper.send_release().map_err(not_started)?;
         match keeper.answer() {
-            Ok(executed) => executed.map_err(|source| self.agent_not_started(source)),
-            // The agent is released: how its start went will stand in the keeper's record.
-            Err(_no_answer) => Ok(()),
+            Ok(Err(source)) => Err(self.agent_not_started(source)),
+            // Without an answer the agent is released all the same: how its start went will stand in
+            // the keeper's record.
+            Ok(Ok(())) | Err(_) => Ok(process),
         }
     }
 

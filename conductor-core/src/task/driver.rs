@@ -17,7 +17,9 @@ use crate::id::RunId;
 use crate::layout::{DONE, Layout, RUNS};
 use crate::limits;
 use crate::run::{Outcome, RunRecord};
-use crate::supervise::{Engine, Known, RunPlan, RunWatch, Stop, exec_failed, known};
+use crate::supervise::{
+    DELETED, Engine, Known, RunPlan, RunWatch, Started, Stop, exec_failed, known, tell_deleted,
+};
 use crate::sys::{Poller, TimerFd};
 use crate::wait::Step;
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -138,7 +140,7 @@ impl Driver {
             counted += 1;
             self.state.last_run = Some(run.clone());
             if record.is_open() || record.stop_msg.is_none() {
-                self.watch(run)?;
+                self.watch(Started { run, keeper: None })?;
             } else {
                 let ago = self.engine.now().since(record.end_time);
                 self.last = Ended::of(run, &record, &folder, ago)?;
@@ -149,13 +151,10 @@ impl Driver {
         Ok(())
     }
 
-    fn watch(&mut self, run: RunId) -> Result<()> {
-        let watch = RunWatch::new(
-            self.engine.clone(),
-            self.plan.project.clone(),
-            self.plan.task.clone(),
-            run.clone(),
-        )?;
+    fn watch(&mut self, started: Started) -> Result<()> {
+        let run = started.run.clone();
+        let (project, task) = (self.plan.project.clone(), self.plan.task.clone());
+        let watch = RunWatch::of_started(self.engine.clone(), project, task, started)?;
         self.poller.add(watch.fd(), 3).map_err(|e| self.folder.error("watch a run of", "", e))?;
         self.attempt = Some((run, watch));
         Ok(())
@@ -170,11 +169,8 @@ impl Driver {
     /// Does what can be done now: the result, or not yet.
     pub(super) fn step(&mut self) -> Result<Step<TaskResult>> {
         loop {
-            if let Some((run, watch)) = &self.attempt
-                && let Step::Ready(record) = watch.step(&Wait::from(STEP_LOCK))?
-            {
-                let folder = self.folder.folder(Path::new(RUNS).join(run))?;
-                self.last = Ended::of(run.clone(), &record, &folder, Duration::ZERO)?;
+            if let Some(ended) = self.look_at_attempt()? {
+                self.last = Some(ended);
                 self.attempt = None;
                 self.tell_failure()?;
             }
@@ -188,6 +184,26 @@ impl Driver {
                 Next::Wait(what) => return self.wait_for(what),
                 Next::End(end) => return self.end(end).map(Step::Ready),
             }
+        }
+    }
+
+    /// The end of the attempt that is watched; `None` while it lives, or where there is none.
+    fn look_at_attempt(&self) -> Result<Option<Ended>> {
+        let Some((run, watch)) = &self.attempt else { return Ok(None) };
+        let wait = Wait::from(STEP_LOCK);
+        match watch.step(&wait) {
+            Ok(Step::Pending) => Ok(None),
+            Ok(Step::Ready(record)) => {
+                let folder = self.folder.folder(Path::new(RUNS).join(run))?;
+                Ended::of(run.clone(), &record, &folder, Duration::ZERO)
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                tell_deleted(&self.engine, &self.plan.project, &self.plan.task, run, &wait)?;
+                let (outcome, error) = (Outcome::Lost, Some(DELETED.to_owned()));
+                let attempt = LastAttempt { outcome, error, ago: Duration::ZERO, hopeless: false };
+                Ok(Some(Ended { run: run.clone(), attempt, seen: Instant::now() }))
+            }
+            Err(error) => Err(error),
         }
     }
 
@@ -244,12 +260,12 @@ impl Driver {
         }
         self.set_phase(Phase::Running, None)?;
         match self.engine.start_run(&plan, &Wait::from(STEP_LOCK)) {
-            Ok(run) => {
+            Ok(started) => {
                 self.state.attempts += 1;
-                self.state.last_run = Some(run.clone());
+                self.state.last_run = Some(started.run.clone());
                 // For those who look; the truth about attempts is in their records.
                 self.state.write_relaxed(&self.folder)?;
-                self.watch(run)
+                self.watch(started)
             }
             Err(error) if error.kind() == ErrorKind::SpawnFailed => {
                 // Its record says `refused`, from which the next decision is made.
@@ -279,7 +295,11 @@ impl Driver {
     fn ask_attempt_to_stop(&self, reason: &str) -> Result<()> {
         let Some((run, _)) = &self.attempt else { return Ok(()) };
         let stop = Stop::because(reason);
-        self.engine.ask_run_to_stop(&self.plan.project, &self.plan.task, run, &stop).map(drop)
+        match self.engine.ask_run_to_stop(&self.plan.project, &self.plan.task, run, &stop) {
+            // Its agent deleted its folder; the end of its process is awaited.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            asked => asked.map(drop),
+        }
     }
 
     fn wait_for(&mut self, what: WaitFor) -> Result<Step<TaskResult>> {
