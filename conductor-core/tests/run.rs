@@ -448,3 +448,27 @@ fn what_an_agent_plants_in_its_folders_leads_nowhere_and_keeps_no_run_from_endin
         }
     }
 }
+
+#[test]
+fn a_root_that_was_removed_is_made_anew_by_the_same_process() {
+    let root = root();
+    root.job("true");
+    fs::remove_dir_all(root.path()).unwrap();
+    assert_eq!(root.job("true").outcome(), Some(Outcome::Completed));
+    fs::remove_dir_all(root.path().join(".conductor/bin")).unwrap();
+    assert_eq!(root.job("true").outcome(), Some(Outcome::Completed));
+}
+
+#[test]
+fn many_who_open_a_fresh_root_start_their_first_run_at_once() {
+    let root = root();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let run = open(&root.path()).jobs().start(job("true"), LONG).unwrap();
+                assert_eq!(run.wait(LONG).unwrap().outcome(), Some(Outcome::Completed));
+            });
+        }
+    });
+    assert_eq!(fs::read_dir(root.path().join(".conductor/bin")).unwrap().count(), 1);
+}

@@ -526,3 +526,26 @@ fn an_agent_that_deletes_its_own_run_is_waited_for_and_its_end_is_lost() {
     assert_eq!(ends.count(), 2, "{told:?}");
     assert_eq!(fs::read_dir(root.path().join(".conductor/open")).unwrap().count(), 0);
 }
+
+#[test]
+fn a_task_whose_loop_file_is_damaged_can_be_stopped() {
+    let root = root();
+    let script = "echo '{' >.loop.yaml; echo $$ >pid; sleep 1000";
+    let handle = root.conductor.tasks().start(task(script), LONG).unwrap();
+    let pid = number_in(&root.task_folder().join("pid"));
+    let (project, id) = ids();
+    std::thread::scope(|scope| {
+        let driver = scope.spawn(|| handle.wait(LONG).unwrap());
+        let other = open(&root.path()).tasks().get(&project, &id).unwrap();
+        other.stop(Stop::because("enough"), LONG).unwrap();
+        assert!(!lives(pid));
+        assert_eq!(driver.join().unwrap().outcome, TaskOutcome::Stopped);
+    });
+    assert!(!handle.info().unwrap().is_unfinished(), "the driver wrote the file anew");
+    // With nobody to write it anew, all that lives ends, and then the damage is told.
+    let run = root.conductor.jobs().start(job("sleep 1000"), LONG).unwrap();
+    fs::write(root.task_folder().join(".loop.yaml"), "{").unwrap();
+    let error = handle.stop(Stop::because("enough"), LONG).unwrap_err();
+    assert_eq!(error.path(), Some(&*root.task_folder().join(".loop.yaml")));
+    assert_eq!(run.info().unwrap().outcome(), Some(Outcome::Stopped));
+}
