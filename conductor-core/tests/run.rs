@@ -101,6 +101,11 @@ fn what_can_be_known_before_the_start_leaves_nothing_behind() {
     assert_eq!(refused(job("x").prompt_file("/no/file")).1, "prompt_file");
     let spec = job("x").agent("command").command(["/no/such/program"]);
     assert_eq!(refused(spec), ("agent.not_found", missing("agent")));
+    for (name, value) in [("", "x"), ("A=B", "x"), ("A\0", "x"), ("A", "x\0y")] {
+        assert_eq!(refused(job("x").env(name, value)), ("env.invalid", missing("env")));
+    }
+    let spec = job("x").agent("command").command(["/bin/echo", "a\0b"]);
+    assert_eq!(refused(spec), ("agent.command_nul", missing("command")));
     assert!(!root.path().exists(), "nothing was made");
 }
 
@@ -471,4 +476,18 @@ fn many_who_open_a_fresh_root_start_their_first_run_at_once() {
         }
     });
     assert_eq!(fs::read_dir(root.path().join(".conductor/bin")).unwrap().count(), 1);
+}
+
+#[test]
+fn a_command_that_is_too_long_is_a_refused_run_like_any_other() {
+    let root = root();
+    let words = std::iter::once("/bin/true".to_owned()).chain((0..6000).map(|_| "x".repeat(1000)));
+    let spec = job("x").agent("command").command(words);
+    let error = root.conductor.jobs().start(spec, LONG).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SpawnFailed);
+    let (project, task) = ids();
+    let run = root.conductor.runs().newest(&project, &task).unwrap().unwrap().info().unwrap();
+    assert_eq!(run.outcome(), Some(Outcome::Refused));
+    assert!(run.record.error_summary.unwrap().contains("too long"));
+    assert_eq!(root.job("true").outcome(), Some(Outcome::Completed));
 }

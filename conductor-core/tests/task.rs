@@ -549,3 +549,19 @@ fn a_task_whose_loop_file_is_damaged_can_be_stopped() {
     assert_eq!(error.path(), Some(&*root.task_folder().join(".loop.yaml")));
     assert_eq!(run.info().unwrap().outcome(), Some(Outcome::Stopped));
 }
+
+#[test]
+fn a_prompt_that_no_loop_file_can_keep_is_refused_before_anything_changes() {
+    let root = root();
+    root.conductor.tasks().start(task("touch DONE"), LONG).unwrap().wait(LONG).unwrap();
+    fs::remove_file(root.task_folder().join("DONE")).unwrap();
+    let before = fs::read(root.task_folder().join(".loop.yaml")).unwrap();
+    let long = format!("touch DONE #{}", "x".repeat(5 << 20));
+    let error = root.conductor.tasks().start(task(&long), LONG).unwrap_err();
+    assert_eq!((error.code(), error.field()), ("loop.too_large", Some("prompt")));
+    assert_eq!(fs::read(root.task_folder().join(".loop.yaml")).unwrap(), before);
+    // The first prompt of a task may be as long as a prompt may be.
+    let fresh = task(&long).task("fresh");
+    let result = root.conductor.tasks().start(fresh, LONG).unwrap().wait(LONG).unwrap();
+    assert_eq!(result.outcome, TaskOutcome::Done);
+}

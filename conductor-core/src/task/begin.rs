@@ -66,15 +66,17 @@ impl Engine {
                 return Ok(waiter);
             }
         }
+        // A prompt that TASK.md does not hold yet goes there.
+        let first_prompt = stored.is_none().then(|| wanted.prompt.take().unwrap_or_default());
+        let bus = self.task_bus(&project, &task)?;
+        let state = self.next_state(&bus, before, wanted, &lease, resume)?;
+        state.check_size(&folder)?;
         if let Some(tasks) = &depends_on {
             TaskConfig::set_depends_on(&folder, tasks)?;
         }
-        if stored.is_none() {
-            let prompt = wanted.prompt.take().unwrap_or_default();
+        if let Some(prompt) = first_prompt {
             folder.create_once(TASK_PROMPT, format!("{prompt}\n").as_bytes())?;
         }
-        let bus = self.task_bus(&project, &task)?;
-        let state = self.next_state(&bus, before, wanted, &lease, resume)?;
         state.write(&folder)?;
         drop(task_lock);
         waiter.drive(lease, state)?;
