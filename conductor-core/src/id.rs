@@ -28,7 +28,8 @@ fn check(field: &'static str, text: &str) -> Result<()> {
     if text.len() > MAX_LEN {
         return refuse(format!("it has {} bytes, more than {MAX_LEN}", text.len()));
     }
-    if let Some(bad) = text.chars().find(|c| !c.is_ascii_alphanumeric() && !"._-".contains(*c)) {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
+    if let Some(bad) = text.chars().find(|c| !u8::try_from(*c).is_ok_and(plain)) {
         return refuse(format!("the character {bad:?} is not allowed"));
     }
     if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) {

@@ -15,8 +15,11 @@
 
 #[doc(hidden)]
 pub mod agent;
+#[doc(hidden)]
+pub mod boundary;
 pub mod bus;
 mod cancel;
+pub mod config;
 mod error;
 mod facade;
 #[doc(hidden)]
@@ -25,12 +28,14 @@ mod id;
 #[doc(hidden)]
 pub mod layout;
 pub mod limits;
+mod nearest;
 mod run;
 mod supervise;
 #[doc(hidden)]
 pub mod sys;
 mod task;
 mod time;
+mod usage;
 pub mod vocabulary;
 mod wait;
 #[doc(hidden)]
@@ -41,16 +46,24 @@ pub use bus::{
     ReadOptions, Reader, Scope,
 };
 pub use cancel::{Cancel, NoWait, Wait};
+pub use config::{
+    Config, ConfigOrigin, ConfigPlace, ConfigSources, ConfigUse, ConfigValue, LoadedConfig, Origin,
+    Problem, Rejected, Secret, Severity, Variables, config_schema, config_template,
+};
 pub use error::{Error, ErrorKind, KINDS, KindRow, Result};
 pub use facade::{
-    Activity, Conductor, Drift, FoundBus, JobSpec, Jobs, Location, Named, Options, OutputFile,
-    OutputFollower, Record, Run, RunOutput, Runs, Surroundings, Task, TaskEvents, TaskInfo,
-    TaskSpec, TaskStatus, TaskWatch, Tasks, Work, wait_any,
+    Activity, AgentCheck, Conductor, Drift, Finding, FindingKind, FoundBus, JobSpec, Jobs,
+    ListPlan, Living, Location, Named, Options, OutputFile, OutputFollower, OutputPlan, PostPlan,
+    ReadPlan, Record, Records, Run, RunOutput, RunUsage, Runs, Service, Settings, Surroundings,
+    Task, TaskEvents, TaskInfo, TaskSpec, TaskStatus, TaskWatch, Tasks, UsageBy, UsageReport,
+    UsageSum, Validate, Validation, Why, Work, wait_any,
 };
 pub use id::{MessageId, ProjectId, RunId, TaskId, check_id};
 pub use layout::{Listing, RootOrigin, RootSources};
+pub use limits::{PROMPT_SIZE, STOP_GRACE};
 pub use run::{Outcome, Phase, RunRecord, Status};
 pub use supervise::{RunInfo, Stop, StopReport};
-pub use task::{TaskOutcome, TaskResult, Waiting};
+pub use task::{OnQuestion, TaskOutcome, TaskResult, Waiting};
 pub use time::{Timestamp, format_duration, parse_duration};
+pub use usage::{ErrorClass, Usage};
 pub use wait::Step;

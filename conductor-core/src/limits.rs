@@ -12,8 +12,12 @@ pub const MESSAGE_STORED_HARD: usize = 2 * MESSAGE_BODY_HARD;
 pub const MESSAGE_HEADER: usize = 64 << 10;
 /// The largest `run-info.yaml` or other small YAML file that is read, in bytes.
 pub const YAML_FILE: u64 = 4 << 20;
+/// The largest configuration file, in bytes.
+pub const CONFIG_FILE: u64 = 64 << 10;
+/// The largest file of a token, in bytes.
+pub const TOKEN_FILE: u64 = 64 << 10;
 /// The largest prompt, in bytes.
-pub const PROMPT: u64 = 64 << 20;
+pub const PROMPT_SIZE: u64 = 64 << 20;
 /// How long a writer waits for the lock of a bus.
 pub const BUS_LOCK: Duration = Duration::from_secs(10);
 /// How long a writer waits for the lock of a run's record.
@@ -28,7 +32,11 @@ pub const SAFETY_POLL: Duration = Duration::from_secs(30);
 pub const MAX_ATTEMPTS: u32 = 100;
 /// The pause between two attempts of a task unless it says otherwise.
 pub const RESTART_DELAY: Duration = Duration::from_secs(1);
+/// The longest pause between two attempts that failed, where the task's own is not longer.
+pub const LONGEST_PAUSE: Duration = Duration::from_secs(60);
 /// How long a finished task waits for its running children.
 pub const CHILD_WAIT: Duration = Duration::from_secs(300);
+/// How long the completion check of a task may take unless the task says otherwise.
+pub const VERIFY: Duration = Duration::from_secs(600);
 /// Running children of one run.
 pub const MAX_CHILDREN: usize = 8;

@@ -123,6 +123,36 @@ impl FromStr for Timestamp {
     }
 }
 
+/// What clocks show somewhere.
+#[derive(Clone, Debug)]
+pub struct Zone(TimeZone);
+
+impl Zone {
+    /// Universal time.
+    pub const UTC: Zone = Zone(TimeZone::UTC);
+
+    /// What clocks show on this machine; universal time where that is not known.
+    pub fn local() -> Zone {
+        Zone(TimeZone::try_system().unwrap_or(TimeZone::UTC))
+    }
+
+    /// The first moment after `after` at which clocks show this.
+    pub fn next(&self, after: Timestamp, hour: i8, minute: i8) -> Option<Timestamp> {
+        let time = jiff::civil::Time::new(hour, minute, 0, 0).ok()?;
+        let today = self.0.to_datetime(after.0).date();
+        [Ok(today), today.tomorrow()].into_iter().find_map(|date| {
+            let moment = self.0.to_timestamp(date.ok()?.to_datetime(time)).ok()?;
+            (moment > after.0).then_some(Timestamp(moment))
+        })
+    }
+
+    /// The moment at which calendars and clocks show this; `None` where they never do.
+    pub fn moment(&self, year: i16, month: i8, day: i8, hour: i8, minute: i8) -> Option<Timestamp> {
+        let date = jiff::civil::DateTime::new(year, month, day, hour, minute, 0, 0).ok()?;
+        self.0.to_timestamp(date).ok().map(Timestamp)
+    }
+}
+
 /// Units of a Go duration, longest first.
 const UNITS: [(&str, u64); 8] = [
     ("h", 3_600_000_000_000),

@@ -98,6 +98,7 @@ fn what_can_be_known_before_the_start_leaves_nothing_behind() {
     assert_eq!(refused(job("a\0b")), ("prompt.nul", missing("prompt")));
     assert_eq!(refused(job("x").task("../up")), ("id.invalid", missing("task")));
     assert_eq!(refused(job("x").cwd("/no/such/place")), ("cwd.not_a_folder", missing("cwd")));
+    assert_eq!(refused(job("x").env("JRUN_ID", "forged")), ("env.reserved", missing("env")));
     assert_eq!(refused(job("x").prompt_file("/no/file")).1, "prompt_file");
     let spec = job("x").agent("command").command(["/no/such/program"]);
     assert_eq!(refused(spec), ("agent.not_found", missing("agent")));
@@ -130,11 +131,13 @@ fn a_program_that_cannot_be_executed_is_a_refused_run() {
 #[test]
 fn the_agent_gets_the_environment_of_its_run() {
     let root = root();
-    let spec = job("env").env("MINE", "yes").env("JRUN_ID", "forged");
+    let spec = job("env").env("MINE", "yes").env("OPENAI_API_KEY", "given");
     let run = root.conductor.jobs().start(spec, LONG).unwrap().wait(LONG).unwrap();
     let output = fs::read_to_string(run.folder.join("output.md")).unwrap();
     let has = |line: &str| assert!(output.lines().any(|l| l == line), "{line} in {output}");
     has("MINE=yes");
+    // What is given to this very run is meant for it.
+    has("OPENAI_API_KEY=given");
     has(&format!("JRUN_ID={}", run.id));
     has("JRUN_PROJECT_ID=shop");
     has(&format!("CONDUCTOR_ROOT={}", root.path().display()));
@@ -254,6 +257,40 @@ fn the_older_programs_guess_gives_way_to_the_truth() {
     assert_eq!((info.outcome(), info.record.exit_code), (Some(Outcome::Completed), 0));
     assert_eq!(info.record.status, Status::Completed);
     assert_eq!(root.messages().len(), 2);
+}
+
+#[test]
+fn a_start_that_was_not_told_is_told_with_the_end() {
+    let root = root();
+    let run =
+        root.conductor.jobs().start(job("while [ ! -e go ]; do sleep 0.01; done"), LONG).unwrap();
+    // As of a starter that died before it told, or noted that it had.
+    fs::write(root.task_folder().join("TASK-MESSAGE-BUS.md"), "").unwrap();
+    let path = run.folder().join("run-info.yaml");
+    let lines = fs::read_to_string(&path).unwrap();
+    let without: String =
+        lines.lines().filter(|l| !l.starts_with("start_msg")).map(|l| format!("{l}\n")).collect();
+    fs::write(&path, without).unwrap();
+    fs::write(root.task_folder().join("go"), "").unwrap();
+    run.wait(LONG).unwrap();
+    let kinds: Vec<_> = root.messages().into_iter().map(|m| m.msg_type).collect();
+    assert_eq!(kinds, ["RUN_START", "RUN_STOP"]);
+}
+
+#[test]
+fn a_damaged_entry_keeps_no_other_run_from_being_closed() {
+    let root = root();
+    let mut host = host("host_starts_a_run", &root.path());
+    host.says("started");
+    host.kill();
+    fs::write(root.path().join(".conductor/open/aaa"), "nonsense").unwrap();
+    fs::write(root.task_folder().join("go"), "").unwrap();
+    let (project, task) = ids();
+    let run = root.conductor.runs().newest(&project, &task).unwrap().unwrap();
+    until("the run's end", || run.info().unwrap().outcome().is_some());
+    let error = root.conductor.reconcile(LONG).unwrap_err();
+    assert_eq!(error.code(), "open_entry.corrupt");
+    assert_eq!(run.info().unwrap().record.exit_code, 7, "it was closed all the same");
 }
 
 #[test]
@@ -446,6 +483,10 @@ fn what_an_agent_plants_in_its_folders_leads_nowhere_and_keeps_no_run_from_endin
         assert_eq!(ends.filter(|m| m.msg_type == "RUN_CRASH").count(), 1, "{plant}");
         assert_eq!(fs::read_to_string(&outside).unwrap(), "secret", "{plant}");
         assert!(root.messages().iter().all(|m| !m.body.contains("secret")), "{plant}");
+        // The next run would be told of it by name.
+        for name in ["TASK.md", "TASK-CONFIG.yaml", ".loop.yaml"] {
+            let _not_this_one = fs::remove_file(root.task_folder().join(name));
+        }
         // Where the agent left a plain file of output, it is no copy of what a link led to.
         let output = info.folder.join("output.md");
         if output.is_file() && !output.is_symlink() {

@@ -123,6 +123,53 @@ fn a_stop_from_elsewhere_is_seen_by_the_driver() {
 }
 
 #[test]
+fn an_end_that_a_driver_died_on_is_brought_to_its_end_once() {
+    let root = root();
+    root.conductor.tasks().start(task("touch DONE"), LONG).unwrap().wait(LONG).unwrap();
+    let told = root.told();
+    let facts = messages(&root.conductor.bus("shop").unwrap()).len();
+    // As of a driver that was killed right before it wrote that the loop is over.
+    let path = root.task_folder().join(".loop.yaml");
+    let state = fs::read_to_string(&path).unwrap();
+    let ends = ["outcome: ", "ended_at: "];
+    let open: String = state
+        .lines()
+        .filter(|line| !ends.iter().any(|end| line.starts_with(end)))
+        .map(|line| line.replace("state: ended", "state: running") + "\n")
+        .collect();
+    fs::write(&path, open).unwrap();
+    let (project, id) = ids();
+    let result = root.conductor.tasks().attach(&project, &id).unwrap().wait(LONG).unwrap();
+    assert_eq!((result.outcome, result.attempts), (TaskOutcome::Done, 1));
+    assert_eq!(root.told(), told);
+    assert_eq!(messages(&root.conductor.bus("shop").unwrap()).len(), facts);
+}
+
+#[test]
+fn a_stand_by_rests() {
+    let root = root();
+    let mut host = host("host_drives_a_task", &root.path());
+    host.says("started");
+    let (project, id) = ids();
+    let stand_by = root.conductor.tasks().attach(&project, &id).unwrap();
+    let mut looks = 0;
+    let wait = Wait::from(Duration::from_millis(500));
+    // A foreign loop: look, then wait for the descriptor.
+    while wait.check().is_ok() {
+        stand_by.step().unwrap();
+        looks += 1;
+        let left = wait.remaining().unwrap();
+        let timeout = rustix::event::Timespec { tv_sec: 0, tv_nsec: left.subsec_nanos().into() };
+        let mut fds =
+            [rustix::event::PollFd::from_borrowed_fd(stand_by.fd(), rustix::event::PollFlags::IN)];
+        rustix::event::poll(&mut fds, Some(&timeout)).unwrap();
+    }
+    assert!(looks < 10, "looked {looks} times in half a second without news");
+    fs::write(root.task_folder().join("go"), "").unwrap();
+    stand_by.wait(LONG).unwrap();
+}
+
+#[test]
 fn many_are_waited_for_in_one_thread() {
     let root = root();
     let gate = |name: &str| root.dir.path().join(name);

@@ -54,15 +54,19 @@ for part in $parts; do
   exit 0
 done
 
-{
-  echo "# Index of $source"
-  for part in $parts; do
-    printf '\n## %s\n\n| lines | words | file |\n| ---: | ---: | --- |\n' "$part"
-    cat "$index/$part.md"
-  done
-} >"$JRUN_RUN_FOLDER/output.md"
 files=$(cat "$index"/*.md | wc -l)
 words=$(awk -F'|' '{ sum += $3 } END { print sum + 0 }' "$index"/*.md)
+{
+  printf '# Index of %s\n\n%d files, %d words.\n\n' "$source" "$files" "$words"
+  printf '| part | files | words | longest file |\n| --- | ---: | ---: | --- |\n'
+  for part in $parts; do
+    awk -F'|' -v part="$part" '
+      { files++; words += $3; if ($2 + 0 >= most) { most = $2 + 0; longest = $4 } }
+      END { printf "| %s | %d | %d |%s|\n", part, files, words, files ? longest : " - " }
+    ' "$index/$part.md"
+  done
+  printf '\nEvery file of a part, with its lines and words: %s/*.md\n' "$index"
+} >"$JRUN_RUN_FOLDER/output.md"
 say DECISION "the index is complete: $files files, $words words"
 touch "$JRUN_TASK_FOLDER/DONE"
 echo "$files files, $words words"

@@ -1,6 +1,9 @@
 //! The command line as a whole: the global flags and the commands.
 
-use crate::commands::{bus, completion, list, output, status, watch};
+use crate::commands::{
+    attach, bus, completion, config, doctor, drive, job, list, output, reconcile, resume, status,
+    stop, task, usage, validate, watch, why,
+};
 use crate::exit;
 use crate::render::color;
 use clap::builder::Styles;
@@ -19,9 +22,10 @@ const STYLES: Styles = Styles::plain()
     .invalid(color::WARNING);
 
 const AFTER_HELP: &str = "\
-Exit codes: 0 done; 1 the answer is no; 2 wrong command line or input; 10 not found; 12 conflict; \
+Exit codes: 0 done; 1 the answer is no: the run failed, the task gave up; 3 the task was stopped; 2 wrong command line or input; 10 not found; 12 conflict; \
 13 busy; 20 damaged file; 22 no permission; 23 disk full; 24 other I/O error; 25 the agent did not \
-start; 124 a wait's time was over; 130 interrupted.";
+start; 124 a wait's time was over; 130 Ctrl-C; \
+143 SIGTERM.";
 
 /// Runs AI coding agents as restartable tasks whose whole state is plain files.
 #[derive(Debug, Parser)]
@@ -37,6 +41,10 @@ pub(crate) struct Cli {
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) root: Option<PathBuf>,
 
+    /// Configuration file [default: $CONDUCTOR_CONFIG, the first one that `config path` lists]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+
     /// Print version
     #[arg(short = 'v', short_alias = 'V', long, action = ArgAction::Version)]
     version: Option<bool>,
@@ -48,12 +56,25 @@ pub(crate) struct Cli {
 /// The commands, in the order of the help.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    Task(task::Task),
+    Attach(attach::Attach),
+    Job(job::Job),
+    Stop(stop::Stop),
+    Resume(resume::Resume),
+    Drive(drive::Drive),
     List(list::List),
     Status(status::Status),
     Watch(watch::Watch),
     Output(output::Output),
+    Why(why::Why),
+    Reconcile(reconcile::Reconcile),
+    Doctor(doctor::Doctor),
+    Usage(usage::Usage),
     #[command(subcommand)]
     Bus(bus::Bus),
+    #[command(subcommand)]
+    Config(config::Config),
+    Validate(validate::Validate),
     Completion(completion::Completion),
 }
 
@@ -105,9 +126,9 @@ mod tests {
 
     #[test]
     fn usage_errors_look_like_all_errors() {
-        let error = Cli::try_parse_from(["run-agent", "lst"]).unwrap_err();
+        let error = Cli::try_parse_from(["run-agent", "statu"]).unwrap_err();
         let text = usage_error(&error.render().to_string());
-        assert!(text.starts_with("Error: unrecognized subcommand 'lst'"), "{text}");
-        assert!(text.contains("hint: a similar subcommand exists: 'list'"), "{text}");
+        assert!(text.starts_with("Error: unrecognized subcommand 'statu'"), "{text}");
+        assert!(text.contains("hint: a similar subcommand exists: 'status'"), "{text}");
     }
 }

@@ -4,12 +4,15 @@ use crate::args::Place;
 use crate::exit::{self, code_of};
 use crate::out::Out;
 use crate::render::error;
-use conductor_core::{Conductor, Error, Location, Named, Options, Result, Surroundings};
+use conductor_core::{
+    Conductor, ConfigSources, Error, Location, Named, Options, Result, RootSources, Surroundings,
+};
 use std::path::PathBuf;
 
 /// What a command works with.
 pub(crate) struct Context {
     root: Option<PathBuf>,
+    config: Option<PathBuf>,
     /// The exit code of the first trouble that the command went on after.
     trouble: Option<u8>,
     /// Standard output.
@@ -18,13 +21,24 @@ pub(crate) struct Context {
 
 impl Context {
     /// Nothing is opened or looked at yet, but for who reads the output.
-    pub(crate) fn new(root: Option<PathBuf>) -> Context {
-        Context { root, trouble: None, out: Out::stdout() }
+    pub(crate) fn new(root: Option<PathBuf>, config: Option<PathBuf>) -> Context {
+        Context { root, config, trouble: None, out: Out::stdout() }
     }
 
-    /// The root that the command line or the environment names.
+    /// The root that the command line, the environment or the configuration names. A configuration that
+    /// cannot be used ends the command.
     pub(crate) fn conductor(&self) -> Result<Conductor> {
-        Conductor::open_from(&Conductor::sources(self.root.clone()), Options::default())
+        Conductor::open_configured(self.root.clone(), self.config.clone(), Options::default())
+    }
+
+    /// Everything that can name the configuration.
+    pub(crate) fn config_sources(&self) -> ConfigSources {
+        Conductor::config_sources(self.config.clone())
+    }
+
+    /// Everything but the configuration that can name the root.
+    pub(crate) fn root_sources(&self) -> RootSources {
+        Conductor::sources(self.root.clone())
     }
 
     /// What the command line names, as the library takes it.
@@ -45,11 +59,21 @@ impl Context {
     /// Tells of something that could not be read; the command goes on, and its exit code will say so.
     pub(crate) fn trouble(&mut self, error: &Error) {
         error::note(error);
+        self.remember(error);
+    }
+
+    /// The exit code will say so, of something that was told already.
+    pub(crate) fn remember(&mut self, error: &Error) {
         self.trouble.get_or_insert(code_of(error));
     }
 
     /// The exit code of a command that answered, unless there was trouble: 0 for yes, 1 for no.
     pub(crate) fn answered(&self, yes: bool) -> u8 {
-        self.trouble.unwrap_or(if yes { exit::OK } else { exit::NO })
+        self.or_trouble(if yes { exit::OK } else { exit::NO })
+    }
+
+    /// This exit code, unless there was trouble.
+    pub(crate) fn or_trouble(&self, code: u8) -> u8 {
+        self.trouble.unwrap_or(code)
     }
 }

@@ -11,6 +11,14 @@ use std::process::ExitCode;
 pub(crate) const OK: u8 = 0;
 /// The command ran, and the answer is "no": a run failed, nothing matched.
 pub(crate) const NO: u8 = 1;
+/// The task was stopped by somebody.
+pub(crate) const STOPPED: u8 = 3;
+/// The time of a wait was over; the work goes on.
+pub(crate) const WAIT_OVER: u8 = ErrorKind::Timeout.row().exit_code;
+/// Ctrl-C ended the work, or the wait for it.
+pub(crate) const INTERRUPTED: u8 = ErrorKind::Cancelled.row().exit_code;
+/// SIGTERM ended the wait; the work goes on. The code is that of shells for that signal.
+pub(crate) const TERMINATED: u8 = 143;
 /// The command line is wrong. The same as the library's "invalid input".
 pub(crate) const USAGE: u8 = ErrorKind::InvalidInput.row().exit_code;
 
@@ -64,9 +72,9 @@ mod tests {
     #[test]
     fn no_kind_of_failure_passes_for_an_answer() {
         for row in KINDS {
-            assert!(row.exit_code != OK && row.exit_code != NO, "{}", row.name);
+            assert!(![OK, NO, STOPPED, TERMINATED].contains(&row.exit_code), "{}", row.name);
         }
         assert_eq!(USAGE, 2);
-        assert_eq!(ErrorKind::Timeout.row().exit_code, 124);
+        assert_eq!((WAIT_OVER, INTERRUPTED), (124, 130));
     }
 }

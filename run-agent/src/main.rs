@@ -8,6 +8,7 @@ mod exit;
 mod interrupt;
 mod out;
 mod render;
+mod work;
 
 use std::process::ExitCode;
 

@@ -11,6 +11,7 @@ pub(crate) struct Out {
     colored: bool,
     terminal: bool,
     width: Option<usize>,
+    heard: bool,
 }
 
 impl Out {
@@ -23,7 +24,8 @@ impl Out {
             .then(terminal_size::terminal_size)
             .flatten()
             .map(|(terminal_size::Width(width), _)| usize::from(width));
-        Out { sink: BufWriter::with_capacity(BUFFER, Box::new(stdout)), colored, terminal, width }
+        let sink = BufWriter::with_capacity(BUFFER, Box::new(stdout) as Box<dyn Write>);
+        Out { sink, colored, terminal, width, heard: true }
     }
 
     /// Whether colours are wanted.
@@ -39,6 +41,17 @@ impl Out {
     /// The columns of the terminal; `None` where the output is no terminal and nothing is cut.
     pub(crate) fn width(&self) -> Option<usize> {
         self.width
+    }
+
+    /// Whether what is written still goes anywhere.
+    pub(crate) fn is_heard(&self) -> bool {
+        self.heard
+    }
+
+    /// Drops all that is written from now on: nobody is there to read it.
+    pub(crate) fn mute(&mut self) {
+        self.sink = BufWriter::new(Box::new(io::sink()));
+        (self.terminal, self.heard) = (false, false);
     }
 
     /// Writes a line.
@@ -88,7 +101,7 @@ mod memory {
         pub(crate) fn to_memory(width: Option<usize>, colored: bool) -> (Out, Written) {
             let written = Written::default();
             let sink = BufWriter::new(Box::new(written.clone()) as Box<dyn Write>);
-            (Out { sink, colored, terminal: width.is_some(), width }, written)
+            (Out { sink, colored, terminal: width.is_some(), width, heard: true }, written)
         }
     }
 }

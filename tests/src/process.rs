@@ -16,7 +16,8 @@ pub const LIMIT: Duration = Duration::from_secs(120);
 
 /// Variables that mean something to conductor or to an agent, and which a test's own environment may
 /// hold by chance.
-const FOREIGN: [&str; 6] = ["JRUN_", "CONDUCTOR_", "CLAUDE", "CODEX_", "GEMINI_", "TASK_FOLDER"];
+const FOREIGN: [&str; 7] =
+    ["JRUN_", "CONDUCTOR_", "CLAUDE", "CODEX_", "GEMINI_", "TASK_FOLDER", "XDG_CONFIG"];
 
 /// A program to be started.
 #[derive(Debug)]
@@ -128,7 +129,12 @@ impl Program {
 
     /// Starts it, waits for its end, and fails unless it is success.
     pub fn succeed(self) -> Finished {
-        self.run().expect_code(0)
+        self.exits(0)
+    }
+
+    /// Starts it, waits for its end, and fails unless it exits with `code`.
+    pub fn exits(self, code: i32) -> Finished {
+        self.run().expect_code(code)
     }
 }
 

@@ -4,7 +4,7 @@ use crate::process::Program;
 use crate::{artifacts, fixture, snapshot};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::fs;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -82,6 +82,13 @@ impl Sandbox {
             .env("HOME", self.home())
             .env("CONDUCTOR_ROOT", self.root())
             .env(MARK, &self.mark)
+    }
+
+    /// The environment of agents that the test itself starts here, through the library.
+    pub fn environment(&self) -> Vec<(OsString, OsString)> {
+        let path = std::env::var_os("PATH").unwrap_or_default();
+        let own = [("PATH", path), ("HOME", self.home().into()), (MARK, self.mark.clone().into())];
+        own.map(|(name, value)| (name.into(), value)).into()
     }
 
     /// `run-agent`, freshly built, with these arguments.

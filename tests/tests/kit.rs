@@ -139,3 +139,15 @@ fn make_root_makes_one_and_refuses_nonsense() {
         assert!(!sandbox.work().join("other").exists());
     }
 }
+
+#[test]
+fn run_agent_is_built_and_given_the_sandbox_as_its_root() {
+    let sandbox = Sandbox::new();
+    let version = sandbox.run_agent(["--version"]).succeed();
+    assert!(version.stdout.contains(env!("CARGO_PKG_VERSION")), "{}", version.stdout);
+    let sandbox = Sandbox::with_fixture("reference-root");
+    let before = snapshot(&sandbox.root());
+    let list = sandbox.run_agent(["list"]).succeed();
+    assert!(list.stdout.contains("shop"), "{}", list.stdout);
+    before.assert_same(&snapshot(&sandbox.root()));
+}

@@ -1,5 +1,6 @@
 //! What is run for an agent, found on the search path and checked before anything is made.
 
+use super::stream::StreamKind;
 use crate::error::{Error, ErrorKind, Result};
 use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::PermissionsExt as _;
@@ -111,9 +112,24 @@ impl AgentKind {
         self.row().name
     }
 
+    /// The command of a built-in agent; empty for [`AgentKind::Command`].
+    pub fn argv(self) -> Vec<OsString> {
+        self.row().argv.iter().map(OsString::from).collect()
+    }
+
     /// The vendor keys that it may see in its environment.
     pub fn own_keys(self) -> &'static [&'static str] {
         self.row().own_keys
+    }
+
+    /// The stream that it prints, where that is understood.
+    pub fn stream(self) -> Option<StreamKind> {
+        match self {
+            AgentKind::Claude => Some(StreamKind::Claude),
+            AgentKind::Codex => Some(StreamKind::Codex),
+            AgentKind::Gemini => Some(StreamKind::Gemini),
+            AgentKind::Shell | AgentKind::Command => None,
+        }
     }
 
     /// The coding agents among the kinds: those that need to be installed.
@@ -133,6 +149,8 @@ pub struct AgentCommand {
     pub argv: Vec<OsString>,
     /// How the prompt is handed over.
     pub prompt: PromptForm,
+    /// The stream that it prints; `None` where it prints text.
+    pub stream: Option<StreamKind>,
 }
 
 impl AgentCommand {
@@ -145,12 +163,7 @@ impl AgentCommand {
     pub fn resolve(kind: AgentKind, argv: &[OsString], path: &OsStr) -> Result<AgentCommand> {
         let argv: Vec<OsString> = match (kind, argv.is_empty()) {
             (AgentKind::Command, true) => {
-                return Err(Error::invalid(
-                    "agent.command_missing",
-                    "command",
-                    "the agent \"command\" needs a command",
-                )
-                .with_hint("name it: --command 'my-agent --flag'"));
+                return Err(command_missing());
             }
             (AgentKind::Command, false) => {
                 if argv.iter().any(|word| word.as_encoded_bytes().contains(&0)) {
@@ -160,7 +173,7 @@ impl AgentCommand {
                 }
                 argv.to_vec()
             }
-            (_, true) => kind.row().argv.iter().map(OsString::from).collect(),
+            (_, true) => kind.argv(),
             (_, false) => {
                 return Err(Error::invalid(
                     "agent.command_unused",
@@ -170,12 +183,21 @@ impl AgentCommand {
                 .with_hint("use --agent command to run another one"));
             }
         };
-        let program = find_program(kind, &argv[0], path)?;
+        AgentCommand::of_argv(kind, argv, path)
+    }
+
+    /// The agent `kind`, run by this program with these arguments.
+    ///
+    /// # Errors
+    /// `agent.command_missing`, `agent.not_found`, `agent.not_executable`.
+    pub fn of_argv(kind: AgentKind, argv: Vec<OsString>, path: &OsStr) -> Result<AgentCommand> {
+        let Some(name) = argv.first() else { return Err(command_missing()) };
+        let program = find_program(kind, name, path)?;
         let prompt = match kind {
             AgentKind::Shell => PromptForm::Raw,
             _ => PromptForm::WithPreamble,
         };
-        Ok(AgentCommand { kind, program, argv, prompt })
+        Ok(AgentCommand { kind, program, argv, prompt, stream: kind.stream() })
     }
 
     /// The command as a line for people: arguments joined by blanks, cut where it gets too long for
@@ -193,6 +215,11 @@ impl AgentCommand {
         }
         line
     }
+}
+
+fn command_missing() -> Error {
+    Error::invalid("agent.command_missing", "command", "the agent \"command\" needs a command")
+        .with_hint("name the program and its arguments, behind -- on a command line")
 }
 
 fn find_program(kind: AgentKind, name: &OsStr, path: &OsStr) -> Result<PathBuf> {

@@ -17,6 +17,8 @@ pub struct RunContext {
     pub run: RunId,
     /// The run whose agent started this one.
     pub parent_run: Option<RunId>,
+    /// Whether the run is an attempt of its task, which may find that the task is done.
+    pub is_attempt: bool,
     /// The agent's name.
     pub agent: String,
     /// The root.
@@ -46,9 +48,8 @@ const VENDOR_KEYS: &[&str] = &[
 
 /// The environment of a run.
 ///
-/// From `inherited`, with `extra` over it (which cannot name a `JRUN_` variable, `CONDUCTOR_ROOT` or
-/// `PATH`'s first folder), less what other vendors' agents would use, and with the run's own
-/// variables. `CLAUDECODE` is removed: Claude Code refuses to start inside itself.
+/// From `inherited`, less what other vendors' agents would use, with `extra` over it, and over all the
+/// run's own variables. `CLAUDECODE` is removed: Claude Code refuses to start inside itself.
 pub fn run_environment(
     inherited: impl IntoIterator<Item = (OsString, OsString)>,
     extra: &[(String, String)],
@@ -56,16 +57,14 @@ pub fn run_environment(
     context: &RunContext,
 ) -> Environment {
     let mut env: Environment = inherited.into_iter().collect();
-    env.retain(|name, _| !is_own(name) && name != "CLAUDECODE");
-    for (name, value) in extra {
-        if !is_own(OsStr::new(name)) {
-            env.insert(name.into(), value.into());
-        }
-    }
     let foreign = |name: &OsStr| {
         VENDOR_KEYS.iter().any(|key| name.eq_ignore_ascii_case(key) && !kept_keys.contains(key))
     };
-    env.retain(|name, _| !foreign(name));
+    let kept =
+        |name: &OsStr| !is_own(name) && !is_token(name) && name != "CLAUDECODE" && !foreign(name);
+    env.retain(|name, _| kept(name));
+    // What somebody gives to this very run is meant for it, also another vendor's key.
+    env.extend(extra.iter().map(|(name, value)| (name.into(), value.into())));
     let parent = context.parent_run.as_ref().map_or("", RunId::as_str);
     let own: [(&str, &OsStr); 9] = [
         ("CONDUCTOR_ROOT", context.root.as_os_str()),
@@ -87,8 +86,15 @@ pub fn run_environment(
     env
 }
 
+/// Whether it holds a token for conductor itself, which puts into each agent's environment its own.
+fn is_token(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    name == b"CONDUCTOR_API_KEY"
+        || (name.starts_with(b"CONDUCTOR_AGENT_") && name.ends_with(b"_TOKEN"))
+}
+
 /// Whether only conductor sets this variable.
-fn is_own(name: &OsStr) -> bool {
+pub fn is_own(name: &OsStr) -> bool {
     name.as_encoded_bytes().starts_with(b"JRUN_") || name == "CONDUCTOR_ROOT"
 }
 
@@ -109,6 +115,7 @@ pub(super) mod tests {
             task: TaskId::new("fix").unwrap(),
             run: RunId::new("r1").unwrap(),
             parent_run: None,
+            is_attempt: true,
             agent: "claude".into(),
             root: "/root".into(),
             task_folder: "/root/shop/fix".into(),
@@ -143,6 +150,8 @@ pub(super) mod tests {
             ("anthropic_api_key", "a"),
             ("ANTHROPIC_API_KEY", "a"),
             ("CLAUDECODE", "1"),
+            ("CONDUCTOR_AGENT_CODEX_TOKEN", "o"),
+            ("CONDUCTOR_API_KEY", "k"),
         ]);
         let env = run_environment(inherited, &[], &["ANTHROPIC_API_KEY"], &context());
         assert!(env.contains_key(OsStr::new("ANTHROPIC_API_KEY")));

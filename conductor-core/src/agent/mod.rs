@@ -5,7 +5,8 @@
 mod command;
 mod environment;
 mod preamble;
+pub mod stream;
 
 pub use command::{AgentCommand, AgentKind, PromptForm};
-pub use environment::{Environment, RunContext, run_environment};
+pub use environment::{Environment, RunContext, is_own as is_own_variable, run_environment};
 pub use preamble::preamble;

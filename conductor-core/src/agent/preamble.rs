@@ -6,8 +6,8 @@ use std::fmt::Write as _;
 /// The whole content of `prompt.md`: the preamble, a rule, and the prompt.
 ///
 /// The lines `JRUN_...=`, `Write output.md to ...` and the one that names `DONE` are relied on by
-/// agents. A run that somebody else's agent started gets no section on completion: the `DONE` file
-/// belongs to its parent. Without a `run-agent` to call, the sections that teach it are left out.
+/// agents. A run that somebody else's agent started gets no section on completion, unless it is an
+/// attempt of a task of its own: the `DONE` file belongs to its parent. Without a `run-agent` to call, the sections that teach it are left out.
 pub fn preamble(context: &RunContext, prompt: &str) -> String {
     let mut text = String::with_capacity(prompt.len() + 2048);
     head(&mut text, context);
@@ -15,7 +15,7 @@ pub fn preamble(context: &RunContext, prompt: &str) -> String {
         text.push_str(BUS);
         sub_agents(&mut text, context);
     }
-    if context.parent_run.is_none() {
+    if context.parent_run.is_none() || context.is_attempt {
         completion(&mut text, context);
     }
     text.push_str("---\n\n");
@@ -122,9 +122,17 @@ mod tests {
     fn a_child_is_not_told_to_finish_its_parents_task() {
         let mut context = context();
         context.parent_run = Some(crate::RunId::new("r0").unwrap());
+        context.is_attempt = false;
         let text = preamble(&context, "x");
         assert!(text.contains("JRUN_PARENT_ID=r0\n"));
         assert!(!text.contains("/DONE"));
+    }
+
+    #[test]
+    fn an_attempt_of_a_task_that_an_agent_started_is_told_how_to_finish_it() {
+        let mut context = context();
+        context.parent_run = Some(crate::RunId::new("r0").unwrap());
+        assert!(preamble(&context, "x").contains("/DONE"));
     }
 
     #[test]

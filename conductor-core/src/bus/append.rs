@@ -1,13 +1,15 @@
 //! Writing records at the end of the locked file.
 
+use super::catalog;
 use super::channel::Locked;
 use super::cursor::Cursor;
 use super::failure::Failure;
 use super::post::Posted;
-use super::record::{Draft, Moment, SEQ_LIMIT, Stamp};
+use super::record::{BEGIN, Draft, Moment, SEQ_LIMIT, Stamp};
 use super::store::{Segment, Store};
 use super::tail::{self, Tail};
 use crate::error::{Error, ErrorKind, Result};
+use crate::id::MessageId;
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -63,37 +65,42 @@ fn write_once(
     drafts: &[&Draft],
     posted: &mut Vec<Posted>,
 ) -> Result<bool, Failure> {
-    let file = &locked.lock.file;
     let mut tail = end_of(store, locked)?;
+    let file = locked.lock.file.clone();
     let mut bytes = Vec::with_capacity(drafts.iter().map(|draft| draft.most()).sum());
     let now = Moment::of(file.os().now());
     let before = tail.size;
     for draft in drafts {
-        posted.push(push(file, &mut tail, draft, now, &mut bytes)?);
+        posted.push(push(&file, &mut tail, draft, now, &mut bytes)?);
     }
-    if let Some((_, known)) = &mut locked.state.file {
-        *known = None;
-    }
-    put(file, before, &bytes)?;
+    // Whatever comes of the write, what was known of the end is known no more.
+    locked.take_tail();
+    put(&file, before, &bytes)?;
     let end = file.os().position(file.fd()).map_err(Failure::Unknown)?;
     if end == tail.size {
-        if let Some((_, known)) = &mut locked.state.file {
-            *known = Some(tail);
-        }
+        locked.keep_tail(tail);
         return Ok(false);
     }
-    is_hidden(file, end, &bytes).map_err(|error| Failure::Unknown(io::Error::other(error)))
+    locked.size = end;
+    is_hidden(&file, end, &bytes).map_err(|error| Failure::Unknown(io::Error::other(error)))
 }
 
 /// How the locked file ends, from memory where nobody wrote meanwhile.
-pub(super) fn end_of(store: &Store, locked: &Locked<'_>) -> Result<Tail> {
-    let file = &locked.lock.file;
-    let size = file.stat()?.size;
-    let known = locked.state.file.as_ref().and_then(|(_, tail)| *tail);
-    match known.filter(|known| known.size == size) {
-        Some(known) => Ok(known),
-        None => tail::inspect(store, file, size, known),
-    }
+pub(super) fn end_of(store: &Store, locked: &mut Locked<'_>) -> Result<Tail> {
+    let known = locked.take_tail();
+    let tail = match known.filter(|known| known.size == locked.size) {
+        Some(known) => known,
+        None => {
+            let mut tail = tail::inspect(store, &locked.lock.file, locked.size, known)?;
+            if tail.last_seq == 0 {
+                // An older program began the file; the numbers go on behind the archives.
+                tail.last_seq = catalog::last_archived_seq(store)?;
+            }
+            tail
+        }
+    };
+    locked.keep_tail(tail);
+    Ok(tail)
 }
 
 /// Encodes a record behind the end that `tail` describes, and moves that.
@@ -105,10 +112,13 @@ pub(super) fn push(
     bytes: &mut Vec<u8>,
 ) -> Result<Posted> {
     let start = bytes.len();
-    bytes.extend_from_slice(&b"\n\n"[..tail.lead()]);
+    let lead = tail.lead();
+    bytes.extend_from_slice(&b"\n\n"[..lead]);
     let stamp = stamp(file, tail, now)?;
     draft.push(&stamp, bytes);
-    let msg_id = stamp.id()?;
+    let id = start + lead + BEGIN.len();
+    let id = &bytes[id..id + memchr::memchr(b'\n', &bytes[id..]).unwrap_or(0)];
+    let msg_id = MessageId::new(String::from_utf8_lossy(id))?;
     tail.last_seq = stamp.seq;
     tail.last_time = stamp.id_time;
     tail.size += (bytes.len() - start) as u64;

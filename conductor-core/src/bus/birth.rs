@@ -4,14 +4,16 @@
 //! the other name, whose entry was durable first; so a file under that name is adopted, not
 //! replaced.
 
+use super::append;
+use super::catalog;
 use super::lock::ExclusiveLock;
 use super::post::Post;
-use super::record::{Draft, Moment, SEGMENT_START, Stamp};
+use super::record::{Draft, Moment, SEGMENT_START};
 use super::scope::Scope;
 use super::store::{Segment, Store};
-use super::tail;
+use super::tail::{self, Tail};
 use crate::cancel::Wait;
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::fsx::FILE_MODE;
 use crate::sys::Open;
 use std::io;
@@ -37,8 +39,8 @@ pub(super) fn first_segment(
     }
     let tail = tail::inspect(store, &lock.file, size, None)?;
     if tail.last_seq == 0 {
-        let meta = [("segment", "1".to_owned())];
-        write_start(&lock.file, scope, 1, tail.lead(), &meta)?;
+        // Where the bus was removed but its archives were not, it goes on behind them.
+        write_start(store, scope, &lock.file, tail)?;
     }
     lock.file.os().sync(lock.file.fd()).map_err(|e| lock.file.error("sync", e))?;
     store.folder().sync()?;
@@ -54,30 +56,16 @@ pub(super) fn first_segment(
     Ok(Some(live))
 }
 
-/// Writes the record that begins a file.
-fn write_start(
-    file: &Segment,
-    scope: &Scope,
-    seq: u64,
-    lead: usize,
-    meta: &[(&str, String)],
-) -> Result<()> {
-    let mut post = Post::new(SEGMENT_START, "a segment of the bus begins");
-    for (name, value) in meta {
-        post = post.meta(*name, value);
+/// Writes the record that begins the first file.
+fn write_start(store: &Store, scope: &Scope, file: &Segment, tail: Tail) -> Result<()> {
+    let last_seq = catalog::last_archived_seq(store)?;
+    let mut post = Post::new(SEGMENT_START, "a segment of the bus begins").meta("segment", "1");
+    if last_seq > 0 {
+        post = post.meta("prev_last_seq", last_seq.to_string());
     }
+    let draft = Draft::control(SEGMENT_START, &post, scope)?;
+    let mut bytes = Vec::new();
     let now = Moment::of(file.os().now());
-    let process = file.os().process_id();
-    let stamp = Stamp { seq, id_time: now, time: now, process, counter: 0 };
-    let mut bytes = b"\n\n"[..lead].to_vec();
-    Draft::control(SEGMENT_START, &post, scope)?.push(&stamp, &mut bytes);
-    let written = file.os().write(file.fd(), &bytes).map_err(|e| not_born(file, e))?;
-    if written != bytes.len() {
-        return Err(not_born(file, io::ErrorKind::WriteZero.into()));
-    }
-    Ok(())
-}
-
-fn not_born(file: &Segment, source: io::Error) -> Error {
-    file.error("begin", source)
+    append::push(file, &mut Tail { last_seq, ..tail }, &draft, now, &mut bytes)?;
+    append::put(file, tail.size, &bytes).map_err(|failure| failure.into_error(file.path(), &[]))
 }

@@ -3,17 +3,20 @@
 
 use super::append;
 use super::birth;
+use super::catalog;
 use super::failure::Failure;
 use super::group::{Leader, Line, Outcome, Turn};
 use super::lock::{ExclusiveLock, not_locked};
+use super::options::{BusOptions, Durability};
 use super::record::Draft;
+use super::rotate::{self, Rotation};
 use super::scope::Scope;
 use super::store::{Segment, Store};
 use super::tail::Tail;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::LockError;
-use crate::sys::{FileSystem, Open};
+use crate::sys::{FileSystem, Open as How, Stat};
 use parking_lot::{Mutex, MutexGuard};
 
 /// The writing side of a bus in this process.
@@ -27,12 +30,42 @@ pub(crate) struct Channel {
 
 #[derive(Debug, Default)]
 pub(super) struct State {
-    /// The open file, and its end as this process left it.
-    pub(super) file: Option<(Segment, Option<Tail>)>,
+    pub(super) open: Option<Open>,
     /// Whether the file system was found fit for writing.
     fit: bool,
     /// Whether the disk failed to keep what was written.
     failed: bool,
+    /// A rotation that was refused or failed is tried again from this size on, in bytes.
+    rotate_from: u64,
+}
+
+/// The file that this process appends to.
+#[derive(Debug)]
+pub(super) struct Open {
+    file: Segment,
+    /// Which file it is.
+    stat: Stat,
+    /// Its end as this process left it.
+    pub(super) tail: Option<Tail>,
+}
+
+impl Open {
+    pub(super) fn new(file: Segment) -> Result<Open> {
+        Ok(Open { stat: file.stat()?, file, tail: None })
+    }
+}
+
+/// How a bus is written by one of its handles.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Manner<'a> {
+    pub(super) scope: &'a Scope,
+    pub(super) options: &'a BusOptions,
+}
+
+impl Manner<'_> {
+    fn is_durable(&self) -> bool {
+        self.options.durability == Durability::Disk
+    }
 }
 
 /// The bus file, locked for this process.
@@ -40,6 +73,32 @@ pub(super) struct Locked<'a> {
     // Fields are dropped in this order: the lock goes before the turn.
     pub(super) lock: ExclusiveLock,
     pub(super) state: MutexGuard<'a, State>,
+    /// The length of the file.
+    pub(super) size: u64,
+}
+
+impl Locked<'_> {
+    /// Goes over to another locked file.
+    pub(super) fn switch(&mut self, lock: ExclusiveLock) -> Result<()> {
+        let open = Open::new(lock.file.clone())?;
+        self.size = open.stat.size;
+        self.lock = lock;
+        self.state.open = Some(open);
+        Ok(())
+    }
+
+    /// What is known of the file's end; from now on nothing is.
+    pub(super) fn take_tail(&mut self) -> Option<Tail> {
+        self.state.open.as_mut()?.tail.take()
+    }
+
+    /// Remembers the file's end.
+    pub(super) fn keep_tail(&mut self, tail: Tail) {
+        self.size = tail.size;
+        if let Some(open) = &mut self.state.open {
+            open.tail = Some(tail);
+        }
+    }
 }
 
 impl Channel {
@@ -59,21 +118,21 @@ impl Channel {
     /// Closes the file if nobody is writing.
     pub(super) fn close_idle(&self) {
         if let Some(mut state) = self.state.try_lock() {
-            state.file = None;
+            state.open = None;
         }
     }
 
     /// Appends all records or none, together with those of other threads.
     pub(super) fn append(
         &self,
-        scope: &Scope,
+        manner: Manner<'_>,
         drafts: Vec<Draft>,
-        durable: bool,
         wait: &Wait,
     ) -> Result<Vec<super::Posted>> {
+        self.store.check_fork()?;
         let outcome = match self.line.enter(drafts, wait).map_err(|e| self.no_turn(e))? {
             Turn::Done(outcome) => outcome,
-            Turn::Lead(leader) => self.append_batch(&leader, scope, durable, wait)?,
+            Turn::Lead(leader) => self.append_batch(&leader, manner, wait)?,
         };
         outcome.map_err(|(failure, posted)| failure.into_error(&self.store.path(), &posted))
     }
@@ -81,31 +140,31 @@ impl Channel {
     fn append_batch(
         &self,
         leader: &Leader<'_>,
-        scope: &Scope,
-        durable: bool,
+        manner: Manner<'_>,
         wait: &Wait,
     ) -> Result<Outcome> {
         // The batch is taken under the lock: until then the others may leave, and a leader that
         // does not get the lock fails alone.
-        let mut locked = self.lock(leader, scope, wait)?;
+        let mut locked = self.lock(leader, manner, wait)?;
         let batch = leader.batch();
         let drafts: Vec<&Draft> = batch.drafts().collect();
         let (posted, failure) = append::write(&self.store, &mut locked, &drafts);
         let file = locked.lock.file.clone();
         drop(locked);
-        let failure = failure.or_else(|| self.sync(&file, durable).err());
+        let failure = failure.or_else(|| self.sync(&file, manner).err());
         Ok(batch.finish(posted, failure))
     }
 
     /// Locks the bus for more than an append.
     pub(super) fn exclusive<T>(
         &self,
-        scope: &Scope,
+        manner: Manner<'_>,
         wait: &Wait,
         work: impl FnOnce(&mut Locked<'_>) -> Result<T>,
     ) -> Result<T> {
+        self.store.check_fork()?;
         let leader = self.line.lead(wait).map_err(|e| self.no_turn(e))?;
-        let mut locked = self.lock(&leader, scope, wait)?;
+        let mut locked = self.lock(&leader, manner, wait)?;
         work(&mut locked)
     }
 
@@ -113,8 +172,8 @@ impl Channel {
     ///
     /// The kernel forgets what it could not write: a second sync would succeed and mean nothing. So
     /// a channel of which one failed is over.
-    pub(super) fn sync(&self, file: &Segment, durable: bool) -> Result<(), Failure> {
-        if !durable {
+    pub(super) fn sync(&self, file: &Segment, manner: Manner<'_>) -> Result<(), Failure> {
+        if !manner.is_durable() {
             return Ok(());
         }
         file.os().sync_data(file.fd()).map_err(|error| {
@@ -123,33 +182,95 @@ impl Channel {
         })
     }
 
+    /// Takes the lock of the file that the next record belongs into.
+    fn lock(&self, leader: &Leader<'_>, manner: Manner<'_>, wait: &Wait) -> Result<Locked<'_>> {
+        let mut locked = self.lock_live(leader, manner.scope, wait)?;
+        let path = || self.store.path();
+        let tail = append::end_of(&self.store, &mut locked)?;
+        if tail.sealed {
+            rotate::complete(&self.store, manner.scope, &mut locked, tail, wait)
+                .map_err(|failure| failure.into_error(&path(), &[]))?;
+        } else if manner.options.max_size.is_some_and(|most| tail.size >= most)
+            && tail.size >= locked.state.rotate_from
+            && let Err(error) = self.rotate_locked(&mut locked, manner)
+        {
+            // A message is never refused because of a rotation that can be done later.
+            tracing::warn!(path = %path().display(), %error, "cannot rotate the bus yet");
+            let tail = append::end_of(&self.store, &mut locked)?;
+            if tail.sealed {
+                rotate::complete(&self.store, manner.scope, &mut locked, tail, wait)
+                    .map_err(|failure| failure.into_error(&path(), &[]))?;
+            }
+        }
+        Ok(locked)
+    }
+
+    /// Rotates the bus now.
+    pub(super) fn rotate(&self, manner: Manner<'_>, wait: &Wait) -> Result<Rotation> {
+        if self.store.stat_live()?.is_none() {
+            return Ok(Rotation::Empty);
+        }
+        self.exclusive(manner, wait, |locked| self.rotate_locked(locked, manner))
+    }
+
+    fn rotate_locked(&self, locked: &mut Locked<'_>, manner: Manner<'_>) -> Result<Rotation> {
+        let tail = append::end_of(&self.store, locked)?;
+        let file = locked.lock.file.clone();
+        // Not before a quarter more is there: finding out costs as much as reading it all.
+        locked.state.rotate_from = tail.size + tail.size / 4;
+        if tail.last_seq <= catalog::first_seq(&file)? && tail.last_seq > 0 {
+            return Ok(Rotation::Empty);
+        }
+        if manner.options.allow_legacy_writers
+            || rotate::has_older_writer(&file, self.store.os().now())?
+        {
+            return Ok(Rotation::OlderWriter);
+        }
+        let archive = rotate::rotate(&self.store, manner.scope, locked, tail)
+            .map_err(|failure| failure.into_error(&self.store.path(), &[]))?;
+        locked.state.rotate_from = 0;
+        Ok(Rotation::Done { archive })
+    }
+
     /// Takes the lock of the file that the path names, which is made where it is missing.
-    fn lock(&self, _leader: &Leader<'_>, scope: &Scope, wait: &Wait) -> Result<Locked<'_>> {
+    fn lock_live(&self, _: &Leader<'_>, scope: &Scope, wait: &Wait) -> Result<Locked<'_>> {
         let mut state = self.state.lock();
         if state.failed {
             return Err(self.failed());
         }
         self.check_fitness(&mut state)?;
         loop {
-            let opened = match &state.file {
-                Some((file, _)) => Some(file.clone()),
-                None => self.store.open(self.store.live(), Open::Append)?,
+            let open = match state.open.take() {
+                Some(open) => Some(open),
+                None => match self.store.open(self.store.live(), How::Append)? {
+                    Some(file) => Some(Open::new(file)?),
+                    None => None,
+                },
             };
-            let lock = match opened {
-                Some(file) => ExclusiveLock::take(&self.store, file, wait)?,
+            let (lock, open) = match open {
+                Some(open) => (ExclusiveLock::take(&self.store, open.file.clone(), wait), open),
                 None => match birth::first_segment(&self.store, scope, wait)? {
-                    Some(lock) => lock,
+                    Some(lock) => {
+                        let open = Open::new(lock.file.clone())?;
+                        (Ok(lock), open)
+                    }
                     None => continue,
                 },
             };
-            // The path may name another file by now: what we write to this one would be lost.
-            if lock.is_named(&self.store, self.store.live())? {
-                if state.file.is_none() {
-                    state.file = Some((lock.file.clone(), None));
+            let lock = match lock {
+                Ok(lock) => lock,
+                Err(error) => {
+                    state.open = Some(open);
+                    return Err(error);
                 }
-                return Ok(Locked { lock, state });
+            };
+            // The path may name another file by now: what we write to this one would be lost.
+            if let Some(named) = self.store.stat_live()?.filter(|named| named.same_file(&open.stat))
+            {
+                state.open = Some(open);
+                return Ok(Locked { lock, state, size: named.size });
             }
-            state.file = None;
+            state.rotate_from = 0;
         }
     }
 

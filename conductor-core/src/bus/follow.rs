@@ -4,16 +4,16 @@ use super::message::Event;
 use super::reader::Filter;
 use super::store::Store;
 use super::walk::{Walk, Walked};
-use crate::cancel::Wait;
+use crate::cancel::{Cancel, Wait};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::limits;
 use crate::sys::{Poller, TimerFd, Watch};
-use crate::wait::{Step, block_on};
+use crate::wait::Step;
 use std::io;
 use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The first rest between two looks where nothing tells of news; doubles up to [`LAST_POLL`].
 const FIRST_POLL: Duration = Duration::from_millis(1);
@@ -36,17 +36,46 @@ impl Follower {
     pub(crate) fn new(store: &Store, walk: Walk, filter: Filter, wait: Wait) -> Result<Follower> {
         let poller = Poller::new().map_err(|e| cannot_watch(store, e))?;
         let signal = Signal::new(store.folder(), &poller).map_err(|e| cannot_watch(store, e))?;
+        if let Some(cancel) = wait.cancel().and_then(Cancel::fd) {
+            poller.add(cancel, 2).map_err(|e| cannot_watch(store, e))?;
+        }
         Ok(Follower { walk, filter, signal, poller, wait })
     }
 
-    /// A descriptor that becomes readable when another [`step`](Follower::step) may find more.
+    /// A descriptor that becomes readable when another [`step`](Follower::step) may find more, or
+    /// when the follower's wait was cancelled.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.poller.as_fd()
     }
 
     /// The next event that is there, without waiting.
     pub fn step(&mut self) -> Result<Step<Event>> {
-        step(&mut self.walk, &self.filter, &mut self.signal)
+        // Told before this look: seen by it. Told from here on: wakes the next wait.
+        self.signal.heed();
+        loop {
+            let locked = match self.walk.step()? {
+                Walked::Event(event) if self.filter.takes(&event) => {
+                    self.signal.rest = FIRST_POLL;
+                    return Ok(Step::Ready(event));
+                }
+                Walked::Event(_) => continue,
+                Walked::End => false,
+                Walked::Locked => true,
+            };
+            // A lock that is given back does not tell.
+            self.signal.sleep(locked).map_err(wait_failed)?;
+            return Ok(Step::Pending);
+        }
+    }
+
+    fn wait_for_event(&mut self) -> Result<Event> {
+        loop {
+            if let Step::Ready(event) = self.step()? {
+                return Ok(event);
+            }
+            self.wait.check()?;
+            self.poller.wait(self.wait.remaining()).map_err(wait_failed)?;
+        }
     }
 }
 
@@ -54,35 +83,11 @@ impl Iterator for Follower {
     type Item = Result<Event>;
 
     fn next(&mut self) -> Option<Result<Event>> {
-        let Follower { walk, filter, signal, poller, wait } = self;
-        match block_on(poller.as_fd(), wait, || step(walk, filter, signal)) {
+        match self.wait_for_event() {
             Ok(event) => Some(Ok(event)),
             Err(over) if matches!(over.kind(), ErrorKind::Timeout | ErrorKind::Cancelled) => None,
             Err(error) => Some(Err(error)),
         }
-    }
-}
-
-fn step(walk: &mut Walk, filter: &Filter, signal: &mut Signal) -> Result<Step<Event>> {
-    let mut drained = false;
-    loop {
-        let locked = match walk.step()? {
-            Walked::Event(event) if filter.takes(&event) => {
-                signal.rest = FIRST_POLL;
-                return Ok(Step::Ready(event));
-            }
-            Walked::Event(_) => continue,
-            Walked::End => false,
-            Walked::Locked => true,
-        };
-        if drained {
-            // A lock that is given back does not tell.
-            signal.sleep(locked).map_err(wait_failed)?;
-            return Ok(Step::Pending);
-        }
-        // What was told so far is seen by the second look; what comes later wakes the wait.
-        signal.drain();
-        drained = true;
     }
 }
 
@@ -91,7 +96,11 @@ fn step(walk: &mut Walk, filter: &Filter, signal: &mut Signal) -> Result<Step<Ev
 struct Signal {
     watch: Option<Watch>,
     timer: TimerFd,
+    /// When the timer wakes; `None` while it is not set.
+    alarm: Option<Instant>,
     rest: Duration,
+    /// Whether the last look found nothing.
+    asleep: bool,
 }
 
 impl Signal {
@@ -103,23 +112,36 @@ impl Signal {
         if let Some(watch) = &watch {
             poller.add(watch, 1)?;
         }
-        Ok(Signal { watch, timer, rest: FIRST_POLL })
+        Ok(Signal { watch, timer, alarm: None, rest: FIRST_POLL, asleep: false })
     }
 
-    fn drain(&self) {
-        if let Some(watch) = &self.watch {
+    /// Wakes up: what was told so far needs no telling any more.
+    fn heed(&mut self) {
+        if std::mem::take(&mut self.asleep)
+            && let Some(watch) = &self.watch
+        {
             watch.drain();
         }
     }
 
     /// Sets the time of the next look.
     fn sleep(&mut self, often: bool) -> io::Result<()> {
+        self.asleep = true;
+        let now = Instant::now();
         if self.watch.is_some() && !often {
             self.rest = FIRST_POLL;
-            return self.timer.set(limits::SAFETY_POLL);
+            // An alarm that is far enough away need not be set again for every message.
+            let far = self.alarm.is_some_and(|alarm| alarm > now + limits::SAFETY_POLL / 2);
+            return if far { Ok(()) } else { self.set(now, limits::SAFETY_POLL) };
         }
-        self.timer.set(self.rest)?;
+        self.set(now, self.rest)?;
         self.rest = (self.rest * 2).min(LAST_POLL);
+        Ok(())
+    }
+
+    fn set(&mut self, now: Instant, rest: Duration) -> io::Result<()> {
+        self.timer.set(rest)?;
+        self.alarm = now.checked_add(rest);
         Ok(())
     }
 }

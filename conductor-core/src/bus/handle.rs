@@ -1,15 +1,20 @@
 //! The bus as its users hold it.
 
 use super::append;
-use super::channel::Channel;
+use super::catalog;
+use super::channel::{Channel, Manner};
+use super::check::{self, CheckReport, Straggler};
 use super::cursor::Cursor;
 use super::follow::Follower;
 use super::message::Event;
-use super::options::{BusOptions, Durability, ReadOptions};
-use super::post::{Post, Posted};
-use super::reader::{Filter, Reader, step_patiently, walk_from};
+use super::named::{self, NamedCursor};
+use super::options::{BusOptions, ReadOptions};
+use super::place::walk_from;
+use super::post::{ONCE_KEY, Post, Posted};
+use super::reader::{Filter, Reader, step_patiently};
 use super::record::Draft;
 use super::registry;
+use super::rotate::Rotation;
 use super::scope::Scope;
 use super::store::Store;
 use super::walk::Walk;
@@ -18,9 +23,6 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use std::path::PathBuf;
 use std::sync::Arc;
-
-/// Under this name a message's meta carries the key of [`Bus::append_once`].
-const ONCE_KEY: &str = "once_key";
 
 /// The message bus of a project or a task. Clones share it, also between threads.
 #[derive(Clone, Debug)]
@@ -61,11 +63,11 @@ impl Bus {
         if drafts.is_empty() {
             return Ok(Vec::new());
         }
-        self.0.channel.append(&self.0.scope, drafts, self.is_durable(), wait)
+        self.0.channel.append(self.manner(), drafts, wait)
     }
 
-    fn is_durable(&self) -> bool {
-        self.0.options.durability == Durability::Disk
+    fn manner(&self) -> Manner<'_> {
+        Manner { scope: &self.0.scope, options: &self.0.options }
     }
 
     /// The path of the bus file.
@@ -121,7 +123,7 @@ impl Bus {
         post: Post,
         wait: impl Into<Wait>,
     ) -> Result<Posted> {
-        let draft = self.draft(&post.meta(ONCE_KEY, key))?;
+        let draft = self.draft(&post.once(key))?;
         // A place that is gone says nothing about what came after it: everything is looked at.
         let mut walk = match walk_from(self.store(), since.unwrap_or(&Cursor::START)) {
             Err(error) if matches!(error.kind(), ErrorKind::Conflict | ErrorKind::NotFound) => {
@@ -133,8 +135,8 @@ impl Bus {
         if let Some(posted) = self.find_key(&mut walk, key)? {
             return Ok(posted);
         }
-        let (channel, scope) = (&self.0.channel, &self.0.scope);
-        let written = channel.exclusive(scope, &wait.into(), |locked| {
+        let channel = &self.0.channel;
+        let written = channel.exclusive(self.manner(), &wait.into(), |locked| {
             walk.trust();
             if let Some(posted) = self.find_key(&mut walk, key)? {
                 return Ok(Err(posted));
@@ -146,7 +148,7 @@ impl Bus {
             Ok(written) => written,
             Err(found) => return Ok(found),
         };
-        match failure.or_else(|| channel.sync(&file, self.is_durable()).err()) {
+        match failure.or_else(|| channel.sync(&file, self.manner()).err()) {
             None => posted.pop().ok_or_else(none_posted),
             Some(failure) => Err(failure.into_error(&self.path(), &posted)),
         }
@@ -163,15 +165,89 @@ impl Bus {
         Ok(None)
     }
 
-    /// The place behind the last message; `None` on an empty bus.
-    pub fn end(&self) -> Result<Option<Cursor>> {
-        let mut last = None;
-        for event in self.read(ReadOptions::default())? {
-            if let Event::Message(message) = event? {
-                last = Some(message.cursor);
+    /// Moves everything that is on the bus into an archive beside it, which is read as before.
+    ///
+    /// # Errors
+    /// As [`Bus::post`]; `bus.next_in_the_way`. The bus goes on as it was.
+    pub fn rotate(&self, wait: impl Into<Wait>) -> Result<Rotation> {
+        self.0.channel.rotate(self.manner(), &wait.into())
+    }
+
+    /// Looks at every byte of the bus and its archives. Changes nothing.
+    pub fn check(&self) -> Result<CheckReport> {
+        self.store().check_fork()?;
+        check::check(self.store()).map(|(report, _)| report)
+    }
+
+    /// Posts again what an older program appended to archives after they were archived; gives how
+    /// many messages. Each is posted once, with its archive in meta as `adopted_from`.
+    ///
+    /// # Errors
+    /// As [`Bus::post`].
+    pub fn adopt_stragglers(&self, wait: impl Into<Wait>) -> Result<u64> {
+        let wait = wait.into();
+        self.store().check_fork()?;
+        let (_, stragglers) = check::check(self.store())?;
+        let mut adopted = 0;
+        for Straggler { message, archive } in stragglers {
+            let end = self.end()?;
+            let key = format!("adopted:{archive}:{}", message.cursor);
+            let posted =
+                self.append_once(&key, None, Post::again(message, archive), wait.clone())?;
+            adopted += u64::from(end.and_then(|end| end.seq()) < posted.cursor.seq());
+        }
+        Ok(adopted)
+    }
+
+    /// Takes the cursor `name` of this bus, kept in `folder`, for this process alone.
+    ///
+    /// # Errors
+    /// `cursor.busy` while somebody else holds it; `id.invalid`; `cursor.corrupt`.
+    pub fn named_cursor(
+        &self,
+        folder: Folder,
+        name: &str,
+        wait: impl Into<Wait>,
+    ) -> Result<NamedCursor> {
+        NamedCursor::take(folder, self.scope(), name, &wait.into())
+    }
+
+    /// Removes archives that hold nothing but messages before the number `before`, oldest first;
+    /// gives their paths. Archives that a named cursor in `cursors` has still to read are kept.
+    pub fn remove_archives(&self, before: u64, cursors: Option<&Folder>) -> Result<Vec<PathBuf>> {
+        self.store().check_fork()?;
+        let wanted = match cursors {
+            Some(folder) => named::oldest_wanted(folder, self.scope(), self.store().os().now())?.0,
+            None => None,
+        };
+        let before = wanted.map_or(before, |wanted| wanted.min(before));
+        let folder = self.store().folder();
+        let mut removed = Vec::new();
+        for archive in catalog::archives(self.store())? {
+            if archive.last.is_none_or(|last| last >= before) {
+                break;
+            }
+            if folder.remove_file(&archive.name)? {
+                removed.push(folder.join(&archive.name));
             }
         }
-        Ok(last)
+        if !removed.is_empty() {
+            folder.sync()?;
+        }
+        Ok(removed)
+    }
+
+    /// The place behind the last message; `None` on an empty bus.
+    pub fn end(&self) -> Result<Option<Cursor>> {
+        let last = self.read(ReadOptions::default().tail(1).with_control())?;
+        for event in last {
+            if let Event::Message(message) = event?
+                && message.seq.is_none_or(|seq| seq > 1)
+            {
+                return Ok(Some(message.cursor));
+            }
+        }
+        Ok(None)
     }
 
     /// What is on the bus, oldest first, up to its present end. A bus that does not exist is empty.

@@ -24,11 +24,22 @@ pub struct BusOptions {
     /// The largest body that is accepted, in bytes, before escaping; at most
     /// [`limits::MESSAGE_BODY_HARD`].
     pub max_body: usize,
+    /// The size of the file, in bytes, from which a post first moves what is there into an archive;
+    /// `None` for never.
+    pub max_size: Option<u64>,
+    /// Whether programs may write here that do not look for a rotation, as older versions do. Then
+    /// the bus is never rotated.
+    pub allow_legacy_writers: bool,
 }
 
 impl Default for BusOptions {
     fn default() -> BusOptions {
-        BusOptions { durability: Durability::default(), max_body: limits::MESSAGE_BODY }
+        BusOptions {
+            durability: Durability::default(),
+            max_body: limits::MESSAGE_BODY,
+            max_size: None,
+            allow_legacy_writers: false,
+        }
     }
 }
 
@@ -44,6 +55,20 @@ impl BusOptions {
     #[must_use]
     pub fn max_body(mut self, bytes: usize) -> BusOptions {
         self.max_body = bytes;
+        self
+    }
+
+    /// The size of the file, in bytes, from which it is archived.
+    #[must_use]
+    pub fn max_size(mut self, bytes: u64) -> BusOptions {
+        self.max_size = Some(bytes);
+        self
+    }
+
+    /// Whether programs may write here that do not look for a rotation.
+    #[must_use]
+    pub fn allow_legacy_writers(mut self, allow: bool) -> BusOptions {
+        self.allow_legacy_writers = allow;
         self
     }
 }
@@ -103,6 +128,17 @@ impl ReadOptions {
     pub fn until(mut self, time: Timestamp) -> ReadOptions {
         self.until = Some(time);
         self
+    }
+
+    /// The place to read after, or `otherwise` where none is named.
+    pub(crate) fn after_or(&self, otherwise: &Cursor) -> Cursor {
+        self.after.as_ref().unwrap_or(otherwise).clone()
+    }
+
+    /// The same without the limit to the last messages, and that limit.
+    pub(crate) fn without_tail(mut self) -> (ReadOptions, Option<usize>) {
+        let tail = self.tail.take();
+        (self, tail)
     }
 
     /// Also the records that begin and end segments.

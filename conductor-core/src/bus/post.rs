@@ -2,7 +2,11 @@
 
 use super::cursor::Cursor;
 use super::message::{Link, Message, Parent};
+use super::record::{is_control, is_type};
 use crate::id::{MessageId, RunId, TaskId};
+
+/// Under this name a message's meta carries the key of [`Bus::append_once`](super::Bus::append_once).
+pub(super) const ONCE_KEY: &str = "once_key";
 
 /// A message to be posted. The bus adds its id, number and time.
 ///
@@ -78,6 +82,12 @@ impl Post {
         self
     }
 
+    /// The key under which [`Bus::append_once`](super::Bus::append_once) finds this message later.
+    #[must_use]
+    pub fn once(self, key: impl Into<String>) -> Post {
+        self.meta(ONCE_KEY, key)
+    }
+
     /// A named text; the same name again replaces it.
     #[must_use]
     pub fn meta(mut self, name: impl Into<String>, value: impl Into<String>) -> Post {
@@ -87,6 +97,27 @@ impl Post {
             None => self.meta.push((name, value)),
         }
         self
+    }
+}
+
+impl Post {
+    /// The message once more, as one that was found in an archive.
+    pub(crate) fn again(message: Message, archive: String) -> Post {
+        // An older program took any text for a type.
+        let kind = message.msg_type.to_ascii_uppercase();
+        let kind = if is_type(&kind) && !is_control(&kind) { kind } else { "INFO".to_owned() };
+        let post = Post {
+            kind,
+            body: message.body,
+            task: TaskId::new(message.task_id).ok(),
+            run: RunId::new(message.run_id).ok(),
+            parents: message.parents,
+            links: message.links,
+            meta: message.meta,
+        };
+        post.meta("adopted_from", archive)
+            .meta("adopted_id", message.msg_id.as_str())
+            .meta("adopted_type", message.msg_type)
     }
 }
 

@@ -1,8 +1,9 @@
 //! Reading what is there, oldest first.
 
-use super::cursor::{Cursor, Place};
-use super::message::{Event, Message};
+use super::cursor::Cursor;
+use super::message::Event;
 use super::options::ReadOptions;
+use super::place::{self, walk_from};
 use super::store::Store;
 use super::walk::{Walk, Walked};
 use crate::error::{Error, ErrorKind, Result};
@@ -43,21 +44,48 @@ impl Filter {
     }
 }
 
+/// Bytes of a message in the first guess of how far back the last ones begin.
+const GUESS: u64 = 1024;
+
 impl Reader {
     pub(crate) fn new(store: &Store, options: ReadOptions) -> Result<Reader> {
-        let walk = walk_from(store, options.after.as_ref().unwrap_or(&Cursor::START))?;
-        let tail = options.tail;
-        let mut reader = Reader {
-            walk: walk.with_control(options.control),
-            store: store.clone(),
-            filter: Filter(options),
-            tail: None,
-            over: false,
-        };
-        if let Some(count) = tail {
-            reader.tail = Some(reader.last_of(count)?);
+        match options.tail {
+            Some(0) => Ok(Reader::of(Walk::from_start(store.clone()), store, options, true)),
+            Some(count) => Reader::of_tail(store, options, count),
+            None => {
+                let walk = walk_from(store, options.after.as_ref().unwrap_or(&Cursor::START))?;
+                Ok(Reader::of(walk, store, options, false))
+            }
         }
-        Ok(reader)
+    }
+
+    fn of(walk: Walk, store: &Store, options: ReadOptions, over: bool) -> Reader {
+        let walk = walk.with_control(options.control);
+        Reader { walk, store: store.clone(), filter: Filter(options), tail: None, over }
+    }
+
+    fn of_tail(store: &Store, options: ReadOptions, count: usize) -> Result<Reader> {
+        if let Some(after) = &options.after {
+            let mut reader = Reader::of(walk_from(store, after)?, store, options, false);
+            reader.tail = Some(reader.last_of(count)?);
+            return Ok(reader);
+        }
+        // Further and further back, until there are enough: at most a third more is read.
+        let mut bytes = (count as u64).saturating_mul(GUESS).max(4 << 10);
+        // Without filters nearly every record is a message.
+        let mut records = count.saturating_add(2);
+        loop {
+            if let Some((walk, is_all)) = place::walk_back(store, bytes, records)? {
+                let mut reader = Reader::of(walk, store, options.clone(), false);
+                let last = reader.last_of(count)?;
+                if is_all || last.iter().filter(|event| is_message(event)).count() == count {
+                    reader.tail = Some(last);
+                    return Ok(reader);
+                }
+                records = records.saturating_mul(4);
+            }
+            bytes = bytes.saturating_mul(4);
+        }
     }
 
     /// The last `count` messages of what is left, and the damage among them.
@@ -65,11 +93,10 @@ impl Reader {
         let mut kept = VecDeque::new();
         let mut messages = 0;
         while let Some(event) = self.next_event()? {
-            messages += usize::from(matches!(event, Event::Message(_)));
+            messages += usize::from(is_message(&event));
             kept.push_back(event);
-            while messages > count
-                || (messages == count && !kept.is_empty() && !is_message(&kept[0]))
-            {
+            // What stands before the first of them is not told.
+            while messages > count || messages == count && !is_message(&kept[0]) {
                 if kept.pop_front().is_some_and(|event| is_message(&event)) {
                     messages -= 1;
                 }
@@ -132,71 +159,4 @@ pub(crate) fn step_patiently(walk: &mut Walk, store: &Store) -> Result<Option<Ev
             }
         }
     }
-}
-
-/// A walk that begins right behind the place of a cursor.
-///
-/// # Errors
-/// `bus.cursor_not_found` for an id that is not on the bus, `bus.cursor_diverged` where another
-/// message stands at the cursor's place.
-pub(crate) fn walk_from(store: &Store, cursor: &Cursor) -> Result<Walk> {
-    let mut walk = Walk::from_start(store.clone()).with_control(true);
-    let place = cursor.place();
-    if *place == Place::Start {
-        return Ok(Walk::from_start(store.clone()));
-    }
-    while let Some(event) = step_patiently(&mut walk, store)? {
-        let Event::Message(message) = event else { continue };
-        let Some(there) = reaches(&message, place) else { continue };
-        if !there {
-            return Err(diverged(store, cursor, &message));
-        }
-        return Ok(walk.with_control(false));
-    }
-    match place {
-        Place::End => Ok(walk.with_control(false)),
-        Place::Record { .. } | Place::Legacy { .. } => Err(Error::new(
-            ErrorKind::Conflict,
-            "bus.cursor_diverged",
-            format!("the cursor {cursor} is behind the end of {}", store.path().display()),
-        )
-        .with_path(store.path())
-        .with_field("cursor")
-        .with_hint("the bus was cut or replaced; start again from \"start\"")),
-        _ => Err(Error::new(
-            ErrorKind::NotFound,
-            "bus.cursor_not_found",
-            format!("there is no message {cursor} on {}", store.path().display()),
-        )
-        .with_path(store.path())
-        .with_field("cursor")),
-    }
-}
-
-/// Whether a message stands at a place (`Some(true)`), contradicts it, or lies before it.
-fn reaches(message: &Message, place: &Place) -> Option<bool> {
-    match place {
-        Place::Record { seq, id } => {
-            let found = message.seq.filter(|found| found >= seq)?;
-            Some(found == *seq && message.msg_id == *id)
-        }
-        Place::Legacy { .. } => (message.cursor.place() == place).then_some(true),
-        Place::Id(id) => (message.msg_id == *id).then_some(true),
-        Place::Start | Place::End => None,
-    }
-}
-
-fn diverged(store: &Store, cursor: &Cursor, found: &Message) -> Error {
-    Error::new(
-        ErrorKind::Conflict,
-        "bus.cursor_diverged",
-        format!(
-            "the cursor {cursor} does not fit {}: {} stands there",
-            store.path().display(),
-            found.cursor
-        ),
-    )
-    .with_path(store.path())
-    .with_field("cursor")
-    .with_hint("the bus was cut or replaced; start again from \"start\" or from a message's id")
 }

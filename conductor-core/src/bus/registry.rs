@@ -3,6 +3,7 @@
 use super::channel::Channel;
 use super::store::Store;
 use crate::error::Result;
+use crate::sys::generation;
 use parking_lot::Mutex;
 use std::ffi::OsString;
 use std::sync::Arc;
@@ -20,6 +21,10 @@ static OPEN: Mutex<Vec<(Key, Arc<Channel>)>> = Mutex::new(Vec::new());
 
 /// The channel of a bus.
 pub(super) fn channel(store: Store) -> Result<Arc<Channel>> {
+    if generation() > 0 {
+        // In a forked child the list may be locked for ever, by a thread that is not here.
+        return Ok(Arc::new(Channel::new(store)));
+    }
     let folder = store.folder();
     let stat = folder.os().stat(folder.fd()).map_err(|e| folder.error("look at", "", e))?;
     let machine = Arc::as_ptr(folder.os()).cast::<()>().addr();

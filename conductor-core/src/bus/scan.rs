@@ -65,6 +65,11 @@ impl Scanner {
         Scanner { window: Window::default(), at: offset, lines, lines_found: None }
     }
 
+    /// The end of what was accepted.
+    pub(crate) fn at(&self) -> u64 {
+        self.at
+    }
+
     /// Goes behind what was found last, which ends at `end`.
     pub(crate) fn accept(&mut self, end: u64) {
         self.at = end;
@@ -183,9 +188,9 @@ impl Scanner {
 
     /// Where the next record after `start` begins.
     fn next_mark(&mut self, file: &Segment, start: u64) -> Result<Option<u64>> {
-        let mut from = start;
+        let (mut from, mut want) = (start, FIRST_CHUNK);
         loop {
-            let (bytes, at_end) = self.window.get(file, from, LAST_CHUNK)?;
+            let (bytes, at_end) = self.window.get(file, from, want)?;
             if let Some(found) = memchr::memmem::find(bytes, MARK) {
                 return Ok(Some(from + (found + MARK_LEAD) as u64));
             }
@@ -193,6 +198,7 @@ impl Scanner {
                 return Ok(None);
             }
             from += (bytes.len() - (MARK.len() - 1)) as u64;
+            want = (want * 2).min(LAST_CHUNK);
         }
     }
 }
@@ -211,50 +217,46 @@ fn text_end(bytes: &[u8]) -> Option<usize> {
 /// A piece of a file in memory.
 #[derive(Debug, Default)]
 struct Window {
-    /// Storage; only `begin..end` holds bytes of the file.
+    /// Storage; only the bytes before `end` are the file's.
     buffer: Vec<u8>,
-    begin: usize,
     end: usize,
-    /// The offset in the file of `begin`.
+    /// The offset in the file of the first byte.
     offset: u64,
     chunk: usize,
 }
 
 impl Window {
     fn clear(&mut self) {
-        (self.begin, self.end) = (0, 0);
+        self.end = 0;
     }
 
     fn held(&self, start: u64, length: usize) -> &[u8] {
         let at = usize::try_from(start.saturating_sub(self.offset)).unwrap_or(usize::MAX);
-        let begin = self.begin.saturating_add(at).min(self.end);
+        let begin = at.min(self.end);
         &self.buffer[begin..begin.saturating_add(length).min(self.end)]
     }
 
     /// The bytes from `start`, at least `least` of them unless the file ends before; the flag says
     /// that it does.
     fn get(&mut self, file: &Segment, start: u64, least: usize) -> Result<(&[u8], bool)> {
-        let held = self.offset + (self.end - self.begin) as u64;
+        let held = self.offset + self.end as u64;
         if start < self.offset || start > held {
             self.clear();
             self.offset = start;
         }
         let skipped = usize::try_from(start - self.offset).unwrap_or(0);
-        if self.end - self.begin - skipped >= least {
-            return Ok((&self.buffer[self.begin + skipped..self.end], false));
+        if self.end - skipped >= least {
+            return Ok((&self.buffer[skipped..self.end], false));
         }
-        // More is read, so that what lies before `start` can go.
-        self.begin += skipped;
-        self.offset = start;
+        // Everything is read again: the beginning of a record that was seen before may have been
+        // cut since, and with the end of the one in its place it could pass for a whole.
         self.chunk = (self.chunk * 2).clamp(FIRST_CHUNK, LAST_CHUNK);
         let wanted = least.max(self.chunk);
-        self.buffer.copy_within(self.begin..self.end, 0);
-        (self.begin, self.end) = (0, self.end - self.begin);
         if self.buffer.len() < wanted {
             self.buffer.resize(wanted, 0);
         }
-        let read = file.read(&mut self.buffer[self.end..wanted], start + self.end as u64)?;
-        self.end += read;
+        (self.end, self.offset) = (0, start);
+        self.end = file.read(&mut self.buffer[..wanted], start)?;
         Ok((&self.buffer[..self.end], self.end < least))
     }
 }

@@ -1,8 +1,8 @@
 //! The files of one bus: their names, and how they are opened.
 
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
-use crate::sys::{Fd, Open, Os, Stat};
+use crate::sys::{Fd, Listed, Open, Os, Stat, generation};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -13,19 +13,54 @@ pub(crate) struct Store {
     folder: Folder,
     live: OsString,
     next: OsString,
+    /// The forks before the handle was opened.
+    born: u32,
 }
 
 /// An open file of a bus.
 #[derive(Clone, Debug)]
-pub(crate) struct Segment {
+pub(crate) struct Segment(Arc<Opened>);
+
+#[derive(Debug)]
+struct Opened {
     os: Arc<dyn Os>,
-    fd: Arc<Fd>,
-    path: Arc<Path>,
+    fd: Arc<LockableFd>,
+    path: PathBuf,
+}
+
+/// A file that locks are taken on, which no forked child may share.
+#[derive(Debug)]
+struct LockableFd {
+    // Taken off the list before the file is closed.
+    _listed: Listed,
+    fd: Fd,
 }
 
 impl Store {
     pub(crate) fn new(folder: Folder, name: &str) -> Store {
-        Store { folder, live: name.into(), next: format!(".{name}.next").into() }
+        Store {
+            folder,
+            live: name.into(),
+            next: format!(".{name}.next").into(),
+            born: generation(),
+        }
+    }
+
+    /// Refuses a handle that was opened before a fork: its files and locks are the parent's.
+    ///
+    /// # Errors
+    /// `handle.forked`.
+    pub(crate) fn check_fork(&self) -> Result<()> {
+        if self.born == generation() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::InvalidInput,
+            "handle.forked",
+            format!("{} was opened before this process was forked", self.path().display()),
+        )
+        .with_path(self.path())
+        .with_hint("open it again in the child"))
     }
 
     pub(crate) fn folder(&self) -> &Folder {
@@ -70,29 +105,32 @@ impl Store {
 
     /// The same open file under another name.
     pub(crate) fn renamed(&self, file: &Segment, name: &OsStr) -> Segment {
-        Segment { path: self.folder.join(name).into(), ..file.clone() }
+        let (os, fd) = (self.os().clone(), file.0.fd.clone());
+        Segment(Arc::new(Opened { os, fd, path: self.folder.join(name) }))
     }
 
     pub(crate) fn segment(&self, name: &OsStr, fd: Fd) -> Segment {
-        Segment { os: self.os().clone(), fd: Arc::new(fd), path: self.folder.join(name).into() }
+        let fd = Arc::new(LockableFd { _listed: Listed::new(&fd), fd });
+        let os = self.os().clone();
+        Segment(Arc::new(Opened { os, fd, path: self.folder.join(name) }))
     }
 }
 
 impl Segment {
     pub(crate) fn os(&self) -> &dyn Os {
-        self.os.as_ref()
+        self.0.os.as_ref()
     }
 
     pub(crate) fn fd(&self) -> &Fd {
-        &self.fd
+        &self.0.fd.fd
     }
 
     pub(crate) fn path(&self) -> &Path {
-        &self.path
+        &self.0.path
     }
 
     pub(crate) fn stat(&self) -> Result<Stat> {
-        self.os.stat(&self.fd).map_err(|e| self.error("look at", e))
+        self.os().stat(self.fd()).map_err(|e| self.error("look at", e))
     }
 
     /// Reads at `offset` until `buffer` is full or the file ends; gives the bytes read.
@@ -100,8 +138,8 @@ impl Segment {
         let mut filled = 0;
         while filled < buffer.len() {
             let read = self
-                .os
-                .read_at(&self.fd, &mut buffer[filled..], offset + filled as u64)
+                .os()
+                .read_at(self.fd(), &mut buffer[filled..], offset + filled as u64)
                 .map_err(|e| self.error("read", e))?;
             if read == 0 {
                 break;
@@ -112,6 +150,6 @@ impl Segment {
     }
 
     pub(crate) fn error(&self, what: &str, source: std::io::Error) -> Error {
-        Error::io(what, &*self.path, source)
+        Error::io(what, self.path(), source)
     }
 }

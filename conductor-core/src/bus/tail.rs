@@ -33,7 +33,8 @@ pub(crate) struct Tail {
 }
 
 impl Tail {
-    const EMPTY: Tail =
+    /// The end of an empty file.
+    pub(crate) const EMPTY: Tail =
         Tail { size: 0, last_seq: 0, last_time: Moment::MIN, feeds: 0, sealed: false };
 
     /// Line feeds that the next record needs in front.
@@ -94,8 +95,9 @@ pub(crate) fn inspect(
             Found::Line { end, .. } => end,
             Found::Damage { start, end, .. } => {
                 // The number of a record that broke was given away.
-                if record::claimed_seq(scanner.bytes(start, STAMP_BYTES)) == Some(tail.last_seq + 1)
-                {
+                let mut stamp = [0; STAMP_BYTES];
+                let read = file.read(&mut stamp, start)?;
+                if record::claimed_seq(&stamp[..read]) == Some(tail.last_seq + 1) {
                     tail.last_seq += 1;
                 }
                 end
@@ -162,6 +164,11 @@ fn search_backwards(file: &Segment, size: u64) -> Result<(Tail, Scanner)> {
         Some((tail, end)) if tail.last_seq <= SEQ_JUMP => (tail, Scanner::from(end)),
         _ => (Tail::EMPTY, Scanner::new()),
     })
+}
+
+/// The number of the last record of ours in a file; 0 where it has none.
+pub(crate) fn last_seq(file: &Segment) -> Result<u64> {
+    Ok(search_backwards(file, file.stat()?.size)?.0.last_seq)
 }
 
 /// What a whole record of ours at `start` says, and its end.

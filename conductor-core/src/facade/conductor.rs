@@ -41,15 +41,6 @@ impl Conductor {
         Conductor::open_from(&sources, options)
     }
 
-    /// Opens the root that this process's environment names: `CONDUCTOR_ROOT`, inside an agent the
-    /// root of its task, else `~/run-agent`.
-    ///
-    /// # Errors
-    /// `root.unknown` and `root.not_absolute`.
-    pub fn open_default() -> Result<Conductor> {
-        Conductor::open_from(&Conductor::sources(None), Options::default())
-    }
-
     /// What this process's environment says of the root, with `explicit` before it.
     pub fn sources(explicit: Option<PathBuf>) -> RootSources {
         let var = |name: &str| std::env::var_os(name).map(PathBuf::from);
@@ -70,9 +61,10 @@ impl Conductor {
         let (root, origin) = resolve_root(sources, |path| path.is_dir())?;
         let root = std::path::absolute(&root)
             .map_err(|e| Error::io("find the root", &root, e).with_field("root"))?;
-        let Options { os, run_agent, durability, environment } = options;
+        let Options { os, run_agent, durability, config, environment } = options;
+        let config = config.unwrap_or_default();
         let run_agent = run_agent.or_else(super::options::find_run_agent);
-        let settings = Settings { os, run_agent, durability, environment };
+        let settings = Settings { os, run_agent, durability, config, environment };
         Ok(Conductor { engine: Engine::new(root, settings), origin })
     }
 
@@ -123,17 +115,17 @@ impl Conductor {
     /// Reads the entries of open runs, not the runs: the cost is that of what is open.
     ///
     /// # Errors
-    /// The first thing that kept a run from being closed; all others are closed by then.
+    /// The first of what could not be closed or read, once everything else is closed.
     pub fn reconcile(&self, wait: impl Into<Wait>) -> Result<Vec<RunInfo>> {
         let wait = wait.into();
         let mut closed = Vec::new();
-        let entries = match OpenEntry::list(self.engine.layout()) {
+        let found = match OpenEntry::list(self.engine.layout()) {
             Err(error) if error.code() == "root.not_found" => return Ok(closed),
-            entries => entries?,
+            found => found?,
         };
         // One that cannot be closed keeps no other from being closed.
-        let mut first_error = None;
-        for entry in entries {
+        let mut first_error = found.damaged.into_iter().next();
+        for entry in found.entries {
             let OpenEntry { project, task, run, .. } = &entry;
             let done = match finish(&self.engine, project, task, run, &wait) {
                 Ok(Finished::NotYet) => Ok(()),
@@ -147,9 +139,9 @@ impl Conductor {
             };
             first_error = first_error.or(done.err());
         }
-        if let Some(error) = first_error {
-            return Err(error);
+        match first_error {
+            None => Ok(closed),
+            Some(error) => Err(error),
         }
-        Ok(closed)
     }
 }

@@ -1,5 +1,6 @@
 //! How a root is opened.
 
+use crate::config::LoadedConfig;
 use crate::sys::{Os, RealOs};
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -14,6 +15,9 @@ pub struct Options {
     pub run_agent: Option<PathBuf>,
     /// How durable posted messages are.
     pub durability: crate::bus::Durability,
+    /// The configuration: which agents there are, and what holds for work that does not say. `None`:
+    /// nothing is configured.
+    pub config: Option<Arc<LoadedConfig>>,
     /// The environment that agents inherit. `None`: that of this process, read at each start.
     pub environment: Option<Vec<(OsString, OsString)>>,
     /// The machine; tests put a made-up one here.
@@ -25,6 +29,7 @@ impl Default for Options {
         Options {
             run_agent: None,
             durability: crate::bus::Durability::default(),
+            config: None,
             environment: None,
             os: Arc::new(RealOs),
         }
@@ -36,6 +41,13 @@ impl Options {
     #[must_use]
     pub fn run_agent(mut self, path: impl Into<PathBuf>) -> Options {
         self.run_agent = Some(path.into());
+        self
+    }
+
+    /// The configuration.
+    #[must_use]
+    pub fn config(mut self, config: LoadedConfig) -> Options {
+        self.config = Some(Arc::new(config));
         self
     }
 

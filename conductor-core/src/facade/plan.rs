@@ -1,7 +1,8 @@
 //! From a spec to a plan: every check that can be made before anything is made.
 
+use super::agents::choose_agent;
 use super::spec::{Asked, check_env};
-use crate::agent::{AgentCommand, AgentKind};
+use crate::agent::is_own_variable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::TaskId;
 use crate::layout::TASK_PROMPT;
@@ -22,16 +23,21 @@ pub(super) fn plan_run(engine: &Engine, work: &Asked) -> Result<RunPlan> {
         (None, None) => return Err(no_prompt()),
     };
     // Everything that can be wrong is looked at before the first folder is made.
-    let agent = plan_agent(engine, work)?;
+    let agent = choose_agent(engine, work)?;
     work.env.iter().try_for_each(|(name, value)| check_env(name, value))?;
+    refuse_own_variables(&work.env)?;
     let cwd = work.cwd.as_deref().map(working_folder).transpose()?;
     let (parent_run, previous_run) = (work.parent_run_id()?, work.previous_run_id()?);
     let task = match given {
         Some(task) => task,
         None => fresh_task_id(engine, &project, &prompt)?,
     };
+    let bounds = &engine.settings().config.config().limits;
     Ok(RunPlan {
-        agent,
+        agent: agent.command,
+        agent_name: agent.name,
+        agent_env: agent.env,
+        command: work.command.clone(),
         project,
         task,
         prompt,
@@ -41,12 +47,25 @@ pub(super) fn plan_run(engine: &Engine, work: &Asked) -> Result<RunPlan> {
         series: None,
         env: work.env.clone(),
         limits: KeeperLimits {
-            grace: work.grace.unwrap_or(limits::STOP_GRACE),
-            first_byte: limit(work.first_byte_timeout),
-            idle: limit(work.idle_timeout),
-            total: limit(work.total_timeout),
+            grace: work.grace.or(bounds.grace).unwrap_or(limits::STOP_GRACE),
+            first_byte: limit(work.first_byte_timeout.or(bounds.first_byte_timeout)),
+            idle: limit(work.idle_timeout.or(bounds.idle_timeout)),
+            total: limit(work.total_timeout.or(bounds.total_timeout)),
         },
     })
+}
+
+/// The variables that tell an agent where it is are conductor's own to set.
+fn refuse_own_variables(env: &[(String, String)]) -> Result<()> {
+    match env.iter().find(|(name, _)| is_own_variable(OsStr::new(name))) {
+        None => Ok(()),
+        Some((name, _)) => Err(Error::invalid(
+            "env.reserved",
+            "env",
+            format!("the variable {name} cannot be given"),
+        )
+        .with_hint("JRUN_ variables and CONDUCTOR_ROOT say where a run is; each run has its own")),
+    }
 }
 
 /// The folder that the agent starts in, absolute; it must exist.
@@ -70,36 +89,6 @@ fn limit(limit: Option<Duration>) -> Option<Duration> {
     limit.filter(|limit| !limit.is_zero())
 }
 
-fn plan_agent(engine: &Engine, work: &Asked) -> Result<AgentCommand> {
-    let path = work
-        .env
-        .iter()
-        .rev()
-        .find(|(name, _)| name == "PATH")
-        .map(|(_, value)| value.into())
-        .or_else(|| {
-            engine.inherited_environment().into_iter().find(|(name, _)| name == "PATH").map(|p| p.1)
-        })
-        .unwrap_or_default();
-    let Some(agent) = work.agent.as_deref().filter(|agent| !agent.trim().is_empty()) else {
-        return Err(no_agent(&path));
-    };
-    AgentCommand::resolve(AgentKind::parse(agent)?, &work.command, &path)
-}
-
-/// An agent is always named by a person, never guessed; the error says what there is.
-fn no_agent(path: &OsStr) -> Error {
-    let found: Vec<&str> = AgentKind::installable()
-        .filter(|kind| AgentCommand::resolve(*kind, &[], path).is_ok())
-        .map(AgentKind::name)
-        .collect();
-    let hint = match found.first() {
-        Some(first) => format!("on PATH here: {}; for example --agent {first}", found.join(", ")),
-        None => "no agent is on PATH; --agent shell runs the prompt as a shell script".to_owned(),
-    };
-    Error::invalid("agent.missing", "agent", "no agent is named").with_hint(hint)
-}
-
 fn no_prompt() -> Error {
     Error::invalid("prompt.missing", "prompt", "there is no prompt")
         .with_hint("say what to do with --prompt or --prompt-file")
@@ -109,7 +98,7 @@ fn no_prompt() -> Error {
 fn read_prompt(work: &Asked) -> Result<Option<String>> {
     let (text, field, path) = match (&work.prompt_file, &work.prompt) {
         (Some(path), _) => {
-            let bytes = sys::read_user_file(path, limits::PROMPT)
+            let bytes = sys::read_user_file(path, limits::PROMPT_SIZE)
                 .map_err(|e| Error::io("read the prompt", path, e).with_field("prompt_file"))?;
             let text = String::from_utf8(bytes).map_err(|source| {
                 Error::invalid(
@@ -132,6 +121,9 @@ fn read_prompt(work: &Asked) -> Result<Option<String>> {
             None => error,
         })
     };
+    if text.len() as u64 > limits::PROMPT_SIZE {
+        return refuse("prompt.too_large", "is larger than 64 MiB");
+    }
     if text.contains('\0') {
         return refuse("prompt.nul", "holds a NUL byte");
     }
@@ -147,7 +139,7 @@ fn stored_prompt(engine: &Engine, project: &crate::ProjectId, task: &TaskId) -> 
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(no_prompt()),
         folder => folder?,
     };
-    let Some(bytes) = folder.read_if_exists(TASK_PROMPT, limits::PROMPT)? else {
+    let Some(bytes) = folder.read_if_exists(TASK_PROMPT, limits::PROMPT_SIZE)? else {
         return Err(no_prompt().with_path(folder.join(TASK_PROMPT)));
     };
     let text = String::from_utf8(bytes).map_err(|source| {

@@ -1,6 +1,8 @@
 //! What is known of something, as named fields: the form that every language reads.
 
-use crate::bus::{Damage, Event, Message};
+use crate::bus::{Damage, Event, Message, Posted};
+use crate::error::Error;
+use crate::id::{ProjectId, RunId, TaskId};
 use crate::run::RunRecord;
 use crate::supervise::{RunInfo, StopReport};
 use crate::task::{TaskResult, Waiting};
@@ -9,8 +11,10 @@ use crate::yaml;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
+use std::path::Path;
 
 use super::tasks::TaskInfo;
+use super::usage::UsageSum;
 
 /// Named fields in a stable order, with the names of [`crate::vocabulary::FIELDS`].
 ///
@@ -55,13 +59,74 @@ impl Record {
         serde_json::to_string(&self.0).unwrap_or_default()
     }
 
-    fn get(&self, name: &str) -> Option<&Value> {
-        let mut parts = name.split('.');
-        let first = self.0.get(parts.next()?)?;
-        parts.try_fold(first, |value, part| value.get(part))
+    /// The number of parts of what stands under `name`: of a list or a group of fields. All
+    /// fields for the empty name; 0 where it is something else, or not known.
+    pub fn count(&self, name: &str) -> usize {
+        match self.get(name) {
+            _ if name.is_empty() => self.0.len(),
+            Some(Value::Array(items)) => items.len(),
+            Some(Value::Object(parts)) => parts.len(),
+            _ => 0,
+        }
     }
 
-    fn put(&mut self, name: &str, value: impl Into<Value>) {
+    /// The name of a field of the group `name`, by its place; of all fields for the empty name.
+    pub fn name(&self, name: &str, index: usize) -> Option<&str> {
+        let group = match self.get(name) {
+            _ if name.is_empty() => &self.0,
+            Some(Value::Object(parts)) => parts,
+            _ => return None,
+        };
+        group.keys().nth(index).map(String::as_str)
+    }
+
+    /// All fields, for a surface that has its own form for each kind of value.
+    #[doc(hidden)]
+    pub fn fields(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
+    fn get(&self, name: &str) -> Option<&Value> {
+        if let Some(value) = self.0.get(name) {
+            return Some(value);
+        }
+        let (first, rest) = name.split_once('.')?;
+        find(self.0.get(first)?, rest)
+    }
+
+    pub(super) fn of_project(project: &ProjectId, folder: &Path) -> Record {
+        let mut record = Record::default();
+        record.put("project_id", project.as_str());
+        record.put("folder", folder.to_string_lossy());
+        record
+    }
+
+    /// A task or a run in a list that cannot be read.
+    pub(super) fn unreadable(
+        project: &ProjectId,
+        task: &TaskId,
+        run: Option<&RunId>,
+        error: &Error,
+    ) -> Record {
+        let mut record = Record::default();
+        record.put("project_id", project.as_str());
+        record.put("task_id", task.as_str());
+        record.put_known("run_id", run.map(|run| run.as_str()));
+        record.put("error", error.to_string());
+        record.put("error_code", error.code());
+        record.put_known("error_path", error.path().map(|path| path.to_string_lossy()));
+        record
+    }
+
+    /// A piece of what a run wrote.
+    pub(super) fn of_output(text: &str, offset: u64) -> Record {
+        let mut record = Record::default();
+        record.put("text", text);
+        record.put("offset", offset);
+        record
+    }
+
+    pub(super) fn put(&mut self, name: &str, value: impl Into<Value>) {
         self.0.insert(name.to_owned(), value.into());
     }
 
@@ -80,7 +145,7 @@ impl Record {
     }
 
     /// A group of named texts; nothing where there are none.
-    fn put_texts(&mut self, name: &str, texts: &[(String, String)]) {
+    pub(super) fn put_texts(&mut self, name: &str, texts: &[(String, String)]) {
         if !texts.is_empty() {
             let texts = texts.iter().map(|(key, text)| (key.clone(), text.as_str().into()));
             self.put(name, Value::Object(texts.collect()));
@@ -99,6 +164,22 @@ impl Record {
         let items: Vec<Value> = items.into_iter().map(|item| item.to_string().into()).collect();
         self.put(name, items);
     }
+}
+
+/// What stands under `name` in a value. An item of a list is named by its number; a name may hold dots
+/// itself.
+fn find<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+    let here = match value {
+        Value::Array(items) => name.parse().ok().and_then(|index: usize| items.get(index)),
+        value => value.get(name),
+    };
+    here.or_else(|| {
+        let (first, rest) = name.split_once('.')?;
+        match value {
+            Value::Array(items) => find(items.get(first.parse::<usize>().ok()?)?, rest),
+            value => find(value.get(first)?, rest),
+        }
+    })
 }
 
 impl Serialize for Record {
@@ -129,6 +210,11 @@ fn json(value: yaml::Value) -> Value {
         yaml::Value::Int(number) => number.into(),
         yaml::Value::Large(number) => number.into(),
         yaml::Value::Bool(value) => value.into(),
+        yaml::Value::Float(number) => number.into(),
+        yaml::Value::Map(map) => {
+            let fields = map.iter().map(|(name, value)| (name.to_owned(), json(value.clone())));
+            Value::Object(fields.collect())
+        }
         other => other.as_text().map_or(Value::Null, Value::String),
     }
 }
@@ -167,6 +253,7 @@ impl From<&TaskInfo> for Record {
             record.put_record("latest", Record::from(latest));
         }
         record.put_time("last_activity", info.last_activity);
+        record.put("status", info.status().as_str());
         record
     }
 }
@@ -197,6 +284,33 @@ impl From<&StopReport> for Record {
         let mut record = Record::default();
         record.put_list("signalled", &report.signalled);
         record.put("killed", report.killed);
+        record
+    }
+}
+
+impl From<&Posted> for Record {
+    fn from(posted: &Posted) -> Record {
+        let mut record = Record::default();
+        record.put("msg_id", posted.msg_id.as_str());
+        record.put("seq", posted.seq);
+        record.put("cursor", posted.cursor.to_string());
+        record
+    }
+}
+
+impl From<&UsageSum> for Record {
+    fn from(sum: &UsageSum) -> Record {
+        let mut record = Record::default();
+        record.put_known("name", Some(sum.name.as_str()).filter(|name| !name.is_empty()));
+        record.put("runs", sum.runs);
+        let mut usage = Record::default();
+        for (name, tokens) in sum.usage.parts() {
+            usage.put(name, tokens);
+        }
+        record.put_record("usage", usage);
+        record.put("unknown_usage", sum.unknown_usage);
+        record.put_known("cost_usd", sum.cost_usd);
+        record.put("unknown_cost", sum.unknown_cost);
         record
     }
 }
@@ -349,6 +463,13 @@ mod tests {
             series: Some(1),
             start_msg: text(),
             stop_msg: text(),
+            session_id: text(),
+            model: text(),
+            usage: Some(crate::Usage::default()),
+            cost_usd: Some(0.25),
+            error_class: Some(crate::ErrorClass::Other),
+            limit_reset: Some(Timestamp::UNIX_EPOCH),
+            parser: text(),
             ..run()
         };
         RunInfo {
@@ -390,11 +511,17 @@ mod tests {
             last_activity: epoch,
         };
         let stop = StopReport::default();
+        let error = Error::invalid("id.invalid", "task", "x").with_path("/t");
+        let sum = UsageSum { name: "shop".into(), cost_usd: Some(0.5), ..UsageSum::default() };
         for (about, record) in [
             (About::Run, Record::from(&run)),
             (About::Task, Record::from(&task)),
             (About::Result, Record::from(&result)),
             (About::Stop, Record::from(&stop)),
+            (About::Project, Record::of_project(&run.project, &run.folder)),
+            (About::Unreadable, Record::unreadable(&run.project, &run.task, Some(&run.id), &error)),
+            (About::Output, Record::of_output("x", 0)),
+            (About::Usage, Record::from(&sum)),
         ] {
             assert_eq!(names(&record, about), of_the_vocabulary(about), "{about:?}");
         }
@@ -406,7 +533,10 @@ mod tests {
         std::fs::create_dir(dir.path().join("shop")).unwrap();
         let conductor = Conductor::open(dir.path(), Options::default()).unwrap();
         let bus = conductor.bus("shop").unwrap();
-        let parent = bus.post(Post::new("FACT", "x"), Wait::FOREVER).unwrap().msg_id;
+        let posted = bus.post(Post::new("FACT", "x"), Wait::FOREVER).unwrap();
+        let receipt = names(&Record::from(&posted), About::Posted);
+        assert_eq!(receipt, of_the_vocabulary(About::Posted));
+        let parent = posted.msg_id;
         let post = Post::new("ISSUE", "text")
             .task(&TaskId::new("fix").unwrap())
             .run(&RunId::new("r1").unwrap())
@@ -431,12 +561,31 @@ mod tests {
     }
 
     #[test]
+    fn items_of_lists_and_names_with_dots_are_found() {
+        let mut record = Record::default();
+        record.put_list("blocked_by", ["a", "b"]);
+        record.put_texts("meta", &[("x.y".to_owned(), "1".to_owned())]);
+        let mut parent = Record::default();
+        parent.put("msg_id", "m");
+        record.put_records("parents", std::iter::once(parent));
+        let text = |name: &str| record.text(name).map(Cow::into_owned);
+        assert_eq!(text("blocked_by.1").as_deref(), Some("b"));
+        assert_eq!((text("blocked_by.2"), text("blocked_by.-1")), (None, None));
+        assert_eq!(text("meta.x.y").as_deref(), Some("1"));
+        assert_eq!(text("parents.0.msg_id").as_deref(), Some("m"));
+        assert_eq!((record.count("blocked_by"), record.count("parents.0")), (2, 1));
+    }
+
+    #[test]
     fn nested_fields_are_named_with_dots() {
         let mut record = Record::default();
         let waiting = Waiting::new("delay", Timestamp::UNIX_EPOCH, None);
         record.put_record("waiting", Record::from(&waiting));
         assert_eq!(record.text("waiting.for").as_deref(), Some("delay"));
         assert_eq!(record.text("waiting"), None);
+        assert_eq!((record.count("waiting"), record.count("")), (2, 1));
+        assert_eq!(record.name("waiting", 1), Some("since"));
+        assert_eq!((record.name("waiting", 2), record.name("", 0)), (None, Some("waiting")));
         assert_eq!(
             record.to_json(),
             r#"{"waiting":{"for":"delay","since":"1970-01-01T00:00:00Z"}}"#

@@ -1,8 +1,9 @@
 //! What to run: one run (a job) or a task.
 
+use crate::config::Limits;
 use crate::error::{Error, Result};
 use crate::id::{ProjectId, RunId, TaskId};
-use crate::task::{Bounds, Parameters};
+use crate::task::{Bounds, OnQuestion, Parameters, shell_line};
 use crate::time::parse_duration;
 use crate::{limits, vocabulary};
 use std::ffi::OsString;
@@ -51,6 +52,18 @@ impl Asked {
     /// Whether a prompt is given, as text or as a file.
     pub(crate) fn names_prompt(&self) -> bool {
         self.prompt.is_some() || self.prompt_file.is_some()
+    }
+
+    /// Takes what is not said from the task's own configuration.
+    pub(super) fn take_wishes(&mut self, agent: Option<String>, limits: &Limits) {
+        // A command is that of the agent that was named with it.
+        if self.command.is_empty() {
+            self.agent = self.agent.take().or(agent);
+        }
+        self.first_byte_timeout = self.first_byte_timeout.or(limits.first_byte_timeout);
+        self.idle_timeout = self.idle_timeout.or(limits.idle_timeout);
+        self.total_timeout = self.total_timeout.or(limits.total_timeout);
+        self.grace = self.grace.or(limits.grace);
     }
 
     /// Sets an option by its name; `false` when it is none of those that all work has.
@@ -118,7 +131,8 @@ macro_rules! work_builder {
                 self
             }
 
-            /// The agent: `claude`, `codex`, `gemini`, `shell` or `command`.
+            /// The agent: `claude`, `codex`, `gemini`, `shell`, `command`, or one that is configured;
+            /// the configured default unless set.
             #[must_use]
             pub fn agent(mut self, agent: impl Into<String>) -> Self {
                 self.work.agent = Some(agent.into());
@@ -239,6 +253,10 @@ pub struct TaskSpec {
     pub(crate) max_attempts: Option<u32>,
     pub(crate) restart_delay: Option<Duration>,
     pub(crate) child_wait_timeout: Option<Duration>,
+    pub(crate) verify: Vec<String>,
+    pub(crate) verify_timeout: Option<Duration>,
+    pub(crate) on_question: Option<OnQuestion>,
+    pub(crate) question_timeout: Option<Duration>,
 }
 
 work_builder!(TaskSpec);
@@ -252,6 +270,10 @@ impl TaskSpec {
             max_attempts: None,
             restart_delay: None,
             child_wait_timeout: None,
+            verify: Vec::new(),
+            verify_timeout: None,
+            on_question: None,
+            question_timeout: None,
         }
     }
 
@@ -283,6 +305,42 @@ impl TaskSpec {
         self
     }
 
+    /// The completion check: a line for `/bin/sh`, run in the working folder once `DONE` stands. If it
+    /// fails, `DONE` is set aside and the next attempt is told why.
+    #[must_use]
+    pub fn verify(mut self, line: impl Into<String>) -> TaskSpec {
+        self.verify = shell_line(line.into());
+        self
+    }
+
+    /// The completion check as a program and its arguments.
+    #[must_use]
+    pub fn verify_program(mut self, argv: impl IntoIterator<Item = impl Into<String>>) -> TaskSpec {
+        self.verify = argv.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// How long the completion check may take; [`limits::VERIFY`] unless set.
+    #[must_use]
+    pub fn verify_timeout(mut self, limit: Duration) -> TaskSpec {
+        self.verify_timeout = Some(limit);
+        self
+    }
+
+    /// What the next attempt does about a question that nobody answered; it goes on unless set.
+    #[must_use]
+    pub fn on_question(mut self, choice: OnQuestion) -> TaskSpec {
+        self.on_question = Some(choice);
+        self
+    }
+
+    /// How long an attempt waits for an answer where it does; zero, the default, is no limit.
+    #[must_use]
+    pub fn question_timeout(mut self, limit: Duration) -> TaskSpec {
+        self.question_timeout = Some(limit);
+        self
+    }
+
     /// Takes what is not said from what the task was asked for before; the names of variables whose
     /// values are not kept and are not in `environment` either.
     ///
@@ -292,7 +350,8 @@ impl TaskSpec {
         stored: &Parameters,
         environment: &[(OsString, OsString)],
     ) -> Vec<String> {
-        let limit = |limit: Duration| Some(limit).filter(|limit| !limit.is_zero());
+        // No limit is an answer too: what was asked for wins over the configuration of today.
+        let limit = |limit: Duration| Some(limit);
         let work = &mut self.work;
         if work.agent.is_none() {
             work.agent = Some(stored.agent.clone());
@@ -312,6 +371,12 @@ impl TaskSpec {
         self.max_attempts = self.max_attempts.or(Some(stored.max_attempts));
         self.restart_delay = self.restart_delay.or(Some(stored.restart_delay));
         self.child_wait_timeout = self.child_wait_timeout.or(Some(stored.child_wait_timeout));
+        if self.verify.is_empty() {
+            self.verify.clone_from(&stored.verify);
+        }
+        self.verify_timeout = self.verify_timeout.or(Some(stored.verify_timeout));
+        self.on_question = self.on_question.or(Some(stored.on_question));
+        self.question_timeout = self.question_timeout.or(Some(stored.question_timeout));
         if !work.env.is_empty() {
             return Vec::new();
         }
@@ -327,11 +392,18 @@ impl TaskSpec {
     }
 
     /// The bounds of the loop.
-    pub(crate) fn bounds(&self) -> Bounds {
+    pub(crate) fn bounds(&self, configured: &Limits) -> Bounds {
         Bounds {
-            max_attempts: self.max_attempts.unwrap_or(limits::MAX_ATTEMPTS),
+            max_attempts: self
+                .max_attempts
+                .or(configured.max_attempts)
+                .unwrap_or(limits::MAX_ATTEMPTS),
             restart_delay: self.restart_delay.unwrap_or(limits::RESTART_DELAY),
             child_wait: self.child_wait_timeout.unwrap_or(limits::CHILD_WAIT),
+            verify: self.verify.clone(),
+            verify_timeout: self.verify_timeout.unwrap_or(limits::VERIFY),
+            on_question: self.on_question.unwrap_or_default(),
+            question_timeout: self.question_timeout.unwrap_or_default(),
         }
     }
 
@@ -354,6 +426,10 @@ impl TaskSpec {
             "max_attempts" => self.max_attempts = Some(number(key, value)?),
             "restart_delay" => self.restart_delay = Some(duration(key, value)?),
             "child_wait_timeout" => self.child_wait_timeout = Some(duration(key, value)?),
+            "verify" => self.verify = shell_line(value.to_owned()),
+            "verify_timeout" => self.verify_timeout = Some(duration(key, value)?),
+            "on_question" => self.on_question = Some(value.parse()?),
+            "question_timeout" => self.question_timeout = Some(duration(key, value)?),
             _ if self.work.set(key, value)? => {}
             _ => return Err(vocabulary::unknown_option(key, vocabulary::Noun::Task)),
         }
@@ -373,6 +449,7 @@ mod tests {
                 let set = |value: &str| match noun {
                     Noun::Job => JobSpec::new("p").set(option.name, value),
                     Noun::Task => TaskSpec::new("p").set(option.name, value),
+                    _ => Ok(()),
                 };
                 set(option.example).unwrap_or_else(|e| panic!("{}: {e}", option.name));
             }

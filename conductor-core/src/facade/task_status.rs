@@ -2,12 +2,12 @@
 
 use super::tasks::{TaskInfo, Tasks, read_task};
 use super::watch::TaskWatch;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::run::Status;
-use crate::supervise::OpenEntry;
+use crate::supervise::{OpenEntry, RunInfo};
 use crate::task::TaskOutcome;
-use std::collections::BTreeSet;
+use std::collections::BTreeMap;
 
 /// Where a task stands.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -123,15 +123,13 @@ impl Tasks<'_> {
         TaskWatch::new(self.0, project, tasks.into_iter().collect())
     }
 
-    /// The tasks of the whole root of which a run lives or whose loop has not ended, by name. One that
-    /// cannot be read hides no other, and is told with its project and its name.
+    /// The tasks of the whole root of which a run lives or whose loop has not ended, by name.
     ///
     /// Costs a look at each task and at each run that is not finished, not at each run.
-    pub fn living(&self) -> Result<Vec<(ProjectId, TaskId, Result<TaskInfo>)>> {
+    pub fn living(&self) -> Result<Living> {
         let layout = self.0.engine.layout();
-        let open: BTreeSet<(ProjectId, TaskId)> =
-            OpenEntry::list(layout)?.into_iter().map(|entry| (entry.project, entry.task)).collect();
-        let mut living = Vec::new();
+        let mut living = Living::default();
+        let mut open = self.open_runs(&mut living.unreadable)?;
         for project in layout.projects()?.ids {
             let tasks = match layout.tasks(&project) {
                 // Deleted since it was listed.
@@ -139,17 +137,60 @@ impl Tasks<'_> {
                 tasks => tasks?.ids,
             };
             for task in tasks {
-                let info = self.info(&project, &task);
-                let is_open = || open.contains(&(project.clone(), task.clone()));
-                match &info {
-                    Err(error) if error.kind() == ErrorKind::NotFound => {}
-                    Ok(info) if !info.lives_or_waits() && !is_open() => {}
-                    _ => living.push((project.clone(), task, info)),
+                let id = (project.clone(), task);
+                let mut info = self.info(&id.0, &id.1);
+                match (&mut info, open.remove(&id)) {
+                    (Err(error), _) if error.kind() == ErrorKind::NotFound => continue,
+                    (Err(_), _) => {}
+                    // A run that lives says more of the task than a newer one that is over.
+                    (Ok(info), Some(run)) if !info.lives_or_waits() => {
+                        info.latest = Some(run);
+                        info.unreadable.clear();
+                    }
+                    (Ok(info), _) if info.lives_or_waits() => {}
+                    (Ok(_), _) => continue,
                 }
+                living.tasks.push((id.0, id.1, info));
             }
         }
         Ok(living)
     }
+
+    /// The newest living run of each task that has one, by the entries of open runs.
+    fn open_runs(&self, unreadable: &mut Vec<Error>) -> Result<OpenRuns> {
+        let mut open = OpenRuns::new();
+        let found = OpenEntry::list(self.0.engine.layout())?;
+        unreadable.extend(found.damaged);
+        for OpenEntry { project, task, run, .. } in found.entries {
+            match self.0.runs().info(&project, &task, &run) {
+                Ok(info) if info.ended.is_none() => {
+                    let id = (project, task);
+                    let newer = |known: &RunInfo| known.id.sort_key() < info.id.sort_key();
+                    if open.get(&id).is_none_or(newer) {
+                        open.insert(id, info);
+                    }
+                }
+                Ok(_) => {}
+                // Its starter died before it had a record: nothing of it ran.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => unreadable.push(error),
+            }
+        }
+        Ok(open)
+    }
+}
+
+/// A living run of each task.
+type OpenRuns = BTreeMap<(ProjectId, TaskId), RunInfo>;
+
+/// What lives or waits in a root; from [`Tasks::living`].
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct Living {
+    /// The tasks, by name, each as far as it can be read.
+    pub tasks: Vec<(ProjectId, TaskId, Result<TaskInfo>)>,
+    /// Why more may live than that: entries and records of open runs that cannot be read.
+    pub unreadable: Vec<Error>,
 }
 
 #[cfg(test)]

@@ -3,21 +3,24 @@
 use super::conductor::Conductor;
 use super::events::TaskEvents;
 use super::plan::plan_run;
-use super::spec::TaskSpec;
+use super::spec::{Asked, TaskSpec};
+use crate::bus::ReadOptions;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
+use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{CANCELLED, DONE};
 use crate::supervise::{Engine, RunInfo, Stop, StopReport, glance};
 use crate::task::{
-    Begin, CanDrive, LoopState, Parameters, TaskOutcome, TaskResult, Waiter, Waiting, depends_on,
-    living_driver, not_ready,
+    Begin, CanDrive, LoopState, Parameters, TaskConfig, TaskOutcome, TaskResult, Waiter, Waiting,
+    depends_on, living_driver, not_ready,
 };
 use crate::time::Timestamp;
 use crate::wait::{Step, block_on};
 use parking_lot::Mutex;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Starts and finds tasks; from [`Conductor::tasks`].
 #[derive(Clone, Copy, Debug)]
@@ -53,6 +56,14 @@ impl Tasks<'_> {
     fn begin(&self, mut spec: TaskSpec, resume: bool, wait: &Wait) -> Result<Task> {
         let engine = &self.0.engine;
         let prompt_given = spec.work.names_prompt();
+        if spec.verify.is_empty() {
+            spec.verify = self.configured_check(&spec)?;
+        }
+        if let Some(folder) = named_task(engine, &spec.work)? {
+            let (agent, limits) = TaskConfig::wishes(&folder)?;
+            spec.work.take_wishes(agent, &limits);
+            spec.max_attempts = spec.max_attempts.or(limits.max_attempts);
+        }
         if let Some(stored) = self.stored(&spec)? {
             let missing = spec.go_on_from(&stored, &engine.inherited_environment());
             if let Some(name) = missing.first() {
@@ -61,19 +72,26 @@ impl Tasks<'_> {
         }
         let depends_on = spec.dependencies()?;
         let plan = plan_run(engine, &spec.work)?;
-        let bounds = spec.bounds();
+        let bounds = spec.bounds(self.0.limits());
         let (project, task) = (plan.project.clone(), plan.task.clone());
         let begin = Begin { plan, bounds, depends_on, prompt_given, resume };
         let waiter = engine.begin_task(begin, wait)?;
         Task::new(engine.clone(), project, task, waiter)
     }
 
+    /// The completion check that stands in the task's own configuration.
+    fn configured_check(&self, spec: &TaskSpec) -> Result<Vec<String>> {
+        match named_task(&self.0.engine, &spec.work)? {
+            None => Ok(Vec::new()),
+            Some(folder) => Ok(TaskConfig::read(&folder)?.verify),
+        }
+    }
+
     /// What the task of this spec was asked for before, where it exists and ever was.
     fn stored(&self, spec: &TaskSpec) -> Result<Option<Parameters>> {
-        let Some(task) = spec.work.task_id()? else { return Ok(None) };
-        match self.0.engine.layout().task(&spec.work.project_id()?, &task) {
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-            folder => Ok(LoopState::read(&folder?)?.map(|state| state.parameters().clone())),
+        match named_task(&self.0.engine, &spec.work)? {
+            None => Ok(None),
+            Some(folder) => Ok(LoopState::read(&folder)?.map(|state| state.parameters().clone())),
         }
     }
 
@@ -99,7 +117,10 @@ impl Tasks<'_> {
                 let mut spec = TaskSpec::new(project.as_str()).task(task.as_str());
                 // A variable that cannot be had keeps the handle from driving, not from waiting.
                 spec.go_on_from(state.parameters(), &engine.inherited_environment());
-                Some(CanDrive { plan: plan_run(engine, &spec.work)?, bounds: spec.bounds() })
+                Some(CanDrive {
+                    plan: plan_run(engine, &spec.work)?,
+                    bounds: spec.bounds(self.0.limits()),
+                })
             }
             _ => None,
         };
@@ -140,6 +161,20 @@ impl Tasks<'_> {
         self.0.engine.delete_task(project, task, stop.as_ref(), &wait.into())
     }
 
+    /// Sets a task back: `DONE` and `CANCELLED` are taken away, and the next start counts its
+    /// attempts from one. Starts nothing; [`resume`](Tasks::resume) does both.
+    ///
+    /// # Errors
+    /// `task.running` where somebody drives it or a run of it lives; `task.not_found`.
+    pub fn set_back(
+        &self,
+        project: &ProjectId,
+        task: &TaskId,
+        wait: impl Into<Wait>,
+    ) -> Result<()> {
+        self.0.engine.set_back_task(project, task, &wait.into())
+    }
+
     /// Marks a task as cancelled, with a reason, and stops it.
     pub fn cancel(
         &self,
@@ -149,6 +184,15 @@ impl Tasks<'_> {
         wait: impl Into<Wait>,
     ) -> Result<StopReport> {
         self.0.engine.cancel_task(project, task, &stop, &wait.into())
+    }
+}
+
+/// The folder of the task that work names, where it exists.
+pub(super) fn named_task(engine: &Engine, work: &Asked) -> Result<Option<Folder>> {
+    let Some(task) = work.task_id()? else { return Ok(None) };
+    match engine.layout().task(&work.project_id()?, &task) {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        folder => folder.map(Some),
     }
 }
 
@@ -249,15 +293,15 @@ pub(crate) fn read_task(engine: &Engine, project: &ProjectId, task: &TaskId) -> 
     })
 }
 
-/// A task. Dropping this ends nothing.
-#[derive(Debug)]
+/// A task. Clones share it, also between threads; dropping it ends nothing.
+#[derive(Clone, Debug)]
 pub struct Task {
     pub(super) engine: Engine,
     project: ProjectId,
     id: TaskId,
-    waiter: Mutex<Waiter>,
+    waiter: Arc<Mutex<Waiter>>,
     /// A copy of the waiter's descriptor, so that it can be polled while somebody steps.
-    fd: OwnedFd,
+    fd: Arc<OwnedFd>,
 }
 
 impl Task {
@@ -265,7 +309,7 @@ impl Task {
         let fd = waiter.fd().try_clone_to_owned().map_err(|e| {
             Error::new(ErrorKind::Io, "wait.failed", "cannot make a wait").with_source(e)
         })?;
-        Ok(Task { engine, project, id, waiter: Mutex::new(waiter), fd })
+        Ok(Task { engine, project, id, waiter: Arc::new(Mutex::new(waiter)), fd: Arc::new(fd) })
     }
 
     /// The project.
@@ -283,6 +327,12 @@ impl Task {
         read_task(&self.engine, &self.project, &self.id)
     }
 
+    /// The variables that the task was started with and whose values are not here. While there are
+    /// any, this handle waits for the task and does not drive it.
+    pub fn missing_env(&self) -> Result<Vec<String>> {
+        self.waiter.lock().missing_env()
+    }
+
     /// A descriptor that becomes readable when [`step`](Task::step) may have something to do.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()
@@ -290,6 +340,8 @@ impl Task {
 
     /// Does what the task needs now, without waiting: its result, or not yet.
     pub fn step(&self) -> Result<Step<TaskResult>> {
+        // Before the lock, which a forked child may have inherited held.
+        self.engine.layout().check_fork()?;
         self.waiter.lock().step()
     }
 
@@ -306,8 +358,14 @@ impl Task {
 
     /// Drives the task and gives the messages of its bus, from the beginning of its present loop;
     /// ends with the task, or when the wait is over.
-    pub fn follow(&self, wait: impl Into<Wait>) -> Result<TaskEvents<'_>> {
-        TaskEvents::new(self, wait.into())
+    pub fn follow(&self, wait: impl Into<Wait>) -> Result<TaskEvents> {
+        self.follow_with(ReadOptions::default(), wait)
+    }
+
+    /// As [`Task::follow`], with the filters of `options` and from their place, where they name one;
+    /// their `tail` is not heeded.
+    pub fn follow_with(&self, options: ReadOptions, wait: impl Into<Wait>) -> Result<TaskEvents> {
+        TaskEvents::new(self.clone(), options, wait.into())
     }
 
     /// Stops the task for good: its loop, and everything that its attempt started.
@@ -316,11 +374,12 @@ impl Task {
     /// over already, nothing is signalled.
     pub fn stop(&self, stop: Stop, wait: impl Into<Wait>) -> Result<StopReport> {
         let wait = wait.into();
+        self.engine.layout().check_fork()?;
         if !self.waiter.lock().is_driving() {
             return self.engine.stop_task(&self.project, &self.id, &stop, &wait);
         }
         // This handle holds the lease: it carries the wish out itself.
-        self.engine.wish_task_stop(&self.project, &self.id, &stop.reason, &wait)?;
+        self.engine.wish_task_stop(&self.project, &self.id, &stop.reason)?;
         let report = self.engine.stop_task_runs(&self.project, &self.id, &stop, &wait)?;
         self.wait(wait)?;
         Ok(report)

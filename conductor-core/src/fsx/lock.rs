@@ -3,7 +3,7 @@
 use super::folder::{FILE_MODE, Folder};
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::{Fd, LockKind, Open, Os, Stat};
+use crate::sys::{Fd, Listed, LockKind, Open, Os, Stat};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::sync::Arc;
@@ -20,6 +20,8 @@ const LAST_PAUSE: Duration = Duration::from_millis(2);
 /// noticed: the locked file is the one that the path names, or the lock is taken again.
 pub struct FileLock {
     os: Arc<dyn Os>,
+    // Taken off the list of a fork before the file is closed.
+    listed: Option<Listed>,
     fd: Option<Fd>,
     process: u32,
 }
@@ -93,8 +95,12 @@ impl Folder {
         loop {
             let fd = self.open(name, how).map_err(LockError::Other)?;
             self.wait_for_lock(name, &fd, kind, wait)?;
-            let lock =
-                FileLock { os: self.os().clone(), fd: Some(fd), process: self.os().process_id() };
+            let lock = FileLock {
+                os: self.os().clone(),
+                listed: Some(Listed::new(&fd)),
+                fd: Some(fd),
+                process: self.os().process_id(),
+            };
             if self.names(name, &lock).map_err(LockError::Other)? {
                 return Ok(lock);
             }
@@ -163,12 +169,14 @@ impl FileLock {
     /// The locked file, for a child process that shall go on holding the lock: closing this copy
     /// does not give the lock back while another copy is open.
     pub fn into_fd(mut self) -> Option<Fd> {
+        self.listed = None;
         self.fd.take()
     }
 }
 
 impl Drop for FileLock {
     fn drop(&mut self) {
+        self.listed = None;
         let Some(fd) = self.fd.take() else { return };
         // In a forked child an unlock would take the lock from the parent; closing does not.
         if self.process == self.os.process_id() {

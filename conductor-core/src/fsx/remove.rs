@@ -82,7 +82,7 @@ fn mount_point(folder: &Folder) -> Error {
         format!("{} lies on another file system", folder.path().display()),
     )
     .with_path(folder.path())
-    .with_hint("unmount it first; nothing of it was removed")
+    .with_hint("unmount it first; nothing on it was removed")
 }
 
 #[cfg(test)]

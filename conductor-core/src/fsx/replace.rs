@@ -1,11 +1,11 @@
 //! Replacing a file as a whole: readers see the old content or the new, never a mixture.
 
 use super::folder::{FILE_MODE, Folder};
-use crate::cancel::Wait;
 use crate::error::{ErrorKind, Result};
-use crate::sys::{Fd, FileKind, LockKind, Open};
+use crate::sys::{Fd, FileKind, Open};
 use std::ffi::{OsStr, OsString};
 use std::io;
+use std::sync::atomic::{AtomicU32, Ordering};
 
 impl Folder {
     /// Gives `name` the content `bytes`, atomically and durably.
@@ -15,43 +15,26 @@ impl Folder {
     /// temporary name is fixed, so that a crash leaves at most one, which the next replacement takes
     /// over.
     pub fn replace(&self, name: impl AsRef<OsStr>, bytes: &[u8]) -> Result<()> {
-        self.replace_without_sync(name.as_ref(), bytes, true)?;
+        let name = name.as_ref();
+        self.replace_without_sync(name, &next_of(name, ""), bytes, true)?;
+        self.sync()
+    }
+
+    /// As [`Folder::replace`], for a name that no lock guards: several may replace it at once, and
+    /// the content of the last one stands. A crash may leave a temporary file `.<name>.*.next`.
+    pub fn replace_unguarded(&self, name: impl AsRef<OsStr>, bytes: &[u8]) -> Result<()> {
+        static SEQUENCE: AtomicU32 = AtomicU32::new(0);
+        let number = SEQUENCE.fetch_add(1, Ordering::Relaxed);
+        let mine = format!(".{}-{number}", self.os().process_id());
+        let name = name.as_ref();
+        self.replace_without_sync(name, &next_of(name, &mine), bytes, true)?;
         self.sync()
     }
 
     /// As [`Folder::replace`], but a power cut may bring the old content back (never a torn one).
     pub fn replace_relaxed(&self, name: impl AsRef<OsStr>, bytes: &[u8]) -> Result<()> {
-        self.replace_without_sync(name.as_ref(), bytes, false)
-    }
-
-    /// As [`Folder::replace`], for a name that no lock guards: the temporary file itself is locked.
-    ///
-    /// # Errors
-    /// `lock.timeout`, and those of [`Folder::replace`].
-    pub fn replace_unguarded(
-        &self,
-        name: impl AsRef<OsStr>,
-        bytes: &[u8],
-        wait: &Wait,
-    ) -> Result<()> {
         let name = name.as_ref();
-        let next = next_of(name);
-        let lock = match self.lock(&next, LockKind::Exclusive, wait) {
-            Err(error) if error.kind() == ErrorKind::InvalidInput => {
-                self.clear(&next)?;
-                self.lock(&next, LockKind::Exclusive, wait)?
-            }
-            lock => lock?,
-        };
-        let failed = |e| self.error("write", &next, e);
-        // What a crash left of another one.
-        self.os().truncate(lock.fd(), 0).map_err(failed)?;
-        self.write_all(lock.fd(), &next, bytes)?;
-        self.os().sync_data(lock.fd()).map_err(failed)?;
-        self.os()
-            .rename_at(self.fd(), &next, self.fd(), name, true)
-            .map_err(|e| self.error("replace", name, e))?;
-        self.sync()
+        self.replace_without_sync(name, &next_of(name, ""), bytes, false)
     }
 
     /// Removes whatever stands at a name of ours, a link itself and not what it points to.
@@ -63,21 +46,26 @@ impl Folder {
         }
     }
 
-    fn replace_without_sync(&self, name: &OsStr, bytes: &[u8], durable: bool) -> Result<()> {
-        let next = next_of(name);
-        self.clear(&next)?;
-        let fd = self.open(&next, Open::CreateNew(FILE_MODE))?;
-        let written = self.write_all(&fd, &next, bytes).and_then(|()| {
+    fn replace_without_sync(
+        &self,
+        name: &OsStr,
+        next: &OsStr,
+        bytes: &[u8],
+        durable: bool,
+    ) -> Result<()> {
+        self.clear(next)?;
+        let fd = self.open(next, Open::CreateNew(FILE_MODE))?;
+        let written = self.write_all(&fd, next, bytes).and_then(|()| {
             if durable {
-                self.os().sync_data(&fd).map_err(|e| self.error("sync", &next, e))?;
+                self.os().sync_data(&fd).map_err(|e| self.error("sync", next, e))?;
             }
             self.os()
-                .rename_at(self.fd(), &next, self.fd(), name, true)
+                .rename_at(self.fd(), next, self.fd(), name, true)
                 .map_err(|e| self.error("replace", name, e))
         });
         if written.is_err() {
             // The first error is the one to tell; a stray that cannot be removed is taken over later.
-            let _stray = self.remove_file(&next);
+            let _stray = self.remove_file(next);
         }
         written
     }
@@ -121,10 +109,11 @@ impl Folder {
     }
 }
 
-/// The name under which the next content of `name` is written.
-fn next_of(name: &OsStr) -> OsString {
+/// The name of the temporary file of `name`.
+fn next_of(name: &OsStr, mine: &str) -> OsString {
     let mut next = OsString::from(".");
     next.push(name);
+    next.push(mine);
     next.push(".next");
     next
 }
@@ -150,6 +139,24 @@ mod tests {
     }
 
     #[test]
+    fn several_may_replace_what_no_lock_guards() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open_root(Arc::new(RealOs), dir.path()).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..4 {
+                let folder = folder.clone();
+                scope.spawn(move || {
+                    for _ in 0..50 {
+                        folder.replace_unguarded("f", b"whole").unwrap();
+                    }
+                });
+            }
+        });
+        assert_eq!(folder.read("f", 10).unwrap(), b"whole");
+        assert_eq!(folder.list().unwrap().len(), 1, "no stray");
+    }
+
+    #[test]
     fn a_link_in_the_way_is_replaced_and_not_followed() {
         let dir = tempfile::tempdir().unwrap();
         let outside = tempfile::tempdir().unwrap();
@@ -162,47 +169,19 @@ mod tests {
     }
 
     #[test]
-    fn many_replace_a_name_that_no_lock_guards() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = Folder::open_root(Arc::new(RealOs), dir.path()).unwrap();
-        std::thread::scope(|scope| {
-            for writer in 0..4u8 {
-                let folder = &folder;
-                scope.spawn(move || {
-                    let bytes = vec![b'a' + writer; 5000];
-                    for _ in 0..50 {
-                        folder.replace_unguarded("f", &bytes, &Wait::FOREVER).unwrap();
-                        let read = folder.read("f", 5000).unwrap();
-                        assert!(read.len() == 5000 && read.iter().all(|byte| *byte == read[0]));
-                    }
-                });
-            }
-        });
-        assert_eq!(folder.list().unwrap().len(), 1);
-    }
-
-    #[test]
     fn what_was_planted_at_the_temporary_name_gives_way() {
         let dir = tempfile::tempdir().unwrap();
         let outside = tempfile::tempdir().unwrap();
         let canary = outside.path().join("canary");
         std::fs::write(&canary, "safe").unwrap();
         let folder = Folder::open_root(Arc::new(RealOs), dir.path()).unwrap();
-        for plant in [0, 1] {
-            for guarded in [true, false] {
-                let next = dir.path().join(".f.next");
-                match plant {
-                    0 => std::os::unix::fs::symlink(&canary, &next).unwrap(),
-                    _ => std::fs::create_dir_all(next.join("deep")).unwrap(),
-                }
-                match guarded {
-                    true => folder.replace("f", b"mine").unwrap(),
-                    false => folder.replace_unguarded("f", b"mine", &Wait::FOREVER).unwrap(),
-                }
-                assert_eq!(folder.read("f", 10).unwrap(), b"mine");
-                assert_eq!(folder.list().unwrap().len(), 1);
-            }
-        }
+        let next = dir.path().join(".f.next");
+        std::os::unix::fs::symlink(&canary, &next).unwrap();
+        folder.replace("f", b"one").unwrap();
+        std::fs::create_dir_all(next.join("deep")).unwrap();
+        folder.replace("f", b"two").unwrap();
+        assert_eq!(folder.read("f", 10).unwrap(), b"two");
+        assert_eq!(folder.list().unwrap().len(), 1);
         assert_eq!(std::fs::read(canary).unwrap(), b"safe");
     }
 

@@ -27,6 +27,8 @@ pub const LOOP: &str = ".loop.yaml";
 pub const LOOP_LOCK: &str = ".loop.lock";
 /// Guards the task's folder: starters share it, who deletes holds it alone.
 pub const TASK_LOCK: &str = ".task.lock";
+/// What is left of runs when their folders are gone: a line of JSON for each.
+pub const RECEIPTS: &str = ".receipts.jsonl";
 /// The folder of a task's runs.
 pub const RUNS: &str = "runs";
 
@@ -44,6 +46,26 @@ pub const STDERR: &str = "agent-stderr.txt";
 pub const KEEPER: &str = ".keeper";
 /// Held by the keeper while anything of the run lives, then by who finishes the run.
 pub const RUN_LOCK: &str = ".run.lock";
+
+/// The files of one check of a run's work, in the run's folder.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CheckFiles {
+    /// What the check printed.
+    pub output: String,
+    /// Its keeper's record.
+    pub record: String,
+    /// Held by its keeper while anything of it lives.
+    pub lock: String,
+}
+
+/// The files of the check of this number; the first is 1.
+pub fn check_files(number: u32) -> CheckFiles {
+    CheckFiles {
+        output: format!("verify-{number}.txt"),
+        record: format!(".verify-{number}"),
+        lock: format!(".verify-{number}.lock"),
+    }
+}
 
 /// State of the root as a whole.
 pub const CONDUCTOR: &str = ".conductor";

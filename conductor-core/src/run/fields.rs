@@ -1,9 +1,10 @@
 //! The record as a document: one list of keys, in the order that they are written in.
 
 use super::outcome::{Outcome, Phase, Status};
-use super::record::RunRecord;
+use super::record::{RunRecord, VERSION};
 use crate::error::{Error, ErrorKind, Result};
 use crate::time::Timestamp;
+use crate::usage::{ErrorClass, Usage};
 use crate::yaml::{Mapping, Value};
 use std::path::Path;
 use std::str::FromStr;
@@ -50,6 +51,13 @@ impl RunRecord {
             ("series", number(self.series)),
             ("start_msg", maybe(&self.start_msg)),
             ("stop_msg", maybe(&self.stop_msg)),
+            ("session_id", maybe(&self.session_id)),
+            ("model", maybe(&self.model)),
+            ("usage", self.usage.map(|usage| Value::Map(usage_mapping(&usage)))),
+            ("cost_usd", self.cost_usd.map(Value::Float)),
+            ("error_class", self.error_class.map(|class| Value::from(class.as_str()))),
+            ("limit_reset", self.limit_reset.map(Value::timestamp)),
+            ("parser", maybe(&self.parser)),
         ]
     }
 
@@ -61,8 +69,7 @@ impl RunRecord {
         let fields = self.fields();
         for (key, value) in &fields {
             let Some(value) = value else { continue };
-            let old = self.source.get(key).and_then(Value::as_text);
-            if old.is_some() && old == value.as_text() {
+            if self.source.get(key).is_some_and(|old| is_same(old, value)) {
                 map.adopt(&self.source, key);
             } else {
                 map.insert(key, value.clone());
@@ -118,10 +125,36 @@ impl RunRecord {
             series: read.parsed("series")?,
             start_msg: read.text("start_msg")?,
             stop_msg: read.text("stop_msg")?,
+            session_id: read.text("session_id")?,
+            model: read.text("model")?,
+            usage: read.usage("usage")?,
+            cost_usd: read.amount("cost_usd")?,
+            error_class: read.word("error_class", ErrorClass::parse)?,
+            limit_reset: read.parsed("limit_reset")?,
+            parser: read.text("parser")?,
             supervised: false,
             source: Mapping::new(),
         };
         Ok(RunRecord { supervised: record.rev.is_some(), source: map, ..record })
+    }
+}
+
+/// The tokens of a run as a group of keys.
+fn usage_mapping(usage: &Usage) -> Mapping {
+    let mut map = Mapping::new();
+    for (name, tokens) in usage.parts() {
+        map.insert(name, Value::from(tokens));
+    }
+    map
+}
+
+/// Whether what was read says what is to be written. What a group of keys says beyond that stays.
+fn is_same(old: &Value, new: &Value) -> bool {
+    match (old, new) {
+        (Value::Map(old), Value::Map(new)) => {
+            new.iter().all(|(key, new)| old.get(key).is_some_and(|old| is_same(old, new)))
+        }
+        _ => old.as_text().is_some_and(|old| Some(old) == new.as_text()),
     }
 }
 
@@ -163,9 +196,40 @@ impl Reader<'_> {
         text.map(|text| text.trim().parse().map_err(|_| self.wrong(key))).transpose()
     }
 
+    /// A number that can be added up.
+    fn amount(&self, key: &str) -> Result<Option<f64>> {
+        match self.parsed(key)? {
+            Some(amount) if !f64::is_finite(amount) => Err(self.wrong(key)),
+            amount => Ok(amount),
+        }
+    }
+
+    fn usage(&self, key: &str) -> Result<Option<Usage>> {
+        let map = match self.map.get(key) {
+            None | Some(Value::Null) => return Ok(None),
+            Some(Value::Map(map)) => map,
+            Some(_) => return Err(self.wrong(key)),
+        };
+        // A part that is missing was not told apart by who wrote it.
+        let part = |name: &str| match map.get_text(name) {
+            None => Ok(0),
+            Some(text) => text.trim().parse().map_err(|_| self.wrong(key)),
+        };
+        Ok(Some(Usage {
+            input_tokens: part("input_tokens")?,
+            output_tokens: part("output_tokens")?,
+            cache_read_tokens: part("cache_read_tokens")?,
+            cache_creation_tokens: part("cache_creation_tokens")?,
+        }))
+    }
+
+    /// A word of ours; one that a newer form may have added is not known.
     fn word<T>(&self, key: &str, parse: impl Fn(&str) -> Option<T>) -> Result<Option<T>> {
-        let text = self.text(key)?;
-        text.map(|text| parse(text.trim()).ok_or_else(|| self.wrong(key))).transpose()
+        let Some(text) = self.text(key)? else { return Ok(None) };
+        match parse(text.trim()) {
+            None if self.parsed("version")?.unwrap_or(0) <= VERSION => Err(self.wrong(key)),
+            known => Ok(known),
+        }
     }
 }
 
@@ -227,6 +291,35 @@ agent_version: \"\"
     }
 
     #[test]
+    fn what_the_agent_used_stands_behind_all_else_and_is_read_back() {
+        let mut record = parse(OF_THE_OLDER_PROGRAM).unwrap();
+        record.session_id = Some("e6faa3f1-4c4c".into());
+        record.model = Some("claude-opus-4-8[1m]".into());
+        record.usage = Some(Usage { input_tokens: 1200, output_tokens: 31, ..Usage::default() });
+        record.cost_usd = Some(0.026949999999999998);
+        record.error_class = Some(ErrorClass::UsageLimit);
+        record.limit_reset = Some(Timestamp::UNIX_EPOCH);
+        let written = record.to_mapping().to_yaml();
+        let tail = "\
+session_id: e6faa3f1-4c4c
+model: claude-opus-4-8[1m]
+usage:
+    input_tokens: 1200
+    output_tokens: 31
+    cache_read_tokens: 0
+    cache_creation_tokens: 0
+cost_usd: 0.026949999999999998
+error_class: usage_limit
+limit_reset: 1970-01-01T00:00:00Z
+";
+        assert_eq!(written, format!("{OF_THE_OLDER_PROGRAM}{tail}"));
+        let back = parse(&written).unwrap();
+        assert_eq!((back.usage, back.cost_usd), (record.usage, record.cost_usd));
+        let more = written.replace("    output_tokens: 31\n", "    output_tokens: 31\n    x: 1\n");
+        assert_eq!(parse(&more).unwrap().to_mapping().to_yaml(), more);
+    }
+
+    #[test]
     fn what_makes_no_sense_names_its_key() {
         for (line, key) in [
             ("pid: many", "pid"),
@@ -235,6 +328,11 @@ agent_version: \"\"
             ("exit_code: [1]", "exit_code"),
             ("outcome: nice", "outcome"),
             ("phase: 7", "phase"),
+            ("usage: 7", "usage"),
+            ("usage:\n  input_tokens: -1", "usage"),
+            ("cost_usd: much", "cost_usd"),
+            ("cost_usd: nan", "cost_usd"),
+            ("error_class: nice", "error_class"),
             ("run_id:\n  a: b", "run_id"),
         ] {
             let error = parse(line).unwrap_err();

@@ -6,6 +6,7 @@
 
 mod fields;
 mod outcome;
+pub(crate) mod receipts;
 mod record;
 pub(crate) mod store;
 

@@ -3,6 +3,7 @@
 use super::outcome::{Outcome, Phase, Status};
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::time::Timestamp;
+use crate::usage::{ErrorClass, Usage};
 use crate::yaml::Mapping;
 
 /// The version of the record's form that is written.
@@ -86,6 +87,20 @@ pub struct RunRecord {
     pub start_msg: Option<String>,
     /// The cursor of the message that told of its end.
     pub stop_msg: Option<String>,
+    /// The agent's own session, as its command line takes it to go on with it.
+    pub session_id: Option<String>,
+    /// The model that answered.
+    pub model: Option<String>,
+    /// The tokens that were used.
+    pub usage: Option<Usage>,
+    /// What they cost, in US dollars.
+    pub cost_usd: Option<f64>,
+    /// What kept the agent from its work, as its own records tell.
+    pub error_class: Option<ErrorClass>,
+    /// When the limit ends that kept it from its work.
+    pub limit_reset: Option<Timestamp>,
+    /// The form of the agent's output, where it is not the one of its kind.
+    pub parser: Option<String>,
 
     /// Whether conductor supervises the run: the record says so, or a keeper's file stands beside
     /// it. The older program drops our keys from the record, but knows nothing of that file.
@@ -148,6 +163,13 @@ impl RunRecord {
             series: None,
             start_msg: None,
             stop_msg: None,
+            session_id: None,
+            model: None,
+            usage: None,
+            cost_usd: None,
+            error_class: None,
+            limit_reset: None,
+            parser: None,
             supervised: false,
             source: Mapping::new(),
         }

@@ -154,6 +154,12 @@ fn stick(before: &RunRecord, after: &mut RunRecord) {
     after.end_time = before.end_time;
     after.error_summary.clone_from(&before.error_summary);
     after.stop_reason.clone_from(&before.stop_reason);
+    after.session_id.clone_from(&before.session_id);
+    after.model.clone_from(&before.model);
+    after.usage = before.usage;
+    after.cost_usd = before.cost_usd;
+    after.error_class = before.error_class;
+    after.limit_reset = before.limit_reset;
 }
 
 #[cfg(test)]

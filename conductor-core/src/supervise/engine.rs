@@ -3,6 +3,7 @@
 use super::keeper_image::KeeperProgram;
 use crate::bus::{Bus, BusOptions, Durability, Scope};
 use crate::cancel::Wait;
+use crate::config::LoadedConfig;
 use crate::error::{ErrorKind, Result};
 use crate::fsx::{FileLock, Folder};
 use crate::id::{ProjectId, TaskId};
@@ -22,6 +23,8 @@ pub(crate) struct Settings {
     pub(crate) run_agent: Option<PathBuf>,
     /// How durable posted messages are.
     pub(crate) durability: Durability,
+    /// The configuration.
+    pub(crate) config: Arc<LoadedConfig>,
     /// The environment that agents inherit; that of this process where it is `None`.
     pub(crate) environment: Option<Vec<(OsString, OsString)>>,
 }
@@ -75,8 +78,8 @@ impl Engine {
 
     /// A task's folder under its lock, made first where it is missing and `make` says so.
     ///
-    /// Starters share the lock, who deletes the task holds it alone: the folder is the one that the
-    /// task's name stands for as long as the lock is held.
+    /// Starters share the lock, who deletes the task holds it alone and moves the folder away: the
+    /// folder is the one that the task's name stands for as long as the lock is held.
     pub(crate) fn lock_task(
         &self,
         project: &ProjectId,

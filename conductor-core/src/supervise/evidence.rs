@@ -52,23 +52,24 @@ pub(crate) fn observe(folder: &Folder, record: &RunRecord) -> Result<Verdict> {
 pub(super) fn gather(folder: &Folder, record: &RunRecord) -> Result<Evidence> {
     let keeper = keeper_record(folder)?;
     let look = |e| folder.error("look at the processes of", "", e);
-    let agent_alive = if record.is_supervised() {
-        match actors(record, keeper.as_ref()).map_err(look)?.agent {
-            Some(agent) => Processes.is_alive(agent).map_err(look)?,
-            None => false,
-        }
+    let (agent_alive, elsewhere) = if record.is_supervised() {
+        let Actors { agent, elsewhere, .. } = actors(record, keeper.as_ref()).map_err(look)?;
+        let alive = agent.map(|agent| Processes.is_alive(agent)).transpose().map_err(look)?;
+        (alive.unwrap_or(false), elsewhere)
     } else {
         // The older program left a number alone: somebody having it proves nothing, nobody having
         // it proves the end.
-        match u32::try_from(record.pid) {
+        let alive = match u32::try_from(record.pid) {
             Ok(pid) if pid > 0 => Processes.identify(pid).map_err(look)?.is_some(),
             _ => false,
-        }
+        };
+        (alive, false)
     };
     Ok(Evidence {
         keeper,
         locked: false,
         agent_alive,
+        elsewhere,
         ours: record.is_supervised(),
         named: record.pid > 0,
         stop_wished: stop_wished(folder)?,
@@ -87,26 +88,29 @@ pub(crate) struct Actors {
 /// Who acts in a run, as its keeper recorded it; as the run's record tells where an agent removed the
 /// keeper's. Numbers of another boot or namespace are nobody's: nothing is ever signalled by them.
 pub(crate) fn actors(record: &RunRecord, keeper: Option<&KeeperRecord>) -> std::io::Result<Actors> {
-    let id = |id: KeeperIdentity| ProcessId { pid: id.pid, start: id.start };
-    let (boot, namespace, actors) = match keeper {
-        Some(it) => (
-            String::from_utf8_lossy(&it.boot_id).into_owned(),
-            it.pid_ns,
-            Actors { keeper: Some(id(it.keeper)), agent: Some(id(it.agent)), elsewhere: false },
-        ),
-        None => {
-            let (Some(boot), Some(namespace)) = (&record.boot_id, record.pid_ns) else {
-                return Ok(Actors::default());
-            };
-            let process = |pid: Option<u32>, start: Option<u64>| {
-                Some(ProcessId { pid: pid.filter(|pid| *pid > 0)?, start: start? })
-            };
-            let keeper = process(record.keeper_pid, record.keeper_start);
-            let agent = process(u32::try_from(record.pid).ok(), record.process_start);
-            (boot.clone(), namespace, Actors { keeper, agent, elsewhere: false })
-        }
+    if let Some(keeper) = keeper {
+        return actors_of(keeper);
+    }
+    let (Some(boot), Some(namespace)) = (&record.boot_id, record.pid_ns) else {
+        return Ok(Actors::default());
     };
-    if boot != Processes.boot_id()? {
+    let process = |pid: Option<u32>, start: Option<u64>| {
+        Some(ProcessId { pid: pid.filter(|pid| *pid > 0)?, start: start? })
+    };
+    let keeper = process(record.keeper_pid, record.keeper_start);
+    let agent = process(u32::try_from(record.pid).ok(), record.process_start);
+    here(boot.as_bytes(), namespace, Actors { keeper, agent, elsewhere: false })
+}
+
+fn actors_of(keeper: &KeeperRecord) -> std::io::Result<Actors> {
+    let id = |id: KeeperIdentity| Some(ProcessId { pid: id.pid, start: id.start });
+    let actors = Actors { keeper: id(keeper.keeper), agent: id(keeper.agent), elsewhere: false };
+    here(&keeper.boot_id, keeper.pid_ns, actors)
+}
+
+/// Those whose numbers are of this boot and pid namespace.
+fn here(boot: &[u8], namespace: u64, actors: Actors) -> std::io::Result<Actors> {
+    if boot != Processes.boot_id()?.as_bytes() {
         return Ok(Actors::default());
     }
     if namespace != Processes.pid_namespace()? {
@@ -118,12 +122,49 @@ pub(crate) fn actors(record: &RunRecord, keeper: Option<&KeeperRecord>) -> std::
 /// The newest record that the run's keeper wrote; `None` where no keeper wrote one, or where
 /// something else took its place.
 pub(crate) fn keeper_record(folder: &Folder) -> Result<Option<KeeperRecord>> {
-    let fd = match folder.open_if_exists(KEEPER, Open::Read) {
+    read_keeper_record(folder, KEEPER)
+}
+
+/// The newest record in the keeper's file `name`.
+pub(super) fn read_keeper_record(folder: &Folder, name: &str) -> Result<Option<KeeperRecord>> {
+    let fd = match folder.open_if_exists(name, Open::Read) {
         Err(error) if error.kind() == ErrorKind::InvalidInput => None,
         fd => fd?,
     };
     let Some(file) = fd.as_ref().and_then(|fd| fd.as_file()) else { return Ok(None) };
-    sys::read_keeper_file(file).map_err(|e| folder.error("read", KEEPER, e))
+    sys::read_keeper_file(file).map_err(|e| folder.error("read", name, e))
+}
+
+/// What the run's keeper wrote, for people; nothing where no keeper wrote.
+pub(crate) fn keeper_facts(folder: &Folder) -> Result<Vec<(&'static str, String)>> {
+    let Some(keeper) = keeper_record(folder)? else { return Ok(Vec::new()) };
+    let moment = |at| moment(at).to_string();
+    let mut facts = vec![
+        ("state", keeper.state.word().to_owned()),
+        ("keeper", keeper.keeper.pid.to_string()),
+        ("agent", keeper.agent.pid.to_string()),
+        ("born", moment(keeper.born_at)),
+    ];
+    let ended = keeper.ended.map(|ended| match ended {
+        sys::KeeperEnd::Code(code) => format!("code {code}"),
+        sys::KeeperEnd::Signal(signal) => format!("signal {signal}"),
+    });
+    let errno = keeper.errno.and_then(|errno| i32::try_from(errno).ok());
+    let told = [
+        ("released", keeper.released_at.map(moment)),
+        ("ended", ended),
+        ("exited", keeper.exited_at.map(moment)),
+        ("reason", keeper.reason.map(|reason| reason.word().to_owned())),
+        ("error", errno.map(|errno| std::io::Error::from_raw_os_error(errno).to_string())),
+        ("killed", (keeper.killed > 0).then(|| keeper.killed.to_string())),
+    ];
+    facts.extend(told.into_iter().filter_map(|(name, value)| Some((name, value?))));
+    Ok(facts)
+}
+
+/// The keeper that wrote a record, if it is of this boot and pid namespace.
+pub(super) fn keeper_of(keeper: &KeeperRecord) -> std::io::Result<Option<ProcessId>> {
+    Ok(actors_of(keeper)?.keeper)
 }
 
 /// Whether the run's program could not be executed, as its keeper saw it.

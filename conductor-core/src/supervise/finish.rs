@@ -3,23 +3,27 @@
 //! Finishing is a function of the files alone. Whoever gets the run's lock after its keeper gave it
 //! back may do it; the program that started the run has no privilege. Each step leaves a state from
 //! which the next finisher goes on: `output.md`, the final record (a terminal outcome stays), the
-//! message (looked up before it is posted), and last the entry among the open runs.
+//! message (looked up before it is posted), the receipt, and last the entry among the open runs.
 
 use super::engine::Engine;
-use super::evidence::{Known, gather, known, moment};
+use super::evidence::{Known, gather, keeper_record, known, moment};
 use super::open_entry::OpenEntry;
-use super::output::{ensure_output, last_stderr_lines, misplaced};
+use super::output::{ensure_output, last_stderr_lines, misplaced, read_stream};
+use super::start::{start_key, start_message};
 use super::stop::stop_reason;
 use super::verdict::{Ending, Verdict, judge};
+use crate::agent::stream::StreamSummary;
 use crate::bus::{Cursor, Post};
 use crate::cancel::Wait;
 use crate::error::Result;
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{OUTPUT, RUN_LOCK};
+use crate::run::receipts;
 use crate::run::store::{self, Keep};
 use crate::run::{Outcome, RunRecord};
 use crate::sys::LockKind;
+use crate::usage::ErrorClass;
 
 /// How a finish went.
 #[derive(Clone, Debug, PartialEq)]
@@ -56,7 +60,7 @@ pub(crate) fn finish(
                 if damage.is_some() {
                     store::create_anew(&folder, &record)?;
                 }
-                write_down(engine, &folder, ending, wait)?;
+                write_down(engine, &folder, &record, ending, wait)?;
             }
             Verdict::Supervised | Verdict::Adopted | Verdict::PossiblyAlive => {
                 return Ok(Finished::NotYet);
@@ -67,22 +71,34 @@ pub(crate) fn finish(
     if record.stop_msg.is_none() {
         post_end(engine, &folder, (project, task, run), &record, wait)?;
     }
+    receipts::end(&engine.layout().task(project, task)?, &record, wait)?;
     OpenEntry::remove(engine.layout(), project, task, run)?;
     Ok(Finished::Over)
 }
 
-fn write_down(engine: &Engine, folder: &Folder, ending: Ending, wait: &Wait) -> Result<()> {
-    if ending.outcome != Outcome::Refused {
-        ensure_output(folder)?;
-    }
-    let now = engine.now();
+fn write_down(
+    engine: &Engine,
+    folder: &Folder,
+    before: &RunRecord,
+    ending: Ending,
+    wait: &Wait,
+) -> Result<()> {
+    let end_time = ending.ended_at.map_or(engine.now(), moment);
+    let stream = match ending.outcome {
+        Outcome::Refused => None,
+        _ => {
+            let stream = read_stream(folder, before, end_time)?;
+            ensure_output(folder, stream.as_ref())?;
+            stream
+        }
+    };
     let stop_reason = stop_reason(folder)?;
     store::update(folder, wait, Keep::Durably, |record| {
         record.status = ending.outcome.status();
         record.outcome = Some(ending.outcome);
         record.exit_code = ending.exit_code;
         record.signal = ending.signal;
-        record.end_time = ending.ended_at.map_or(now, moment);
+        record.end_time = end_time;
         // Why it was refused is best known to the starter that failed.
         let known = record.error_summary.take().filter(|_| ending.outcome == Outcome::Refused);
         record.error_summary = known.or(ending.error);
@@ -90,12 +106,43 @@ fn write_down(engine: &Engine, folder: &Folder, ending: Ending, wait: &Wait) -> 
         if ending.outcome == Outcome::Stopped {
             record.stop_reason = stop_reason;
         }
+        if let Some(stream) = stream {
+            tell(record, stream);
+        }
         Ok(())
     })
     .map(drop)
 }
 
-/// Tells the end of a run whose folder was deleted while it ran, once in all; its end is lost.
+/// Takes what the agent's stream said into the record.
+fn tell(record: &mut RunRecord, stream: StreamSummary) {
+    if let (Some(summary), Some(why)) = (&mut record.error_summary, in_words(&stream)) {
+        summary.push_str(": ");
+        summary.push_str(&why);
+    }
+    record.session_id = stream.session_id;
+    record.model = stream.model;
+    record.usage = stream.usage;
+    record.cost_usd = stream.cost_usd;
+    record.error_class = stream.error_class;
+    record.limit_reset = stream.limit_reset;
+}
+
+/// Why the agent could not go on, in a few words.
+fn in_words(stream: &StreamSummary) -> Option<String> {
+    match (stream.error_class?, stream.limit_reset) {
+        (ErrorClass::UsageLimit, Some(reset)) => Some(format!("usage limit until {reset}")),
+        (ErrorClass::UsageLimit, None) => Some("usage limit".into()),
+        (ErrorClass::Transient, _) => Some("service overloaded or out of reach".into()),
+        (ErrorClass::BadCredentials, _) => Some("bad credentials".into()),
+        (ErrorClass::Other, _) => None,
+    }
+}
+
+/// Why nothing is known of a run whose folder was deleted while it ran.
+pub(crate) const DELETED: &str = "its folder was deleted while it ran";
+
+/// Tells the end of such a run, once in all; its end is lost.
 pub(crate) fn tell_deleted(
     engine: &Engine,
     project: &ProjectId,
@@ -103,18 +150,10 @@ pub(crate) fn tell_deleted(
     run: &RunId,
     wait: &Wait,
 ) -> Result<()> {
-    let body = format!("run lost: {DELETED}");
-    engine.task_bus(project, task)?.append_once(
-        &end_key(run),
-        None,
-        Post::new("RUN_CRASH", body).run(run),
-        wait.clone(),
-    )?;
+    let post = Post::new("RUN_CRASH", format!("run lost: {DELETED}")).run(run);
+    engine.task_bus(project, task)?.append_once(&end_key(run), None, post, wait.clone())?;
     OpenEntry::remove(engine.layout(), project, task, run)
 }
-
-/// Why nothing is known of such a run.
-pub(crate) const DELETED: &str = "its folder was deleted while it ran";
 
 /// The key of the message that tells of a run's end.
 fn end_key(run: &RunId) -> String {
@@ -151,9 +190,18 @@ fn post_end(
             body.push_str(&lines);
         }
     }
-    let since: Option<Cursor> = record.start_msg.as_deref().and_then(|cursor| cursor.parse().ok());
-    let kind = if crashed { "RUN_CRASH" } else { "RUN_STOP" };
     let bus = engine.task_bus(project, task)?;
+    let noted = record.start_msg.as_deref().and_then(|cursor| cursor.parse().ok());
+    let since: Option<Cursor> = match noted {
+        None if keeper_record(folder)?.is_some() => {
+            // Its starter died before it told, or before it noted that it had; or the older program
+            // dropped the note.
+            let start = start_message(folder, run);
+            Some(bus.append_once(&start_key(run), None, start, wait.clone())?.cursor)
+        }
+        noted => noted,
+    };
+    let kind = if crashed { "RUN_CRASH" } else { "RUN_STOP" };
     let post = Post::new(kind, body).run(run);
     let posted = bus.append_once(&end_key(run), since.as_ref(), post, wait.clone())?;
     store::update(folder, wait, Keep::Loosely, |record| {

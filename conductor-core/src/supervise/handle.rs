@@ -134,7 +134,7 @@ impl RunWatch {
         let failed = |e| self.failed("watch", e);
         let mut watched = self.process.lock();
         let opened = match process {
-            Some(process) => Processes.open(process).map_err(failed)?,
+            Some(process) => Processes.watch(process).map_err(failed)?,
             None => None,
         };
         let Some(fd) = opened else {

@@ -103,7 +103,11 @@ impl Engine {
         chosen: impl Fn(&OpenEntry) -> bool,
     ) -> Result<Vec<(OpenEntry, RunRecord)>> {
         let mut living = Vec::new();
-        for entry in OpenEntry::list(self.layout())?.into_iter().filter(chosen) {
+        let found = OpenEntry::list(self.layout())?;
+        for error in &found.damaged {
+            tracing::warn!(%error, "an entry of an open run names none");
+        }
+        for entry in found.entries.into_iter().filter(chosen) {
             let folder = match self.layout().run(&entry.project, &entry.task, &entry.run) {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 folder => folder?,
@@ -127,4 +131,31 @@ pub(crate) fn newest_readable(
     let newest =
         runs.iter().rev().find_map(|run| read_info_in(task_folder, project, task, run).ok());
     Ok((runs.len(), newest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::cancel::Wait;
+    use crate::error::ErrorKind;
+    use crate::sys::{LockKind, RealOs};
+    use std::sync::Arc;
+
+    #[test]
+    fn a_run_whose_starter_has_not_come_to_its_record_is_starting() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("runs/r1")).unwrap();
+        let task = Folder::open_root(Arc::new(RealOs), dir.path()).unwrap();
+        let (project, id) = (ProjectId::new("p").unwrap(), TaskId::new("t").unwrap());
+        let run = RunId::new("r1").unwrap();
+        let read = || read_info_in(&task, &project, &id, &run);
+        assert_eq!(read().unwrap_err().kind(), ErrorKind::NotFound);
+
+        let folder = task.folder("runs/r1").unwrap();
+        let lock = folder.lock(RUN_LOCK, LockKind::Exclusive, &Wait::FOREVER).unwrap();
+        let info = read().unwrap();
+        assert_eq!((info.status(), info.record.phase), (Status::Running, Some(Phase::Starting)));
+        drop(lock);
+        assert_eq!(read().unwrap_err().kind(), ErrorKind::NotFound, "it died on the way");
+    }
 }

@@ -1,5 +1,6 @@
 //! One run: its start, its watch, its end, and ending it on purpose.
 
+mod check;
 mod engine;
 mod evidence;
 mod finish;
@@ -7,19 +8,23 @@ mod glance;
 mod handle;
 mod info;
 mod keeper_image;
+mod kept;
 mod open_entry;
 mod output;
 mod start;
 mod stop;
 mod verdict;
 
+pub(crate) use check::{Check, Checked, checked, stop_check};
 pub(crate) use engine::{Engine, Settings};
-pub(crate) use evidence::{Known, exec_failed, known};
+pub(crate) use evidence::{exec_failed, keeper_facts, known, observe};
 pub(crate) use finish::{DELETED, Finished, finish, tell_deleted};
 pub(crate) use glance::glance;
 pub(crate) use handle::RunWatch;
 pub use info::RunInfo;
 pub(crate) use info::{newest_readable, read_info, read_info_in};
 pub(crate) use open_entry::OpenEntry;
+pub(crate) use output::last_lines;
 pub(crate) use start::{RunPlan, Started};
 pub use stop::{Stop, StopReport};
+pub(crate) use verdict::Verdict;

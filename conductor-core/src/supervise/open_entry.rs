@@ -25,6 +25,15 @@ pub(crate) struct OpenEntry {
     pub(crate) run: RunId,
 }
 
+/// The entries of a root.
+#[derive(Debug, Default)]
+pub(crate) struct OpenEntries {
+    /// Runs that are not finished.
+    pub(crate) entries: Vec<OpenEntry>,
+    /// What is wrong with the entries that name no run.
+    pub(crate) damaged: Vec<Error>,
+}
+
 impl OpenEntry {
     /// Writes the entry of a new run, durably.
     pub(crate) fn create(
@@ -47,19 +56,29 @@ impl OpenEntry {
         format!("{}/{}/{RUNS}/{}\n", self.project, self.task, self.run)
     }
 
-    /// The entries of a root; none where there are none.
-    pub(crate) fn list(layout: &Layout) -> Result<Vec<OpenEntry>> {
-        let Some(folder) = layout.open_entries()? else { return Ok(Vec::new()) };
-        let mut entries = Vec::new();
+    /// The entries of a root; none where there are none. A damaged one hides no other.
+    pub(crate) fn list(layout: &Layout) -> Result<OpenEntries> {
+        let mut found = OpenEntries::default();
+        let Some(folder) = layout.open_entries()? else { return Ok(found) };
         for entry in folder.list()? {
             // Names that begin with a dot are entries that are being written.
             let name = entry.name.to_str().filter(|name| !name.starts_with('.'));
             let Some(name) = name else { continue };
             // Finished between the listing and this look.
-            let Some(bytes) = folder.read_if_exists(name, LIMIT)? else { continue };
-            entries.push(OpenEntry::parse(&folder, name, &bytes)?);
+            let bytes = match folder.read_if_exists(name, LIMIT) {
+                Ok(Some(bytes)) => bytes,
+                Ok(None) => continue,
+                Err(error) => {
+                    found.damaged.push(error);
+                    continue;
+                }
+            };
+            match OpenEntry::parse(&folder, name, &bytes) {
+                Ok(entry) => found.entries.push(entry),
+                Err(error) => found.damaged.push(error),
+            }
         }
-        Ok(entries)
+        Ok(found)
     }
 
     fn parse(folder: &Folder, name: &str, bytes: &[u8]) -> Result<OpenEntry> {
@@ -70,7 +89,7 @@ impl OpenEntry {
                 format!("{} names no run", folder.join(name).display()),
             )
             .with_path(folder.join(name))
-            .with_hint("`run-agent reconcile --all` looks at every run instead")
+            .with_hint("remove it: the run that it stood for is closed by whoever waits for it")
         };
         let text = std::str::from_utf8(bytes).map_err(|_| damaged())?;
         let mut parts = text.trim_end_matches('\n').split('/');
@@ -123,18 +142,20 @@ mod tests {
         let layout = Layout::new(Arc::new(RealOs), dir.path().into());
         let (project, run) = (ProjectId::new("p").unwrap(), RunId::new("r").unwrap());
         let (one, two) = (TaskId::new("one").unwrap(), TaskId::new("two").unwrap());
-        assert!(OpenEntry::list(&layout).unwrap().is_empty());
+        assert!(OpenEntry::list(&layout).unwrap().entries.is_empty());
         OpenEntry::create(&layout, &project, &one, &run).unwrap();
         let kept = OpenEntry::create(&layout, &project, &two, &run).unwrap();
-        assert_eq!(OpenEntry::list(&layout).unwrap().len(), 2);
+        assert_eq!(OpenEntry::list(&layout).unwrap().entries.len(), 2);
         OpenEntry::remove(&layout, &project, &one, &run).unwrap();
         OpenEntry::remove(&layout, &project, &one, &run).unwrap();
-        assert_eq!(OpenEntry::list(&layout).unwrap(), std::slice::from_ref(&kept));
+        assert_eq!(OpenEntry::list(&layout).unwrap().entries, std::slice::from_ref(&kept));
 
         let path = dir.path().join(".conductor/open").join(&kept.name);
         for damage in ["x", "p/../runs/r", "p/t/runs/r/x", "p/t/walks/r"] {
             std::fs::write(&path, damage).unwrap();
-            let error = OpenEntry::list(&layout).unwrap_err();
+            let found = OpenEntry::list(&layout).unwrap();
+            assert!(found.entries.is_empty());
+            let error = &found.damaged[0];
             assert_eq!((error.code(), error.path()), ("open_entry.corrupt", Some(&*path)));
         }
     }

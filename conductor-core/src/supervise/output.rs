@@ -1,31 +1,62 @@
-//! `output.md`, and the end of `agent-stderr.txt` for the bus.
+//! What an agent printed: `output.md`, what its stream says, and the end of its errors for the bus.
 
+use crate::agent::AgentKind;
+use crate::agent::stream::{StreamKind, StreamParser, StreamSummary, Zone};
 use crate::error::{ErrorKind, Result};
 use crate::fsx::{FILE_MODE, Folder};
 use crate::layout::{OUTPUT, STDERR, STDOUT};
+use crate::run::RunRecord;
 use crate::sys::{Fd, FileKind, Open};
+use crate::time::Timestamp;
 use std::ffi::OsStr;
 
-/// How much of `agent-stderr.txt` is looked at for its last lines, in bytes.
-const STDERR_WINDOW: u64 = 64 << 10;
+/// How much of a file is looked at for its last lines, in bytes.
+const WINDOW: u64 = 64 << 10;
 /// The lines of `agent-stderr.txt` that a crash message holds.
 const STDERR_LINES: usize = 50;
 /// How much is copied at once.
 const CHUNK: usize = 256 << 10;
 
-/// Makes `output.md` from what the agent printed, unless the agent wrote one itself.
-pub(crate) fn ensure_output(run: &Folder) -> Result<()> {
-    if run.stat(OUTPUT)?.is_some() {
+/// What the run's own stream said, the run having ended at `ended`; `None` for an agent whose stream
+/// is not understood.
+///
+/// The files are read in pieces: memory does not grow with them. They are as the agent left them, also
+/// where the middle of one was cut out.
+pub(crate) fn read_stream(
+    run: &Folder,
+    record: &RunRecord,
+    ended: Timestamp,
+) -> Result<Option<StreamSummary>> {
+    let kind = match &record.parser {
+        Some(parser) => StreamKind::parse(parser),
+        None => AgentKind::parse(&record.agent).ok().and_then(AgentKind::stream),
+    };
+    let Some(kind) = kind else { return Ok(None) };
+    let mut parser = StreamParser::new(kind);
+    each_piece(run, STDOUT, |bytes| {
+        parser.push(bytes);
+        Ok(())
+    })?;
+    if parser.wants_stderr() {
+        each_piece(run, STDERR, |bytes| {
+            parser.push_stderr(bytes);
+            Ok(())
+        })?;
+    }
+    Ok(Some(parser.finish(ended, &Zone::local())))
+}
+
+/// Makes `output.md`, unless the agent wrote one itself: from the final text of its stream where that
+/// is known, else from all that it printed.
+pub(crate) fn ensure_output(run: &Folder, stream: Option<&StreamSummary>) -> Result<()> {
+    if run.stat(OUTPUT)?.is_some() || opened(run, STDOUT)?.is_none() {
         return Ok(());
     }
-    let Some(stdout) = opened(run, STDOUT)? else { return Ok(()) };
     // A copy that a crash cut short must not pass for the output.
     let next = OsStr::new(".output.md.next");
     run.clear(next)?;
     let copy = run.open(next, Open::CreateNew(FILE_MODE))?;
-    let copied = copy_all(run, &stdout, &copy)
-        .and_then(|()| run.os().sync_data(&copy).map_err(|e| run.error("sync", OUTPUT, e)));
-    if let Err(error) = copied {
+    if let Err(error) = fill_output(run, &copy, stream) {
         // On a full disk half a copy would keep the end from being written down.
         let _first_error_is_told = run.remove_file(next);
         return Err(error);
@@ -37,6 +68,20 @@ pub(crate) fn ensure_output(run: &Folder) -> Result<()> {
         }
         renamed => renamed.map_err(|e| run.error("make", OUTPUT, e)),
     }
+}
+
+fn fill_output(run: &Folder, copy: &Fd, stream: Option<&StreamSummary>) -> Result<()> {
+    match stream.and_then(|stream| Some((stream.text.as_deref()?, stream.text_omitted))) {
+        Some((text, omitted)) => {
+            if omitted > 0 {
+                let note = format!("({omitted} bytes of earlier text are in {STDOUT} alone)\n\n");
+                write_all(run, copy, note.as_bytes())?;
+            }
+            write_all(run, copy, text.as_bytes())?;
+        }
+        None => each_piece(run, STDOUT, |bytes| write_all(run, copy, bytes))?,
+    }
+    run.os().sync_data(copy).map_err(|e| run.error("sync", OUTPUT, e))
 }
 
 /// Opens what the agent wrote to; `None` where that is gone or is no plain file any more.
@@ -58,38 +103,47 @@ pub(crate) fn misplaced(run: &Folder) -> Result<Vec<&'static str>> {
     Ok(names)
 }
 
-fn copy_all(run: &Folder, from: &Fd, to: &Fd) -> Result<()> {
+/// Hands a file on, piece by piece; one that is missing has none.
+fn each_piece(run: &Folder, name: &str, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+    let Some(file) = opened(run, name)? else { return Ok(()) };
     let mut buffer = vec![0; CHUNK];
     let mut offset = 0;
     loop {
-        let read = run
-            .os()
-            .read_at(from, &mut buffer, offset)
-            .map_err(|e| run.error("read", STDOUT, e))?;
+        let read =
+            run.os().read_at(&file, &mut buffer, offset).map_err(|e| run.error("read", name, e))?;
         if read == 0 {
             return Ok(());
         }
-        let mut rest = &buffer[..read];
-        while !rest.is_empty() {
-            let written = run.os().write(to, rest).map_err(|e| run.error("write", OUTPUT, e))?;
-            rest = &rest[written..];
-        }
+        take(&buffer[..read])?;
         offset += read as u64;
     }
 }
 
+fn write_all(run: &Folder, to: &Fd, mut rest: &[u8]) -> Result<()> {
+    while !rest.is_empty() {
+        let written = run.os().write(to, rest).map_err(|e| run.error("write", OUTPUT, e))?;
+        rest = &rest[written..];
+    }
+    Ok(())
+}
+
 /// The last lines of `agent-stderr.txt`; empty where it is empty or missing.
 pub(crate) fn last_stderr_lines(run: &Folder) -> Result<String> {
-    let Some(stderr) = opened(run, STDERR)? else { return Ok(String::new()) };
-    let size = run.os().stat(&stderr).map_err(|e| run.error("look at", STDERR, e))?.size;
-    let start = size.saturating_sub(STDERR_WINDOW);
+    last_lines(run, STDERR, STDERR_LINES)
+}
+
+/// The last lines of a file of text; empty where it is empty or missing.
+pub(crate) fn last_lines(folder: &Folder, name: &str, count: usize) -> Result<String> {
+    let Some(file) = opened(folder, name)? else { return Ok(String::new()) };
+    let size = folder.os().stat(&file).map_err(|e| folder.error("look at", name, e))?.size;
+    let start = size.saturating_sub(WINDOW);
     let mut bytes = vec![0; usize::try_from(size - start).unwrap_or(0)];
     let mut filled = 0;
     while filled < bytes.len() {
-        let read = run
+        let read = folder
             .os()
-            .read_at(&stderr, &mut bytes[filled..], start + filled as u64)
-            .map_err(|e| run.error("read", STDERR, e))?;
+            .read_at(&file, &mut bytes[filled..], start + filled as u64)
+            .map_err(|e| folder.error("read", name, e))?;
         if read == 0 {
             break;
         }
@@ -99,7 +153,7 @@ pub(crate) fn last_stderr_lines(run: &Folder) -> Result<String> {
     // A body holds no NUL, and the agent's bytes need not be UTF-8.
     let text = String::from_utf8_lossy(&bytes).replace('\0', "\u{fffd}");
     let lines: Vec<&str> = text.trim_end().lines().collect();
-    Ok(lines[lines.len().saturating_sub(STDERR_LINES)..].join("\n"))
+    Ok(lines[lines.len().saturating_sub(count)..].join("\n"))
 }
 
 #[cfg(test)]
@@ -117,13 +171,13 @@ mod tests {
     #[test]
     fn the_agents_own_output_is_kept_and_otherwise_what_it_printed() {
         let (dir, folder) = folder();
-        ensure_output(&folder).unwrap();
+        ensure_output(&folder, None).unwrap();
         assert!(!dir.path().join("output.md").exists(), "nothing ran");
         std::fs::write(dir.path().join(STDOUT), vec![b'x'; CHUNK + 1]).unwrap();
-        ensure_output(&folder).unwrap();
+        ensure_output(&folder, None).unwrap();
         assert_eq!(std::fs::read(dir.path().join(OUTPUT)).unwrap().len(), CHUNK + 1);
         std::fs::write(dir.path().join(OUTPUT), "mine").unwrap();
-        ensure_output(&folder).unwrap();
+        ensure_output(&folder, None).unwrap();
         assert_eq!(std::fs::read(dir.path().join(OUTPUT)).unwrap(), b"mine");
         assert_eq!(folder.list().unwrap().len(), 2);
     }

@@ -7,26 +7,27 @@
 
 use super::engine::Engine;
 use super::handle::RunWatch;
+use super::kept::{Kept, not_started};
 use super::open_entry::OpenEntry;
 use super::stop::stop_wished;
-use crate::agent::{AgentCommand, PromptForm, RunContext, preamble, run_environment};
+use crate::agent::stream::StreamKind;
+use crate::agent::{AgentCommand, AgentKind, PromptForm, RunContext, preamble, run_environment};
 use crate::bus::{Post, Posted};
 use crate::cancel::Wait;
+use crate::config::Secret;
 use crate::error::{Error, ErrorKind, Result};
-use crate::fsx::{FILE_MODE, FileLock, Folder};
+use crate::fsx::{FileLock, Folder};
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{
     KEEPER, OUTPUT, PROMPT, RUN_LOCK, RUNS, STDERR, STDOUT, TASK_BUS, TASK_PROMPT,
 };
 use crate::limits;
+use crate::run::receipts;
 use crate::run::store::{self, Keep};
 use crate::run::{Phase, RunRecord, Status};
-use crate::sys::{
-    self, Fd, KeeperControl, KeeperLimits, KeeperSpec, LockKind, Open, ProcessId, Processes,
-};
+use crate::sys::{KeeperControl, KeeperLimits, LockKind, ProcessId, Processes};
 use crate::time::Timestamp;
 use std::ffi::OsString;
-use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -36,6 +37,12 @@ pub(crate) struct RunPlan {
     pub(crate) project: ProjectId,
     pub(crate) task: TaskId,
     pub(crate) agent: AgentCommand,
+    /// What work calls the agent: a name of the configuration, or of a built-in one.
+    pub(crate) agent_name: String,
+    /// What the configuration puts into the agent's environment. Never written down.
+    pub(crate) agent_env: Vec<(String, Secret)>,
+    /// The command that work itself gave; empty where its agent has one.
+    pub(crate) command: Vec<OsString>,
     /// What to do, without the preamble.
     pub(crate) prompt: String,
     /// The folder to start in; the task's folder where none is named.
@@ -206,7 +213,7 @@ impl<'a> Prepared<'a> {
         let born = keeper.born().map_err(not_started)?;
         let process = ProcessId { pid: born.keeper.pid, start: born.keeper.start };
         let posted = self.post_start(engine, wait)?;
-        store::update(&self.folder, wait, Keep::Durably, |record| {
+        let record = store::update(&self.folder, wait, Keep::Durably, |record| {
             record.pid = i64::from(born.agent.pid);
             record.pgid = i64::from(born.agent.pid);
             record.phase = Some(Phase::Running);
@@ -218,6 +225,9 @@ impl<'a> Prepared<'a> {
             record.start_msg = Some(posted.cursor.to_string());
             Ok(())
         })?;
+        if record.series.is_some() {
+            receipts::begin(&self.task, &record, wait)?;
+        }
         // Who wished it to end before there was a keeper signalled nobody.
         if stop_wished(&self.folder)? {
             return Ok(process);
@@ -266,7 +276,8 @@ impl<'a> Prepared<'a> {
             task: self.plan.task.clone(),
             run: self.run.clone(),
             parent_run: self.plan.parent_run.clone(),
-            agent: self.plan.agent.kind.name().to_owned(),
+            is_attempt: self.plan.series.is_some(),
+            agent: self.plan.agent_name.clone(),
             root: engine.layout().path().to_owned(),
             task_folder: self.task.path().to_owned(),
             run_folder: self.folder.path().to_owned(),
@@ -281,7 +292,11 @@ impl<'a> Prepared<'a> {
         let mut record = RunRecord::new(&self.plan.project, &self.plan.task, &self.run);
         record.parent_run_id = self.plan.parent_run.as_ref().map(ToString::to_string);
         record.previous_run_id = self.plan.previous_run.as_ref().map(ToString::to_string);
-        record.agent = self.plan.agent.kind.name().to_owned();
+        // As the older program has it, the kind; a command is told apart by its name only.
+        record.agent = match self.plan.agent.kind {
+            AgentKind::Command => self.plan.agent_name.clone(),
+            kind => kind.name().to_owned(),
+        };
         record.start_time = engine.now();
         record.status = Status::Running;
         record.exit_code = -1;
@@ -294,6 +309,10 @@ impl<'a> Prepared<'a> {
         record.stdout_path = text(self.folder.join(STDOUT));
         record.stderr_path = text(self.folder.join(STDERR));
         record.series = self.plan.series;
+        let stream = self.plan.agent.stream;
+        if stream != self.plan.agent.kind.stream() {
+            record.parser = Some(stream.map_or("text", StreamKind::name).to_owned());
+        }
         record
     }
 
@@ -303,72 +322,55 @@ impl<'a> Prepared<'a> {
         context: &RunContext,
         lock: &FileLock,
     ) -> Result<KeeperControl> {
-        let stdin = self.folder.open(PROMPT, Open::Read)?;
-        let stdout = self.folder.open(STDOUT, Open::AppendOrCreate(FILE_MODE))?;
-        let stderr = self.folder.open(STDERR, Open::AppendOrCreate(FILE_MODE))?;
-        let keeper = self.folder.open(KEEPER, Open::CreateNew(FILE_MODE))?;
-        sys::prepare_keeper_file(real_file(&keeper)?)
-            .map_err(|e| self.folder.error("prepare", KEEPER, e))?;
-        self.folder.sync()?;
-        let cwd = sys::open_working_folder(&self.cwd)
-            .map_err(|e| Error::io("open the working folder", &self.cwd, e).with_field("cwd"))?;
+        let configured = self.plan.agent_env.iter();
+        let configured = configured.map(|(name, value)| (name.clone(), value.reveal().to_owned()));
+        let extra: Vec<_> = configured.chain(self.plan.env.iter().cloned()).collect();
         let env: Vec<(OsString, OsString)> = run_environment(
             engine.inherited_environment(),
-            &self.plan.env,
+            &extra,
             self.plan.agent.kind.own_keys(),
             context,
         )
         .into_iter()
         .collect();
-        let (argv0, args) = match self.plan.agent.argv.split_first() {
-            Some(split) => split,
-            None => return Err(not_started(std::io::ErrorKind::InvalidInput.into())),
-        };
-        let spec = KeeperSpec {
-            run_id: self.run.as_str().as_ref(),
-            stdin: raw(&stdin)?,
-            stdout: raw(&stdout)?,
-            stderr: raw(&stderr)?,
-            record: raw(&keeper)?,
-            run_lock: raw(lock.fd())?,
-            slot: None,
-            cwd: cwd.as_fd(),
-            limits: self.plan.limits,
+        let kept = Kept {
+            folder: &self.folder,
+            run: self.run.as_str(),
+            stdin: Some(PROMPT),
+            stdout: STDOUT,
+            stderr: STDERR,
+            record: KEEPER,
+            lock,
+            cwd: &self.cwd,
             program: self.plan.agent.program.as_os_str(),
-            argv0,
-            args,
+            argv: &self.plan.agent.argv,
             env: &env,
+            limits: self.plan.limits,
         };
-        let control =
-            engine.keeper().with(engine.layout(), |image| sys::start_keeper(image, &spec))?;
-        control.set_timeout(Some(limits::KEEPER_START)).map_err(not_started)?;
-        Ok(control)
+        kept.start(engine)
     }
 
     fn post_start(&self, engine: &Engine, wait: &Wait) -> Result<Posted> {
-        let path = |name: &str| self.folder.join(name);
-        let body = format!(
-            "run started\nrun_dir: {}\nprompt: {}\nstdout: {}\nstderr: {}\noutput: {}",
-            self.folder.path().display(),
-            path(PROMPT).display(),
-            path(STDOUT).display(),
-            path(STDERR).display(),
-            path(OUTPUT).display(),
-        );
         let bus = engine.task_bus(&self.plan.project, &self.plan.task)?;
-        bus.post(Post::new("RUN_START", body).run(&self.run), wait.clone())
+        bus.post(start_message(&self.folder, &self.run), wait.clone())
     }
 }
 
-fn real_file(fd: &Fd) -> Result<&std::fs::File> {
-    fd.as_file().ok_or_else(|| not_started(std::io::ErrorKind::Unsupported.into()))
+/// What tells of the start of a run. Its key keeps it from being told twice.
+pub(super) fn start_message(folder: &Folder, run: &RunId) -> Post {
+    let path = |name: &str| folder.join(name);
+    let body = format!(
+        "run started\nrun_dir: {}\nprompt: {}\nstdout: {}\nstderr: {}\noutput: {}",
+        folder.path().display(),
+        path(PROMPT).display(),
+        path(STDOUT).display(),
+        path(STDERR).display(),
+        path(OUTPUT).display(),
+    );
+    Post::new("RUN_START", body).run(run).once(start_key(run))
 }
 
-fn raw(fd: &Fd) -> Result<BorrowedFd<'_>> {
-    fd.as_raw().ok_or_else(|| not_started(std::io::ErrorKind::Unsupported.into()))
-}
-
-fn not_started(source: std::io::Error) -> Error {
-    Error::new(ErrorKind::SpawnFailed, "keeper.not_started", "the keeper of the run did not start")
-        .with_source(source)
+/// The key of the message about a run's start.
+pub(super) fn start_key(run: &RunId) -> String {
+    format!("{run}:start")
 }

@@ -15,6 +15,8 @@ pub(crate) struct Evidence {
     pub(crate) locked: bool,
     /// Whether the agent's process lives, by number, start and boot.
     pub(crate) agent_alive: bool,
+    /// Whether its processes are of a pid namespace other than ours, whose numbers mean nothing here.
+    pub(crate) elsewhere: bool,
     /// Whether the run's record was written by conductor and not by the older program.
     pub(crate) ours: bool,
     /// Whether the record names the agent's process, so that it was about to be released.
@@ -30,7 +32,8 @@ pub(crate) enum Verdict {
     Supervised,
     /// The agent lives although its keeper died: nobody enforces limits.
     Adopted,
-    /// A run of the older program whose process number is in use: it may live, and is left alone.
+    /// It may live, and is left alone: a run of the older program whose process number is in use, or
+    /// one of another pid namespace whose keeper is gone.
     PossiblyAlive,
     /// It is over.
     Over(Ending),
@@ -75,6 +78,9 @@ pub(crate) fn judge(evidence: &Evidence) -> Verdict {
     };
     if let Some(end) = keeper.ended {
         return Verdict::Over(seen(end, keeper));
+    }
+    if evidence.elsewhere && keeper.state == KeeperState::Released {
+        return Verdict::PossiblyAlive;
     }
     if evidence.agent_alive {
         return Verdict::Adopted;

@@ -2,9 +2,10 @@
 
 use std::any::Any;
 use std::ffi::OsString;
-use std::fs::{File, Metadata};
+use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, BorrowedFd};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
 
 /// An open file or folder of an [`Os`](super::Os). Dropping it closes it.
@@ -142,16 +143,51 @@ pub(crate) fn program_metadata(path: &Path) -> Option<Metadata> {
     std::fs::metadata(path).ok()
 }
 
+/// Whether we may make files in a folder.
+pub(crate) fn may_write(folder: &Path) -> io::Result<bool> {
+    use rustix::fs::{Access, access};
+    match access(folder, Access::WRITE_OK | Access::EXEC_OK) {
+        Ok(()) => Ok(true),
+        Err(rustix::io::Errno::ACCESS | rustix::io::Errno::ROFS | rustix::io::Errno::PERM) => {
+            Ok(false)
+        }
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Opens the folder that a program shall start in.
 pub(crate) fn open_working_folder(path: &Path) -> io::Result<File> {
     let folder = File::open(path)?;
     if folder.metadata()?.is_dir() { Ok(folder) } else { Err(io::ErrorKind::NotADirectory.into()) }
 }
 
+/// Reads a whole regular file that a person named, of at most `limit` bytes, with what the system
+/// knows of it. Anything that could be waited for, as a pipe, is refused.
+pub(crate) fn read_regular_file(path: &Path, limit: u64) -> io::Result<(Vec<u8>, Metadata)> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    let meta = file.metadata()?;
+    if meta.is_dir() {
+        return Err(io::ErrorKind::IsADirectory.into());
+    }
+    if !meta.is_file() {
+        return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
+    }
+    read_whole(file, limit).map(|bytes| (bytes, meta))
+}
+
+/// A file that holds nothing, for a program that shall read nothing.
+pub(crate) fn nothing_to_read() -> io::Result<Fd> {
+    File::open("/dev/null").map(Fd::real)
+}
+
 /// Reads a whole file that a person named, of at most `limit` bytes.
 pub(crate) fn read_user_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
+    read_whole(File::open(path)?, limit)
+}
+
+fn read_whole(file: File, limit: u64) -> io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    File::open(path)?.take(limit + 1).read_to_end(&mut bytes)?;
+    file.take(limit + 1).read_to_end(&mut bytes)?;
     if bytes.len() as u64 > limit {
         return Err(io::Error::new(
             io::ErrorKind::FileTooLarge,

@@ -37,6 +37,8 @@ pub trait Os: fmt::Debug + Send + Sync {
         new: &OsStr,
         replace: bool,
     ) -> io::Result<()>;
+    /// Gives a file a second name, which must not be taken.
+    fn link_at(&self, from: &Fd, old: &OsStr, to: &Fd, new: &OsStr) -> io::Result<()>;
     /// The names in a folder, without `.` and `..`, in no order.
     fn list(&self, folder: &Fd) -> io::Result<Vec<Entry>>;
 

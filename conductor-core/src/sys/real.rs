@@ -8,7 +8,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RenameFlags, ResolveFlags
 use std::ffi::{OsStr, OsString};
 use std::fs::{DirBuilder, File};
 use std::io;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd as _, OwnedFd};
 use std::os::unix::ffi::OsStringExt as _;
 use std::os::unix::fs::{DirBuilderExt as _, FileExt as _, MetadataExt as _};
 use std::path::Path;
@@ -52,6 +52,15 @@ fn open_beneath(folder: &File, path: &Path, flags: OFlags, mode: Mode) -> io::Re
             answer => return Ok(answer?),
         }
     }
+}
+
+/// Keeps a file away from the numbers of the standard streams. In a host that closed those, whoever
+/// prints would write into it.
+fn above_standard(fd: OwnedFd) -> io::Result<OwnedFd> {
+    if fd.as_raw_fd() > 2 {
+        return Ok(fd);
+    }
+    Ok(rustix::io::fcntl_dupfd_cloexec(&fd, 3)?)
 }
 
 fn open_by_component(folder: &File, path: &Path, flags: OFlags, mode: Mode) -> io::Result<OwnedFd> {
@@ -114,7 +123,12 @@ impl Os for RealOs {
     }
 
     fn make_root(&self, path: &Path, mode: u32) -> io::Result<()> {
-        DirBuilder::new().recursive(true).mode(mode).create(path)
+        DirBuilder::new().recursive(true).mode(mode).create(path)?;
+        // Its name must be as durable as what will be in it.
+        match path.parent() {
+            Some(parent) => File::open(parent)?.sync_all(),
+            None => Ok(()),
+        }
     }
 
     fn open_at(&self, folder: &Fd, path: &Path, how: Open) -> io::Result<Fd> {
@@ -131,7 +145,7 @@ impl Os for RealOs {
             Open::WriteOrCreate(mode) => (OFlags::RDWR | OFlags::CREATE, mode),
         };
         let fd = open_beneath(file(folder)?, path, base | flags, Mode::from_raw_mode(mode))?;
-        Ok(Fd::real(File::from(fd)))
+        Ok(Fd::real(File::from(above_standard(fd)?)))
     }
 
     fn stat_at(&self, folder: &Fd, name: &OsStr) -> io::Result<Stat> {
@@ -181,6 +195,11 @@ impl Os for RealOs {
                 Ok(rustix::fs::renameat_with(from, old, to, new, RenameFlags::NOREPLACE)?)
             }
         })
+    }
+
+    fn link_at(&self, from: &Fd, old: &OsStr, to: &Fd, new: &OsStr) -> io::Result<()> {
+        let (from, to) = (file(from)?, file(to)?);
+        retry(|| Ok(rustix::fs::linkat(from, old, to, new, AtFlags::empty())?))
     }
 
     fn list(&self, folder: &Fd) -> io::Result<Vec<Entry>> {

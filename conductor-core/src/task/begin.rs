@@ -96,6 +96,7 @@ impl Engine {
         resume: bool,
     ) -> Result<LoopState> {
         let series = before.as_ref().map_or(0, |state| state.series);
+        let checks = before.as_ref().map_or(0, |state| state.checks);
         let fresh = |series| LoopState::begin(series, lease.earlier_wish(), wanted, self.now());
         match before {
             Some(state) if state.result().is_none() => {
@@ -112,6 +113,7 @@ impl Engine {
                 let mut state = fresh(series + 1);
                 state.start_cursor = bus.end()?;
                 state.resumed = resume;
+                state.checks = checks;
                 Ok(state)
             }
         }
@@ -129,7 +131,7 @@ impl Engine {
 }
 
 /// Takes the marks of an end away, so that the task can go on.
-fn set_aside(folder: &Folder) -> Result<()> {
+pub(super) fn set_aside(folder: &Folder) -> Result<()> {
     let mut changed = false;
     for mark in [DONE, CANCELLED] {
         if folder.has_file(mark)? {
@@ -149,7 +151,10 @@ fn take_or_join(folder: &Folder, wait: &Wait) -> Result<std::result::Result<Leas
         if let Some(lease) = Lease::try_take(folder)? {
             return Ok(Ok(lease));
         }
-        if let Some(state) = LoopState::read(folder)?.filter(|state| state.result().is_none()) {
+        if let Some(state) = LoopState::read(folder)?.filter(|state| state.result().is_none())
+            // Not somebody who only looks at the lock for an instant.
+            && Lease::is_held(folder)?
+        {
             return Ok(Err(state));
         }
         wait.check()?;
@@ -199,7 +204,9 @@ fn cancelled(folder: &Folder) -> Error {
 }
 
 fn stored_prompt(folder: &Folder) -> Result<Option<String>> {
-    let Some(bytes) = folder.read_if_exists(TASK_PROMPT, limits::PROMPT)? else { return Ok(None) };
+    let Some(bytes) = folder.read_if_exists(TASK_PROMPT, limits::PROMPT_SIZE)? else {
+        return Ok(None);
+    };
     String::from_utf8(bytes).map(Some).map_err(|source| {
         Error::new(
             ErrorKind::Corrupt,

@@ -3,7 +3,9 @@
 //! The loop keeps no state of its own between two looks: each decision is made from what stands on
 //! disk. So a driver that dies anywhere leaves nothing behind that the next one could get wrong.
 
-use crate::id::{RunId, TaskId};
+use super::questions::OnQuestion;
+use crate::id::{MessageId, RunId, TaskId};
+use crate::limits;
 use crate::run::Outcome;
 use std::time::Duration;
 
@@ -26,6 +28,14 @@ pub(crate) struct Facts {
     pub(crate) children: Vec<RunId>,
     /// For how long the children have been waited for.
     pub(crate) waited_for_children: Duration,
+    /// Questions of this loop without an answer.
+    pub(crate) questions: Vec<MessageId>,
+    /// For how long the oldest of them has been asked.
+    pub(crate) asked_for: Duration,
+    /// Attempts that failed one after the other, up to the last.
+    pub(crate) failures: u32,
+    /// What the judge says of the `DONE` that stands; `None` where there is no judge.
+    pub(crate) judgement: Option<Judgement>,
 }
 
 /// The end of an attempt.
@@ -50,6 +60,27 @@ pub(crate) struct Bounds {
     pub(crate) restart_delay: Duration,
     /// How long a finished task waits for children.
     pub(crate) child_wait: Duration,
+    /// The completion check: a program and its arguments; empty for none.
+    pub(crate) verify: Vec<String>,
+    /// How long it may take.
+    pub(crate) verify_timeout: Duration,
+    /// What the next attempt does about an open question.
+    pub(crate) on_question: OnQuestion,
+    /// How long it waits where it does; zero is no limit.
+    pub(crate) question_timeout: Duration,
+}
+
+/// What the judge says of a `DONE` that stands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Judgement {
+    /// It was not asked.
+    Wanted,
+    /// It is at work.
+    Running,
+    /// The work is done.
+    Passed,
+    /// The work is not done; why.
+    Failed(String),
 }
 
 /// What to do next.
@@ -59,6 +90,12 @@ pub(crate) enum Next {
     Start,
     /// End the attempt that lives, because a stop is wished.
     StopAttempt(RunId),
+    /// Begin the completion check.
+    Check,
+    /// End the completion check that runs, because a stop is wished.
+    StopCheck,
+    /// Set `DONE` aside, which failed its check; why.
+    Reject(String),
     /// Wait, and look again when something happened.
     Wait(WaitFor),
     /// The loop is over.
@@ -72,8 +109,12 @@ pub(crate) enum WaitFor {
     Attempt(RunId),
     /// Other tasks.
     Dependencies(Vec<TaskId>),
+    /// Answers to these questions, for at most this long where there is a limit.
+    Answers(Vec<MessageId>, Option<Duration>),
     /// The pause between two attempts, this long.
     Delay(Duration),
+    /// The completion check.
+    Check,
     /// Runs that agents of this task started, for at most this long.
     Children(Vec<RunId>, Duration),
 }
@@ -98,14 +139,21 @@ pub(crate) fn decide(facts: &Facts, bounds: &Bounds) -> Next {
         };
     }
     if let Some(reason) = &facts.stop {
+        if facts.judgement == Some(Judgement::Running) {
+            return Next::StopCheck;
+        }
         return Next::End(End::Stopped(reason.clone()));
     }
     if facts.done {
         let left = bounds.child_wait.saturating_sub(facts.waited_for_children);
-        return if facts.children.is_empty() || left.is_zero() {
-            Next::End(End::Done)
-        } else {
-            Next::Wait(WaitFor::Children(facts.children.clone(), left))
+        if !facts.children.is_empty() && !left.is_zero() {
+            return Next::Wait(WaitFor::Children(facts.children.clone(), left));
+        }
+        return match &facts.judgement {
+            None | Some(Judgement::Passed) => Next::End(End::Done),
+            Some(Judgement::Wanted) => Next::Check,
+            Some(Judgement::Running) => Next::Wait(WaitFor::Check),
+            Some(Judgement::Failed(why)) => Next::Reject(why.clone()),
         };
     }
     if !facts.blocked_by.is_empty() {
@@ -118,13 +166,27 @@ pub(crate) fn decide(facts: &Facts, bounds: &Bounds) -> Next {
     if facts.attempts >= bounds.max_attempts {
         return Next::End(End::GaveUp(format!("max attempts ({}) exceeded", bounds.max_attempts)));
     }
+    if bounds.on_question == OnQuestion::Wait && !facts.questions.is_empty() {
+        let limit = Some(bounds.question_timeout).filter(|limit| !limit.is_zero());
+        let left = limit.map(|limit| limit.saturating_sub(facts.asked_for));
+        if left != Some(Duration::ZERO) {
+            return Next::Wait(WaitFor::Answers(facts.questions.clone(), left));
+        }
+    }
     if let Some(last) = &facts.last {
-        let left = bounds.restart_delay.saturating_sub(last.ago);
+        let left = pause(bounds.restart_delay, facts.failures).saturating_sub(last.ago);
         if !left.is_zero() {
             return Next::Wait(WaitFor::Delay(left));
         }
     }
     Next::Start
+}
+
+/// The pause before the next attempt: it doubles with each further attempt that failed, up to
+/// [`limits::LONGEST_PAUSE`].
+fn pause(delay: Duration, failures: u32) -> Duration {
+    let doublings = failures.saturating_sub(1).min(16);
+    delay.saturating_mul(1 << doublings).min(limits::LONGEST_PAUSE.max(delay))
 }
 
 #[cfg(test)]
@@ -136,11 +198,19 @@ mod tests {
             max_attempts: 3,
             restart_delay: Duration::from_secs(1),
             child_wait: Duration::from_secs(300),
+            verify: Vec::new(),
+            verify_timeout: Duration::from_secs(600),
+            on_question: OnQuestion::Wait,
+            question_timeout: Duration::from_secs(60),
         }
     }
 
     fn run() -> RunId {
         RunId::new("r1").unwrap()
+    }
+
+    fn question() -> MessageId {
+        MessageId::new("MSG-1").unwrap()
     }
 
     fn ended(outcome: Outcome, ago: u64) -> Option<LastAttempt> {
@@ -196,6 +266,41 @@ mod tests {
                 Next::End(End::Done),
             ),
             (
+                "done, the check not made",
+                Facts { done: true, judgement: Some(Judgement::Wanted), ..none.clone() },
+                Next::Check,
+            ),
+            (
+                "done, the check runs",
+                Facts { done: true, judgement: Some(Judgement::Running), ..none.clone() },
+                Next::Wait(WaitFor::Check),
+            ),
+            (
+                "done, and the check says so",
+                Facts { done: true, judgement: Some(Judgement::Passed), ..none.clone() },
+                Next::End(End::Done),
+            ),
+            (
+                "done, and the check says no, also after the last attempt",
+                Facts {
+                    done: true,
+                    attempts: 3,
+                    judgement: Some(Judgement::Failed("no".into())),
+                    ..none.clone()
+                },
+                Next::Reject("no".into()),
+            ),
+            (
+                "stop wished while the check runs",
+                Facts {
+                    done: true,
+                    stop: stop(),
+                    judgement: Some(Judgement::Running),
+                    ..none.clone()
+                },
+                Next::StopCheck,
+            ),
+            (
                 "blocked",
                 Facts { blocked_by: vec![task.clone()], ..none.clone() },
                 Next::Wait(WaitFor::Dependencies(vec![task])),
@@ -208,6 +313,41 @@ mod tests {
             (
                 "rested",
                 Facts { attempts: 2, last: ended(Outcome::Failed, 1), ..none.clone() },
+                Next::Start,
+            ),
+            (
+                "failed again and again: the pause doubles",
+                Facts { attempts: 2, failures: 3, last: ended(Outcome::Failed, 1), ..none.clone() },
+                Next::Wait(WaitFor::Delay(Duration::from_secs(3))),
+            ),
+            (
+                "failed very often: the pause has an end",
+                Facts {
+                    attempts: 2,
+                    failures: 90,
+                    last: ended(Outcome::Failed, 1),
+                    ..none.clone()
+                },
+                Next::Wait(WaitFor::Delay(limits::LONGEST_PAUSE - Duration::from_secs(1))),
+            ),
+            (
+                "asked, and nobody answered",
+                Facts {
+                    attempts: 1,
+                    questions: vec![question()],
+                    asked_for: Duration::from_secs(20),
+                    ..none.clone()
+                },
+                Next::Wait(WaitFor::Answers(vec![question()], Some(Duration::from_secs(40)))),
+            ),
+            (
+                "asked, and waited long enough",
+                Facts {
+                    attempts: 1,
+                    questions: vec![question()],
+                    asked_for: Duration::from_secs(60),
+                    ..none.clone()
+                },
                 Next::Start,
             ),
             (

@@ -31,12 +31,12 @@ impl Engine {
         // somebody who opened the folder before could lock instead.
         let (folder, _task_lock) =
             self.lock_task(project, task, false, LockKind::Exclusive, wait)?;
-        let Some(_lease) = Lease::try_take(&folder)? else {
-            return Err(running(&folder, "a process drives it"));
+        let Some(_lease) = Lease::take_unless_driven(&folder)? else {
+            return Err(running(&folder, "deleted", "a process drives it"));
         };
         let of_task = |entry: &OpenEntry| entry.project == *project && entry.task == *task;
         if let Some((entry, _)) = self.living_runs(of_task)?.first() {
-            return Err(running(&folder, &format!("its run {} lives", entry.run)));
+            return Err(running(&folder, "deleted", &format!("its run {} lives", entry.run)));
         }
         let trash = self.layout().ensure_trash()?;
         let number = RandomState::new().build_hasher().finish();
@@ -48,18 +48,19 @@ impl Engine {
             .map_err(|e| tasks.error("remove", task.as_str(), e))?;
         tasks.sync()?;
         trash.sync()?;
-        for entry in OpenEntry::list(self.layout())?.into_iter().filter(of_task) {
+        for entry in OpenEntry::list(self.layout())?.entries.into_iter().filter(of_task) {
             OpenEntry::remove(self.layout(), project, task, &entry.run)?;
         }
         trash.remove_tree(&name).map(drop)
     }
 }
 
-fn running(folder: &Folder, why: &str) -> Error {
+/// The error of somebody who wants nothing of the task to live.
+pub(super) fn running(folder: &Folder, what: &str, why: &str) -> Error {
     Error::new(
         ErrorKind::Conflict,
         "task.running",
-        format!("{} cannot be deleted: {why}", folder.path().display()),
+        format!("{} cannot be {what}: {why}", folder.path().display()),
     )
     .with_path(folder.path())
     .with_field("task")

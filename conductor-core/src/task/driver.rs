@@ -3,38 +3,34 @@
 //! A driver exists only while it holds the task's lease. It starts no thread: whoever waits for the
 //! task calls [`Driver::step`]. Dropping it gives the lease back and ends nothing.
 
+mod attempts;
+mod ending;
+mod waits;
+
 use super::children::living_children;
-use super::decide::{Bounds, End, Facts, LastAttempt, Next, WaitFor, decide};
+use super::decide::{Bounds, Facts, Judgement, LastAttempt, Next, WaitFor, decide};
 use super::dependencies::not_ready;
+use super::judge::Judge;
 use super::lease::Lease;
-use super::propagate::propagate;
-use super::state::{LoopState, Phase, TaskOutcome, TaskResult, Waiting};
-use crate::bus::{Bus, Post};
+use super::state::{LoopState, TaskResult};
+use crate::bus::{Bus, Cursor, Follower, Post};
 use crate::cancel::Wait;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::fsx::Folder;
 use crate::id::RunId;
-use crate::layout::{DONE, Layout, RUNS};
+use crate::layout::DONE;
 use crate::limits;
 use crate::run::{Outcome, RunRecord};
-use crate::supervise::{
-    DELETED, Engine, Known, RunPlan, RunWatch, Started, Stop, exec_failed, known, tell_deleted,
-};
+use crate::supervise::{Engine, RunPlan, RunWatch, exec_failed};
 use crate::sys::{Poller, TimerFd};
 use crate::wait::Step;
 use std::os::fd::{AsFd as _, BorrowedFd};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
-/// How often dependencies are looked at.
-const DEPENDENCY_POLL: Duration = Duration::from_secs(2);
-/// How often the children of a finished task are looked at.
-const CHILD_POLL: Duration = Duration::from_secs(1);
+/// How soon to look again at what nothing tells of.
+const SOON: Duration = Duration::from_millis(20);
 /// How long a step may wait for a lock of a bus or record.
 const STEP_LOCK: Duration = limits::BUS_LOCK;
-
-/// Text in front of the prompt of every attempt but the first.
-const CONTINUE: &str = "Continue working on the following:\n\n";
 
 /// Drives one task while it holds the task's lease.
 #[derive(Debug)]
@@ -48,6 +44,11 @@ pub(super) struct Driver {
     state: LoopState,
     attempt: Option<(RunId, RunWatch)>,
     last: Option<Ended>,
+    judge: Option<Judge>,
+    /// Attempts that failed one after the other, up to the last.
+    failures: u32,
+    /// Tells of answers while they are waited for.
+    answers: Option<Follower>,
     told_blocked: Option<String>,
     told_children: bool,
     children_since: Option<Instant>,
@@ -60,6 +61,8 @@ pub(super) struct Driver {
 struct Ended {
     run: RunId,
     attempt: LastAttempt,
+    /// The place of the message about it.
+    cursor: Option<Cursor>,
     seen: Instant,
 }
 
@@ -70,7 +73,8 @@ impl Ended {
         let hopeless = outcome == Outcome::Refused && exec_failed(folder)?;
         let error = record.error_summary.clone();
         let attempt = LastAttempt { outcome, error, ago, hopeless };
-        Ok(Some(Ended { run, attempt, seen: Instant::now() }))
+        let cursor = record.stop_msg.as_deref().and_then(|cursor| cursor.parse().ok());
+        Ok(Some(Ended { run, attempt, cursor, seen: Instant::now() }))
     }
 }
 
@@ -102,6 +106,7 @@ impl Driver {
         let poller = Poller::new().map_err(failed)?;
         let timer = TimerFd::new().map_err(failed)?;
         poller.add(&timer, 1).map_err(failed)?;
+        let judge = Judge::of(&state.parameters);
         let mut driver = Driver {
             engine,
             plan,
@@ -112,6 +117,9 @@ impl Driver {
             state,
             attempt: None,
             last: None,
+            judge,
+            failures: 0,
+            answers: None,
             told_blocked: None,
             told_children: false,
             children_since: None,
@@ -120,44 +128,6 @@ impl Driver {
         };
         driver.find_attempts()?;
         Ok(driver)
-    }
-
-    /// Counts the attempts of this series from their records, and finds the one that may live.
-    fn find_attempts(&mut self) -> Result<()> {
-        let (mut counted, newest) = (0, self.state.last_run.clone());
-        for run in Layout::runs_in(&self.folder)?.ids {
-            let folder = self.folder.folder(Path::new(RUNS).join(&run))?;
-            // A run whose record cannot be read is told by `status`; it is no attempt of ours, unless
-            // the loop's state says so. The older program drops the series from a record.
-            let Ok(Known { record, .. }) = known(&folder) else { continue };
-            let ours = match record.series {
-                Some(series) => series == self.state.series,
-                None => newest.as_ref() == Some(&run),
-            };
-            if !ours {
-                continue;
-            }
-            counted += 1;
-            self.state.last_run = Some(run.clone());
-            if record.is_open() || record.stop_msg.is_none() {
-                self.watch(Started { run, keeper: None })?;
-            } else {
-                let ago = self.engine.now().since(record.end_time);
-                self.last = Ended::of(run, &record, &folder, ago)?;
-            }
-        }
-        // An attempt may be gone from the disk; it was made all the same.
-        self.state.attempts = self.state.attempts.max(counted);
-        Ok(())
-    }
-
-    fn watch(&mut self, started: Started) -> Result<()> {
-        let run = started.run.clone();
-        let (project, task) = (self.plan.project.clone(), self.plan.task.clone());
-        let watch = RunWatch::of_started(self.engine.clone(), project, task, started)?;
-        self.poller.add(watch.fd(), 3).map_err(|e| self.folder.error("watch a run of", "", e))?;
-        self.attempt = Some((run, watch));
-        Ok(())
     }
 
     /// Readable when another step may have something to do, but for names in the task's folder (DONE,
@@ -170,6 +140,7 @@ impl Driver {
     pub(super) fn step(&mut self) -> Result<Step<TaskResult>> {
         loop {
             if let Some(ended) = self.look_at_attempt()? {
+                self.count(ended.attempt.outcome);
                 self.last = Some(ended);
                 self.attempt = None;
                 self.tell_failure()?;
@@ -181,34 +152,28 @@ impl Driver {
                     self.ask_attempt_to_stop(facts.stop.as_deref().unwrap_or_default())?;
                     return self.rest(None, limits::SAFETY_POLL);
                 }
+                Next::Check => {
+                    self.begin_check()?;
+                    if self.judgement()? == Some(Judgement::Wanted) {
+                        return self.rest(None, SOON);
+                    }
+                }
+                Next::StopCheck => {
+                    self.stop_check()?;
+                    return self.wait_for(WaitFor::Check);
+                }
+                Next::Reject(why) => self.reject(&why)?,
                 Next::Wait(what) => return self.wait_for(what),
                 Next::End(end) => return self.end(end).map(Step::Ready),
             }
         }
     }
 
-    /// The end of the attempt that is watched; `None` while it lives, or where there is none.
-    fn look_at_attempt(&self) -> Result<Option<Ended>> {
-        let Some((run, watch)) = &self.attempt else { return Ok(None) };
-        let wait = Wait::from(STEP_LOCK);
-        match watch.step(&wait) {
-            Ok(Step::Pending) => Ok(None),
-            Ok(Step::Ready(record)) => {
-                let folder = self.folder.folder(Path::new(RUNS).join(run))?;
-                Ended::of(run.clone(), &record, &folder, Duration::ZERO)
-            }
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                tell_deleted(&self.engine, &self.plan.project, &self.plan.task, run, &wait)?;
-                let (outcome, error) = (Outcome::Lost, Some(DELETED.to_owned()));
-                let attempt = LastAttempt { outcome, error, ago: Duration::ZERO, hopeless: false };
-                Ok(Some(Ended { run: run.clone(), attempt, seen: Instant::now() }))
-            }
-            Err(error) => Err(error),
-        }
-    }
-
     fn facts(&self) -> Result<Facts> {
         let done = self.is_done()?;
+        let open = if done || self.attempt.is_some() { Vec::new() } else { self.open_questions()? };
+        let now = self.engine.now();
+        let asked_for = open.first().map_or(Duration::ZERO, |asked| now.since(asked.asked_at));
         let last = self.last.as_ref().map(|ended| LastAttempt {
             ago: ended.attempt.ago + ended.seen.elapsed(),
             ..ended.attempt.clone()
@@ -230,6 +195,10 @@ impl Driver {
                 Vec::new()
             },
             waited_for_children: self.children_since.map_or(Duration::ZERO, |at| at.elapsed()),
+            questions: open.into_iter().map(|question| question.id).collect(),
+            asked_for,
+            failures: self.failures,
+            judgement: if done && self.attempt.is_none() { self.judgement()? } else { None },
         })
     }
 
@@ -242,193 +211,19 @@ impl Driver {
         })
     }
 
-    fn start_attempt(&mut self) -> Result<()> {
-        let layout = self.engine.layout();
-        if !layout.is_task(&self.folder, &self.plan.project, &self.plan.task)? {
-            return Err(deleted(&self.folder));
-        }
-        if self.told_blocked.take().is_some() {
-            self.post("FACT", "dependencies satisfied; starting task")?;
-        }
-        self.post("INFO", &format!("starting root agent (restart #{})", self.state.attempts))?;
-        let mut plan = self.plan.clone();
-        plan.series = Some(self.state.series);
-        plan.previous_run = self.last.as_ref().map(|ended| ended.run.clone());
-        let raw = plan.agent.prompt == crate::agent::PromptForm::Raw;
-        if self.state.goes_on() && !raw {
-            plan.prompt.insert_str(0, CONTINUE);
-        }
-        self.set_phase(Phase::Running, None)?;
-        match self.engine.start_run(&plan, &Wait::from(STEP_LOCK)) {
-            Ok(started) => {
-                self.state.attempts += 1;
-                self.state.last_run = Some(started.run.clone());
-                // For those who look; the truth about attempts is in their records.
-                self.state.write_relaxed(&self.folder)?;
-                self.watch(started)
-            }
-            Err(error) if error.kind() == ErrorKind::SpawnFailed => {
-                // Its record says `refused`, from which the next decision is made.
-                self.last = None;
-                self.find_attempts()?;
-                if let Some(ended) = &mut self.last {
-                    ended.attempt.hopeless = true;
-                }
-                self.tell_refused(&error)
-            }
-            Err(error) => Err(error),
-        }
-    }
-
-    fn tell_refused(&self, error: &Error) -> Result<()> {
-        let restart = self.state.attempts.saturating_sub(1);
-        self.post("WARNING", &format!("root agent failed on restart #{restart}: {error}"))
-    }
-
-    fn tell_failure(&self) -> Result<()> {
-        let error = self.last.as_ref().and_then(|ended| ended.attempt.error.as_ref());
-        let Some(error) = error else { return Ok(()) };
-        let restart = self.state.attempts.saturating_sub(1);
-        self.post("WARNING", &format!("root agent failed on restart #{restart}: {error}"))
-    }
-
-    fn ask_attempt_to_stop(&self, reason: &str) -> Result<()> {
-        let Some((run, _)) = &self.attempt else { return Ok(()) };
-        let stop = Stop::because(reason);
-        match self.engine.ask_run_to_stop(&self.plan.project, &self.plan.task, run, &stop) {
-            // Its agent deleted its folder; the end of its process is awaited.
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            asked => asked.map(drop),
-        }
-    }
-
-    fn wait_for(&mut self, what: WaitFor) -> Result<Step<TaskResult>> {
-        match what {
-            WaitFor::Attempt(_) => self.rest(None, limits::SAFETY_POLL),
-            WaitFor::Delay(left) => {
-                let until = self.engine.now().plus(left);
-                self.rest(Some(Waiting::new("delay", self.engine.now(), Some(until))), left)
-            }
-            WaitFor::Dependencies(tasks) => {
-                let names: Vec<_> = tasks.iter().map(ToString::to_string).collect();
-                let names = names.join(", ");
-                if self.told_blocked.as_deref() != Some(names.as_str()) {
-                    self.post("PROGRESS", &format!("task blocked by dependencies: {names}"))?;
-                    self.told_blocked = Some(names.clone());
-                }
-                let what = format!("dependencies: {names}");
-                self.rest(Some(Waiting::new(&what, self.engine.now(), None)), DEPENDENCY_POLL)
-            }
-            WaitFor::Children(runs, left) => {
-                self.children_since.get_or_insert_with(Instant::now);
-                let names: Vec<_> = runs.iter().map(ToString::to_string).collect();
-                if !self.told_children {
-                    let text = format!(
-                        "waiting for {} children to complete: [{}]",
-                        runs.len(),
-                        names.join(" ")
-                    );
-                    self.post("INFO", &text)?;
-                    self.told_children = true;
-                }
-                let until = self.engine.now().plus(left);
-                let what = format!("children: {}", names.join(", "));
-                let waiting = Waiting::new(&what, self.engine.now(), Some(until));
-                self.rest(Some(waiting), CHILD_POLL.min(left))
-            }
-        }
-    }
-
-    /// Nothing to do before something happens or `delay` passed.
-    fn rest(&mut self, waiting: Option<Waiting>, delay: Duration) -> Result<Step<TaskResult>> {
-        let phase = if waiting.is_some() { Phase::Waiting } else { Phase::Running };
-        self.set_phase(phase, waiting)?;
-        self.timer.set(delay).map_err(|e| self.folder.error("set the timer of", "", e))?;
-        Ok(Step::Pending)
-    }
-
-    /// Writes down what the loop does, when it is something else than before.
-    fn set_phase(&mut self, phase: Phase, waiting: Option<Waiting>) -> Result<()> {
-        let same = self.state.phase == phase
-            && match (&self.state.waiting, &waiting) {
-                (None, None) => true,
-                (Some(old), Some(new)) => old.what == new.what,
-                _ => false,
-            };
-        if same {
-            return Ok(());
-        }
-        self.state.phase = phase;
-        self.state.waiting = waiting;
-        // What the loop waits for is news for people; a power cut may take it back.
-        self.state.write_relaxed(&self.folder)
-    }
-
-    fn end(&mut self, end: End) -> Result<TaskResult> {
-        match &end {
-            End::Done => self.tell_done()?,
-            End::GaveUp(reason) => self.post("ERROR", &format!("task failed: {reason}"))?,
-            End::Stopped(reason) => self.post("INFO", &format!("task stopped: {reason}"))?,
-        }
-        let (outcome, reason) = match end {
-            End::Done => (TaskOutcome::Done, None),
-            End::GaveUp(reason) => (TaskOutcome::GaveUp, Some(reason)),
-            End::Stopped(reason) => (TaskOutcome::Stopped, Some(reason)),
-        };
-        self.state.end(outcome, reason, self.engine.now());
-        self.state.write(&self.folder)?;
-        if outcome == TaskOutcome::Done {
-            self.propagate()?;
-        }
-        self.lease.forget_stop_wish(&self.folder)?;
-        self.state.result().ok_or_else(|| {
-            Error::new(ErrorKind::Internal, "task.no_result", "an ended loop has no result")
-        })
-    }
-
-    fn tell_done(&self) -> Result<()> {
-        let left = living_children(&self.engine, &self.plan.project, &self.plan.task)?;
-        if !left.is_empty() {
-            let names: Vec<_> = left.iter().map(ToString::to_string).collect();
-            let waited = crate::time::format_duration(self.bounds.child_wait);
-            let text =
-                format!("timeout waiting for children after {waited}: [{}]", names.join(" "));
-            return self.post("WARNING", &text);
-        }
-        self.post(
-            "INFO",
-            if self.told_children {
-                "task completed (all children finished)"
-            } else {
-                "task completed (DONE marker present, no active children)"
-            },
-        )
-    }
-
-    /// Tells the project's bus; a failure is told to the task's bus and does not undo the end.
-    fn propagate(&self) -> Result<()> {
-        let told = propagate(&self.engine, &self.plan.project, &self.plan.task);
-        match told {
-            Ok(Some(text)) => self.post("INFO", &text),
-            Ok(None) => Ok(()),
-            Err(error) => {
-                self.post("ERROR", &format!("task completion fact propagation failed: {error}"))
-            }
-        }
+    /// Posts what may have been posted by a driver that died right after: everything that tells of the
+    /// same event has the same key. Looks at what came since the last attempt ended.
+    fn post_once(&self, event: &str, kind: &str, body: &str) -> Result<()> {
+        let since = self
+            .last
+            .as_ref()
+            .map_or(self.state.start_cursor.as_ref(), |ended| ended.cursor.as_ref());
+        let key = format!("loop:{}:{event}", self.state.series);
+        let post = Post::new(kind, body);
+        self.bus.append_once(&key, since, post, Wait::from(STEP_LOCK)).map(drop)
     }
 
     fn post(&self, kind: &str, body: &str) -> Result<()> {
         self.bus.post(Post::new(kind, body), Wait::from(STEP_LOCK)).map(drop)
     }
-}
-
-fn deleted(folder: &Folder) -> Error {
-    Error::new(
-        ErrorKind::NotFound,
-        "task.deleted",
-        format!("{} was deleted while its loop went on", folder.path().display()),
-    )
-    .with_path(folder.path())
-    .with_field("task")
-    .with_hint("start the task anew")
 }

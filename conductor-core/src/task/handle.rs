@@ -10,7 +10,7 @@ use crate::fsx::Folder;
 use crate::id::{ProjectId, TaskId};
 use crate::limits;
 use crate::supervise::{Engine, RunPlan};
-use crate::sys::{Poller, ProcessId, Processes, TimerFd, Watch};
+use crate::sys::{LOOK_OFTEN, Poller, ProcessId, Processes, TimerFd, Watch};
 use crate::wait::Step;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -61,7 +61,7 @@ impl Waiter {
         let failed = |e| folder.error("watch", "", e);
         let poller = Poller::new().map_err(failed)?;
         let timer = TimerFd::new().map_err(failed)?;
-        let names = Watch::new().map_err(failed)?;
+        let names = Watch::or_silent().map_err(failed)?;
         names.add_names(folder.path()).map_err(failed)?;
         poller.add(&timer, 1).map_err(failed)?;
         poller.add(&names, 2).map_err(failed)?;
@@ -98,7 +98,17 @@ impl Waiter {
     }
 
     /// Does what can be done now: the result, or not yet.
+    ///
+    /// Once there is a result the descriptor stays readable, so that all who wait on it wake up.
     pub(crate) fn step(&mut self) -> Result<Step<TaskResult>> {
+        let step = self.turn()?;
+        if let Step::Ready(_) = step {
+            self.rest(Duration::ZERO)?;
+        }
+        Ok(step)
+    }
+
+    fn turn(&mut self) -> Result<Step<TaskResult>> {
         self.names.drain();
         loop {
             if let Role::Driving(driver) = &mut self.role {
@@ -131,9 +141,15 @@ impl Waiter {
     /// Whether this holder can go on with the loop as it was asked for: an environment that another
     /// process was given by name only cannot be made up.
     fn may_drive(&self, state: &LoopState) -> bool {
-        self.can_drive.as_ref().is_some_and(|mine| {
-            let names: Vec<&String> = mine.plan.env.iter().map(|(name, _)| name).collect();
-            state.parameters.env_names.iter().all(|name| names.contains(&name))
+        self.can_drive.as_ref().is_some_and(|mine| lacking(mine, state).next().is_none())
+    }
+
+    /// The variables that keep this holder from driving: their values are not kept.
+    pub(crate) fn missing_env(&self) -> Result<Vec<String>> {
+        let state = LoopState::read(&self.folder)?;
+        Ok(match (&self.can_drive, &state) {
+            (Some(mine), Some(state)) => lacking(mine, state).cloned().collect(),
+            _ => Vec::new(),
         })
     }
 
@@ -165,7 +181,7 @@ impl Waiter {
         // The descriptor of a process that ended stays readable: it must go.
         self.role = Role::StandingBy(None);
         let opened = match driver {
-            Some(driver) => Processes.open(driver).map_err(failed)?,
+            Some(driver) => Processes.watch(driver).map_err(failed)?,
             None => None,
         };
         let (Some(driver), Some(fd)) = (driver, opened) else {
@@ -184,8 +200,15 @@ impl Waiter {
     }
 
     fn rest(&self, delay: Duration) -> Result<()> {
+        let delay = if self.names.is_silent() { delay.min(LOOK_OFTEN) } else { delay };
         self.timer.set(delay).map_err(|e| self.folder.error("set the timer of", "", e))
     }
+}
+
+/// The variables that a loop was asked to have, and that `mine` does not bring along.
+fn lacking<'a>(mine: &'a CanDrive, state: &'a LoopState) -> impl Iterator<Item = &'a String> {
+    let has = |name: &String| mine.plan.env.iter().any(|(known, _)| known == name);
+    state.parameters.env_names.iter().filter(move |name| !has(name))
 }
 
 fn no_loop(folder: &Folder) -> Error {
@@ -202,16 +225,10 @@ fn no_loop(folder: &Folder) -> Error {
 pub(crate) fn parameters(mine: &CanDrive, stored_prompt: Option<&str>) -> Parameters {
     let plan = &mine.plan;
     let text = |path: &std::path::PathBuf| path.to_string_lossy().into_owned();
-    let agent = plan.agent.kind.name().to_owned();
-    let command = match plan.agent.kind {
-        crate::agent::AgentKind::Command => {
-            plan.agent.argv.iter().map(|word| word.to_string_lossy().into_owned()).collect()
-        }
-        _ => Vec::new(),
-    };
+    let command = plan.command.iter().map(|word| word.to_string_lossy().into_owned()).collect();
     let prompt = plan.prompt.trim();
     Parameters {
-        agent,
+        agent: plan.agent_name.clone(),
         command,
         prompt: (stored_prompt.map(str::trim) != Some(prompt)).then(|| prompt.to_owned()),
         cwd: plan.cwd.as_ref().map(text),
@@ -224,6 +241,10 @@ pub(crate) fn parameters(mine: &CanDrive, stored_prompt: Option<&str>) -> Parame
         idle_timeout: plan.limits.idle.unwrap_or_default(),
         total_timeout: plan.limits.total.unwrap_or_default(),
         grace: plan.limits.grace,
+        verify: mine.bounds.verify.clone(),
+        verify_timeout: mine.bounds.verify_timeout,
+        on_question: mine.bounds.on_question,
+        question_timeout: mine.bounds.question_timeout,
     }
 }
 

@@ -1,6 +1,7 @@
 //! `.loop.yaml`: the state of a task's loop as a file.
 
 use super::parameters::Parameters;
+use super::questions::ON_QUESTION;
 use super::state::{LoopState, OUTCOMES, PHASES, Phase, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
@@ -10,6 +11,9 @@ use crate::sys::ProcessId;
 use crate::time::parse_duration;
 use crate::yaml::{Mapping, Value, parse_mapping};
 use std::time::Duration;
+
+/// The version of the form that is written.
+const VERSION: u64 = 1;
 
 impl LoopState {
     /// Writes the state durably. The caller holds the lease.
@@ -50,7 +54,7 @@ impl LoopState {
 
     fn to_mapping(&self) -> Mapping {
         let mut map = Mapping::new();
-        map.insert("version", Value::from(1u64));
+        map.insert("version", Value::from(VERSION));
         map.insert("series", Value::from(self.series));
         let phase = PHASES.iter().find(|(phase, _)| *phase == self.phase).map_or("", |(_, w)| w);
         map.insert("state", Value::from(phase));
@@ -76,6 +80,12 @@ impl LoopState {
         if self.resumed {
             map.insert("resumed", Value::from(true));
         }
+        if self.checks > 0 {
+            map.insert("checks", Value::from(u64::from(self.checks)));
+        }
+        if let Some(rejection) = &self.rejection {
+            map.insert("rejection", Value::from(rejection.as_str()));
+        }
         map.insert("attempts", Value::from(u64::from(self.attempts)));
         if let Some(run) = &self.last_run {
             map.insert("last_run_id", Value::from(run.as_str()));
@@ -100,7 +110,23 @@ impl LoopState {
     pub(crate) fn read(task: &Folder) -> Result<Option<LoopState>> {
         let Some(bytes) = task.read_if_exists(LOOP, limits::YAML_FILE)? else { return Ok(None) };
         let map = parse_mapping(&bytes, &task.join(LOOP))?;
+        refuse_newer(task, &map)?;
         Reader { task, map: &map }.state().map(Some)
+    }
+}
+
+/// A loop of a newer form is not driven by rules that do not know it.
+fn refuse_newer(task: &Folder, map: &Mapping) -> Result<()> {
+    let version = map.get_text("version").and_then(|version| version.parse::<u64>().ok());
+    match version {
+        Some(version) if version > VERSION => Err(Error::new(
+            ErrorKind::TooNew,
+            "loop.too_new",
+            format!("{} has version {version}, and {VERSION} is known", task.join(LOOP).display()),
+        )
+        .with_path(task.join(LOOP))
+        .with_field("version")),
+        _ => Ok(()),
     }
 }
 
@@ -138,6 +164,11 @@ impl Reader<'_> {
     fn length(&self, key: &str) -> Result<Duration> {
         let text = self.text(key).ok_or_else(|| self.wrong(key))?;
         parse_duration(&text).map_err(|_| self.wrong(key))
+    }
+
+    /// A length that an earlier version did not write.
+    fn length_or(&self, key: &str, default: Duration) -> Result<Duration> {
+        if self.map.get(key).is_none() { Ok(default) } else { self.length(key) }
     }
 
     fn list(&self, key: &str) -> Result<Vec<String>> {
@@ -181,6 +212,8 @@ impl Reader<'_> {
             driver,
             boot_id: self.text("boot_id").unwrap_or_default(),
             resumed: self.text("resumed").as_deref() == Some("true"),
+            checks: self.parsed("checks")?.unwrap_or(0),
+            rejection: self.text("rejection"),
             attempts: self.required("attempts")?,
             last_run: self.parsed("last_run_id")?,
             outcome,
@@ -200,6 +233,10 @@ impl Reader<'_> {
                 idle_timeout: self.length("idle_timeout")?,
                 total_timeout: self.length("total_timeout")?,
                 grace: self.length("grace")?,
+                verify: self.list("verify")?,
+                verify_timeout: self.length_or("verify_timeout", limits::VERIFY)?,
+                on_question: self.word("on_question", &ON_QUESTION)?.unwrap_or_default(),
+                question_timeout: self.length_or("question_timeout", Duration::ZERO)?,
             },
         })
     }
@@ -264,6 +301,15 @@ mod tests {
             let error = LoopState::read(&folder).unwrap_err();
             assert_eq!((error.code(), error.field()), ("loop.corrupt", Some(key)));
         }
+    }
+
+    #[test]
+    fn a_newer_form_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open_root(Arc::new(RealOs), dir.path()).unwrap();
+        std::fs::write(dir.path().join(LOOP), "version: 2\nnew: thing\n").unwrap();
+        let error = LoopState::read(&folder).unwrap_err();
+        assert_eq!((error.code(), error.field()), ("loop.too_new", Some("version")));
     }
 
     #[test]

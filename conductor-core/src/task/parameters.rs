@@ -1,5 +1,6 @@
 //! What a loop was asked for.
 
+use super::questions::OnQuestion;
 use crate::time::format_duration;
 use crate::yaml::{Mapping, Value};
 use std::time::Duration;
@@ -22,6 +23,12 @@ pub(crate) struct Parameters {
     pub(crate) idle_timeout: Duration,
     pub(crate) total_timeout: Duration,
     pub(crate) grace: Duration,
+    /// The program that says whether the work is done, with its arguments; empty for none.
+    pub(crate) verify: Vec<String>,
+    pub(crate) verify_timeout: Duration,
+    pub(crate) on_question: OnQuestion,
+    /// Zero is no limit.
+    pub(crate) question_timeout: Duration,
 }
 
 impl Parameters {
@@ -39,6 +46,8 @@ impl Parameters {
             restart_delay "restart_delay" child_wait_timeout "child_wait_timeout"
             first_byte_timeout "first_byte_timeout" idle_timeout "idle_timeout"
             total_timeout "total_timeout" grace "grace"
+            verify "verify" verify_timeout "verify_timeout"
+            on_question "on_question" question_timeout "question_timeout"
         }
         names
     }
@@ -48,7 +57,9 @@ impl Parameters {
     /// Writes them into the document of the loop's state.
     pub(super) fn insert_into(&self, map: &mut Mapping) {
         map.insert("agent", Value::from(self.agent.as_str()));
-        for (key, list) in [("command", &self.command), ("env_names", &self.env_names)] {
+        let lists =
+            [("command", &self.command), ("env_names", &self.env_names), ("verify", &self.verify)];
+        for (key, list) in lists {
             if !list.is_empty() {
                 map.insert(key, Value::list(list.iter().map(String::as_str)));
             }
@@ -60,6 +71,7 @@ impl Parameters {
                 map.insert(key, Value::from(text.as_str()));
             }
         }
+        map.insert("on_question", Value::from(self.on_question.as_str()));
         map.insert("max_attempts", Value::from(u64::from(self.max_attempts)));
         let lengths = [
             ("restart_delay", self.restart_delay),
@@ -68,6 +80,8 @@ impl Parameters {
             ("idle_timeout", self.idle_timeout),
             ("total_timeout", self.total_timeout),
             ("grace", self.grace),
+            ("verify_timeout", self.verify_timeout),
+            ("question_timeout", self.question_timeout),
         ];
         for (key, length) in lengths {
             map.insert(key, Value::from(format_duration(length).as_str()));

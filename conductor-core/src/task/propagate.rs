@@ -10,7 +10,7 @@ use crate::bus::{Bus, Event, Message, Post, ReadOptions, Scope};
 use crate::cancel::Wait;
 use crate::error::Result;
 use crate::fsx::Folder;
-use crate::id::{ProjectId, TaskId};
+use crate::id::{MessageId, ProjectId, TaskId};
 use crate::layout::{DONE, OUTPUT, PROPAGATION, PROPAGATION_LOCK, RUN_INFO, RUNS, TASK_BUS};
 use crate::limits;
 use crate::supervise::Engine;
@@ -62,19 +62,34 @@ pub(super) fn propagate(
     if read_state(&folder)?.is_some_and(|known| known == story.key) {
         return Ok(Some(format!("task completion facts already propagated (key={})", story.key)));
     }
-    let scope = Scope { project: project.clone(), task: None };
-    let project_bus = engine.bus(scope)?;
-    let posted = project_bus.append_once(
-        &format!("{KIND}:{task}:{}", story.key),
-        None,
-        story.post(),
-        Wait::from(limits::BUS_LOCK),
-    )?;
-    write_state(&story, posted.msg_id.as_str())?;
+    let project_bus = engine.bus(Scope { project: project.clone(), task: None })?;
+    let told = match told_by_the_older_program(&project_bus, &story)? {
+        Some(id) => id,
+        None => {
+            let key = format!("{KIND}:{task}:{}", story.key);
+            project_bus.append_once(&key, None, story.post(), Wait::from(limits::BUS_LOCK))?.msg_id
+        }
+    };
+    write_state(&story, told.as_str())?;
     Ok(Some(format!(
-        "task completion facts propagated to project bus (msg_id={} key={})",
-        posted.msg_id, story.key
+        "task completion facts propagated to project bus (msg_id={told} key={})",
+        story.key
     )))
+}
+
+/// The message with which the older program told the same; it knows no keys but that in the meta.
+fn told_by_the_older_program(bus: &Bus, story: &Story<'_>) -> Result<Option<MessageId>> {
+    for event in bus.read(ReadOptions::default().of_type("FACT"))? {
+        let Event::Message(message) = event? else { continue };
+        let about = message.meta("source_task_id").unwrap_or_default();
+        if message.meta("kind") == Some(KIND)
+            && message.meta("propagation_key") == Some(&*story.key)
+            && (about.is_empty() || about == story.task.as_str())
+        {
+            return Ok(Some(message.msg_id));
+        }
+    }
+    Ok(None)
 }
 
 /// The facts of a task, and the message about the end of its latest run.

@@ -94,6 +94,10 @@ pub(crate) struct LoopState {
     pub(super) boot_id: String,
     /// Whether even the first attempt goes on with earlier work.
     pub(super) resumed: bool,
+    /// The number of the last check of which the consequence was drawn; goes on from loop to loop.
+    pub(super) checks: u32,
+    /// Why it failed, until the next attempt has been told.
+    pub(super) rejection: Option<String>,
     pub(super) attempts: u32,
     pub(super) last_run: Option<RunId>,
     pub(super) outcome: Option<TaskOutcome>,
@@ -120,6 +124,8 @@ impl LoopState {
             driver: Processes.own().ok(),
             boot_id: Processes.boot_id().unwrap_or_default().to_owned(),
             resumed: false,
+            checks: 0,
+            rejection: None,
             attempts: 0,
             last_run: None,
             outcome: None,

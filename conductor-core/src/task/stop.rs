@@ -1,5 +1,6 @@
 //! Ending a task for good: its loop, and everything that it started.
 
+use super::judge::{Bench, Judge};
 use super::lease::{Lease, wish_stop};
 use super::state::{LoopState, TaskOutcome};
 use crate::cancel::Wait;
@@ -26,13 +27,12 @@ impl Engine {
         project: &ProjectId,
         task: &TaskId,
         reason: &str,
-        wait: &Wait,
     ) -> Result<bool> {
         let folder = self.layout().task(project, task)?;
         if !is_unfinished(&folder)? {
             return Ok(false);
         }
-        wish_stop(&folder, self.now(), reason, wait)?;
+        wish_stop(&folder, self.now(), reason)?;
         Ok(true)
     }
 
@@ -68,7 +68,7 @@ impl Engine {
         stop: &Stop,
         wait: &Wait,
     ) -> Result<StopReport> {
-        let looping = self.wish_task_stop(project, task, &stop.reason, wait)?;
+        let looping = self.wish_task_stop(project, task, &stop.reason)?;
         let mut report = self.stop_task_runs(project, task, stop, wait)?;
         if !looping {
             return Ok(report);
@@ -77,7 +77,7 @@ impl Engine {
         let deadline = self.layout().os().monotonic() + DRIVER_ANSWER;
         let mut pause = PAUSES.0;
         loop {
-            if let Some(lease) = Lease::try_take(&folder)? {
+            if let Some(lease) = Lease::take_unless_driven(&folder)? {
                 // Nobody drives. An attempt may have begun between the look and now.
                 report.add(self.stop_task_runs(project, task, stop, wait)?);
                 end_loop(self, &folder, &lease, &stop.reason)?;
@@ -104,7 +104,7 @@ impl Engine {
         let mut note = Mapping::new();
         note.insert("cancelled_at", Value::timestamp(self.now()));
         note.insert("reason", Value::from(stop.reason.as_str()));
-        folder.replace_unguarded(CANCELLED, note.to_yaml().as_bytes(), wait)?;
+        folder.replace_unguarded(CANCELLED, note.to_yaml().as_bytes())?;
         self.stop_task(project, task, stop, wait)
     }
 }
@@ -125,6 +125,9 @@ fn end_loop(engine: &Engine, folder: &Folder, lease: &Lease, reason: &str) -> Re
     if let Some(mut state) = LoopState::read(folder)?
         && state.result().is_none()
     {
+        if let Some(judge) = Judge::of(&state.parameters) {
+            judge.stop(&Bench::of(folder, state.last_run.as_ref())?, state.checks)?;
+        }
         state.end(TaskOutcome::Stopped, Some(reason.to_owned()), engine.now());
         state.write(folder)?;
     }

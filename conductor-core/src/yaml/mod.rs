@@ -6,9 +6,13 @@
 //! does not change its face with each of them.
 
 mod emit;
+mod locate;
+mod read;
 mod scalar;
 mod value;
 
+pub use locate::{Part, Place, Step, locate};
+pub use read::{Fault, Why, read};
 pub use value::{Mapping, Value};
 
 use crate::error::{Error, ErrorKind, Result};
@@ -48,49 +52,17 @@ pub fn parse_mapping(bytes: &[u8], path: &Path) -> Result<Mapping> {
         .with_path(path)
         .with_hint("it was torn by a crash, or emptied by hand; nothing was changed"));
     }
-    if nests_too_deeply(text) {
-        return Err(corrupt("it nests too deeply"));
-    }
-    match serde_yaml::from_str::<Value>(text) {
+    match read(text) {
         Ok(Value::Map(mut map)) => {
             map.keep_source(text);
             Ok(map)
         }
         Ok(_) => Err(corrupt("a list of `key: value` lines is wanted")),
-        Err(error) => {
-            // The library's message ends with the place.
-            Err(corrupt(&error.to_string()))
+        Err(Fault { why, place: None }) => Err(corrupt(&why.to_string())),
+        Err(Fault { why, place: Some(Place { line, column }) }) => {
+            Err(corrupt(&format!("{why} at line {line} column {column}")))
         }
     }
-}
-
-/// The most brackets that may be open at once.
-const DEEPEST: usize = 256;
-
-/// Whether brackets nest so deeply that the library would take a time that grows with the square of
-/// the depth. Blocks of text are left out; they may hold anything.
-fn nests_too_deeply(text: &str) -> bool {
-    let mut depth = 0usize;
-    let mut block: Option<usize> = None;
-    for line in text.lines() {
-        let indent = line.len() - line.trim_start_matches(' ').len();
-        if block.is_some_and(|outer| indent > outer || line.trim().is_empty()) {
-            continue;
-        }
-        let header = line.trim_end().trim_end_matches(['+', '-']);
-        block = header.ends_with(['|', '>']).then_some(indent);
-        for byte in line.bytes() {
-            match byte {
-                b'[' | b'{' => depth += 1,
-                b']' | b'}' => depth = depth.saturating_sub(1),
-                _ => {}
-            }
-            if depth > DEEPEST {
-                return true;
-            }
-        }
-    }
-    false
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
 //! Values and ordered mappings.
 
 use crate::time::Timestamp;
-use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, SeqAccess, Visitor};
-use std::fmt;
 
 /// A value of a YAML document.
 #[derive(Clone, Debug, PartialEq)]
@@ -109,6 +107,11 @@ impl Mapping {
         self.pairs.is_empty()
     }
 
+    /// How many pairs it holds.
+    pub fn len(&self) -> usize {
+        self.pairs.len()
+    }
+
     /// The keys and values, in order.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &Value)> {
         self.pairs.iter().map(|(key, value)| (key.as_str(), value))
@@ -126,6 +129,12 @@ impl Mapping {
                 self.source.push(None);
             }
         }
+    }
+
+    /// Adds a pair whose key is known to be a new one.
+    pub fn push(&mut self, key: String, value: Value) {
+        self.pairs.push((key, value));
+        self.source.push(None);
     }
 
     /// The value of `key`.
@@ -178,75 +187,5 @@ impl Mapping {
         self.remove(key);
         self.pairs.push(from.pairs[index].clone());
         self.source.push(from.source[index].clone());
-    }
-}
-
-impl<'de> Deserialize<'de> for Value {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Value, D::Error> {
-        struct AnyValue;
-
-        impl<'de> Visitor<'de> for AnyValue {
-            type Value = Value;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a YAML value")
-            }
-
-            fn visit_unit<E>(self) -> Result<Value, E> {
-                Ok(Value::Null)
-            }
-
-            fn visit_bool<E>(self, value: bool) -> Result<Value, E> {
-                Ok(Value::Bool(value))
-            }
-
-            fn visit_i64<E>(self, value: i64) -> Result<Value, E> {
-                Ok(Value::Int(value))
-            }
-
-            fn visit_u64<E>(self, value: u64) -> Result<Value, E> {
-                Ok(Value::from(value))
-            }
-
-            fn visit_i128<E>(self, value: i128) -> Result<Value, E> {
-                Ok(Value::Text(value.to_string()))
-            }
-
-            fn visit_u128<E>(self, value: u128) -> Result<Value, E> {
-                Ok(Value::Text(value.to_string()))
-            }
-
-            fn visit_f64<E>(self, value: f64) -> Result<Value, E> {
-                Ok(Value::Float(value))
-            }
-
-            fn visit_str<E>(self, value: &str) -> Result<Value, E> {
-                Ok(Value::Text(value.to_owned()))
-            }
-
-            fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Value, A::Error> {
-                let mut list = Vec::new();
-                while let Some(item) = items.next_element()? {
-                    list.push(item);
-                }
-                Ok(Value::List(list))
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut pairs: A) -> Result<Value, A::Error> {
-                let mut map = Mapping::new();
-                while let Some((key, value)) = pairs.next_entry::<Value, Value>()? {
-                    let Some(key) = key.as_text() else {
-                        return Err(A::Error::custom("a key is not text"));
-                    };
-                    if map.get(&key).is_some() {
-                        return Err(A::Error::custom(format!("the key {key:?} stands twice")));
-                    }
-                    map.insert(&key, value);
-                }
-                Ok(Value::Map(map))
-            }
-        }
-
-        deserializer.deserialize_any(AnyValue)
     }
 }

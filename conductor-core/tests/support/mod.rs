@@ -31,6 +31,27 @@ pub fn open(path: &Path) -> Conductor {
     Conductor::open(path, options).unwrap()
 }
 
+impl Drop for Root {
+    /// A test that failed leaves nothing running.
+    fn drop(&mut self) {
+        let Ok(projects) = self.conductor.projects() else { return };
+        for project in projects.ids {
+            for task in self.conductor.tasks().ids(&project).into_iter().flatten() {
+                for run in self.conductor.runs().ids(&project, &task).into_iter().flatten() {
+                    let Ok(run) = self.conductor.runs().get(&project, &task, &run) else {
+                        continue;
+                    };
+                    if run.info().is_ok_and(|info| info.outcome().is_none()) {
+                        let stop = conductor_core::Stop::because("end of the test").force(true);
+                        // What cannot be stopped was the test's to show.
+                        let _over = run.stop(stop, Duration::from_secs(10));
+                    }
+                }
+            }
+        }
+    }
+}
+
 impl Root {
     pub fn path(&self) -> PathBuf {
         self.conductor.root().to_owned()

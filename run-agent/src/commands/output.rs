@@ -36,7 +36,7 @@ pub(crate) struct Output {
     #[arg(short, long)]
     follow: bool,
     /// Begin with the last lines, this many; 0 begins at the beginning
-    #[arg(long, value_name = "LINES", default_value_t = 0)]
+    #[arg(long, value_name = "LINES", default_value_t = 0, allow_hyphen_values = true)]
     tail: usize,
     /// Print JSON: one object, or with --follow one for each piece, on a line
     #[arg(long)]
@@ -115,7 +115,7 @@ impl Output {
     }
 
     fn follow(&self, context: &mut Context, run: &Run) -> Result<u8, Failure> {
-        let cancel = interrupt::switch()?;
+        let cancel = interrupt::switch_of_follower()?;
         let mut follower = run.follow_output(self.file.of_run())?;
         if self.tail > 0 {
             follower = follower.tail(self.tail);

@@ -89,7 +89,13 @@ impl Status {
                 let tasks = conductor.tasks().entries(project)?.into_iter();
                 tasks.map(|(task, info)| (project.clone(), task, info)).collect()
             }
-            (None, _) => conductor.tasks().living()?,
+            (None, _) => {
+                let living = conductor.tasks().living()?;
+                for error in &living.unreadable {
+                    context.trouble(error);
+                }
+                living.tasks
+            }
         };
         let views = found
             .into_iter()

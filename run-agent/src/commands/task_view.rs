@@ -23,7 +23,8 @@ pub(crate) struct ActivityFlags {
     #[arg(long)]
     activity: bool,
     /// Silence of a running task that counts as drift
-    #[arg(long, value_name = "DURATION", default_value = "20m", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "20m", value_parser = duration,
+        allow_hyphen_values = true)]
     drift_after: Duration,
 }
 

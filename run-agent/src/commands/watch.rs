@@ -33,7 +33,8 @@ pub(crate) struct Watch {
     #[arg(long, value_name = "ID")]
     task: Vec<String>,
     /// How long to wait at most
-    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "30m", value_parser = duration,
+        allow_hyphen_values = true)]
     timeout: Duration,
     /// Print a line of JSON at each change
     #[arg(long)]
@@ -53,7 +54,11 @@ impl Watch {
             tasks.extend(place.task.take());
         }
         if tasks.is_empty() {
-            let living = conductor.tasks().living()?.into_iter();
+            let living = conductor.tasks().living()?;
+            for error in &living.unreadable {
+                context.trouble(error);
+            }
+            let living = living.tasks.into_iter();
             tasks = living.filter(|(of, _, _)| *of == project).map(|(_, task, _)| task).collect();
         } else {
             // A whole project that does not exist is a slip; a task may yet come.

@@ -3,6 +3,7 @@
 pub(crate) mod color;
 pub(crate) mod error;
 pub(crate) mod json;
+pub(crate) mod problem;
 pub(crate) mod status_line;
 pub(crate) mod table;
 pub(crate) mod text;

@@ -30,6 +30,12 @@ impl Cell {
         Cell::styled(word, color::status(word))
     }
 
+    /// The cell with another text, in the same colour.
+    #[must_use]
+    pub(crate) fn with_text(self, text: &str) -> Cell {
+        Cell::styled(text, self.style)
+    }
+
     /// A cell that says that something is done.
     pub(crate) fn done(word: &str) -> Cell {
         Cell::styled(word, color::status("done"))
@@ -133,7 +139,7 @@ fn write_row(line: &mut String, row: &[Cell], widths: &[usize], colored: bool) {
 }
 
 /// `text` in at most `width` columns of the screen, `...` where something is missing.
-fn cut(text: &str, width: usize) -> std::borrow::Cow<'_, str> {
+pub(crate) fn cut(text: &str, width: usize) -> std::borrow::Cow<'_, str> {
     if text.width() <= width {
         return text.into();
     }

@@ -12,6 +12,15 @@ pub(crate) fn local_minute(time: Timestamp) -> String {
     format!("{:04}-{:02}-{:02} {:02}:{:02}", t.year(), t.month(), t.day(), t.hour(), t.minute())
 }
 
+/// `HH:MM:SS` in the time zone of the person.
+pub(crate) fn local_clock(time: Timestamp) -> String {
+    let Ok(time) = jiff::Timestamp::from_nanosecond(time.unix_nanos()) else {
+        return "--:--:--".to_owned();
+    };
+    let t = jiff::tz::TimeZone::system().to_datetime(time);
+    format!("{:02}:{:02}:{:02}", t.hour(), t.minute(), t.second())
+}
+
 /// RFC 3339 in UTC, in whole seconds.
 pub(crate) fn seconds(time: Timestamp) -> String {
     let whole = time.minus(Duration::from_nanos(time.subsec_nanos().into()));
@@ -22,6 +31,14 @@ pub(crate) fn seconds(time: Timestamp) -> String {
 pub(crate) fn whole(length: Duration) -> String {
     let half = Duration::from_millis(500);
     format_duration(Duration::from_secs(length.saturating_add(half).as_secs()))
+}
+
+/// A length as people say it: `0.3s`, `7.5s`, then in whole seconds.
+pub(crate) fn brief(length: Duration) -> String {
+    if length < Duration::from_secs(10) {
+        return format!("{:.1}s", length.as_secs_f64());
+    }
+    whole(length)
 }
 
 /// A length in minutes and seconds, as `75m3s`.
@@ -38,6 +55,8 @@ mod tests {
         assert_eq!(whole(Duration::from_millis(1499)), "1s");
         assert_eq!(whole(Duration::from_millis(3_661_500)), "1h1m2s");
         assert_eq!(whole(Duration::ZERO), "0s");
+        assert_eq!(brief(Duration::from_millis(340)), "0.3s");
+        assert_eq!(brief(Duration::from_millis(75_400)), "1m15s");
         assert_eq!(minutes(Duration::from_secs(4503)), "75m3s");
     }
 

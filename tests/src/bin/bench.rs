@@ -2,6 +2,8 @@
 //!
 //! Machines are noisy, so nothing here is a limit: look at the ratios. Build with `--release`.
 
+use conductor_core::Timestamp;
+use conductor_core::agent::stream::{StreamKind, StreamParser, Zone};
 use conductor_tests::generate::{RootSpec, make_root};
 use conductor_tests::sandbox::Sandbox;
 use conductor_tests::{artifacts, tools};
@@ -17,6 +19,7 @@ const PARTS: &[Part] = &[
     ("version", "run-agent --version beside /bin/true", version),
     ("job", "a job whose agent is true beside sh -c true and the syncs it must do", job),
     ("list", "list over 20,000 runs in 400 tasks beside find over the same folders", list),
+    ("stream", "reading 128 MB of each agent's stream beside finding its line ends", stream),
 ];
 
 fn main() -> ExitCode {
@@ -58,7 +61,8 @@ fn timed(run: &mut impl FnMut()) -> Duration {
 }
 
 fn quiet(command: &mut Command) {
-    let status = command.stdin(Stdio::null()).stdout(Stdio::null()).status();
+    command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null());
+    let status = command.status();
     assert!(status.is_ok_and(|status| status.success()), "{command:?} failed");
 }
 
@@ -166,4 +170,95 @@ fn list() {
     };
     let find_task = || quiet(Command::new("find").arg(one.join(&task).join("runs")));
     compare(50, "list --task, 50 runs", list_task, find_task);
+}
+
+/// How much of a stream is handed over at once, in bytes; as when a run is finished.
+const CHUNK: usize = 256 << 10;
+/// How often a stream of 32 MB is read.
+const TIMES: usize = 4;
+/// How often the whole is done.
+const ROUNDS: usize = 5;
+
+fn stream() {
+    let text = "The build is green, and all of the tests pass.\\n".repeat(8);
+    let output = "   Compiling something v1.2.3 (/home/user/demo/\\\"quoted\\\")\\n".repeat(120);
+    let assistant = |content: &str| {
+        format!(
+            r#"{{"type":"assistant","message":{{"id":"msg_01","type":"message","role":"assistant","model":"m","content":[{content}],"stop_reason":null,"usage":{{"input_tokens":1200,"output_tokens":1}}}},"parent_tool_use_id":null,"session_id":"4b40affa-207a-4c21-a591-3f87ae849d23"}}"#
+        )
+    };
+    let said = assistant(&format!(r#"{{"type":"text","text":"{text}"}}"#));
+    let used = assistant(&format!(
+        r#"{{"type":"tool_use","id":"toolu_01","name":"Write","input":{{"content":"{output}"}}}}"#
+    ));
+    let got = format!(
+        r#"{{"type":"user","message":{{"role":"user","content":[{{"tool_use_id":"toolu_01","type":"tool_result","content":"{output}"}}]}},"parent_tool_use_id":null}}"#
+    );
+    let piece = r#"{"type":"stream_event","event":{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":" all of the tests"}},"session_id":"4b40affa-207a-4c21-a591-3f87ae849d23","parent_tool_use_id":null,"uuid":"20c9b295-fadc-4269-9f42-5246dd404f7a"}"#;
+    let codex = |kind: &str, field: &str, text: &str| {
+        format!(
+            r#"{{"type":"item.completed","item":{{"id":"item_1","type":"{kind}","{field}":"{text}"}}}}"#
+        )
+    };
+    let ran = codex("command_execution", "aggregated_output", &output);
+    let told = codex("agent_message", "text", &text);
+    let gemini = r#"{"type":"message","timestamp":"2026-11-23T14:29:49.160Z","role":"assistant","content":" all of the tests","delta":true}"#;
+    let streams: [(&str, StreamKind, Vec<&str>); 6] = [
+        ("claude: a session with tools", StreamKind::Claude, vec![&said, &used, &got, &got]),
+        ("claude: pieces of messages", StreamKind::Claude, vec![piece]),
+        ("claude: what it says alone", StreamKind::Claude, vec![&said]),
+        ("claude: what it writes alone", StreamKind::Claude, vec![&used]),
+        ("codex: a session with tools", StreamKind::Codex, vec![&told, &ran, &ran]),
+        ("gemini: pieces of messages", StreamKind::Gemini, vec![gemini]),
+    ];
+    for (name, kind, lines) in streams {
+        let mut bytes = Vec::with_capacity(33 << 20);
+        while bytes.len() < 32 << 20 {
+            for line in &lines {
+                bytes.extend_from_slice(line.as_bytes());
+                bytes.push(b'\n');
+            }
+        }
+        let before = resident();
+        let chunks = || std::iter::repeat_n(&bytes, TIMES).flat_map(|bytes| bytes.chunks(CHUNK));
+        let ours = fastest(&mut || {
+            let mut parser = StreamParser::new(kind);
+            chunks().for_each(|chunk| parser.push(chunk));
+            let summary = parser.finish(Timestamp::UNIX_EPOCH, &Zone::UTC);
+            assert!(summary.events > 0 && summary.too_long == 0);
+        });
+        let grown = resident().saturating_sub(before);
+        let floor = fastest(&mut || {
+            let ends: usize = chunks().map(|chunk| memchr::memchr_iter(b'\n', chunk).count()).sum();
+            assert!(ends > 0);
+        });
+        let rate = |time: Duration| (bytes.len() * TIMES) as f64 / 1e6 / time.as_secs_f64();
+        println!(
+            "  {name:<28} {:>9.0} MB/s   floor {:>6.0} MB/s   {grown:>3} MiB more in memory",
+            rate(ours),
+            rate(floor),
+        );
+    }
+}
+
+/// The least of some rounds, in time of the processor: what others do here costs caches, not turns.
+fn fastest(run: &mut impl FnMut()) -> Duration {
+    let spent = || {
+        let time = rustix::time::clock_gettime(rustix::time::ClockId::ThreadCPUTime);
+        let nanos = u32::try_from(time.tv_nsec).expect("less than a second");
+        Duration::new(time.tv_sec.unsigned_abs(), nanos)
+    };
+    let rounds = (0..ROUNDS).map(|_| {
+        let start = spent();
+        run();
+        spent() - start
+    });
+    rounds.min().expect("some rounds")
+}
+
+/// The memory of this process that is in use, in MiB.
+fn resident() -> u64 {
+    let statm = std::fs::read_to_string("/proc/self/statm").expect("this is Linux");
+    let pages: u64 = statm.split(' ').nth(1).and_then(|pages| pages.parse().ok()).unwrap_or(0);
+    (pages * 4096) >> 20
 }

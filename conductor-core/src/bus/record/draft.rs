@@ -1,16 +1,15 @@
 //! Encoding: everything of a record that is known before the lock, and the stamp given under it.
 
-use super::escape::escape;
+use super::escape::{escape, stored_len};
 use super::flow::{push_links, push_pairs, push_parents};
 use super::quote::push_quoted;
-use super::stamp::Moment;
+use super::stamp::{Moment, push_number};
 use super::{BEGIN, MARK_LEAD};
 use crate::bus::post::Post;
 use crate::bus::scope::Scope;
 use crate::error::{Error, Result};
-use crate::id::MessageId;
 use crate::limits;
-use std::io::Write as _;
+use std::borrow::Cow;
 
 /// Types that a YAML 1.1 reader takes for null or a truth value unless they are quoted.
 const YAML_WORDS: [&str; 9] = ["NULL", "YES", "NO", "ON", "OFF", "TRUE", "FALSE", "Y", "N"];
@@ -20,11 +19,13 @@ const STAMP_MOST: usize = 256;
 /// A record without its stamp.
 #[derive(Clone, Debug)]
 pub(crate) struct Draft {
-    /// The lines `type` to `run_id`.
-    names: Vec<u8>,
-    /// The lines behind `issue_id`, up to and with `len`.
-    rest: Vec<u8>,
-    body: Vec<u8>,
+    /// The lines `type` to `run_id`, the lines behind `issue_id` up to and with `len`, and the body
+    /// as it is stored.
+    bytes: Vec<u8>,
+    /// Where the first lines end.
+    names: usize,
+    /// Where the body begins.
+    body: usize,
     issue: bool,
 }
 
@@ -42,17 +43,13 @@ pub(crate) struct Stamp {
 
 impl Stamp {
     /// The record's id.
-    pub(crate) fn push_id(&self, out: &mut Vec<u8>) {
+    fn push_id(&self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"MSG-");
         self.id_time.push_compact(out);
-        // Writing to a Vec cannot fail.
-        let _infallible = write!(out, "-PID{:05}-{:04}", self.process, self.counter % 10_000);
-    }
-
-    pub(crate) fn id(&self) -> Result<MessageId> {
-        let mut text = Vec::with_capacity(48);
-        self.push_id(&mut text);
-        MessageId::new(String::from_utf8_lossy(&text))
+        out.extend_from_slice(b"-PID");
+        push_number(out, self.process.into(), 5);
+        out.push(b'-');
+        push_number(out, (self.counter % 10_000).into(), 4);
     }
 }
 
@@ -73,50 +70,49 @@ impl Draft {
     }
 
     fn build(kind: &str, post: &Post, scope: &Scope) -> Result<Draft> {
-        let mut names = Vec::with_capacity(160);
-        names.extend_from_slice(b"type: ");
+        let mut bytes = Vec::with_capacity(256 + post.body.len());
+        bytes.extend_from_slice(b"type: ");
         if YAML_WORDS.contains(&kind) {
-            push_quoted(&mut names, kind);
+            push_quoted(&mut bytes, kind);
         } else {
-            names.extend_from_slice(kind.as_bytes());
+            bytes.extend_from_slice(kind.as_bytes());
         }
-        names.push(b'\n');
+        bytes.push(b'\n');
         let task = post.task.as_ref().or(scope.task.as_ref());
-        push_text(&mut names, "project_id", scope.project.as_str());
-        push_text(&mut names, "task_id", task.map_or("", |task| task.as_str()));
-        push_text(&mut names, "run_id", post.run.as_ref().map_or("", |run| run.as_str()));
-
-        let mut body = Vec::with_capacity(post.body.len() + 16);
-        escape(post.body.as_bytes(), &mut body);
-        let mut rest = Vec::with_capacity(64);
+        push_text(&mut bytes, "project_id", scope.project.as_str());
+        push_text(&mut bytes, "task_id", task.map_or("", |task| task.as_str()));
+        push_text(&mut bytes, "run_id", post.run.as_ref().map_or("", |run| run.as_str()));
+        let names = bytes.len();
         if !post.parents.is_empty() {
-            push_line(&mut rest, "parents", |out| push_parents(out, &post.parents));
+            push_line(&mut bytes, "parents", |out| push_parents(out, &post.parents));
         }
         if !post.links.is_empty() {
-            push_line(&mut rest, "links", |out| push_links(out, &post.links));
+            push_line(&mut bytes, "links", |out| push_links(out, &post.links));
         }
         if !post.meta.is_empty() {
-            push_line(&mut rest, "meta", |out| push_pairs(out, &post.meta));
+            push_line(&mut bytes, "meta", |out| push_pairs(out, &post.meta));
         }
-        let _infallible = writeln!(rest, "len: {}", body.len());
-        if names.len() + rest.len() + STAMP_MOST > limits::MESSAGE_HEADER {
+        let stored = stored_len(post.body.as_bytes());
+        push_line(&mut bytes, "len", |out| push_number(out, stored as u64, 1));
+        let body = bytes.len();
+        if body + STAMP_MOST > limits::MESSAGE_HEADER {
             return Err(Error::invalid(
                 "bus.header_too_large",
                 "meta",
                 format!(
-                    "parents, links and meta of the message have {} bytes, more than {}",
-                    names.len() + rest.len(),
+                    "parents, links and meta of the message have {body} bytes, more than {}",
                     limits::MESSAGE_HEADER - STAMP_MOST
                 ),
             )
             .with_hint("put long text into the body"));
         }
-        Ok(Draft { names, rest, body, issue: kind == "ISSUE" })
+        escape(post.body.as_bytes(), &mut bytes);
+        Ok(Draft { bytes, names, body, issue: kind == "ISSUE" })
     }
 
     /// At most how many bytes the record has, with the line feeds in front of it.
     pub(crate) fn most(&self) -> usize {
-        self.names.len() + self.rest.len() + self.body.len() + STAMP_MOST + MARK_LEAD
+        self.bytes.len() + STAMP_MOST + MARK_LEAD
     }
 
     /// Appends the record.
@@ -125,19 +121,24 @@ impl Draft {
         out.extend_from_slice(BEGIN);
         stamp.push_id(out);
         let id = start + BEGIN.len()..out.len();
-        let _infallible = write!(out, "\nseq: {}\nts: ", stamp.seq);
+        out.extend_from_slice(b"\nseq: ");
+        push_number(out, stamp.seq, 1);
+        out.extend_from_slice(b"\nts: ");
         stamp.time.push_rfc3339(out);
         out.push(b'\n');
-        out.extend_from_slice(&self.names);
+        out.extend_from_slice(&self.bytes[..self.names]);
         if self.issue {
             out.extend_from_slice(b"issue_id: \"");
             out.extend_from_within(id);
             out.extend_from_slice(b"\"\n");
         }
-        out.extend_from_slice(&self.rest);
-        let crc = crc32c::crc32c_append(crc32c::crc32c(&out[start..]), &self.body);
-        let _infallible = write!(out, "crc32c: \"{crc:08x}\"\n---\n");
-        out.extend_from_slice(&self.body);
+        out.extend_from_slice(&self.bytes[self.names..self.body]);
+        let crc = crc32c::crc32c_append(crc32c::crc32c(&out[start..]), &self.bytes[self.body..]);
+        out.extend_from_slice(b"crc32c: \"");
+        let nibbles = (0..8).rev().map(|at| b"0123456789abcdef"[(crc >> (4 * at) & 0xf) as usize]);
+        out.extend(nibbles);
+        out.extend_from_slice(b"\"\n---\n");
+        out.extend_from_slice(&self.bytes[self.body..]);
         out.push(b'\n');
     }
 }
@@ -153,13 +154,18 @@ fn push_text(out: &mut Vec<u8>, key: &str, text: &str) {
     push_line(out, key, |out| push_quoted(out, text));
 }
 
+/// Whether a text is a type that this format writes.
+pub(crate) fn is_type(text: &str) -> bool {
+    text.len() <= 64
+        && text.starts_with(|c: char| c.is_ascii_uppercase())
+        && text.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'/' | b'-'))
+}
+
 /// The type in upper case.
-fn checked_type(kind: &str) -> Result<String> {
-    let upper = kind.to_ascii_uppercase();
-    let good = upper.len() <= 64
-        && upper.starts_with(|c: char| c.is_ascii_uppercase())
-        && upper.bytes().all(|byte| matches!(byte, b'A'..=b'Z' | b'0'..=b'9' | b'_' | b'/' | b'-'));
-    if !good || super::is_control(&upper) {
+fn checked_type(kind: &str) -> Result<Cow<'_, str>> {
+    let lower = kind.bytes().any(|byte| byte.is_ascii_lowercase());
+    let upper = if lower { Cow::Owned(kind.to_ascii_uppercase()) } else { Cow::Borrowed(kind) };
+    if !is_type(&upper) || super::is_control(&upper) {
         let shown: String = kind.chars().take(70).flat_map(char::escape_debug).collect();
         return Err(Error::invalid(
             "bus.type",

@@ -32,6 +32,10 @@ fn separators(text: &[u8], backslashes: usize) -> impl Iterator<Item = usize> + 
 
 /// Appends the stored form of `body`.
 pub(super) fn escape(body: &[u8], out: &mut Vec<u8>) {
+    if memchr::memchr(b'-', body).is_none() {
+        out.extend_from_slice(body);
+        return;
+    }
     let mut copied = 0;
     for start in separators(body, 0) {
         out.extend_from_slice(&body[copied..start]);
@@ -41,8 +45,19 @@ pub(super) fn escape(body: &[u8], out: &mut Vec<u8>) {
     out.extend_from_slice(&body[copied..]);
 }
 
+/// The length of the stored form of `body`.
+pub(super) fn stored_len(body: &[u8]) -> usize {
+    if memchr::memchr(b'-', body).is_none() {
+        return body.len();
+    }
+    body.len() + separators(body, 0).count()
+}
+
 /// Gives back the body of its stored form.
 pub(super) fn unescape(stored: &[u8]) -> Vec<u8> {
+    if memchr::memchr(b'\\', stored).is_none() {
+        return stored.to_vec();
+    }
     let mut body = Vec::with_capacity(stored.len());
     let mut copied = 0;
     for start in separators(stored, 1) {
@@ -90,6 +105,7 @@ mod tests {
         #[test]
         fn every_body_comes_back(body in r"([\\]{0,2}|-{1,4}|\n|\r|\t| |a){0,40}") {
             let stored = escaped(&body);
+            prop_assert_eq!(stored.len(), stored_len(body.as_bytes()));
             prop_assert!(!has_bare_separator(stored.as_bytes()), "{:?}", stored);
             prop_assert_eq!(unescape(stored.as_bytes()), body.as_bytes());
         }

@@ -73,13 +73,29 @@ pub(crate) fn is_torn(bytes: &[u8]) -> bool {
     match look(bytes) {
         Look::Record(_) | Look::Legacy(_) | Look::Alien => false,
         Look::Broken | Look::Short(_) if hole => true,
-        Look::Broken => !has_bare_separator(&bytes[4..]) && only_feeds_after_gap(bytes),
+        Look::Broken => !has_bare_separator(&bytes[4..]) && is_header_so_far(bytes),
         Look::Short(_) => match lines(bytes) {
             // What follows is no part of a body: somebody else wrote behind the torn record.
-            Lines::Ours(header) => !has_bare_separator(&bytes[header.body..]),
-            _ => only_feeds_after_gap(bytes),
+            Lines::Ours(header) => {
+                let body = &bytes[header.body..];
+                is_text_so_far(body) && !has_bare_separator(body)
+            }
+            _ => is_header_so_far(bytes),
         },
     }
+}
+
+/// Whether it is text, perhaps cut off within a character.
+fn is_text_so_far(bytes: &[u8]) -> bool {
+    std::str::from_utf8(bytes).map_or_else(|error| error.error_len().is_none(), |_| true)
+}
+
+/// Whether it is header lines without an end, with nothing but line feeds behind the first empty
+/// line.
+fn is_header_so_far(bytes: &[u8]) -> bool {
+    is_text_so_far(bytes)
+        && !bytes.iter().any(|byte| byte.is_ascii_control() && *byte != b'\n')
+        && only_feeds_after_gap(bytes)
 }
 
 /// Whether nothing but line feeds follows the first empty line.

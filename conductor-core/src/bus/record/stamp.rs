@@ -156,6 +156,18 @@ fn days_of(year: i64, month: i64, day: i64) -> Option<i64> {
     Some(march_year.div_euclid(400) * CYCLE_DAYS + day_of_cycle - EPOCH_DAY)
 }
 
+/// Appends a number, with leading zeros up to `width` digits.
+pub(super) fn push_number(out: &mut Vec<u8>, mut value: u64, width: usize) {
+    let mut text = [b'0'; 20];
+    let mut start = text.len();
+    while value > 0 {
+        start -= 1;
+        text[start] = b'0' + (value % 10) as u8;
+        value /= 10;
+    }
+    out.extend_from_slice(&text[start.min(text.len() - width.clamp(1, 20))..]);
+}
+
 /// Writes `value` with leading zeros into the whole of `out`.
 fn digits(out: &mut [u8], mut value: u32) {
     for byte in out.iter_mut().rev() {
@@ -214,6 +226,13 @@ mod tests {
             prop_assert_eq!(compact(moment), format!("{}-{:09}", time.compact(), time.subsec_nanos()));
             prop_assert_eq!(Moment::parse_compact(compact(moment).as_bytes()), Some(moment));
             prop_assert_eq!(moment.timestamp(), time);
+        }
+
+        #[test]
+        fn numbers_are_written_as_the_formatter_writes_them(value in any::<u64>(), width in 0usize..20) {
+            let mut out = Vec::new();
+            push_number(&mut out, value, width);
+            prop_assert_eq!(String::from_utf8(out).unwrap(), format!("{value:0width$}"));
         }
 
         #[test]

@@ -57,6 +57,11 @@ impl State {
         (State::NeverStarted, "never_started"),
         (State::ExecFailed, "exec_failed"),
     ];
+
+    /// Its word in the record.
+    pub fn word(self) -> &'static str {
+        name(&State::ALL, self)
+    }
 }
 
 /// What ended the run.
@@ -85,6 +90,11 @@ impl Reason {
         (Reason::Total, "total"),
         (Reason::StarterDied, "starter_died"),
     ];
+
+    /// Its word in the record.
+    pub fn word(self) -> &'static str {
+        name(&Reason::ALL, self)
+    }
 }
 
 /// The agent's exit status.
@@ -136,7 +146,7 @@ impl Record {
         }
         t.str("boot_id: ").bytes(&self.boot_id).str("\n");
         t.str("pid_ns: ").num(self.pid_ns).str("\n");
-        t.str("state: ").str(name(&State::ALL, self.state)).str("\n");
+        t.str("state: ").str(self.state.word()).str("\n");
         match self.ended {
             Some(Ended::Code(n)) => t.str("code: ").num(n.into()).str("\n"),
             Some(Ended::Signal(n)) => t.str("signal: ").num(n.into()).str("\n"),
@@ -146,7 +156,7 @@ impl Record {
             t.str("errno: ").num(n.into()).str("\n");
         }
         if let Some(r) = self.reason {
-            t.str("reason: ").str(name(&Reason::ALL, r)).str("\n");
+            t.str("reason: ").str(r.word()).str("\n");
         }
         for (key, at) in [
             ("born_at: ", Some(self.born_at)),

@@ -37,7 +37,8 @@ pub(crate) struct Post {
     #[arg(long, value_name = "ID")]
     parent: Vec<String>,
     /// How long to wait at most for other writers
-    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration)]
+    #[arg(long, value_name = "DURATION", default_value = "10s", value_parser = duration,
+        allow_hyphen_values = true)]
     wait: Duration,
     /// Print JSON
     #[arg(long)]

@@ -28,7 +28,7 @@ pub(crate) struct Read {
     #[arg(short, long)]
     follow: bool,
     /// Print the last messages, this many; 0 prints all [default: 20, with --after all]
-    #[arg(long, value_name = "COUNT")]
+    #[arg(long, value_name = "COUNT", allow_hyphen_values = true)]
     tail: Option<usize>,
     /// Print what comes behind this place: a message's cursor or id, "start" or "end"
     #[arg(long, value_name = "CURSOR")]
@@ -95,7 +95,7 @@ fn follow(
     printer: &mut Printer,
     options: ReadOptions,
 ) -> Result<(), Failure> {
-    let cancel = interrupt::switch()?;
+    let cancel = interrupt::switch_of_follower()?;
     let mut known = std::mem::take(&mut printer.since).into_iter();
     for event in bus.follow_with(options, Wait::from(&cancel))? {
         let event = event?;

@@ -1,62 +1,10 @@
-//! The bus through its public face, on real files and between real processes.
+//! Posting, reading and following on one file.
 
-#![allow(
-    clippy::unwrap_used,
-    clippy::expect_used,
-    clippy::panic,
-    reason = "helpers of tests fail by panicking"
-)]
-
-use conductor_core::Step;
-use conductor_core::bus::{
-    Bus, BusOptions, Cursor, Durability, Event, Message, Post, ReadOptions, Scope,
-};
-use conductor_core::fsx::Folder;
-use conductor_core::sys::RealOs;
-use conductor_core::{Cancel, ErrorKind, Result, RunId, Wait};
+use super::kit::*;
+use conductor_core::{RunId, Step};
 use std::io::Write as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::Arc;
+use std::path::Path;
 use std::time::Duration;
-
-const NAME: &str = "TASK-MESSAGE-BUS.md";
-const SOON: Duration = Duration::from_secs(20);
-
-fn open(folder: &Path) -> Bus {
-    open_with(folder, BusOptions::default())
-}
-
-fn open_with(folder: &Path, options: BusOptions) -> Bus {
-    let folder = Folder::open_root(Arc::new(RealOs), folder).unwrap();
-    Bus::open(folder, NAME, Scope::try_from(("shop", "fix-login")).unwrap(), options).unwrap()
-}
-
-fn messages(events: impl Iterator<Item = Result<Event>>) -> Vec<Message> {
-    events
-        .map(|event| match event.unwrap() {
-            Event::Message(message) => message,
-            other => panic!("no message: {other:?}"),
-        })
-        .collect()
-}
-
-fn bodies(events: impl Iterator<Item = Result<Event>>) -> Vec<String> {
-    messages(events).into_iter().map(|message| message.body).collect()
-}
-
-fn all(bus: &Bus) -> Vec<String> {
-    bodies(bus.read(ReadOptions::default()).unwrap())
-}
-
-fn names(folder: &Path) -> Vec<String> {
-    let mut names: Vec<_> = std::fs::read_dir(folder)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
-    names.sort();
-    names
-}
 
 #[test]
 fn opening_and_reading_change_nothing_and_the_first_post_makes_the_file() {
@@ -221,6 +169,28 @@ fn a_torn_record_is_cut_kept_aside_and_never_told() {
 }
 
 #[test]
+fn a_follower_that_saw_a_torn_record_gets_the_one_in_its_place() {
+    let dir = tempfile::tempdir().unwrap();
+    let path = dir.path().join(NAME);
+    let bus = open(dir.path());
+    say(&bus, "one");
+    let before = std::fs::read(&path).unwrap().len();
+    say(&bus, "same");
+    let whole = std::fs::read(&path).unwrap();
+    for cut in before + 1..whole.len() {
+        std::fs::write(&path, &whole[..cut]).unwrap();
+        let mut follower = bus.follow(&Cursor::START, SOON).unwrap();
+        assert!(matches!(follower.next(), Some(Ok(Event::Message(one))) if one.body == "one"));
+        // The same text again: its record ends with the very bytes that the torn one lacked.
+        let posted = say(&bus, "same");
+        let Some(Ok(Event::Message(same))) = follower.next() else { panic!("cut at {cut}") };
+        assert_eq!(same.cursor, posted.cursor, "cut at {cut}");
+        let last = messages(bus.tail(1).unwrap()).remove(0);
+        assert_eq!(last.cursor, posted.cursor);
+    }
+}
+
+#[test]
 fn a_damaged_record_is_told_and_nothing_of_it_is_lost() {
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join(NAME);
@@ -287,8 +257,9 @@ fn a_held_lock_is_a_named_timeout_and_does_not_stop_readers() {
     let dir = tempfile::tempdir().unwrap();
     let bus = open(dir.path());
     bus.post(Post::new("INFO", "one"), Wait::FOREVER).unwrap();
-    let folder = Folder::open_root(Arc::new(RealOs), dir.path()).unwrap();
-    let lock = folder.lock(NAME, conductor_core::sys::LockKind::Exclusive, &Wait::FOREVER).unwrap();
+    let lock = folder(dir.path())
+        .lock(NAME, conductor_core::sys::LockKind::Exclusive, &Wait::FOREVER)
+        .unwrap();
     let error = bus.post(Post::new("INFO", "two"), Duration::from_millis(5)).unwrap_err();
     assert_eq!((error.code(), error.kind()), ("lock.timeout", ErrorKind::Busy));
     assert!(error.to_string().contains(&format!("process {}", std::process::id())), "{error}");
@@ -320,71 +291,8 @@ fn what_is_no_plain_file_is_refused_by_name_and_left_alone() {
     assert_eq!(error.code(), "path.not_a_file");
     assert_eq!(names(dir.path()), [NAME]);
     for name in ["", "a/b", "..", ".hidden", "a\nb"] {
-        let folder = Folder::open_root(Arc::new(RealOs), dir.path()).unwrap();
         let scope = Scope::try_from("shop").unwrap();
-        let error = Bus::open(folder, name, scope, BusOptions::default()).unwrap_err();
+        let error = Bus::open(folder(dir.path()), name, scope, BusOptions::default()).unwrap_err();
         assert_eq!(error.code(), "bus.name", "{name:?}");
     }
-}
-
-/// Posts `count` messages with the bodies `<name>-<n>`; run as a process by the tests below.
-#[test]
-#[ignore = "a part of other tests"]
-fn child_posts() {
-    let Ok(folder) = std::env::var("BUS_TEST_FOLDER") else { return };
-    let name = std::env::var("BUS_TEST_NAME").unwrap();
-    let count: u32 = std::env::var("BUS_TEST_COUNT").unwrap().parse().unwrap();
-    let options = BusOptions::default().durability(Durability::Process);
-    let bus = open_with(Path::new(&folder), options);
-    for n in 0..count {
-        let body = format!("{name}-{n}\n{}", "x".repeat((n as usize * 37) % 900));
-        bus.post(Post::new("INFO", body), Wait::FOREVER).unwrap();
-    }
-}
-
-fn start_child(test: &str, folder: &Path, name: &str, count: u32) -> Child {
-    let this: PathBuf = std::env::current_exe().unwrap();
-    Command::new(this)
-        .args([test, "--exact", "--ignored", "--nocapture"])
-        .env("BUS_TEST_FOLDER", folder)
-        .env("BUS_TEST_NAME", name)
-        .env("BUS_TEST_COUNT", count.to_string())
-        .stdout(Stdio::null())
-        .spawn()
-        .unwrap()
-}
-
-#[test]
-fn processes_append_at_once_and_nothing_is_lost_doubled_or_out_of_order() {
-    const PROCESSES: u32 = 4;
-    const EACH: u32 = 300;
-    let dir = tempfile::tempdir().unwrap();
-    let bus = open(dir.path());
-    let mut follower = bus.follow(&Cursor::START, SOON).unwrap();
-    let children: Vec<_> = (0..PROCESSES)
-        .map(|n| start_child("child_posts", dir.path(), &format!("w{n}"), EACH))
-        .collect();
-    let mut followed = Vec::new();
-    while followed.len() < (PROCESSES * EACH) as usize {
-        let Some(event) = follower.next() else { panic!("only {} came", followed.len()) };
-        let Event::Message(message) = event.unwrap() else { panic!("damage") };
-        followed.push(message);
-    }
-    for mut child in children {
-        assert!(child.wait().unwrap().success());
-    }
-    assert_eq!(messages(bus.read(ReadOptions::default()).unwrap()), followed);
-    for (at, pair) in followed.windows(2).enumerate() {
-        assert_eq!(pair[0].seq, Some(at as u64 + 2));
-        assert!(pair[0].msg_id.as_str() < pair[1].msg_id.as_str());
-    }
-    for n in 0..PROCESSES {
-        let own: Vec<_> = followed
-            .iter()
-            .filter_map(|message| message.body.lines().next()?.strip_prefix(&format!("w{n}-")))
-            .collect();
-        let expected: Vec<_> = (0..EACH).map(|n| n.to_string()).collect();
-        assert_eq!(own, expected);
-    }
-    assert_eq!(names(dir.path()), [NAME]);
 }

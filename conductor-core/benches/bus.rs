@@ -1,0 +1,285 @@
+//! The speed of the bus beside its floors, measured in one run: `cargo bench -p conductor-core`.
+//!
+//! A floor does by hand the system calls that the work cannot do without, on the same disk. What
+//! counts is the ratio; the figures themselves belong to the machine.
+#![allow(
+    clippy::unwrap_used,
+    clippy::panic,
+    clippy::print_stdout,
+    reason = "a bench reports by printing and fails by panicking"
+)]
+
+use conductor_core::bus::{Bus, BusOptions, Durability, Event, Post, ReadOptions};
+use conductor_core::fsx::Folder;
+use conductor_core::sys::RealOs;
+use conductor_core::{Cursor, Scope, Wait};
+use fs2::FileExt as _;
+use std::fs::{self, File, OpenOptions};
+use std::io::{Read as _, Write as _};
+use std::os::unix::fs::{FileExt as _, MetadataExt as _};
+use std::path::Path;
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+const NAME: &str = "BUS.md";
+const BODY: usize = 300;
+/// How long each piece of work is measured.
+const TIME: Duration = Duration::from_millis(700);
+
+fn open(path: &Path, durability: Durability) -> Bus {
+    let folder = Folder::open_root(Arc::new(RealOs), path).unwrap();
+    let scope = Scope::try_from(("shop", "fix-login")).unwrap();
+    Bus::open(folder, NAME, scope, BusOptions::default().durability(durability)).unwrap()
+}
+
+fn post() -> Post {
+    Post::new("FACT", "x".repeat(BODY))
+}
+
+/// Repeats `work`, which does `each` things, and gives how many things a second.
+fn rate(each: usize, mut work: impl FnMut()) -> f64 {
+    work();
+    let start = Instant::now();
+    let mut count = 0;
+    while start.elapsed() < TIME {
+        work();
+        count += each;
+    }
+    count as f64 / start.elapsed().as_secs_f64()
+}
+
+fn threads(count: usize, work: impl Fn() + Sync) -> f64 {
+    let start = Instant::now();
+    let total: usize = std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..count)
+            .map(|_| {
+                scope.spawn(|| {
+                    let mut count = 0;
+                    while start.elapsed() < TIME {
+                        work();
+                        count += 1;
+                    }
+                    count
+                })
+            })
+            .collect();
+        workers.into_iter().map(|worker| worker.join().unwrap()).sum()
+    });
+    total as f64 / start.elapsed().as_secs_f64()
+}
+
+fn row(work: &str, rate: f64, floor: f64, aim: f64) {
+    let ratio = rate / floor;
+    let met = if ratio >= aim { "" } else { "  BELOW" };
+    println!("{work:<44} {rate:>12.0} {floor:>12.0} {ratio:>8.2} {aim:>6.2}{met}");
+}
+
+/// Lock, look, write, unlock: what an append is made of.
+fn floor_append(file: &File, path: &Path, record: &[u8]) {
+    file.lock_exclusive().unwrap();
+    let (opened, named) = (file.metadata().unwrap(), fs::symlink_metadata(path).unwrap());
+    assert_eq!(opened.ino(), named.ino());
+    (&*file).write_all(record).unwrap();
+    fs2::FileExt::unlock(file).unwrap();
+}
+
+fn appender(path: &Path) -> File {
+    OpenOptions::new().create(true).read(true).append(true).open(path).unwrap()
+}
+
+fn appending(dir: &Path) {
+    let record = vec![b'x'; BODY + 230];
+    let path = dir.join("floor");
+    let file = appender(&path);
+    let floor = rate(1, || floor_append(&file, &path, &record));
+    let synced = rate(1, || {
+        (&file).write_all(&record).unwrap();
+        file.sync_data().unwrap();
+    });
+    let process = dir.join("process");
+    fs::create_dir(&process).unwrap();
+    let bus = open(&process, Durability::Process);
+    let one = rate(1, || drop(bus.post(post(), Wait::FOREVER).unwrap()));
+    row("append, 1 thread, Process", one, floor, 0.7);
+    let sixteen = threads(16, || drop(bus.post(post(), Wait::FOREVER).unwrap()));
+    row("append, 16 threads, Process", sixteen, floor, 1.5);
+    let many = rate(64, || drop(bus.post_many((0..64).map(|_| post()), Wait::FOREVER).unwrap()));
+    row("post_many, 64 at a time, Process", many, floor, 5.0);
+    let disk = dir.join("disk");
+    fs::create_dir(&disk).unwrap();
+    let bus = open(&disk, Durability::Disk);
+    let one = rate(1, || drop(bus.post(post(), Wait::FOREVER).unwrap()));
+    row("append, 1 thread, Disk", one, synced, 0.9);
+    let sixteen = threads(16, || drop(bus.post(post(), Wait::FOREVER).unwrap()));
+    row("append, 16 threads, Disk", sixteen, synced, 6.0);
+    let four = processes("append-floor", &dir.join("floor4"));
+    row("append, 4 processes, Process", processes("append", &dir.join("four")), four, 0.7);
+}
+
+/// Four processes of this program that do `what` in `dir`; the sum of their rates.
+fn processes(what: &str, dir: &Path) -> f64 {
+    fs::create_dir(dir).unwrap();
+    let children: Vec<_> = (0..4)
+        .map(|_| {
+            Command::new(std::env::current_exe().unwrap())
+                .env("BENCH_CHILD", what)
+                .env("BENCH_DIR", dir)
+                .stdout(Stdio::piped())
+                .spawn()
+                .unwrap()
+        })
+        .collect();
+    let rates = children.into_iter().map(|child| {
+        let output = child.wait_with_output().unwrap();
+        String::from_utf8(output.stdout).unwrap().trim().parse::<f64>().unwrap()
+    });
+    rates.sum()
+}
+
+fn child(what: &str, dir: &Path) {
+    let rate = match what {
+        "append" => {
+            let bus = open(dir, Durability::Process);
+            rate(1, || drop(bus.post(post(), Wait::FOREVER).unwrap()))
+        }
+        "append-floor" => {
+            let (path, record) = (dir.join("floor"), vec![b'x'; BODY + 230]);
+            let file = appender(&path);
+            rate(1, || floor_append(&file, &path, &record))
+        }
+        "echo" => return echo(dir),
+        other => panic!("unknown work {other}"),
+    };
+    println!("{rate}");
+}
+
+/// Answers each message on one bus with one on another.
+fn echo(dir: &Path) {
+    let (here, there) = (dir.join("here"), dir.join("there"));
+    let (here, there) = (open(&here, Durability::Process), open(&there, Durability::Process));
+    let mut follower = here.follow(&Cursor::START, Wait::FOREVER).unwrap();
+    println!("ready");
+    while let Some(Ok(Event::Message(message))) = follower.next() {
+        there.post(Post::new("ECHO", ""), Wait::FOREVER).unwrap();
+        if message.msg_type == "END" {
+            return;
+        }
+    }
+}
+
+fn reading(dir: &Path) {
+    let size: u64 = std::env::var("BENCH_READ_MB").map_or(200, |mb| mb.parse().unwrap()) << 20;
+    let dir = dir.join("read");
+    fs::create_dir(&dir).unwrap();
+    let bus = open(&dir, Durability::Process);
+    let path = dir.join(NAME);
+    let mut last = Vec::new();
+    while fs::metadata(&path).map_or(0, |meta| meta.len()) < size {
+        last = bus.post_many((0..2000).map(|_| post()), Wait::FOREVER).unwrap();
+    }
+    let size = fs::metadata(&path).unwrap().len() as f64;
+    let start = Instant::now();
+    let mut buffer = vec![0; 256 << 10];
+    let (mut file, mut marks) = (File::open(&path).unwrap(), 0);
+    loop {
+        let read = file.read(&mut buffer).unwrap();
+        if read == 0 {
+            break;
+        }
+        marks += memchr::memmem::find_iter(&buffer[..read], b"\n\n---\n").count();
+    }
+    let floor = size / start.elapsed().as_secs_f64() / 1e6;
+    let start = Instant::now();
+    let read = bus.read(ReadOptions::default()).unwrap().filter(|event| event.is_ok()).count();
+    assert!(read >= marks && marks > 0);
+    row("read all, owned messages, MB/s", size / start.elapsed().as_secs_f64() / 1e6, floor, 0.1);
+
+    let end = File::open(&path).unwrap();
+    let floor = rate(1, || {
+        let mut bytes = vec![0; 20 * 560];
+        end.read_exact_at(&mut bytes, size as u64 - 20 * 560).unwrap();
+    });
+    let tail = rate(1, || assert_eq!(bus.tail(20).unwrap().count(), 20));
+    row("tail 20", tail, floor, 0.1);
+    let before = ReadOptions::default().after(&last[last.len() - 2].cursor);
+    let since = rate(1, || assert_eq!(bus.read(before.clone()).unwrap().count(), 1));
+    println!("{:<44} {since:>12.0} a second", "since the message before last");
+}
+
+fn following(dir: &Path) {
+    let dir = dir.join("follow");
+    for name in ["here", "there"] {
+        fs::create_dir_all(dir.join(name)).unwrap();
+    }
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .env("BENCH_CHILD", "echo")
+        .env("BENCH_DIR", &dir)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut ready = [0; 6];
+    child.stdout.take().unwrap().read_exact(&mut ready).unwrap();
+    let (here, there) = (dir.join("here"), dir.join("there"));
+    let (here, there) = (open(&here, Durability::Process), open(&there, Durability::Process));
+    let mut follower = there.follow(&Cursor::START, Wait::FOREVER).unwrap();
+    let mut times: Vec<Duration> = (0..2000)
+        .map(|n| {
+            let start = Instant::now();
+            let kind = if n == 1999 { "END" } else { "PING" };
+            here.post(Post::new(kind, ""), Wait::FOREVER).unwrap();
+            follower.next().unwrap().unwrap();
+            // There and back.
+            start.elapsed() / 2
+        })
+        .collect();
+    child.wait().unwrap();
+    times.sort_unstable();
+    let pipe = pipe_time();
+    let (half, most) = (times[times.len() / 2], times[times.len() * 99 / 100]);
+    println!(
+        "{:<44} p50 {half:?}, p99 {most:?}; a pipe between threads {pipe:?}, p50 is {:.1} times",
+        "post to delivery in another process",
+        half.as_secs_f64() / pipe.as_secs_f64()
+    );
+}
+
+/// The median time of a byte through a pipe to another thread, half of there and back.
+fn pipe_time() -> Duration {
+    let (mut here, mut away) = std::io::pipe().unwrap();
+    let (mut back, mut there) = std::io::pipe().unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(move || {
+            let mut byte = [0];
+            while here.read(&mut byte).unwrap() == 1 {
+                there.write_all(&byte).unwrap();
+            }
+        });
+        let mut times: Vec<Duration> = (0..2000)
+            .map(|_| {
+                let start = Instant::now();
+                away.write_all(&[0]).unwrap();
+                back.read_exact(&mut [0]).unwrap();
+                start.elapsed() / 2
+            })
+            .collect();
+        drop(away);
+        times.sort_unstable();
+        times[times.len() / 2]
+    })
+}
+
+fn main() {
+    if let Ok(what) = std::env::var("BENCH_CHILD") {
+        return child(&what, Path::new(&std::env::var("BENCH_DIR").unwrap()));
+    }
+    // `cargo test --benches` only asks whether it starts.
+    if std::env::args().any(|arg| arg == "--test") {
+        return;
+    }
+    let dir = tempfile::tempdir().unwrap();
+    println!("{:<44} {:>12} {:>12} {:>8} {:>6}", "work", "a second", "floor", "ratio", "aim");
+    appending(dir.path());
+    reading(dir.path());
+    following(dir.path());
+}

@@ -1,0 +1,200 @@
+//! What an agent's own stream says: its answer, its session, what it used, why it failed.
+//!
+//! A parser takes the bytes of a run's standard output, in any pieces, and gives a [`StreamSummary`]
+//! in the end. It holds at most one line and 16 MiB of text, and never more than that of a line that
+//! is too long. Lines that are no JSON, and events that are not known, are passed over: an agent that
+//! changes its stream costs knowledge about the run, never the run.
+
+mod claude;
+mod codex;
+mod gemini;
+mod limit;
+mod lines;
+mod loose;
+mod peek;
+mod text;
+
+use crate::time::Timestamp;
+pub use crate::time::Zone;
+use crate::usage::{ErrorClass, Usage};
+use claude::Claude;
+use codex::Codex;
+use gemini::{Gemini, GeminiErrors};
+use limit::Reset;
+use lines::{LONGEST_LINE, Lines};
+use text::Text;
+
+/// The longest line of standard error that is looked at, in bytes.
+const LONGEST_ERROR: usize = 64 << 10;
+
+/// The streams that are understood.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum StreamKind {
+    /// Claude Code's `stream-json`.
+    Claude,
+    /// `codex exec --json`.
+    Codex,
+    /// Gemini CLI's `stream-json`.
+    Gemini,
+}
+
+impl StreamKind {
+    /// All of them.
+    pub const ALL: [StreamKind; 3] = [StreamKind::Claude, StreamKind::Codex, StreamKind::Gemini];
+
+    /// Its name.
+    pub const fn name(self) -> &'static str {
+        match self {
+            StreamKind::Claude => "claude",
+            StreamKind::Codex => "codex",
+            StreamKind::Gemini => "gemini",
+        }
+    }
+
+    /// The kind of this name.
+    pub fn parse(name: &str) -> Option<StreamKind> {
+        StreamKind::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// What a stream said. What it did not say is `None`, and never zero.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct StreamSummary {
+    /// The final text.
+    pub text: Option<String>,
+    /// How many bytes of the beginning of the final text were too many to be kept.
+    pub text_omitted: u64,
+    /// The session, as the agent's own command line takes it to go on with it.
+    pub session_id: Option<String>,
+    /// The model that answered; the one that was asked for where the answers name none.
+    pub model: Option<String>,
+    /// The tokens of the whole session.
+    pub usage: Option<Usage>,
+    /// What they cost, in US dollars.
+    pub cost_usd: Option<f64>,
+    /// What kept the agent from its work; `None` where nothing did.
+    pub error_class: Option<ErrorClass>,
+    /// When the limit ends that kept it from its work.
+    pub limit_reset: Option<Timestamp>,
+    /// Events that were understood. None means that this was no such stream.
+    pub events: u64,
+    /// Lines that may have mattered and were too long to be read.
+    pub too_long: u64,
+}
+
+/// Reads one run's stream.
+#[derive(Debug)]
+pub struct StreamParser {
+    lines: Lines,
+    reader: Reader,
+}
+
+#[derive(Debug)]
+enum Reader {
+    Claude(Box<Claude>),
+    Codex(Box<Codex>),
+    Gemini(Box<Gemini>, Box<(Lines, GeminiErrors)>),
+}
+
+/// What a reader knows in the end.
+#[derive(Debug)]
+struct Facts {
+    events: u64,
+    text: Option<Text>,
+    session_id: Option<String>,
+    model: Option<String>,
+    usage: Option<Usage>,
+    cost_usd: Option<f64>,
+    failure: Option<Failure>,
+}
+
+/// Why a run failed, before it is known when that was said.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Failure {
+    class: ErrorClass,
+    reset: Option<Reset>,
+}
+
+impl From<ErrorClass> for Failure {
+    fn from(class: ErrorClass) -> Failure {
+        Failure { class, reset: None }
+    }
+}
+
+impl StreamParser {
+    /// A parser of this kind of stream.
+    pub fn new(kind: StreamKind) -> StreamParser {
+        let reader = match kind {
+            StreamKind::Claude => Reader::Claude(Box::default()),
+            StreamKind::Codex => Reader::Codex(Box::default()),
+            StreamKind::Gemini => {
+                let errors = (Lines::new(LONGEST_ERROR), GeminiErrors::default());
+                Reader::Gemini(Box::default(), Box::new(errors))
+            }
+        };
+        StreamParser { lines: Lines::new(LONGEST_LINE), reader }
+    }
+
+    /// Takes the next bytes of standard output.
+    pub fn push(&mut self, bytes: &[u8]) {
+        match &mut self.reader {
+            Reader::Claude(reader) => self.lines.push(bytes, &mut **reader),
+            Reader::Codex(reader) => self.lines.push(bytes, &mut **reader),
+            Reader::Gemini(reader, _) => self.lines.push(bytes, &mut **reader),
+        }
+    }
+
+    /// Whether this kind of agent says on standard error what it does not say in its stream.
+    pub fn wants_stderr(&self) -> bool {
+        matches!(self.reader, Reader::Gemini(..))
+    }
+
+    /// Takes the next bytes of standard error.
+    pub fn push_stderr(&mut self, bytes: &[u8]) {
+        if let Reader::Gemini(_, errors) = &mut self.reader {
+            let (lines, errors) = &mut **errors;
+            lines.push(bytes, errors);
+        }
+    }
+
+    /// What the stream said, the run having ended at `ended`: agents name the end of a limit by a
+    /// length from then on, or by what clocks here show.
+    pub fn finish(self, ended: Timestamp, zone: &Zone) -> StreamSummary {
+        let mut lines = self.lines;
+        let facts = match self.reader {
+            Reader::Claude(mut reader) => {
+                lines.finish(&mut *reader);
+                reader.finish()
+            }
+            Reader::Codex(mut reader) => {
+                lines.finish(&mut *reader);
+                reader.finish()
+            }
+            Reader::Gemini(mut reader, errors) => {
+                lines.finish(&mut *reader);
+                let (mut error_lines, mut errors) = *errors;
+                error_lines.finish(&mut errors);
+                reader.finish(errors)
+            }
+        };
+        let (text, text_omitted) = facts.text.map_or((None, 0), |text| {
+            let (text, omitted) = text.into_parts();
+            (Some(text), omitted)
+        });
+        let reset = facts.failure.and_then(|failure| failure.reset);
+        StreamSummary {
+            text,
+            text_omitted,
+            session_id: facts.session_id,
+            model: facts.model,
+            usage: facts.usage,
+            cost_usd: facts.cost_usd,
+            error_class: facts.failure.map(|failure| failure.class),
+            limit_reset: reset.and_then(|reset| reset.resolve(ended, zone)),
+            events: facts.events,
+            too_long: lines.too_long,
+        }
+    }
+}

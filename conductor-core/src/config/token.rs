@@ -1,0 +1,105 @@
+//! The token of an agent: from the environment, from the configuration, from a file of its own.
+
+use super::model::{Agent, Config};
+use super::secret::Secret;
+use crate::error::{Error, ErrorKind, Result};
+use crate::limits;
+use crate::sys;
+use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
+
+/// Readable, writable or executable by strangers.
+const OTHERS: u32 = 0o007;
+
+impl Agent {
+    /// The token that is said for it; a file is read now.
+    ///
+    /// # Errors
+    /// `config.token_file` for one that cannot be read, is empty or holds several lines;
+    /// `config.token_file_readable` for one that strangers may read.
+    pub fn token(&self) -> Result<Option<Secret>> {
+        match (&self.token, &self.token_file) {
+            (Some(token), _) => Ok(Some(token.clone())),
+            (None, Some(path)) => read_token(path).map(Some),
+            (None, None) => Ok(None),
+        }
+    }
+}
+
+impl Config {
+    /// Whether it holds a secret itself, rather than the name of a file.
+    pub(super) fn holds_secrets(&self) -> bool {
+        let agents = self.agents.values();
+        self.api.api_key.is_some()
+            || self.webhook.secret.is_some()
+            || self.webhook.url.is_some()
+            || agents.into_iter().any(|agent| agent.token.is_some() || agent.env.is_some())
+    }
+}
+
+fn read_token(path: &Path) -> Result<Secret> {
+    let (bytes, meta) = sys::read_regular_file(path, limits::TOKEN_FILE)
+        .map_err(|e| Error::io("read the token file", path, e).with_field("token_file"))?;
+    if meta.permissions().mode() & OTHERS != 0 {
+        return Err(Error::new(
+            ErrorKind::PermissionDenied,
+            "config.token_file_readable",
+            format!("others may read the token file {}", path.display()),
+        )
+        .with_path(path)
+        .with_field("token_file")
+        .with_hint(format!("chmod 600 {}", path.display())));
+    }
+    let wrong = |what: &str| {
+        Error::invalid(
+            "config.token_file",
+            "token_file",
+            format!("the token file {} {what}", path.display()),
+        )
+        .with_path(path)
+        .with_hint("it holds the token alone, on one line")
+    };
+    let text = std::str::from_utf8(&bytes).map_err(|_| wrong("is not UTF-8"))?.trim();
+    if text.is_empty() {
+        return Err(wrong("is empty"));
+    }
+    if text.contains(char::is_control) {
+        return Err(wrong("holds more than one line"));
+    }
+    Ok(Secret::new(text))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    fn agent(path: &Path) -> Agent {
+        Agent { token_file: Some(path.to_owned()), ..Agent::default() }
+    }
+
+    #[test]
+    fn a_token_file_holds_one_line_that_nobody_else_may_read() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        let write = |text: &[u8], mode: u32| {
+            fs::write(&path, text).unwrap();
+            fs::set_permissions(&path, fs::Permissions::from_mode(mode)).unwrap();
+            agent(&path).token()
+        };
+        let token = write(b"  sk-1\n\n", 0o600).unwrap().unwrap();
+        assert_eq!(token.reveal(), "sk-1");
+        assert!(write(b"sk-1", 0o640).is_ok(), "the group is the owner's own choice");
+        let error = write(b"sk-1", 0o644).unwrap_err();
+        assert_eq!(error.code(), "config.token_file_readable");
+        assert_eq!(error.kind(), ErrorKind::PermissionDenied);
+        for text in [b" \n".as_slice(), b"a\nb\n", b"\xff"] {
+            let error = write(text, 0o600).unwrap_err();
+            assert_eq!((error.code(), error.path()), ("config.token_file", Some(&*path)));
+        }
+        let error = agent(&dir.path().join("none")).token().unwrap_err();
+        assert_eq!(error.field(), Some("token_file"));
+        let error = agent(dir.path()).token().unwrap_err();
+        assert!(std::error::Error::source(&error).is_some(), "{error:?}");
+    }
+}

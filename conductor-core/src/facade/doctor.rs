@@ -1,0 +1,281 @@
+//! What is wrong with a root, and the way out of each.
+
+use super::conductor::Conductor;
+use super::record::Record;
+use crate::error::{Error, ErrorKind, Result};
+use crate::layout::{BIN, CONDUCTOR, TRASH};
+use crate::run::store;
+use crate::supervise::{OpenEntry, Verdict, observe};
+use crate::sys::FileKind;
+use std::path::{Path, PathBuf};
+
+/// Free space below which work may soon stop, in bytes.
+const LITTLE_SPACE: u64 = 1 << 30;
+
+/// Something that is not as it should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Finding {
+    /// What it is, as a stable word.
+    pub kind: FindingKind,
+    /// Where.
+    pub path: PathBuf,
+    /// What was found, for a person.
+    pub text: String,
+    /// The way out.
+    pub way_out: String,
+}
+
+/// What can be found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum FindingKind {
+    /// A run ended and nobody wrote it down.
+    NotClosed,
+    /// An agent lives without its keeper: nobody enforces its limits.
+    Unsupervised,
+    /// A run may live or not: its processes are those of somebody else.
+    Unknown,
+    /// A task is unfinished and nobody drives it.
+    NotDriven,
+    /// A file cannot be read.
+    Damaged,
+    /// A name below the root that is no id; nothing looks into it.
+    Foreign,
+    /// What a crash left behind.
+    LeftBehind,
+    /// The disk is nearly full.
+    LittleSpace,
+}
+
+impl FindingKind {
+    /// Its word in every surface.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            FindingKind::NotClosed => "not_closed",
+            FindingKind::Unsupervised => "unsupervised",
+            FindingKind::Unknown => "unknown",
+            FindingKind::NotDriven => "not_driven",
+            FindingKind::Damaged => "damaged",
+            FindingKind::Foreign => "foreign",
+            FindingKind::LeftBehind => "left_behind",
+            FindingKind::LittleSpace => "little_space",
+        }
+    }
+}
+
+impl From<&Finding> for Record {
+    fn from(finding: &Finding) -> Record {
+        let mut record = Record::default();
+        record.put("kind", finding.kind.as_str());
+        record.put("path", finding.path.to_string_lossy());
+        record.put("text", finding.text.as_str());
+        record.put("way_out", finding.way_out.as_str());
+        record
+    }
+}
+
+impl Conductor {
+    /// Looks for what is wrong with the root. Reads only.
+    ///
+    /// Costs a look at each task and at each run that is not finished, not at each run.
+    pub fn doctor(&self) -> Result<Vec<Finding>> {
+        let mut found = Vec::new();
+        match self.engine.layout().root() {
+            Err(error) if error.code() == "root.not_found" => return Ok(found),
+            root => drop(root?),
+        }
+        self.look_at_open_runs(&mut found)?;
+        self.look_at_tasks(&mut found)?;
+        self.look_at_leftovers(&mut found)?;
+        self.look_at_space(&mut found)?;
+        Ok(found)
+    }
+
+    fn look_at_open_runs(&self, found: &mut Vec<Finding>) -> Result<()> {
+        let layout = self.engine.layout();
+        let entries = OpenEntry::list(layout)?;
+        found.extend(entries.damaged.iter().map(|error| damaged(error, self.root())));
+        for OpenEntry { project, task, run, .. } in entries.entries {
+            let folder = match layout.run(&project, &task, &run) {
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                folder => folder?,
+            };
+            let record = match store::read(&folder) {
+                Ok(record) => record,
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                Err(error) => {
+                    found.push(damaged(&error, folder.path()));
+                    continue;
+                }
+            };
+            let place = format!("--project {project} --task {task} --run {run}");
+            let mut tell = |kind, text: &str, way_out: String| {
+                let (path, text) = (folder.path().to_owned(), text.to_owned());
+                found.push(Finding { kind, path, text, way_out });
+            };
+            match observe(&folder, &record)? {
+                Verdict::Supervised => {}
+                Verdict::Adopted => tell(
+                    FindingKind::Unsupervised,
+                    "the agent lives although its keeper was killed; nobody enforces its limits",
+                    format!("let it end, or `run-agent stop {place}`"),
+                ),
+                Verdict::PossiblyAlive => tell(
+                    FindingKind::Unknown,
+                    "it may live: its process numbers are not of this machine's boot or container",
+                    "look where it was started".to_owned(),
+                ),
+                Verdict::Over(_) => tell(
+                    FindingKind::NotClosed,
+                    "it ended and nobody wrote it down",
+                    "`run-agent reconcile`".to_owned(),
+                ),
+            }
+        }
+        Ok(())
+    }
+
+    fn look_at_tasks(&self, found: &mut Vec<Finding>) -> Result<()> {
+        let projects = self.projects()?;
+        found.extend(projects.foreign.iter().map(|name| foreign(&self.root().join(name))));
+        for project in projects.ids {
+            let tasks = match self.engine.layout().tasks(&project) {
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                tasks => tasks?,
+            };
+            let folder = self.root().join(&project);
+            found.extend(tasks.foreign.iter().map(|name| foreign(&folder.join(name))));
+            for task in tasks.ids {
+                let info = match self.tasks().info(&project, &task) {
+                    Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                    Err(error) => {
+                        found.push(damaged(&error, &folder.join(&task)));
+                        continue;
+                    }
+                    Ok(info) => info,
+                };
+                for run in &info.unreadable {
+                    let path = info.folder.join("runs").join(run);
+                    if let Err(error) = self.runs().info(&project, &task, run) {
+                        found.push(damaged(&error, &path));
+                    }
+                }
+                if info.is_unfinished() && info.driver.is_none() {
+                    found.push(Finding {
+                        kind: FindingKind::NotDriven,
+                        path: info.folder,
+                        text: "the task is unfinished, and nobody starts its next attempt".into(),
+                        way_out: format!("`run-agent attach --project {project} --task {task}`"),
+                    });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn look_at_leftovers(&self, found: &mut Vec<Finding>) -> Result<()> {
+        let root = self.engine.layout().root()?;
+        if let Some(trash) = root.folder_if_exists(Path::new(CONDUCTOR).join(TRASH))? {
+            for entry in trash.list()? {
+                found.push(left_behind(trash.join(&entry.name), "a deletion that was cut short"));
+            }
+        }
+        if let Some(bin) = root.folder_if_exists(Path::new(CONDUCTOR).join(BIN))? {
+            for entry in bin.list()? {
+                let stray = entry.name.as_encoded_bytes().starts_with(b".");
+                if stray && entry.kind == FileKind::File {
+                    found.push(left_behind(
+                        bin.join(&entry.name),
+                        "a keeper that was not installed",
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn look_at_space(&self, found: &mut Vec<Finding>) -> Result<()> {
+        let os = self.engine.layout().os();
+        let free = os
+            .available_space(self.root())
+            .map_err(|e| Error::io("look at the free space of", self.root(), e))?;
+        if free < LITTLE_SPACE {
+            found.push(Finding {
+                kind: FindingKind::LittleSpace,
+                path: self.root().to_owned(),
+                text: format!("{} MiB are free", free >> 20),
+                way_out: "make room: a run on a full disk cannot write what it did".to_owned(),
+            });
+        }
+        Ok(())
+    }
+}
+
+fn damaged(error: &Error, path: &Path) -> Finding {
+    Finding {
+        kind: FindingKind::Damaged,
+        path: error.path().unwrap_or(path).to_owned(),
+        text: error.to_string(),
+        way_out: error.hint().to_owned(),
+    }
+}
+
+fn foreign(path: &Path) -> Finding {
+    Finding {
+        kind: FindingKind::Foreign,
+        path: path.to_owned(),
+        text: "its name is no id, so nothing looks into it".to_owned(),
+        way_out: "rename it to letters, digits, dots, dashes and underscores, or move it away"
+            .into(),
+    }
+}
+
+fn left_behind(path: PathBuf, what: &str) -> Finding {
+    Finding {
+        kind: FindingKind::LeftBehind,
+        path,
+        text: format!("{what}; nothing needs it"),
+        way_out: "remove it".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::facade::Options;
+    use std::fs;
+
+    #[test]
+    fn what_is_wrong_is_told_with_the_way_out_and_nothing_else() {
+        let dir = tempfile::tempdir().unwrap();
+        let conductor = Conductor::open(dir.path().join("root"), Options::default()).unwrap();
+        assert!(conductor.doctor().unwrap().is_empty(), "no root is no fault");
+        let root = conductor.root().to_owned();
+        fs::create_dir_all(root.join("shop/fix/runs/r1")).unwrap();
+        fs::write(root.join("shop/fix/runs/r1/run-info.yaml"), "status: completed\n").unwrap();
+        let kinds = || -> Vec<FindingKind> {
+            conductor.doctor().unwrap().into_iter().map(|finding| finding.kind).collect()
+        };
+        let space = kinds();
+        assert!(space.iter().all(|kind| *kind == FindingKind::LittleSpace), "{space:?}");
+
+        fs::create_dir(root.join("with space")).unwrap();
+        fs::create_dir_all(root.join(".conductor/trash/x")).unwrap();
+        fs::create_dir_all(root.join("shop/fix/runs/r2")).unwrap();
+        fs::write(root.join("shop/fix/runs/r2/run-info.yaml"), "").unwrap();
+        fs::write(root.join("shop/fix/.loop.yaml"), "state: sleeping\n").unwrap();
+        fs::create_dir_all(root.join(".conductor/open")).unwrap();
+        fs::write(root.join(".conductor/open/x"), "nonsense").unwrap();
+        let found = kinds();
+        for (kind, times) in [
+            (FindingKind::Foreign, 1),
+            (FindingKind::LeftBehind, 1),
+            (FindingKind::Damaged, 2),
+            (FindingKind::NotDriven, 0),
+        ] {
+            let count = found.iter().filter(|found| **found == kind).count();
+            assert_eq!(count, times, "{kind:?} in {found:?}");
+        }
+    }
+}

@@ -1,0 +1,44 @@
+//! Setting a task back, so that it can be started again as if it had not ended.
+
+use super::begin::set_aside;
+use super::delete::running;
+use super::lease::Lease;
+use super::state::{LoopState, TaskOutcome};
+use crate::cancel::Wait;
+use crate::error::Result;
+use crate::id::{ProjectId, TaskId};
+use crate::supervise::{Engine, OpenEntry};
+use crate::sys::LockKind;
+
+/// What is done to the task; also recorded as the reason of its loop's end.
+const WHAT: &str = "set back";
+
+impl Engine {
+    /// Takes `DONE` and `CANCELLED` away and ends the present series of attempts, so that the next
+    /// start counts from one. Starts nothing.
+    ///
+    /// # Errors
+    /// `task.running` where somebody drives it or a run of it lives; `task.not_found`.
+    pub(crate) fn set_back_task(
+        &self,
+        project: &ProjectId,
+        task: &TaskId,
+        wait: &Wait,
+    ) -> Result<()> {
+        let (folder, _not_deleted) =
+            self.lock_task(project, task, false, LockKind::Shared, wait)?;
+        let Some(lease) = Lease::take_unless_driven(&folder)? else {
+            return Err(running(&folder, WHAT, "a process drives it"));
+        };
+        let of_task = |entry: &OpenEntry| entry.project == *project && entry.task == *task;
+        if let Some((entry, _)) = self.living_runs(of_task)?.first() {
+            return Err(running(&folder, WHAT, &format!("its run {} lives", entry.run)));
+        }
+        set_aside(&folder)?;
+        if let Some(mut state) = LoopState::read(&folder)? {
+            state.end(TaskOutcome::Stopped, Some(WHAT.to_owned()), self.now());
+            state.write(&folder)?;
+        }
+        lease.forget_stop_wish(&folder)
+    }
+}

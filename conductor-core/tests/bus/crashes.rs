@@ -1,0 +1,369 @@
+//! A bus on a machine that fails: at each call an error, the death of the process, or a power cut.
+
+use super::chaos::Dice;
+use super::checker::read_segment;
+use super::kit::*;
+use super::machine::{Disk, Fault, Machine};
+use conductor_core::fsx::Folder;
+use conductor_core::{Error, Result, Step};
+use std::collections::HashMap;
+use std::path::Path;
+
+/// How many times as much as a test run is asked for.
+pub(crate) fn times() -> u64 {
+    std::env::var("BUS_LONG").ok().and_then(|times| times.parse().ok()).unwrap_or(1)
+}
+
+pub(crate) fn bus_of(machine: &Machine, process: u32, options: BusOptions) -> Result<Bus> {
+    let folder = Folder::open_root(machine.process(process), Path::new("/bus"))?;
+    Bus::open(folder, NAME, Scope::try_from("shop").unwrap(), options)
+}
+
+/// What became of each message.
+#[derive(Default)]
+pub(crate) struct Ledger {
+    /// Acknowledged, with the number.
+    pub(crate) acked: Vec<(String, u64)>,
+    /// Whether the acknowledgement meant the disk.
+    durable: Vec<bool>,
+    /// Certainly not written.
+    refused: Vec<String>,
+    /// Perhaps written.
+    unknown: Vec<String>,
+}
+
+impl Ledger {
+    pub(crate) fn note(
+        &mut self,
+        keys: &[String],
+        durable: bool,
+        answer: Result<Vec<conductor_core::Posted>>,
+    ) {
+        match answer {
+            Ok(posted) => {
+                let acked = keys.iter().cloned().zip(posted.iter().map(|posted| posted.seq));
+                self.acked.extend(acked);
+                self.durable.extend(keys.iter().map(|_| durable));
+            }
+            Err(error) if error.code() == "bus.unknown" => self.unknown.extend(keys.to_vec()),
+            Err(_) => self.refused.extend(keys.to_vec()),
+        }
+    }
+
+    /// Takes another process's entries over.
+    pub(crate) fn merge(&mut self, mut other: Ledger) {
+        self.acked.append(&mut other.acked);
+        self.durable.append(&mut other.durable);
+        self.refused.append(&mut other.refused);
+        self.unknown.append(&mut other.unknown);
+    }
+
+    /// A process that died cannot tell what it refused.
+    pub(crate) fn forget_refusals(&mut self) {
+        self.unknown.append(&mut self.refused);
+    }
+}
+
+/// Posts one by one and in batches, rotates by size and by hand, with `name` in each message.
+fn work(machine: &Machine, process: u32, durability: Durability, name: &str, ledger: &mut Ledger) {
+    let options = BusOptions::default().durability(durability).max_size(1800);
+    let durable = durability == Durability::Disk;
+    let mut open = None;
+    for n in 0..8 {
+        // The handle is kept as long as it works, and remembers the end of the file.
+        let bus = open.take().or_else(|| bus_of(machine, process, options.clone()).ok());
+        let Some(bus) = bus else { continue };
+        let count = if n % 3 == 1 { 3 } else { 1 };
+        let keys: Vec<String> = (0..count).map(|at| format!("{name}.{n}.{at}")).collect();
+        let posts = keys.iter().map(|key| Post::new("INFO", format!("{key}\n---\nmsg_id: X\n")));
+        let answer = bus.post_many(posts, Wait::NONE);
+        let works = answer.is_ok();
+        ledger.note(&keys, durable, answer);
+        if n == 5 {
+            drop::<Result<Rotation, Error>>(bus.rotate(Wait::NONE));
+        }
+        open = Some(bus).filter(|_| works);
+    }
+}
+
+/// Reads with a process of its own, and judges what it is given and what the files hold.
+pub(crate) fn judge(machine: &Machine, process: u32, ledger: &Ledger, power_cut: bool) {
+    let bus = bus_of(machine, process, BusOptions::default()).unwrap();
+    let read = bus.read(ReadOptions::default()).unwrap();
+    let mut seqs: HashMap<String, u64> = HashMap::new();
+    let mut last = 0;
+    for event in read {
+        let message = match event.unwrap() {
+            Event::Message(message) => message,
+            // Bytes that a power cut lost in the middle of what nobody was promised.
+            Event::Corrupt(_) | Event::Gap { .. } if power_cut => continue,
+            other => panic!("{other:?}"),
+        };
+        let key = message.body.lines().next().unwrap().to_owned();
+        let seq = message.seq.unwrap();
+        assert!(seq > last, "{key} is out of order");
+        last = seq;
+        assert!(seqs.insert(key.clone(), seq).is_none(), "{key} is there twice");
+    }
+    for ((key, seq), durable) in ledger.acked.iter().zip(&ledger.durable) {
+        if *durable || !power_cut {
+            assert_eq!(seqs.get(key), Some(seq), "{key} was acknowledged");
+        }
+    }
+    for key in &ledger.refused {
+        assert!(!seqs.contains_key(key), "{key} was refused");
+    }
+}
+
+/// The files judged by the reader that shares nothing with the library.
+pub(crate) fn judge_files(disk: &Disk) {
+    let files = disk.contents();
+    let mut last = 0;
+    let archives = files.iter().filter(|(name, _)| name.to_str().unwrap().ends_with(".archived"));
+    let live = files.iter().filter(|(name, _)| *name == NAME);
+    for (name, bytes) in archives.chain(live) {
+        for record in read_segment(bytes, Path::new(name)) {
+            assert_eq!(record.seq, last + 1, "{}", name.display());
+            last = record.seq;
+        }
+    }
+}
+
+/// Calls that `work` makes when nothing fails.
+fn calls_of(durability: Durability) -> u64 {
+    let machine = Machine::new(Disk::default());
+    let mut ledger = Ledger::default();
+    work(&machine, 1, durability, "a", &mut ledger);
+    assert_eq!((ledger.acked.len(), ledger.refused.len(), ledger.unknown.len()), (14, 0, 0));
+    let calls = machine.calls();
+    judge(&machine, 2, &ledger, false);
+    judge_files(&machine.disk());
+    calls
+}
+
+#[test]
+fn a_process_may_die_at_any_call_and_its_successor_too() {
+    let calls = calls_of(Durability::Disk);
+    let mut points = 0;
+    for first in 1..=calls {
+        // Where a write ends, and where the successor dies, differs from run to run of the loop.
+        for round in 0..times() {
+            let machine = Machine::new(Disk::default());
+            let mut ledger = Ledger::default();
+            machine.plan(first, Fault::Kill, first * 31 + round * 97);
+            work(&machine, 1, Durability::Disk, "a", &mut ledger);
+            machine.kill(1);
+            machine.heal();
+            ledger.forget_refusals();
+            judge(&machine, 2, &ledger, false);
+            machine.plan(1 + (first * 7 + round * 13) % 60, Fault::Kill, first * 17 + round);
+            let mut second = Ledger::default();
+            work(&machine, 3, Durability::Disk, "b", &mut second);
+            machine.kill(3);
+            machine.heal();
+            second.forget_refusals();
+            ledger.acked.append(&mut second.acked);
+            ledger.durable.append(&mut second.durable);
+            judge(&machine, 4, &ledger, false);
+            work(&machine, 5, Durability::Disk, "c", &mut ledger);
+            assert!(ledger.acked.iter().any(|(key, _)| key == "c.7.0"), "the bus is stuck");
+            judge(&machine, 6, &ledger, false);
+            judge_files(&machine.disk());
+            points += 2;
+        }
+    }
+    println!("{points} deaths at {calls} calls");
+}
+
+#[test]
+fn a_power_cut_at_any_call_loses_nothing_that_was_promised() {
+    let mut states = 0;
+    for durability in [Durability::Disk, Durability::Process] {
+        let calls = calls_of(durability);
+        for first in 1..=calls {
+            let machine = Machine::new(Disk::default());
+            let mut ledger = Ledger::default();
+            machine.plan(first, Fault::Kill, first * 31);
+            work(&machine, 1, durability, "a", &mut ledger);
+            machine.kill(1);
+            ledger.forget_refusals();
+            let disk = machine.disk();
+            for round in 0..2 * times() {
+                let mut dice = Dice::new(first * 1009 + round * 7919 + 1);
+                let machine = Machine::new(disk.after_power_cut(&mut dice));
+                judge(&machine, 2, &ledger, true);
+                let mut after = Ledger::default();
+                work(&machine, 3, Durability::Disk, "b", &mut after);
+                assert_eq!(after.acked.len(), 14, "the bus is stuck: {first} {round}");
+                after.acked.extend(ledger.acked.iter().cloned());
+                after.durable.extend(&ledger.durable);
+                judge(&machine, 4, &after, true);
+                states += 1;
+            }
+        }
+    }
+    println!("{states} states after power cuts");
+}
+
+#[test]
+fn an_error_at_any_call_is_told_as_it_is() {
+    let calls = calls_of(Durability::Disk);
+    let errors = [
+        libc::EIO,
+        libc::ENOSPC,
+        libc::EDQUOT,
+        libc::EMFILE,
+        libc::EACCES,
+        libc::EROFS,
+        libc::ENOLCK,
+    ];
+    let faults = errors.into_iter().flat_map(|e| [Fault::Error(e), Fault::Persistent(e)]);
+    let mut points = 0;
+    for (kind, fault) in faults.chain([Fault::Short, Fault::Full]).enumerate() {
+        for at in 1..=calls {
+            // Each error at every third call, each call with five errors, unless there is time.
+            let thin = times() == 1 && fault != Fault::Full;
+            if thin && !(at as usize + kind).is_multiple_of(3) {
+                continue;
+            }
+            let machine = Machine::new(Disk::default());
+            let mut ledger = Ledger::default();
+            machine.plan(at, fault, at);
+            work(&machine, 1, Durability::Disk, "a", &mut ledger);
+            assert!(machine.is_over());
+            machine.heal();
+            machine.kill(1);
+            judge(&machine, 2, &ledger, false);
+            work(&machine, 3, Durability::Disk, "b", &mut ledger);
+            assert!(ledger.acked.iter().any(|(key, _)| key == "b.7.0"), "{fault:?} at {at}");
+            judge(&machine, 4, &ledger, false);
+            judge_files(&machine.disk());
+            points += 1;
+        }
+    }
+    println!("{points} errors");
+}
+
+/// A bus of one file of about `size` bytes, and its messages.
+fn one_file(size: usize) -> (Vec<u8>, Vec<Message>) {
+    let machine = Machine::new(Disk::default());
+    let bus = bus_of(&machine, 1, BusOptions::default()).unwrap();
+    let mut n = 0;
+    while machine.size(NAME) < size {
+        let body = format!("{n}\n{}", "-- \\---\n---\n".repeat(n % 5));
+        bus.post(Post::new("INFO", body).meta("n", n.to_string()), Wait::NONE).unwrap();
+        n += 1;
+    }
+    let messages = messages(bus.read(ReadOptions::default()).unwrap());
+    (machine.disk().contents().remove(Path::new(NAME).as_os_str()).unwrap(), messages)
+}
+
+/// Whatever became of the file: what is read of it was posted, and in its order.
+fn judge_image(image: Vec<u8>, posted: &[Message], told: &mut u64) {
+    let machine = Machine::new(Disk::with_file(NAME, image));
+    let bus = bus_of(&machine, 1, BusOptions::default()).unwrap();
+    let mut from = 0;
+    for event in bus.read(ReadOptions::default()).unwrap() {
+        match event.unwrap() {
+            Event::Message(message) => {
+                let at = posted[from..].iter().position(|posted| *posted == message);
+                from += at.unwrap_or_else(|| panic!("never posted: {message:?}")) + 1;
+            }
+            _ => *told += 1,
+        }
+    }
+}
+
+#[test]
+fn no_flipped_bit_alters_a_message() {
+    let (whole, posted) = one_file((2 << 10) * times().min(32) as usize);
+    let mut told = 0;
+    for bit in 0..whole.len() * 8 {
+        let mut image = whole.clone();
+        image[bit / 8] ^= 1 << (bit % 8);
+        judge_image(image, &posted, &mut told);
+    }
+    println!("{} flipped bits, {told} times damage was told", whole.len() * 8);
+}
+
+#[test]
+fn no_torn_end_becomes_a_message_and_the_next_writer_goes_on() {
+    let (whole, posted) = one_file((2 << 10) * times().min(16) as usize);
+    let (mut images, mut told) = (0, 0);
+    for cut in 0..whole.len() {
+        let mut zeroed = whole.clone();
+        zeroed[cut..].fill(0);
+        let mut block = whole[..cut].to_vec();
+        block.resize(cut.next_multiple_of(512), 0);
+        let mut garbage = whole[..cut].to_vec();
+        garbage.extend((cut..whole.len()).map(|at| (at * 131 + cut * 7) as u8 | 1));
+        let cut_off = whole[..cut].to_vec();
+        for (image, is_torn) in [(cut_off, true), (zeroed, true), (block, true), (garbage, false)] {
+            judge_image(image.clone(), &posted, &mut told);
+            if cut % 8 == images % 8 {
+                let machine = Machine::new(Disk::with_file(NAME, image.clone()));
+                let bus = bus_of(&machine, 1, BusOptions::default()).unwrap();
+                let next = bus.post(Post::new("INFO", "next"), Wait::NONE).unwrap();
+                let last = bus.tail(1).unwrap().next().unwrap().unwrap();
+                assert!(matches!(last, Event::Message(last) if last.cursor == next.cursor));
+                if !is_torn {
+                    let disk = machine.disk().contents();
+                    let live = &disk[Path::new(NAME).as_os_str()];
+                    assert!(live.starts_with(&image), "bytes were taken away at {cut}");
+                }
+            }
+            images += 1;
+        }
+    }
+    println!("{images} images, {told} times damage was told");
+}
+
+#[test]
+fn the_end_and_a_place_are_found_with_few_reads() {
+    let (whole, posted) = one_file(2 << 20);
+    let machine = Machine::new(Disk::with_file(NAME, whole.clone()));
+    let bus = bus_of(&machine, 1, BusOptions::default()).unwrap();
+    let mut spent = {
+        let machine = machine.clone();
+        let mut before = machine.reads();
+        move || {
+            let now = machine.reads();
+            let spent = (now.0 - before.0, now.1 - before.1);
+            before = now;
+            spent
+        }
+    };
+    assert_eq!(messages(bus.tail(20).unwrap()), posted[posted.len() - 20..]);
+    let (reads, bytes) = spent();
+    assert!(reads < 12 && bytes < 80 << 10, "tail 20: {reads} reads of {bytes} bytes");
+    for at in [0, 1, posted.len() / 3, posted.len() - 2] {
+        for cursor in [posted[at].cursor.clone(), posted[at].msg_id.clone().into()] {
+            spent();
+            let mut rest = bus.read(ReadOptions::default().after(&cursor)).unwrap();
+            let Some(Ok(Event::Message(next))) = rest.next() else { panic!() };
+            assert_eq!(next, posted[at + 1]);
+            let (reads, bytes) = spent();
+            assert!(reads < 40 && bytes < 80 << 10, "since: {reads} reads of {bytes} bytes");
+        }
+    }
+    assert_eq!(bus.end().unwrap().as_ref(), Some(&posted[posted.len() - 1].cursor));
+    let (reads, bytes) = spent();
+    assert!(reads < 12 && bytes < 32 << 10, "end: {reads} reads of {bytes} bytes");
+    bus.post(Post::new("INFO", "x"), Wait::NONE).unwrap();
+    let (_, bytes) = spent();
+    assert!(bytes < 32 << 10, "the first post: {bytes} bytes");
+    bus.post(Post::new("INFO", "y"), Wait::NONE).unwrap();
+    assert_eq!(spent().0, 0, "a post behind one's own reads nothing");
+    let mut follower = bus.follow(&Cursor::END, Wait::NONE).unwrap();
+    assert_eq!(follower.step().unwrap(), Step::Pending);
+    let calls = machine.calls();
+    assert_eq!(follower.step().unwrap(), Step::Pending);
+    assert_eq!(machine.calls() - calls, 1, "a look without news is one call");
+    let calls = machine.calls();
+    bus.post(Post::new("INFO", "z"), Wait::NONE).unwrap();
+    assert_eq!(
+        machine.calls() - calls,
+        6,
+        "a post is open, lock, stat, write, position, unlock, sync at most"
+    );
+}

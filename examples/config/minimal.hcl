@@ -1,0 +1,4 @@
+# One agent that logs in by itself, and is used by work that names none.
+defaults {
+  agent = "claude"
+}

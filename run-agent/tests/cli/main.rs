@@ -1,0 +1,15 @@
+//! The commands as people use them: what they print, how they end, and what they leave alone.
+#![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
+
+mod bus;
+mod config;
+mod doctor;
+mod inference;
+mod list;
+mod output;
+mod reference;
+mod status;
+mod sums;
+mod support;
+mod usage;
+mod watch;

@@ -1,0 +1,114 @@
+//! `-d/--detach`: the work is left to a process of its own.
+
+use crate::support::{cli, conductor, run_agent};
+use crate::terminal::await_end;
+use crate::workshop::*;
+use conductor_core::{Outcome, TaskOutcome};
+use conductor_tests::agents::open_gate;
+use conductor_tests::sandbox::Sandbox;
+use rustix::process::{Pid, PidfdFlags, getsid, pidfd_open};
+use std::fs;
+
+fn driver(sandbox: &Sandbox) -> Pid {
+    let driver = info(sandbox).driver.expect("somebody drives");
+    Pid::from_raw(driver.try_into().unwrap()).unwrap()
+}
+
+#[test]
+fn a_detached_task_is_driven_in_a_session_of_its_own() {
+    let sandbox = Sandbox::new();
+    let gate = gate(&sandbox, "gate");
+    let script = first_waits_at(&gate, TWO);
+    let script = format!(
+        "echo \"$SECRET\" >>\"$JRUN_TASK_FOLDER/seen\"
+{script}"
+    );
+    let started = task(&sandbox, &script).args(["-d", "--env", "SECRET=sesame"]).succeed();
+    assert_eq!(started.stdout, "t\n", "a script reads the name alone");
+    for part in [
+        "agent: shell, without permission prompts",
+        "run-agent attach --project p --task t",
+        "run-agent stop --project p --task t",
+    ] {
+        assert!(started.stderr.contains(part), "{}", started.stderr);
+    }
+    assert_eq!(runs(&sandbox)[0].alive, Some(true), "the first attempt runs by then");
+    let pid = driver(&sandbox);
+    assert_eq!(getsid(Some(pid)).unwrap(), pid);
+    let end = pidfd_open(pid, PidfdFlags::empty()).unwrap();
+    let shown = fs::read(format!("/proc/{}/cmdline", pid.as_raw_nonzero())).unwrap();
+    let shown = String::from_utf8(shown).unwrap();
+    assert!(!shown.contains("sesame") && !shown.contains("SECRET"), "{shown}");
+    for fd in 0..3 {
+        let target = fs::read_link(format!("/proc/{}/fd/{fd}", pid.as_raw_nonzero())).unwrap();
+        assert_eq!(target.to_str(), Some("/dev/null"));
+    }
+
+    // Asked for again, the same work is attached to, and another one is refused.
+    let again = task(&sandbox, &script).args(["-d", "--env", "SECRET=sesame"]).succeed();
+    let told = format!("driven in the background by process {}", pid.as_raw_nonzero());
+    assert!(again.stderr.contains(&told), "{}", again.stderr);
+    let line = "task -d --project p --task t --max-attempts 3 --env SECRET=sesame";
+    let other = cli(&sandbox, line).run();
+    assert!(other.expect_code(12).stderr.contains("max_attempts"));
+
+    open_gate(&gate);
+    await_end(&end);
+    let result = info(&sandbox).result.unwrap();
+    assert_eq!((result.outcome, result.attempts), (TaskOutcome::Done, 2));
+    let seen = fs::read_to_string(sandbox.root().join("p/t/seen")).unwrap();
+    assert_eq!(seen, "sesame\nsesame\n", "also in the attempt that the one behind started");
+}
+
+#[test]
+fn the_start_of_a_detached_task_is_told_truthfully() {
+    let sandbox = Sandbox::new();
+    let refused = run_agent(&sandbox, ["task", "-d", "--project", "p", "--agent", "claude"])
+        .args(["--prompt", "x"])
+        .exits(25);
+    assert!(refused.stderr.contains("claude"), "{}", refused.stderr);
+    assert!(!sandbox.root().exists());
+
+    let bad = sandbox.work().join("agent");
+    fs::write(&bad, "#!/no/such/interpreter\n").unwrap();
+    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+    fs::set_permissions(&bad, mode).unwrap();
+    let program = run_agent(&sandbox, ["task", "-d", "--project", "p", "--task", "t"]);
+    let failed = program.args(["--prompt", "x", "--"]).arg(&bad).exits(1);
+    assert!(failed.stdout.contains("p/t: gave up after 1 attempt"), "{}", failed.stdout);
+
+    // What is done within the first attempt leaves nobody behind.
+    let done = cli(&sandbox, "task -d --project p --task d --agent shell --prompt-file -");
+    done.stdin("touch \"$JRUN_TASK_FOLDER/DONE\"").succeed();
+    let attach = cli(&sandbox, "attach --project p --task d -q").succeed();
+    assert!(attach.stdout.starts_with("p/d: done after 1 attempt"), "{}", attach.stdout);
+}
+
+#[test]
+fn a_detached_task_is_stopped_for_good() {
+    let sandbox = Sandbox::new();
+    let gate = gate(&sandbox, "gate");
+    task(&sandbox, &wait_at(&gate)).arg("--detach").succeed();
+    let end = pidfd_open(driver(&sandbox), PidfdFlags::empty()).unwrap();
+    let attached = cli(&sandbox, "attach").start();
+    cli(&sandbox, "stop --project p --task t").succeed();
+    // Whoever follows it is told so, with a code of its own.
+    let text = attached.finish().expect_code(3).stdout;
+    assert!(text.contains("p/t: stopped after 1 attempt"), "{text}");
+    await_end(&end);
+    assert_eq!(runs(&sandbox).len(), 1);
+}
+
+#[test]
+fn a_detached_job_returns_once_the_agent_runs() {
+    let sandbox = Sandbox::new();
+    let gate = gate(&sandbox, "gate");
+    let started = job(&sandbox, &wait_at(&gate)).arg("-d").succeed();
+    let run = &runs(&sandbox)[0];
+    assert_eq!(started.stdout, format!("{}\n", run.id));
+    assert_eq!(run.alive, Some(true));
+    open_gate(&gate);
+    let conductor = conductor(&sandbox);
+    let run = conductor.runs().get(&run.project, &run.task, &run.id).unwrap();
+    assert_eq!(run.wait(LONG).unwrap().outcome(), Some(Outcome::Completed));
+}
