@@ -6,7 +6,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{Layout, RUNS};
-use crate::supervise::{Engine, RunInfo, RunWatch, Stop, StopReport, read_info, read_info_in};
+use crate::supervise::{
+    Engine, RunInfo, RunWatch, Started, Stop, StopReport, read_info, read_info_in,
+};
 use crate::wait::{Step, block_on};
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
@@ -92,9 +94,30 @@ pub struct Run {
 impl Run {
     pub(super) fn new(engine: Engine, project: ProjectId, task: TaskId, id: RunId) -> Result<Run> {
         let watch = RunWatch::new(engine.clone(), project.clone(), task.clone(), id.clone())?;
+        Ok(Run::watched(engine, project, task, id, watch))
+    }
+
+    pub(super) fn of_started(
+        engine: Engine,
+        project: ProjectId,
+        task: TaskId,
+        started: Started,
+    ) -> Result<Run> {
+        let id = started.run.clone();
+        let watch = RunWatch::of_started(engine.clone(), project.clone(), task.clone(), started)?;
+        Ok(Run::watched(engine, project, task, id, watch))
+    }
+
+    fn watched(
+        engine: Engine,
+        project: ProjectId,
+        task: TaskId,
+        id: RunId,
+        watch: RunWatch,
+    ) -> Run {
         let watch = Arc::new(watch);
         let folder = engine.layout().path().join(&project).join(&task).join(RUNS).join(&id);
-        Ok(Run { engine, project, task, id, folder, watch })
+        Run { engine, project, task, id, folder, watch }
     }
 
     /// The project.

@@ -117,6 +117,18 @@ impl Layout {
         self.root()?.folder(path).map_err(|e| missing(e, "task", format_args!("{project}/{task}")))
     }
 
+    /// Whether an open folder still is the one that a task's name stands for.
+    pub fn is_task(&self, folder: &Folder, project: &ProjectId, task: &TaskId) -> Result<bool> {
+        let look = |e| Error::io("look at", folder.path(), e);
+        match self.task(project, task) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            named => {
+                let named = self.os.stat(named?.fd()).map_err(look)?;
+                Ok(named.same_file(&self.os.stat(folder.fd()).map_err(look)?))
+            }
+        }
+    }
+
     /// A run's folder.
     pub fn run(&self, project: &ProjectId, task: &TaskId, run: &RunId) -> Result<Folder> {
         let path = Path::new(project.as_str()).join(task).join(RUNS).join(run);

@@ -18,14 +18,13 @@ use crate::cancel::Wait;
 use crate::error::Result;
 use crate::fsx::Folder;
 use crate::id::RunId;
-use crate::layout::{DONE, RUNS};
+use crate::layout::DONE;
 use crate::limits;
 use crate::run::{Outcome, RunRecord};
 use crate::supervise::{Engine, RunPlan, RunWatch, exec_failed};
 use crate::sys::{Poller, TimerFd};
 use crate::wait::Step;
 use std::os::fd::{AsFd as _, BorrowedFd};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How soon to look again at what nothing tells of.
@@ -140,15 +139,10 @@ impl Driver {
     /// Does what can be done now: the result, or not yet.
     pub(super) fn step(&mut self) -> Result<Step<TaskResult>> {
         loop {
-            if let Some((run, watch)) = &self.attempt
-                && let Step::Ready(record) = watch.step(&Wait::from(STEP_LOCK))?
-            {
-                let folder = self.folder.folder(Path::new(RUNS).join(run))?;
-                self.last = Ended::of(run.clone(), &record, &folder, Duration::ZERO)?;
+            if let Some(ended) = self.look_at_attempt()? {
+                self.count(ended.attempt.outcome);
+                self.last = Some(ended);
                 self.attempt = None;
-                if let Some(outcome) = record.outcome {
-                    self.count(outcome);
-                }
                 self.tell_failure()?;
             }
             let facts = self.facts()?;

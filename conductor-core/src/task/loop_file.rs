@@ -18,12 +18,38 @@ const VERSION: u64 = 1;
 impl LoopState {
     /// Writes the state durably. The caller holds the lease.
     pub(super) fn write(&self, task: &Folder) -> Result<()> {
-        task.replace(LOOP, self.to_mapping().to_yaml().as_bytes())
+        task.replace(LOOP, self.text(task)?.as_bytes())
     }
 
     /// Writes the state; a power cut may bring the one before back.
     pub(super) fn write_relaxed(&self, task: &Folder) -> Result<()> {
-        task.replace_relaxed(LOOP, self.to_mapping().to_yaml().as_bytes())
+        task.replace_relaxed(LOOP, self.text(task)?.as_bytes())
+    }
+
+    /// Refuses a state that nobody could read back.
+    ///
+    /// # Errors
+    /// `loop.too_large`.
+    pub(super) fn check_size(&self, task: &Folder) -> Result<()> {
+        self.text(task).map(drop)
+    }
+
+    fn text(&self, task: &Folder) -> Result<String> {
+        let text = self.to_mapping().to_yaml();
+        if text.len() as u64 <= limits::YAML_FILE {
+            return Ok(text);
+        }
+        let path = task.join(LOOP);
+        let what = format!(
+            "the prompt and the command of the task need {} bytes in {}, more than {}",
+            text.len(),
+            path.display(),
+            limits::YAML_FILE
+        );
+        let field = if self.parameters.prompt.is_some() { "prompt" } else { "command" };
+        Err(Error::invalid("loop.too_large", field, what)
+            .with_path(path)
+            .with_hint("let the prompt name a file, or start another task with it"))
     }
 
     fn to_mapping(&self) -> Mapping {
