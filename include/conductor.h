@@ -9,15 +9,24 @@
  * Errors    The last argument is NULL, or the address of a pointer that each call sets: to NULL, or
  *           to an error that is yours to free. CONDUCTOR_TIMEOUT and CONDUCTOR_CANCELLED are answers,
  *           not faults: they make no error.
- * Pointers  A handle argument may be NULL only where its function says so; an output may not be
- *           NULL, and gives CONDUCTOR_INVALID_INPUT. A handle that was freed, or is of another
- *           type, is undefined behaviour, as everywhere in C.
+ * Pointers  NULL where something must be given is CONDUCTOR_INVALID_INPUT; options and cancel may
+ *           always be NULL. Each handle begins with a word that says what it is: one of another type
+ *           is told as "argument.handle", and so is one that was freed while its memory was not used
+ *           again. Beyond that a freed handle is undefined behaviour, as everywhere in C.
+ * Waiting   timeout_ms: negative waits for ever, 0 only looks. A wait that ends early ends the wait,
+ *           never the work: runs live on without you, and without this process. Each thing that can
+ *           be waited for has a descriptor for an event loop: conductor_reader_fd, conductor_run_fd,
+ *           conductor_task_fd.
+ * Driving   The next attempt of a task is started by whoever waits for it or reads its messages.
  * Threads   const handle: share it. Plain handle: one thread at a time. conductor_cancel_set: any
  *           thread, any signal handler. The library owns no thread and keeps no state per thread
- *           that a caller could see. A handle does not survive fork(): make it again in the child.
+ *           that a caller could see. A handle does not survive fork(): a call with it in the child is
+ *           "handle.forked"; open it again there. Freeing is fine on both sides.
  * Ends      Each handle has exactly one _free, in any order; NULL is fine there.
  * Faults    A defect of the library is CONDUCTOR_INTERNAL; it does not end the process, and nothing
- *           is printed.
+ *           is printed. The handle that it happened to is "handle.poisoned" from then on.
+ * Signals   The library installs no handler. Processes that it starts are children of nobody here: a
+ *           waitpid(-1) of yours never sees one, unless you are PID 1 or a subreaper.
  * Versions  Within one CONDUCTOR_ABI_VERSION things are only added: functions, statuses, keys.
  *
  * Made from conductor-ffi/src by a test; do not edit. */
@@ -68,12 +77,32 @@ enum {
 // library's name, libconductor.so.1.
 #define CONDUCTOR_ABI_VERSION 1
 
-// A switch that ends every wait that was given it: the waits, never the work. It must outlive the
-// calls that it was given to, nothing else.
+// The message log of a project or a task.
+typedef struct conductor_bus conductor_bus;
+
+// Ends waits from outside.
 typedef struct conductor_cancel conductor_cancel;
+
+// An opened root.
+typedef struct conductor conductor;
 
 // What went wrong, where, and the way out. May outlive every other object.
 typedef struct conductor_error conductor_error;
+
+// Named settings.
+typedef struct conductor_options conductor_options;
+
+// Records, one after the other.
+typedef struct conductor_reader conductor_reader;
+
+// Named fields: a message, a run, a result.
+typedef struct conductor_record conductor_record;
+
+// One execution of one agent.
+typedef struct conductor_run conductor_run;
+
+// Runs of an agent until DONE stands.
+typedef struct conductor_task conductor_task;
 
 // Text: UTF-8 bytes and their number, not terminated.
 //
@@ -94,6 +123,26 @@ typedef int32_t conductor_status;
 extern "C" {
 #endif // __cplusplus
 
+/* ---- Versions ----------------------------------------------------------------------------------- */
+
+// The CONDUCTOR_ABI_VERSION that the loaded library was built with.
+uint32_t conductor_abi_version(void);
+
+// The version of the loaded library, as "0.1.0". Valid for ever.
+conductor_str conductor_version(void);
+
+/* ---- Errors -------------------------------------------------------------------------------------
+ *
+ * A status says what to do, and an error object says what happened, where, and the way out. An error
+ * belongs to no thread; it may be read by several at a time, and may outlive every other object.
+ *
+ *     conductor_error *err;
+ *     if (conductor_open(CONDUCTOR_STR("/srv/agents"), NULL, &c, &err)) {
+ *         conductor_str text = conductor_error_text(err, CONDUCTOR_STR("message"));
+ *         fprintf(stderr, "error: %.*s\n", (int)text.len, text.ptr);
+ *         conductor_error_free(err);
+ *     } */
+
 // One text of an error; {NULL, 0} where the error has none, and for an unknown key.
 //
 // "message" (one line, without its cause), "hint" (the way out), "code" (stable, as "id.invalid"),
@@ -105,11 +154,14 @@ conductor_str conductor_error_text(const conductor_error *err, conductor_str key
 // Frees an error and every text borrowed from it. NULL is fine.
 void conductor_error_free(conductor_error *err);
 
-// The CONDUCTOR_ABI_VERSION that the loaded library was built with.
-uint32_t conductor_abi_version(void);
-
-// The version of the loaded library, as "0.1.0". Valid for ever.
-conductor_str conductor_version(void);
+/* ---- Ending waits from outside ------------------------------------------------------------------
+ *
+ * A conductor_cancel is a switch that ends every wait that was given it: the wait, never the work. Any
+ * thread and any signal handler may set it at any time; it stays set. It must outlive the calls that
+ * it was given to, and nothing else.
+ *
+ *     static conductor_cancel *interrupt;
+ *     static void on_sigint(int number) { conductor_cancel_set(interrupt); } */
 
 // A switch that is not set. NULL only where the process is out of memory or the like.
 conductor_cancel *conductor_cancel_new(void);
@@ -123,6 +175,375 @@ bool conductor_cancel_is_set(const conductor_cancel *cancel);
 
 // Frees a switch that no call has any more. NULL is fine.
 void conductor_cancel_free(conductor_cancel *cancel);
+
+/* ---- Options ------------------------------------------------------------------------------------
+ *
+ * Named settings, key and value as on run-agent's command line, with _ for -: "max_attempts" "10",
+ * "idle_timeout" "20m", "follow" "true". The same key again adds to a list ("env", "depends_on",
+ * "command", "type", "parent", "link", "meta") and replaces anything else. A value is checked when it
+ * is set; a key that a call does not take is refused by the call. Options are read during the call
+ * and can be used again; one thread at a time sets, any number may use.
+ *
+ *     conductor_options *o = conductor_options_new();
+ *     conductor_options_set(o, CONDUCTOR_STR("project"), CONDUCTOR_STR("shop"), NULL); */
+
+// No options. NULL only where the process is out of memory or the like.
+conductor_options *conductor_options_new(void);
+
+// Sets an option. An unknown key is CONDUCTOR_INVALID_INPUT, "option.unknown", and the error's hint
+// names the nearest one.
+conductor_status conductor_options_set(conductor_options *options,
+                                       conductor_str key,
+                                       conductor_str value,
+                                       conductor_error **err);
+
+// Frees options. NULL is fine.
+void conductor_options_free(conductor_options *options);
+
+/* ---- Records ------------------------------------------------------------------------------------
+ *
+ * Named fields, by their names on disk: "status", "exit_code", "msg_id", "body". A part of a group is
+ * named with a dot ("waiting.until", "meta.by"), an item of a list by its number ("blocked_by.0",
+ * "parents.0.msg_id"). What is not known has no field: {NULL, 0}, or the caller's if_unknown, never
+ * zero and never an empty text. Times are RFC 3339 in UTC; sizes are bytes. docs/PARITY.md lists all
+ * fields. A record never changes and may be read by several threads at a time. */
+
+// The text of a field, of a number as it is printed; {NULL, 0} where it is not known, and for a list
+// or a group. Borrowed from the record.
+conductor_str conductor_record_text(const conductor_record *record,
+                                    conductor_str key);
+
+// The whole number of a field, 1 for true and 0 for false; if_unknown where it is not known.
+int64_t conductor_record_int(const conductor_record *record, conductor_str key, int64_t if_unknown);
+
+// How many items a list or a group of fields has; for the empty key, how many fields the record has.
+size_t conductor_record_count(const conductor_record *record,
+                              conductor_str key);
+
+// The name of a field of a group, by its place from 0; for the empty key, of a field of the record.
+// {NULL, 0} behind the last. Borrowed from the record.
+conductor_str conductor_record_name(const conductor_record *record,
+                                    conductor_str key,
+                                    size_t index);
+
+// All of it as one line of JSON, as run-agent --json prints it. Borrowed from the record.
+conductor_str conductor_record_json(const conductor_record *record);
+
+// Frees a record and every text borrowed from it. NULL is fine.
+void conductor_record_free(conductor_record *record);
+
+/* ---- Readers ------------------------------------------------------------------------------------
+ *
+ * What comes one after the other is read by one function, whatever it is: a list, a bus, the messages
+ * of a task, what a run wrote. Damage is a record in its place, never an empty list. One thread at a
+ * time reads; another that tries meanwhile gets CONDUCTOR_BUSY. A reader may outlive what it came from.
+ *
+ *     conductor_record *m;
+ *     while (!(status = conductor_reader_next(reader, -1, interrupt, &m, &err)) && m) {
+ *         print(conductor_record_text(m, CONDUCTOR_STR("body")));
+ *         conductor_record_free(m);
+ *     }
+ *
+ * For an event loop: call conductor_reader_next() with a timeout of 0 until it says CONDUCTOR_TIMEOUT;
+ * then wait until conductor_reader_fd() is readable, and begin again. Runs and tasks are waited for in
+ * the same way. */
+
+// Waits for the next record, which is yours to free. CONDUCTOR_OK with NULL: the end of what was asked
+// for; a follower of a bus has none. CONDUCTOR_TIMEOUT and CONDUCTOR_CANCELLED: nothing yet; call
+// again to go on.
+conductor_status conductor_reader_next(conductor_reader *reader,
+                                       int64_t timeout_ms,
+                                       const conductor_cancel *cancel,
+                                       conductor_record **out,
+                                       conductor_error **err);
+
+// A descriptor that becomes readable when conductor_reader_next() may have more, after it said
+// CONDUCTOR_TIMEOUT; -1 for a reader that never waits, and for NULL. Yours to poll, not to read from
+// and not to close; it lives as long as the reader.
+int32_t conductor_reader_fd(const conductor_reader *reader);
+
+// Frees a reader that no thread reads from any more. NULL is fine.
+void conductor_reader_free(conductor_reader *reader);
+
+/* ---- The root -----------------------------------------------------------------------------------
+ *
+ * One folder that holds projects, their tasks, and the runs of each. Any number of processes may have
+ * it open. A conductor handle is shared by threads; what was opened from it may outlive it.
+ *
+ *     conductor *c;
+ *     if (conductor_open(CONDUCTOR_STR(""), NULL, &c, &err)) return fail(err); */
+
+// Opens a root, which need not exist yet: the first work makes it. Empty root: CONDUCTOR_ROOT of the
+// environment, inside an agent the root of its task, else ~/run-agent. Opening changes nothing on disk.
+//
+// Options: "run_agent" (a working run-agent, which agents find first on their PATH; without one they
+// are not told of the bus), "durability" ("disk": an acknowledged message survives a power cut;
+// "process": the death of any process).
+conductor_status conductor_open(conductor_str root,
+                                const conductor_options *options,
+                                conductor **out,
+                                conductor_error **err);
+
+// The path of the root, bytes as the system has them. Borrowed from the handle.
+conductor_str conductor_root(const conductor *conductor);
+
+// The projects; with "project" its tasks; with "task" too its runs; "status" picks by the word of that
+// field. Each is looked at when it is read; one that cannot be read is a record with "error" and
+// "error_code". Never writes.
+conductor_status conductor_list(const conductor *conductor,
+                                const conductor_options *options,
+                                conductor_reader **out,
+                                conductor_error **err);
+
+// Writes down the ends of runs that nobody saw ending, once in all, also when ten processes ask; out:
+// their records. Costs what is open in the root, not what is there.
+conductor_status conductor_reconcile(const conductor *conductor,
+                                     const conductor_cancel *cancel,
+                                     conductor_reader **out,
+                                     conductor_error **err);
+
+// Ends work by its ids: a task for good, or with run that run alone. Its whole tree gets SIGTERM, its
+// grace, SIGKILL; returns when nothing of it is left and its end is written down. What is over already
+// is no error. A process that conductor did not start is never signalled.
+//
+// Options: "reason" (recorded), "force" (no grace). out (may be NULL): "signalled", "killed". Where this
+// process drives the task itself, use conductor_task_stop().
+conductor_status conductor_stop(const conductor *conductor,
+                                conductor_str project,
+                                conductor_str task,
+                                conductor_str run,
+                                const conductor_options *options,
+                                const conductor_cancel *cancel,
+                                conductor_record **out,
+                                conductor_error **err);
+
+// Frees a root. What runs goes on, and what was opened from it stays open. NULL is fine.
+void conductor_free(conductor *conductor);
+
+/* ---- The bus ------------------------------------------------------------------------------------
+ *
+ * The message log of a project or a task: an append-only file that any number of processes, in any
+ * language, post to and follow at the same time. A bus handle is shared by threads and may outlive the
+ * root's.
+ *
+ *     conductor_bus *bus; conductor_record *posted;
+ *     conductor_bus_open(c, CONDUCTOR_STR("shop"), CONDUCTOR_STR(""), &bus, &err);
+ *     conductor_bus_post(bus, CONDUCTOR_STR("DECISION"), CONDUCTOR_STR("Ship on Friday."), NULL, NULL,
+ *                        &posted, &err);
+ *     save(conductor_record_text(posted, CONDUCTOR_STR("cursor"))); */
+
+// The bus of a project; with task, of that task. Changes nothing on disk: the file is made by the first
+// post. CONDUCTOR_NOT_FOUND where the project's or the task's folder does not exist.
+conductor_status conductor_bus_open(const conductor *conductor,
+                                    conductor_str project,
+                                    conductor_str task,
+                                    conductor_bus **out,
+                                    conductor_error **err);
+
+// Posts a message. CONDUCTOR_OK: it is on the bus and survives what the root was opened for.
+//
+// type: 1 to 64 of A-Z 0-9 _ / -; lower case is raised. body: at most 1 MiB. Options: "run" (the run it
+// belongs to), "parent" (a msg_id or cursor that it answers), "link", "meta" ("by=me"), "once" (a key:
+// post only where no message has it), "wait" (for other writers; "10s"). out (may be NULL): "msg_id",
+// "seq", "cursor". The error's "code" tells "bus.not_written" from "bus.unknown"; CONDUCTOR_TIMEOUT,
+// CONDUCTOR_CANCELLED and CONDUCTOR_BUSY mean that nothing was written.
+conductor_status conductor_bus_post(const conductor_bus *bus,
+                                    conductor_str type,
+                                    conductor_str body,
+                                    const conductor_options *options,
+                                    const conductor_cancel *cancel,
+                                    conductor_record **out,
+                                    conductor_error **err);
+
+// Reads what is on the bus, oldest first, and with "follow" what comes.
+//
+// Options: "after" a cursor or msg_id, "start" (as without it) or "end"; "tail" the last so many;
+// "type", "run", "since", "until" pick messages; "follow" "true". A record's "cursor" goes on from
+// there later, in any language. Damage is a record too: its "kind" is not "message" but "gap",
+// "corrupt", "foreign" or "replaced". Nothing is skipped in silence.
+conductor_status conductor_bus_read(const conductor_bus *bus,
+                                    const conductor_options *options,
+                                    conductor_reader **out,
+                                    conductor_error **err);
+
+// Frees a bus. Its readers stay open. NULL is fine.
+void conductor_bus_free(conductor_bus *bus);
+
+/* ---- Runs ---------------------------------------------------------------------------------------
+ *
+ * One execution of one agent, whoever started it. It lives on without this process. A run handle is
+ * shared by threads and may outlive the root's; freeing it ends nothing.
+ *
+ *     conductor_run *run; conductor_record *end;
+ *     conductor_job_start(c, o, NULL, &run, &err);
+ *     conductor_run_wait(run, -1, interrupt, &end, &err);
+ *     exit_code = conductor_record_int(end, CONDUCTOR_STR("exit_code"), -1); */
+
+// Starts one run. Returns when its agent runs and its record is on disk.
+//
+// Options: "project", "agent" ("claude", "codex", "gemini", "shell", or "command" with a "command" for
+// each word), "prompt" or "prompt_file", "task" (made of the prompt without it), "cwd", "env" ("K=V"),
+// "parent_run_id", "previous_run_id"; the limits "first_byte_timeout", "idle_timeout", "total_timeout"
+// ("20m", none unless set), "grace" ("10s").
+conductor_status conductor_job_start(const conductor *conductor,
+                                     const conductor_options *options,
+                                     const conductor_cancel *cancel,
+                                     conductor_run **out,
+                                     conductor_error **err);
+
+// A run that exists, as after your own crash. Empty run: the newest of the task.
+conductor_status conductor_run_open(const conductor *conductor,
+                                    conductor_str project,
+                                    conductor_str task,
+                                    conductor_str run,
+                                    conductor_run **out,
+                                    conductor_error **err);
+
+// What is known of the run now: "run_id", "status", "outcome", "exit_code", "folder", ... No wait.
+conductor_status conductor_run_info(const conductor_run *run,
+                                    conductor_record **out,
+                                    conductor_error **err);
+
+// Waits for the run's end, and writes it down where nobody did. out: the final record, as
+// conductor_run_info() gives it. CONDUCTOR_TIMEOUT: it has not ended; a timeout of 0 only looks.
+conductor_status conductor_run_wait(const conductor_run *run,
+                                    int64_t timeout_ms,
+                                    const conductor_cancel *cancel,
+                                    conductor_record **out,
+                                    conductor_error **err);
+
+// A descriptor that becomes readable when conductor_run_wait() with a timeout of 0 may find the end,
+// after it did not; -1 for NULL. Yours to poll, not to read from and not to close; it lives as long as
+// the run's handle.
+int32_t conductor_run_fd(const conductor_run *run);
+
+// Reads what the run wrote. Records: "text" (whole lines, unreadable bytes replaced), "offset" (its
+// first byte in the file).
+//
+// Options: "file" ("output": the final text, and what the agent printed while there is none; "stdout",
+// "stderr", "prompt"), "tail" the last so many lines, "follow" "true" until the run is over.
+conductor_status conductor_run_output(const conductor_run *run,
+                                      const conductor_options *options,
+                                      conductor_reader **out,
+                                      conductor_error **err);
+
+// Ends the run, as conductor_stop() does. out may be NULL.
+conductor_status conductor_run_stop(const conductor_run *run,
+                                    const conductor_options *options,
+                                    const conductor_cancel *cancel,
+                                    conductor_record **out,
+                                    conductor_error **err);
+
+// Frees a run's handle; the run goes on. NULL is fine.
+void conductor_run_free(conductor_run *run);
+
+/* ---- Tasks --------------------------------------------------------------------------------------
+ *
+ * Runs of an agent until DONE stands, and "verify" passes where it is given. The next attempt is started
+ * by whoever is inside conductor_task_wait(), conductor_wait_any(), or conductor_reader_next() on the
+ * task's messages: the library has no thread and no daemon. If the driver dies, the next one takes
+ * over. A task handle is shared by threads and may outlive the root's; freeing it ends nothing.
+ *
+ *     conductor_task_start(c, o, NULL, &task, &err);
+ *     conductor_task_wait(task, -1, interrupt, &end, &err);
+ *     is_done = conductor_record_text(end, CONDUCTOR_STR("outcome")); // done, gave_up, stopped */
+
+// Starts a task, goes on with one that is unfinished, or attaches to one that another process drives.
+// Returns when the first attempt runs, or when it is known what the task waits for. The handle drives.
+//
+// Options: as conductor_job_start(), and "depends_on" (a task of the project), "max_attempts" ("100"),
+// "restart_delay" ("1s"), "child_wait_timeout" ("5m"), "verify" (a line for /bin/sh),
+// "verify_timeout". CONDUCTOR_CONFLICT where another process drives it with other parameters.
+conductor_status conductor_task_start(const conductor *conductor,
+                                      const conductor_options *options,
+                                      const conductor_cancel *cancel,
+                                      conductor_task **out,
+                                      conductor_error **err);
+
+// Starts a task that is done or gave up once more, as a continuation: DONE is set aside and its attempts
+// count from one. Options as conductor_task_start(); what is not given stays as it was.
+conductor_status conductor_task_resume(const conductor *conductor,
+                                       const conductor_options *options,
+                                       const conductor_cancel *cancel,
+                                       conductor_task **out,
+                                       conductor_error **err);
+
+// A task that exists, to be looked at, waited for and stopped. The handle never drives: who waits with
+// it waits for another process.
+conductor_status conductor_task_open(const conductor *conductor,
+                                     conductor_str project,
+                                     conductor_str task,
+                                     conductor_task **out,
+                                     conductor_error **err);
+
+// A task that was started before, to be driven as it was asked for then, as after your own crash.
+conductor_status conductor_task_attach(const conductor *conductor,
+                                       conductor_str project,
+                                       conductor_str task,
+                                       conductor_task **out,
+                                       conductor_error **err);
+
+// What is known of the task now: "attempts", "done", "waiting.for", "outcome", "latest.run_id", ...
+// No wait, and nothing is driven.
+conductor_status conductor_task_info(const conductor_task *task,
+                                     conductor_record **out,
+                                     conductor_error **err);
+
+// Drives the task until it ends. out: "outcome" (done, gave_up, stopped), "reason", "attempts", "run_id"
+// of the last. CONDUCTOR_TIMEOUT: it has not ended; a timeout of 0 does what the task needs now.
+conductor_status conductor_task_wait(const conductor_task *task,
+                                     int64_t timeout_ms,
+                                     const conductor_cancel *cancel,
+                                     conductor_record **out,
+                                     conductor_error **err);
+
+// Drives the task and reads its bus meanwhile, from the beginning of its present loop; ends with the
+// task: all of a task in one thread. Options: "after", "type", "run", "since", "until", as
+// conductor_bus_read(). Ask conductor_task_wait() with a timeout of 0 for the result.
+conductor_status conductor_task_follow(const conductor_task *task,
+                                       const conductor_options *options,
+                                       conductor_reader **out,
+                                       conductor_error **err);
+
+// A descriptor that becomes readable when conductor_task_wait() with a timeout of 0 may have something
+// to do; -1 for NULL. Yours to poll, not to read from and not to close; it lives as long as the task's
+// handle.
+int32_t conductor_task_fd(const conductor_task *task);
+
+// Stops the task for good: its loop, and everything that its attempt started. Options and out (may be
+// NULL) as conductor_stop().
+conductor_status conductor_task_stop(const conductor_task *task,
+                                     const conductor_options *options,
+                                     const conductor_cancel *cancel,
+                                     conductor_record **out,
+                                     conductor_error **err);
+
+// Frees a task's handle; what runs goes on, undriven unless somebody else waits. NULL is fine.
+void conductor_task_free(conductor_task *task);
+
+/* ---- Many at once -------------------------------------------------------------------------------
+ *
+ * One thread waits for any number of runs and tasks, and drives the tasks among them.
+ *
+ *     while (n > 0) {
+ *         size_t ended;
+ *         if (conductor_wait_any(runs, n, NULL, 0, -1, interrupt, &ended, &err)) break;
+ *         conductor_run_free(runs[ended]);
+ *         runs[ended] = runs[--n];
+ *     } */
+
+// Waits until the first of these runs and tasks has ended. out_index: its place, the runs counted first,
+// then the tasks. What has ended stays ended: leave it out of the next call. A timeout of 0 looks once.
+conductor_status conductor_wait_any(const conductor_run *const *runs,
+                                    size_t run_count,
+                                    const conductor_task *const *tasks,
+                                    size_t task_count,
+                                    int64_t timeout_ms,
+                                    const conductor_cancel *cancel,
+                                    size_t *out_index,
+                                    conductor_error **err);
+
+/* ---- Questions that need no root ---------------------------------------------------------------- */
 
 // Whether a text can be the id of a "project", "task", "run" or "message". The error says what is
 // wrong with it.

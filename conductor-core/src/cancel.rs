@@ -1,7 +1,7 @@
 //! Ending waits from outside, and how long a wait may take.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::EventFd;
+use crate::sys::{Born, EventFd};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -18,6 +18,7 @@ pub struct Cancel(Arc<Inner>);
 struct Inner {
     set: AtomicBool,
     event: Option<EventFd>,
+    born: Born,
 }
 
 impl Default for Cancel {
@@ -32,13 +33,18 @@ impl Cancel {
     /// Where the process is out of file descriptors the switch still works; waits then notice it
     /// at their next look instead of at once.
     pub fn new() -> Cancel {
-        Cancel(Arc::new(Inner { set: AtomicBool::new(false), event: EventFd::new().ok() }))
+        Cancel(Arc::new(Inner {
+            set: AtomicBool::new(false),
+            event: EventFd::new().ok(),
+            born: Born::here(),
+        }))
     }
 
     /// Ends every wait that has this switch, now and later.
     pub fn set(&self) {
         self.0.set.store(true, Ordering::Release);
-        if let Some(event) = &self.0.event {
+        // A forked child shares the descriptor, and must not wake its parent's waits.
+        if let Some(event) = self.0.event.as_ref().filter(|_| self.0.born.is_here()) {
             event.raise();
         }
     }

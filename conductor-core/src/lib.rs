@@ -15,6 +15,8 @@
 
 #[doc(hidden)]
 pub mod agent;
+#[doc(hidden)]
+pub mod boundary;
 pub mod bus;
 mod cancel;
 pub mod config;
@@ -53,9 +55,10 @@ pub use config::{
 pub use error::{Error, ErrorKind, KINDS, KindRow, Result};
 pub use facade::{
     Activity, AgentCheck, Conductor, Drift, Finding, FindingKind, FoundBus, Gc, JobSpec, Jobs,
-    Living, Location, Named, Options, OutputFile, OutputFollower, Record, Run, RunOutput, RunUsage,
-    Runs, Service, Surroundings, Task, TaskEvents, TaskInfo, TaskSpec, TaskStatus, TaskWatch,
-    Tasks, UsageBy, UsageReport, UsageSum, Validate, Validation, Why, Work, wait_any,
+    ListPlan, Living, Location, Named, Options, OutputFile, OutputFollower, OutputPlan, PostPlan,
+    ReadPlan, Record, Records, Run, RunOutput, RunUsage, Runs, Service, Settings, Surroundings,
+    Task, TaskEvents, TaskInfo, TaskSpec, TaskStatus, TaskWatch, Tasks, UsageBy, UsageReport,
+    UsageSum, Validate, Validation, Why, Work, wait_any,
 };
 pub use gc::{GcAction, GcDone, GcItem, GcKind, GcPlan, GcPolicy, GcReason, GcReport, GcResult};
 pub use id::{MessageId, ProjectId, RunId, TaskId, check_id};

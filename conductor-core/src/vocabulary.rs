@@ -9,36 +9,101 @@ use crate::nearest::nearest;
 /// What an option belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Noun {
-    /// One run.
+    /// Starting one run.
     Job,
-    /// Runs until `DONE` stands.
+    /// Starting runs until `DONE` stands.
     Task,
+    /// Opening a root.
+    Open,
+    /// Looking at what a root holds.
+    List,
+    /// Posting a message.
+    Post,
+    /// Reading a bus.
+    Read,
+    /// Reading what a run wrote.
+    Output,
+    /// Ending work on purpose.
+    Stop,
+}
+
+impl Noun {
+    /// What takes the option, in words.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Noun::Job => "a job",
+            Noun::Task => "a task",
+            Noun::Open => "opening a root",
+            Noun::List => "a list",
+            Noun::Post => "a post",
+            Noun::Read => "reading a bus",
+            Noun::Output => "reading an output",
+            Noun::Stop => "a stop",
+        }
+    }
+}
+
+/// What a value is, and so what it is in a language with types.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value {
+    /// Text.
+    Text,
+    /// A path of a file or folder.
+    Path,
+    /// A whole number.
+    Number,
+    /// A number with a fraction.
+    Decimal,
+    /// A length of time, as `1h30m`.
+    Duration,
+    /// True or false.
+    Flag,
+    /// A moment, as RFC 3339 writes it.
+    Time,
+    /// A name and a text, as `NAME=text`.
+    Pair,
+    /// A list of texts.
+    List,
+    /// A group of fields.
+    Group,
+    /// A list of groups of fields.
+    Groups,
 }
 
 /// What a field tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum About {
+    /// A project.
+    Project,
     /// One run.
     Run,
     /// A task.
     Task,
+    /// A task or a run in a list that cannot be read.
+    Unreadable,
     /// How a task ended.
     Result,
     /// What stopping did.
     Stop,
     /// A message on a bus, or damage in its place.
     Message,
+    /// The receipt for a message.
+    Posted,
+    /// A piece of what a run wrote.
+    Output,
     /// What garbage collection does with one thing.
     Gc,
     /// What runs used, summed up.
     Usage,
 }
 
-/// An option of work to be started.
-#[derive(Clone, Copy, Debug)]
+/// An option of a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OptionRow {
     /// Its name.
     pub name: &'static str,
+    /// What it takes.
+    pub value: Value,
     /// What it can be given for.
     pub nouns: &'static [Noun],
     /// Whether giving it again adds to a list.
@@ -52,12 +117,33 @@ pub struct OptionRow {
 const BOTH: &[Noun] = &[Noun::Job, Noun::Task];
 const JOB: &[Noun] = &[Noun::Job];
 const TASK: &[Noun] = &[Noun::Task];
+const OPEN: &[Noun] = &[Noun::Open];
+const LIST: &[Noun] = &[Noun::List];
+const POST: &[Noun] = &[Noun::Post];
+const READ: &[Noun] = &[Noun::Read];
+const OUTPUT: &[Noun] = &[Noun::Output];
+const STOP: &[Noun] = &[Noun::Stop];
+const PLACE: &[Noun] = &[Noun::Job, Noun::Task, Noun::List];
+const GIVEN: &[Noun] = &[Noun::Read, Noun::Output];
+const BY_RUN: &[Noun] = &[Noun::Post, Noun::Read];
+
+/// What a value is; text, where a row does not say.
+macro_rules! value {
+    () => {
+        Value::Text
+    };
+    ($value:ident) => {
+        Value::$value
+    };
+}
 
 macro_rules! options {
-    ($($name:literal $nouns:ident $list:literal $example:literal $help:literal;)*) => {
-        /// Every option of work to be started.
+    ($($name:literal $(: $value:ident)? $nouns:ident $list:literal $example:literal
+        $help:literal;)*) => {
+        /// Every option of every call, in every language.
         pub const OPTIONS: &[OptionRow] = &[$(OptionRow {
             name: $name,
+            value: value!($($value)?),
             nouns: $nouns,
             list: $list,
             example: $example,
@@ -67,28 +153,46 @@ macro_rules! options {
 }
 
 options! {
-    "project"            BOTH false "shop"      "project that the work belongs to";
-    "task"               BOTH false "fix-login" "task that the work belongs to";
-    "agent"              BOTH false "claude"    "agent that does the work";
-    "command"            BOTH true  "my-agent"  "program and arguments of the agent \"command\"";
-    "prompt"             BOTH false "Do it."    "what to do";
-    "prompt_file"        BOTH false "task.md"   "file that says what to do";
-    "cwd"                BOTH false "."         "folder that the agent starts in";
-    "parent_run_id"      BOTH false "run-1"     "run whose agent starts this work";
-    "previous_run_id"    JOB  false "run-1"     "run that this one goes on from";
-    "env"                BOTH true  "A=b"       "variable for the agent's environment";
-    "first_byte_timeout" BOTH false "5m"        "end a run that wrote nothing for this long";
-    "idle_timeout"       BOTH false "20m"       "end a run whose output did not grow for this long";
-    "total_timeout"      BOTH false "8h"        "end a run after this long";
-    "grace"              BOTH false "10s"       "time between SIGTERM and SIGKILL";
-    "depends_on"         TASK true  "other"     "task that must be ready first";
-    "max_attempts"       TASK false "100"       "most attempts of the task";
-    "restart_delay"      TASK false "1s"        "pause between two attempts";
-    "child_wait_timeout" TASK false "5m"        "how long a finished task waits for its children";
-    "verify"             TASK false "make test" "line for /bin/sh that says whether the work is done";
-    "verify_timeout"     TASK false "10m"       "how long that may take";
-    "on_question"        TASK false "wait"      "go_on or wait while a question has no answer";
-    "question_timeout"   TASK false "24h"       "how long to wait for an answer";
+    "project"                      PLACE  false "shop"       "project that the work belongs to";
+    "task"                         PLACE  false "fix-login"  "task that the work belongs to";
+    "agent"                        BOTH   false "claude"     "agent that does the work";
+    "command"                      BOTH   true  "my-agent"   "program and arguments of the agent \"command\"";
+    "prompt"                       BOTH   false "Do it."     "what to do";
+    "prompt_file": Path            BOTH   false "task.md"    "file that says what to do";
+    "cwd": Path                    BOTH   false "."          "folder that the agent starts in";
+    "parent_run_id"                BOTH   false "run-1"      "run whose agent starts this work";
+    "previous_run_id"              JOB    false "run-1"      "run that this one goes on from";
+    "env": Pair                    BOTH   true  "A=b"        "variable for the agent's environment";
+    "first_byte_timeout": Duration BOTH   false "5m"         "end a run that wrote nothing for this long";
+    "idle_timeout": Duration       BOTH   false "20m"        "end a run whose output did not grow for this long";
+    "total_timeout": Duration      BOTH   false "8h"         "end a run after this long";
+    "grace": Duration              BOTH   false "10s"        "time between SIGTERM and SIGKILL";
+    "depends_on"                   TASK   true  "other"      "task that must be ready first";
+    "max_attempts": Number         TASK   false "100"        "most attempts of the task";
+    "restart_delay": Duration      TASK   false "1s"         "pause between two attempts";
+    "child_wait_timeout": Duration TASK   false "5m"         "how long a finished task waits for its children";
+    "verify"                       TASK   false "make test"  "line for /bin/sh that says whether the work is done";
+    "verify_timeout": Duration     TASK   false "10m"        "how long that may take";
+    "on_question"                  TASK   false "wait"       "go_on or wait while a question has no answer";
+    "question_timeout": Duration   TASK   false "24h"        "how long to wait for an answer";
+    "status"                       LIST   false "running"    "only what stands so";
+    "run_agent": Path              OPEN   false "/usr/bin/run-agent" "a working run-agent, for agents to find";
+    "durability"                   OPEN   false "disk"       "what a message survives: disk, or process";
+    "run"                          BY_RUN false "run-1"      "run that the message belongs to";
+    "parent"                       POST   true  "MSG-1"      "message that it answers or rests on";
+    "link"                         POST   true  "/a/file"    "what it points to";
+    "meta": Pair                   POST   true  "by=me"      "a named text";
+    "once"                         POST   false "key-1"      "post only where no message has this key";
+    "wait": Duration               POST   false "10s"        "how long to wait for other writers";
+    "after"                        READ   false "start"      "place to read from: a cursor, start or end";
+    "type"                         READ   true  "FACT"       "only messages of this type";
+    "since": Time                  READ   false "2026-01-01T00:00:00Z" "only what was posted then or later";
+    "until": Time                  READ   false "2026-01-01T00:00:00Z" "only what was posted before then";
+    "tail": Number                 GIVEN  false "20"         "only the last, this many";
+    "follow": Flag                 GIVEN  false "true"       "go on with what comes";
+    "file"                         OUTPUT false "stdout"     "output, stdout, stderr or prompt";
+    "reason"                       STOP   false "too slow"   "why; it is recorded";
+    "force": Flag                  STOP   false "true"       "kill at once, without grace";
 }
 
 /// A field of a [`Record`](crate::Record).
@@ -98,152 +202,181 @@ pub struct FieldRow {
     pub about: About,
     /// Its name; a part of a group is named with a dot.
     pub name: &'static str,
+    /// What it is.
+    pub value: Value,
     /// What it says, in a few words.
     pub help: &'static str,
 }
 
 macro_rules! fields {
-    ($($about:ident { $($name:literal $help:literal;)* })*) => {
+    ($($about:ident { $($name:literal $(: $value:ident)? $help:literal;)* })*) => {
         /// Every field of every record. A run's are those of its file on disk, and three more.
         pub const FIELDS: &[FieldRow] = &[$($(FieldRow {
             about: About::$about,
             name: $name,
+            value: value!($($value)?),
             help: $help,
         }),*),*];
     };
 }
 
 fields! {
+    Project {
+        "project_id"   "the project";
+        "folder": Path "its folder";
+    }
     Run {
-        "version"           "version of the record's form";
-        "run_id"            "the run";
-        "parent_run_id"     "run whose agent started it";
-        "previous_run_id"   "run that it goes on from";
-        "project_id"        "project that it belongs to";
-        "task_id"           "task that it belongs to";
-        "agent"             "kind of its agent";
-        "process_ownership" "managed, or external";
-        "pid"               "agent's process";
-        "pgid"              "agent's process group";
-        "start_time"        "when it began";
-        "end_time"          "when it ended";
-        "exit_code"         "exit code; 128 + n for death by signal n";
-        "status"            "running, completed, failed or unknown";
-        "cwd"               "folder that the agent started in";
-        "prompt_path"       "file of the prompt";
-        "output_path"       "file of the final text";
-        "stdout_path"       "file of the standard output";
-        "stderr_path"       "file of the standard error";
-        "commandline"       "command, for people";
-        "error_summary"     "why it failed";
-        "agent_version"     "version of the agent's program";
-        "rev"               "how often conductor wrote the record";
-        "phase"             "where a run that has not ended stands";
-        "outcome"           "how it ended";
-        "stop_reason"       "why it was stopped";
-        "signal"            "signal that ended the agent";
-        "process_start"     "start of the agent's process, in clock ticks since boot";
-        "boot_id"           "boot that the process numbers belong to";
-        "pid_ns"            "pid namespace that the process numbers belong to";
-        "keeper_pid"        "keeper's process";
-        "keeper_start"      "start of the keeper's process, in clock ticks since boot";
-        "series"            "loop of the task that it is an attempt of";
-        "start_msg"         "cursor of the message about its start";
-        "stop_msg"          "cursor of the message about its end";
-        "session_id"        "agent's own session";
-        "model"             "model that answered";
-        "usage.input_tokens"          "tokens that the model read anew";
-        "usage.output_tokens"         "tokens that the model wrote";
-        "usage.cache_read_tokens"     "tokens that came from a cache";
-        "usage.cache_creation_tokens" "tokens that were put into a cache";
-        "cost_usd"          "what the tokens cost, in US dollars";
-        "error_class"       "what kept the agent from its work";
-        "limit_reset"       "when the limit ends that kept it from its work";
-        "parser"            "form of its output, where it is not the one of its kind";
-        "alive"             "whether anything of it lives";
-        "folder"            "its folder";
+        "version": Number                     "version of the record's form";
+        "run_id"                              "the run";
+        "parent_run_id"                       "run whose agent started it";
+        "previous_run_id"                     "run that it goes on from";
+        "project_id"                          "project that it belongs to";
+        "task_id"                             "task that it belongs to";
+        "agent"                               "kind of its agent";
+        "process_ownership"                   "managed, or external";
+        "pid": Number                         "agent's process";
+        "pgid": Number                        "agent's process group";
+        "start_time": Time                    "when it began";
+        "end_time": Time                      "when it ended";
+        "exit_code": Number                   "exit code; 128 + n for death by signal n";
+        "status"                              "running, completed, failed or unknown";
+        "cwd": Path                           "folder that the agent started in";
+        "prompt_path": Path                   "file of the prompt";
+        "output_path": Path                   "file of the final text";
+        "stdout_path": Path                   "file of the standard output";
+        "stderr_path": Path                   "file of the standard error";
+        "commandline"                         "command, for people";
+        "error_summary"                       "why it failed";
+        "agent_version"                       "version of the agent's program";
+        "rev": Number                         "how often conductor wrote the record";
+        "phase"                               "where a run that has not ended stands";
+        "outcome"                             "how it ended";
+        "stop_reason"                         "why it was stopped";
+        "signal": Number                      "signal that ended the agent";
+        "process_start": Number               "start of the agent's process, in clock ticks since boot";
+        "boot_id"                             "boot that the process numbers belong to";
+        "pid_ns": Number                      "pid namespace that the process numbers belong to";
+        "keeper_pid": Number                  "keeper's process";
+        "keeper_start": Number                "start of the keeper's process, in clock ticks since boot";
+        "series": Number                      "loop of the task that it is an attempt of";
+        "start_msg"                           "cursor of the message about its start";
+        "stop_msg"                            "cursor of the message about its end";
+        "session_id"                          "agent's own session";
+        "model"                               "model that answered";
+        "usage.input_tokens": Number          "tokens that the model read anew";
+        "usage.output_tokens": Number         "tokens that the model wrote";
+        "usage.cache_read_tokens": Number     "tokens that came from a cache";
+        "usage.cache_creation_tokens": Number "tokens that were put into a cache";
+        "cost_usd": Decimal                   "what the tokens cost, in US dollars";
+        "error_class"                         "what kept the agent from its work";
+        "limit_reset": Time                   "when the limit ends that kept it from its work";
+        "parser"                              "form of its output, where it is not the one of its kind";
+        "alive": Flag                         "whether anything of it lives";
+        "folder": Path                        "its folder";
     }
     Task {
-        "project_id"    "project that it belongs to";
-        "task_id"       "the task";
-        "folder"        "its folder";
-        "runs"          "how many runs it has";
-        "done"          "whether DONE stands";
-        "attempts"      "attempts of its present loop";
-        "driver_pid"    "process that drives it";
-        "blocked_by"    "dependencies that are not ready";
-        "waiting.for"   "what it waits for";
-        "waiting.since" "since when";
-        "waiting.until" "until when at the latest";
-        "outcome"       "how its loop ended: done, gave_up or stopped";
-        "reason"        "why its loop ended";
-        "latest"        "its newest run";
-        "last_activity" "when something last changed in its folder";
+        "project_id"          "project that it belongs to";
+        "task_id"             "the task";
+        "folder": Path        "its folder";
+        "runs": Number        "how many runs it has";
+        "done": Flag          "whether DONE stands";
+        "attempts": Number    "attempts of its present loop";
+        "driver_pid": Number  "process that drives it";
+        "blocked_by": List    "dependencies that are not ready";
+        "waiting.for"         "what it waits for";
+        "waiting.since": Time "since when";
+        "waiting.until": Time "until when at the latest";
+        "outcome"             "how its loop ended: done, gave_up or stopped";
+        "reason"              "why its loop ended";
+        "latest": Group       "its newest run";
+        "last_activity": Time "when something last changed in its folder";
+        "status"              "where it stands, in one word";
+    }
+    Unreadable {
+        "project_id"       "project that it belongs to";
+        "task_id"          "the task, or the one that the run belongs to";
+        "run_id"           "the run, where it is one";
+        "error"            "why it cannot be read";
+        "error_code"       "the stable code of that";
+        "error_path": Path "the file or folder";
     }
     Result {
-        "outcome"  "done, gave_up or stopped";
-        "reason"   "why, unless it is done";
-        "attempts" "attempts of the loop";
-        "run_id"   "last attempt";
+        "outcome"          "done, gave_up or stopped";
+        "reason"           "why, unless it is done";
+        "attempts": Number "attempts of the loop";
+        "run_id"           "last attempt";
     }
     Message {
-        "kind"       "message, or what stands in its place: gap, corrupt, foreign or replaced";
-        "msg_id"     "its id";
-        "seq"        "its number on the bus";
-        "ts"         "when it was posted";
-        "type"       "its type";
-        "project_id" "project that it belongs to";
-        "task_id"    "task that it belongs to";
-        "run_id"     "run that it belongs to";
-        "issue_id"   "id under which it is discussed";
-        "parents"    "messages that it answers or rests on";
-        "links"      "what it points to";
-        "meta"       "named texts";
-        "body"       "its text; of damage, what stands there";
-        "cursor"     "the place right behind it";
-        "path"       "file of the damage";
-        "offset"     "first byte of the damage";
-        "len"        "length of the damage in bytes";
-        "after_seq"  "last number before the damage";
-        "from_seq"   "first missing number";
-        "to_seq"     "last missing number";
+        "kind"              "message, or what stands in its place: gap, corrupt, foreign or replaced";
+        "msg_id"            "its id";
+        "seq": Number       "its number on the bus";
+        "ts": Time          "when it was posted";
+        "type"              "its type";
+        "project_id"        "project that it belongs to";
+        "task_id"           "task that it belongs to";
+        "run_id"            "run that it belongs to";
+        "issue_id"          "id under which it is discussed";
+        "parents": Groups   "messages that it answers or rests on";
+        "links": Groups     "what it points to";
+        "meta": Group       "named texts";
+        "body"              "its text; of damage, what stands there";
+        "cursor"            "the place right behind it";
+        "path": Path        "file of the damage";
+        "offset": Number    "first byte of the damage";
+        "len": Number       "length of the damage in bytes";
+        "after_seq": Number "last number before the damage";
+        "from_seq": Number  "first missing number";
+        "to_seq": Number    "last missing number";
+    }
+    Posted {
+        "msg_id"      "its id";
+        "seq": Number "its number on the bus";
+        "cursor"      "the place right behind it";
+    }
+    Output {
+        "text"           "whole lines, where lines end within 64 KiB";
+        "offset": Number "first byte of it in the file";
     }
     Gc {
         "action"     "keep, delete or rotate";
         "kind"       "run, task, bus, archive, orphan, temporary, trash, lock or entry";
         "reason"     "why";
-        "path"       "where it is";
-        "bytes"      "how much it holds";
+        "path": Path       "where it is";
+        "bytes": Number      "how much it holds";
         "project_id" "project that it belongs to";
         "task_id"    "task that it belongs to";
         "run_id"     "run that it is";
         "status"     "status of the run";
-        "start_time" "when the run began";
-        "end_time"   "when the run ended; of other things, when they last changed";
+        "start_time": Time "when the run began";
+        "end_time": Time   "when the run ended; of other things, when they last changed";
         "result"     "what became of it: done, gone, kept or failed";
         "kept_for"   "why it stays for now although it was to go";
         "error"      "why it failed";
     }
     Stop {
-        "signalled" "runs that were asked to end";
-        "killed"    "processes that had to be killed";
+        "signalled": List "runs that were asked to end";
+        "killed": Number  "processes that had to be killed";
     }
     Usage {
-        "name"          "what the runs have in common";
-        "runs"          "how many there are";
-        "usage.input_tokens"          "tokens that models read anew";
-        "usage.output_tokens"         "tokens that models wrote";
-        "usage.cache_read_tokens"     "tokens that came from a cache";
-        "usage.cache_creation_tokens" "tokens that were put into a cache";
-        "unknown_usage" "runs whose tokens are not known";
-        "cost_usd"      "what they cost, in US dollars, where that is known";
-        "unknown_cost"  "runs whose cost is not known";
+        "name"                                "what the runs have in common";
+        "runs": Number                        "how many there are";
+        "usage.input_tokens": Number          "tokens that models read anew";
+        "usage.output_tokens": Number         "tokens that models wrote";
+        "usage.cache_read_tokens": Number     "tokens that came from a cache";
+        "usage.cache_creation_tokens": Number "tokens that were put into a cache";
+        "unknown_usage": Number               "runs whose tokens are not known";
+        "cost_usd": Decimal                   "what they cost, in US dollars, where that is known";
+        "unknown_cost": Number                "runs whose cost is not known";
     }
 }
 
 /// The error about a name that is no option of `noun`, with the nearest that is.
 pub(crate) fn unknown_option(name: &str, noun: Noun) -> Error {
-    let names = OPTIONS.iter().filter(|option| option.nouns.contains(&noun)).map(|o| o.name);
+    unknown(name, OPTIONS.iter().filter(|option| option.nouns.contains(&noun)).map(|o| o.name))
+}
+
+/// The error about a name that is none of `names`, with the nearest that is.
+pub(crate) fn unknown<'a>(name: &str, names: impl IntoIterator<Item = &'a str>) -> Error {
     let error = Error::invalid("option.unknown", name, format!("unknown option {name:?}"));
     match nearest(name, names) {
         Some(near) => error.with_hint(format!("did you mean {near:?}?")),

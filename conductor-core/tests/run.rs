@@ -102,6 +102,11 @@ fn what_can_be_known_before_the_start_leaves_nothing_behind() {
     assert_eq!(refused(job("x").prompt_file("/no/file")).1, "prompt_file");
     let spec = job("x").agent("command").command(["/no/such/program"]);
     assert_eq!(refused(spec), ("agent.not_found", missing("agent")));
+    for (name, value) in [("", "x"), ("A=B", "x"), ("A\0", "x"), ("A", "x\0y")] {
+        assert_eq!(refused(job("x").env(name, value)), ("env.invalid", missing("env")));
+    }
+    let spec = job("x").agent("command").command(["/bin/echo", "a\0b"]);
+    assert_eq!(refused(spec), ("agent.command_nul", missing("command")));
     assert!(!root.path().exists(), "nothing was made");
 }
 
@@ -436,4 +441,94 @@ fn an_agent_that_removes_its_keepers_file_can_be_stopped_and_is_lost_else() {
     assert_ne!(run.info().unwrap().outcome(), Some(Outcome::Refused));
     fs::write(root.task_folder().join("go"), "").unwrap();
     assert_eq!(root.job(script).outcome(), Some(Outcome::Lost));
+}
+
+#[test]
+fn what_an_agent_plants_in_its_folders_leads_nowhere_and_keeps_no_run_from_ending() {
+    let root = root();
+    let outside = root.dir.path().join("outside");
+    fs::write(&outside, "secret").unwrap();
+    let run = |name: &str| {
+        format!(
+            "rm -rf $JRUN_RUN_FOLDER/{name}; ln -s {} $JRUN_RUN_FOLDER/{name}",
+            outside.display()
+        )
+    };
+    let task = |name: &str| format!("rm -rf {name}; ln -s {} {name}", outside.display());
+    for plant in [
+        run("output.md"),
+        run("agent-stdout.txt"),
+        run("agent-stderr.txt"),
+        run("prompt.md"),
+        run("run-info.yaml"),
+        run(".run-info.yaml.next"),
+        run(".output.md.next"),
+        run(".keeper"),
+        run(".stop"),
+        task("TASK.md"),
+        task("TASK-CONFIG.yaml"),
+        task(".loop.yaml"),
+        "rm $JRUN_RUN_FOLDER/agent-stderr.txt; mkdir $JRUN_RUN_FOLDER/agent-stderr.txt".into(),
+        "mkdir -p $JRUN_RUN_FOLDER/.output.md.next/deep".into(),
+        "mkdir -p $JRUN_RUN_FOLDER/.run-info.yaml.next/deep".into(),
+        "rm $JRUN_MESSAGE_BUS".into(),
+        ": >$JRUN_MESSAGE_BUS".into(),
+        "rm -rf $JRUN_RUN_FOLDER/*".into(),
+    ] {
+        let info = root.job(&format!("{plant}; exit 3"));
+        let lost = plant.contains(".keeper");
+        let outcome = if lost { Outcome::Lost } else { Outcome::Failed };
+        assert_eq!(info.outcome(), Some(outcome), "{plant}");
+        let ends = root.messages().into_iter().filter(|m| m.run_id == info.id.as_str());
+        assert_eq!(ends.filter(|m| m.msg_type == "RUN_CRASH").count(), 1, "{plant}");
+        assert_eq!(fs::read_to_string(&outside).unwrap(), "secret", "{plant}");
+        assert!(root.messages().iter().all(|m| !m.body.contains("secret")), "{plant}");
+        // The next run would be told of it by name.
+        for name in ["TASK.md", "TASK-CONFIG.yaml", ".loop.yaml"] {
+            let _not_this_one = fs::remove_file(root.task_folder().join(name));
+        }
+        // Where the agent left a plain file of output, it is no copy of what a link led to.
+        let output = info.folder.join("output.md");
+        if output.is_file() && !output.is_symlink() {
+            assert!(!fs::read_to_string(output).unwrap().contains("secret"), "{plant}");
+        }
+    }
+}
+
+#[test]
+fn a_root_that_was_removed_is_made_anew_by_the_same_process() {
+    let root = root();
+    root.job("true");
+    fs::remove_dir_all(root.path()).unwrap();
+    assert_eq!(root.job("true").outcome(), Some(Outcome::Completed));
+    fs::remove_dir_all(root.path().join(".conductor/bin")).unwrap();
+    assert_eq!(root.job("true").outcome(), Some(Outcome::Completed));
+}
+
+#[test]
+fn many_who_open_a_fresh_root_start_their_first_run_at_once() {
+    let root = root();
+    std::thread::scope(|scope| {
+        for _ in 0..8 {
+            scope.spawn(|| {
+                let run = open(&root.path()).jobs().start(job("true"), LONG).unwrap();
+                assert_eq!(run.wait(LONG).unwrap().outcome(), Some(Outcome::Completed));
+            });
+        }
+    });
+    assert_eq!(fs::read_dir(root.path().join(".conductor/bin")).unwrap().count(), 1);
+}
+
+#[test]
+fn a_command_that_is_too_long_is_a_refused_run_like_any_other() {
+    let root = root();
+    let words = std::iter::once("/bin/true".to_owned()).chain((0..6000).map(|_| "x".repeat(1000)));
+    let spec = job("x").agent("command").command(words);
+    let error = root.conductor.jobs().start(spec, LONG).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SpawnFailed);
+    let (project, task) = ids();
+    let run = root.conductor.runs().newest(&project, &task).unwrap().unwrap().info().unwrap();
+    assert_eq!(run.outcome(), Some(Outcome::Refused));
+    assert!(run.record.error_summary.unwrap().contains("too long"));
+    assert_eq!(root.job("true").outcome(), Some(Outcome::Completed));
 }

@@ -401,3 +401,214 @@ fn a_variable_whose_value_is_not_kept_must_be_given_again() {
     let error = root.conductor.tasks().resume(TaskSpec::new("shop").task("fix"), LONG).unwrap_err();
     assert_eq!((error.code(), error.field()), ("env.missing", Some("env")));
 }
+
+/// Steps until the descriptor is quiet; a wait that never is would spin.
+fn becomes_quiet(task: &conductor_core::Task) {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    for _ in 0..20 {
+        assert_eq!(task.step().unwrap(), conductor_core::Step::Pending);
+        let mut fds = [PollFd::from_borrowed_fd(task.fd(), PollFlags::IN)];
+        // Long enough for a wake-up that the step itself caused, far shorter than the safety poll.
+        let limit = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+        if poll(&mut fds, Some(&limit)).unwrap() == 0 {
+            return;
+        }
+    }
+    panic!("each step wakes the next");
+}
+
+#[test]
+fn an_idle_driver_and_an_idle_stand_by_are_quiet() {
+    let root = root();
+    let driver = root.conductor.tasks().start(task("sleep 1000"), LONG).unwrap();
+    let (project, id) = ids();
+    becomes_quiet(&driver);
+    let stand_by = open(&root.path()).tasks().attach(&project, &id).unwrap();
+    let onlooker = root.conductor.tasks().get(&project, &id).unwrap();
+    becomes_quiet(&stand_by);
+    becomes_quiet(&onlooker);
+    becomes_quiet(&driver);
+    driver.stop(Stop::because("end of the test"), LONG).unwrap();
+}
+
+#[test]
+fn many_who_start_a_task_at_once_share_one_loop() {
+    let root = root();
+    let (project, id) = ids();
+    let go = root.task_folder().join("go");
+    for series in 1..=5 {
+        let spec = || task("while [ ! -e go ]; do sleep 0.01; done; exit 1").max_attempts(2);
+        let all_started = std::sync::Barrier::new(8);
+        let results: Vec<_> = std::thread::scope(|scope| {
+            let start = || {
+                let task = open(&root.path()).tasks().start(spec(), LONG);
+                if all_started.wait().is_leader() {
+                    fs::write(&go, "").unwrap();
+                }
+                task.unwrap().wait(LONG).unwrap()
+            };
+            let all: Vec<_> = (0..8).map(|_| scope.spawn(start)).collect();
+            all.into_iter().map(|one| one.join().unwrap()).collect()
+        });
+        fs::remove_file(&go).unwrap();
+        // Nobody got the end of the loop before this one, or an error.
+        assert!(results.iter().all(|result| result == &results[0]), "{results:?}");
+        assert_eq!((results[0].outcome, results[0].attempts), (TaskOutcome::GaveUp, 2));
+        let runs = root.conductor.runs().list(&project, &id).unwrap();
+        assert_eq!(runs.len(), 2 * series);
+    }
+}
+
+#[test]
+fn a_starter_that_meets_a_deleter_starts_a_new_task() {
+    let root = root();
+    root.job("true");
+    let (folder, trash) = (root.task_folder(), root.dir.path().join("trash"));
+    let lock = fs::File::open(folder.join(".task.lock")).unwrap();
+    lock.lock().unwrap();
+    std::thread::scope(|scope| {
+        let script = "touch ran; [ -d \"$JRUN_RUN_FOLDER\" ] && pwd >ran";
+        let job = scope.spawn(|| root.conductor.jobs().start(job(script), LONG).unwrap());
+        let inode = std::os::unix::fs::MetadataExt::ino(&lock.metadata().unwrap());
+        until("the starter at the lock", || {
+            // It has the file open, and not yet its lock.
+            fs::read_dir("/proc/self/fd").unwrap().flatten().any(|fd| {
+                let own = std::os::fd::AsRawFd::as_raw_fd(&lock).to_string();
+                fd.file_name() != own.as_str()
+                    && fs::metadata(fd.path())
+                        .is_ok_and(|meta| std::os::unix::fs::MetadataExt::ino(&meta) == inode)
+            })
+        });
+        fs::rename(&folder, &trash).unwrap();
+        lock.unlock().unwrap();
+        job.join().unwrap().wait(LONG).unwrap();
+    });
+    assert!(!trash.join("ran").exists());
+    let ran = fs::read_to_string(folder.join("ran")).unwrap();
+    assert_eq!(ran.trim(), folder.to_str().unwrap());
+}
+
+#[test]
+fn a_driver_does_not_bring_a_deleted_task_back() {
+    let root = root();
+    let spec = task("exit 1").restart_delay(Duration::from_secs(1));
+    let task = root.conductor.tasks().start(spec, LONG).unwrap();
+    until("the end of the first attempt", || {
+        let _pending = task.step().unwrap();
+        task.info().unwrap().waiting.is_some()
+    });
+    fs::remove_dir_all(root.task_folder()).unwrap();
+    assert_eq!(task.wait(LONG).unwrap_err().kind(), ErrorKind::NotFound);
+    assert!(!root.task_folder().exists());
+}
+
+#[test]
+fn starting_and_deleting_at_once_leaves_no_pieces() {
+    let root = root();
+    root.job("true");
+    let (project, id) = ids();
+    std::thread::scope(|scope| {
+        for number in 0..4 {
+            let (conductor, project, id) = (open(&root.path()), &project, &id);
+            scope.spawn(move || {
+                for _ in 0..10 {
+                    if number % 2 == 0 {
+                        // Its folder may be deleted as soon as the agent has ended.
+                        conductor.jobs().start(job("true"), LONG).unwrap();
+                        continue;
+                    }
+                    let stop = Some(Stop::because("gone").force(true));
+                    if let Err(error) = conductor.tasks().delete(project, id, stop, LONG) {
+                        let codes = ["task.not_found", "task.running"];
+                        assert!(codes.contains(&error.code()), "{error:?}");
+                    }
+                }
+            });
+        }
+    });
+    until("all runs closed", || {
+        root.conductor.reconcile(LONG).unwrap();
+        fs::read_dir(root.path().join(".conductor/open")).unwrap().count() == 0
+    });
+    let trash = fs::read_dir(root.path().join(".conductor/trash"));
+    assert_eq!(trash.map_or(0, Iterator::count), 0);
+}
+
+#[test]
+fn many_who_stop_a_task_at_once_all_succeed() {
+    let root = root();
+    let (project, id) = ids();
+    for _ in 0..5 {
+        let handle = root.conductor.tasks().start(task("sleep 1000"), LONG).unwrap();
+        std::thread::scope(|scope| {
+            for _ in 0..6 {
+                scope.spawn(|| {
+                    let other = open(&root.path()).tasks().get(&project, &id).unwrap();
+                    other.stop(Stop::because("enough").force(true), LONG).unwrap();
+                });
+            }
+            let result = handle.wait(LONG).unwrap();
+            assert_eq!((result.outcome, result.attempts), (TaskOutcome::Stopped, 1));
+        });
+    }
+    assert!(!root.task_folder().join("STOP-REQUESTED").exists());
+}
+
+#[test]
+fn an_agent_that_deletes_its_own_run_is_waited_for_and_its_end_is_lost() {
+    let root = root();
+    let script = "echo x >>count; rm -rf $JRUN_RUN_FOLDER; \
+                  while [ ! -e go ]; do sleep 0.01; done; [ $(wc -l <count) -lt 2 ] || touch DONE";
+    let task = root.conductor.tasks().start(task(script), LONG).unwrap();
+    let count = root.task_folder().join("count");
+    until("the agent", || count.exists());
+    // Nobody starts a second one beside it.
+    assert_eq!(task.wait(Duration::from_millis(100)).unwrap_err().kind(), ErrorKind::Timeout);
+    assert_eq!(fs::read_to_string(&count).unwrap(), "x\n");
+    fs::write(root.task_folder().join("go"), "").unwrap();
+    let result = task.wait(LONG).unwrap();
+    assert_eq!((result.outcome, result.attempts), (TaskOutcome::Done, 2));
+    let told = root.told();
+    let ends = told.iter().filter(|line| line.starts_with("RUN_CRASH run lost: its folder"));
+    assert_eq!(ends.count(), 2, "{told:?}");
+    assert_eq!(fs::read_dir(root.path().join(".conductor/open")).unwrap().count(), 0);
+}
+
+#[test]
+fn a_task_whose_loop_file_is_damaged_can_be_stopped() {
+    let root = root();
+    let script = "echo '{' >.loop.yaml; echo $$ >pid; sleep 1000";
+    let handle = root.conductor.tasks().start(task(script), LONG).unwrap();
+    let pid = number_in(&root.task_folder().join("pid"));
+    let (project, id) = ids();
+    std::thread::scope(|scope| {
+        let driver = scope.spawn(|| handle.wait(LONG).unwrap());
+        let other = open(&root.path()).tasks().get(&project, &id).unwrap();
+        other.stop(Stop::because("enough"), LONG).unwrap();
+        assert!(!lives(pid));
+        assert_eq!(driver.join().unwrap().outcome, TaskOutcome::Stopped);
+    });
+    assert!(!handle.info().unwrap().is_unfinished(), "the driver wrote the file anew");
+    // With nobody to write it anew, all that lives ends, and then the damage is told.
+    let run = root.conductor.jobs().start(job("sleep 1000"), LONG).unwrap();
+    fs::write(root.task_folder().join(".loop.yaml"), "{").unwrap();
+    let error = handle.stop(Stop::because("enough"), LONG).unwrap_err();
+    assert_eq!(error.path(), Some(&*root.task_folder().join(".loop.yaml")));
+    assert_eq!(run.info().unwrap().outcome(), Some(Outcome::Stopped));
+}
+
+#[test]
+fn a_prompt_that_no_loop_file_can_keep_is_refused_before_anything_changes() {
+    let root = root();
+    root.conductor.tasks().start(task("touch DONE"), LONG).unwrap().wait(LONG).unwrap();
+    fs::remove_file(root.task_folder().join("DONE")).unwrap();
+    let before = fs::read(root.task_folder().join(".loop.yaml")).unwrap();
+    let long = format!("touch DONE #{}", "x".repeat(5 << 20));
+    let error = root.conductor.tasks().start(task(&long), LONG).unwrap_err();
+    assert_eq!((error.code(), error.field()), ("loop.too_large", Some("prompt")));
+    assert_eq!(fs::read(root.task_folder().join(".loop.yaml")).unwrap(), before);
+    // The first prompt of a task may be as long as a prompt may be.
+    let fresh = task(&long).task("fresh");
+    let result = root.conductor.tasks().start(fresh, LONG).unwrap().wait(LONG).unwrap();
+    assert_eq!(result.outcome, TaskOutcome::Done);
+}

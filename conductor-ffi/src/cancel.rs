@@ -1,16 +1,45 @@
-//! Ending waits from outside.
+//! Ending waits from outside
+//!
+//! A conductor_cancel is a switch that ends every wait that was given it: the wait, never the work. Any
+//! thread and any signal handler may set it at any time; it stays set. It must outlive the calls that
+//! it was given to, and nothing else.
+//!
+//!     static conductor_cancel *interrupt;
+//!     static void on_sigint(int number) { conductor_cancel_set(interrupt); }
 
 use crate::boundary::guard_value;
+use crate::handle::{self, handle};
+use conductor_core::{Result, Wait};
 use std::ptr;
+use std::time::Duration;
 
-/// A switch that ends every wait that was given it: the waits, never the work. It must outlive the
-/// calls that it was given to, nothing else.
-pub struct Cancel(conductor_core::Cancel);
+/// Ends waits from outside.
+pub struct Cancel {
+    _opaque: [u8; 0],
+}
+
+handle!(Cancel, b"ccan", "conductor_cancel", conductor_core::Cancel);
+
+/// A wait of so many milliseconds, for ever where negative, ended by a switch where one is given.
+///
+/// # Safety
+/// `cancel` is NULL or a handle that lives.
+pub(crate) unsafe fn wait_of(timeout_ms: i64, cancel: *const Cancel) -> Result<Wait> {
+    let wait = match u64::try_from(timeout_ms) {
+        Ok(millis) => Wait::from(Duration::from_millis(millis)),
+        Err(_) => Wait::FOREVER,
+    };
+    // SAFETY: by this function's contract.
+    match unsafe { handle::optional(cancel, "cancel") }? {
+        Some(cancel) => Ok(wait.or_cancelled(cancel)),
+        None => Ok(wait),
+    }
+}
 
 /// A switch that is not set. NULL only where the process is out of memory or the like.
 #[unsafe(no_mangle)]
 pub extern "C" fn conductor_cancel_new() -> *mut Cancel {
-    guard_value(ptr::null_mut(), || Box::into_raw(Box::new(Cancel(conductor_core::Cancel::new()))))
+    guard_value(ptr::null_mut(), || handle::make(conductor_core::Cancel::new()))
 }
 
 /// Ends every wait that has this switch, now and later. Any thread and any signal handler may call
@@ -19,8 +48,8 @@ pub extern "C" fn conductor_cancel_new() -> *mut Cancel {
 pub unsafe extern "C" fn conductor_cancel_set(cancel: *const Cancel) {
     // No boundary here: it is not safe in a signal handler, and there is nothing that could panic.
     // SAFETY: by the header's rules NULL, or a switch that is not freed during this call.
-    if let Some(cancel) = unsafe { cancel.as_ref() } {
-        cancel.0.set();
+    if let Some(cancel) = unsafe { handle::peek(cancel) } {
+        cancel.set();
     }
 }
 
@@ -28,16 +57,12 @@ pub unsafe extern "C" fn conductor_cancel_set(cancel: *const Cancel) {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conductor_cancel_is_set(cancel: *const Cancel) -> bool {
     // SAFETY: by the header's rules NULL, or a switch that is not freed during this call.
-    unsafe { cancel.as_ref() }.is_some_and(|cancel| cancel.0.is_set())
+    unsafe { handle::peek(cancel) }.is_some_and(conductor_core::Cancel::is_set)
 }
 
 /// Frees a switch that no call has any more. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conductor_cancel_free(cancel: *mut Cancel) {
-    guard_value((), || {
-        if !cancel.is_null() {
-            // SAFETY: by the header's rules from `conductor_cancel_new` and used by nobody any more.
-            drop(unsafe { Box::from_raw(cancel) });
-        }
-    });
+    // SAFETY: by the header's rules NULL, or a switch that nobody uses any more.
+    guard_value((), || unsafe { handle::free(cancel) });
 }

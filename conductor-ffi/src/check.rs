@@ -1,4 +1,4 @@
-//! Questions that need no root.
+//! Questions that need no root
 
 use crate::boundary::guard;
 use crate::error::{Error, Status};

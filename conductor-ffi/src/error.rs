@@ -1,6 +1,17 @@
-//! Errors: a status that says what to do, and an object that says what happened.
+//! Errors
+//!
+//! A status says what to do, and an error object says what happened, where, and the way out. An error
+//! belongs to no thread; it may be read by several at a time, and may outlive every other object.
+//!
+//!     conductor_error *err;
+//!     if (conductor_open(CONDUCTOR_STR("/srv/agents"), NULL, &c, &err)) {
+//!         conductor_str text = conductor_error_text(err, CONDUCTOR_STR("message"));
+//!         fprintf(stderr, "error: %.*s\n", (int)text.len, text.ptr);
+//!         conductor_error_free(err);
+//!     }
 
 use crate::boundary::guard_value;
+use crate::handle::{self, handle};
 use crate::text::Str;
 use std::error::Error as _;
 use std::os::unix::ffi::OsStrExt as _;
@@ -11,11 +22,18 @@ pub type Status = i32;
 
 /// What went wrong, where, and the way out. May outlive every other object.
 pub struct Error {
+    _opaque: [u8; 0],
+}
+
+/// What is behind a `conductor_error`.
+pub(crate) struct Told {
     inner: conductor_core::Error,
     message: String,
     cause: Option<String>,
     errno: Option<String>,
 }
+
+handle!(Error, b"cerr", "conductor_error", Told);
 
 impl Error {
     /// An object that belongs to the caller until it is freed.
@@ -26,25 +44,16 @@ impl Error {
             causes.push(cause.to_string());
             next = cause.source();
         }
-        Box::into_raw(Box::new(Error {
+        handle::make(Told {
             message: inner.to_string(),
             cause: (!causes.is_empty()).then(|| causes.join(": ")),
             errno: inner.raw_os_error().map(|errno| errno.to_string()),
             inner,
-        }))
+        })
     }
+}
 
-    /// Frees what [`Error::into_handle`] made; NULL is fine.
-    ///
-    /// # Safety
-    /// `handle` is NULL or from `into_handle`, and used by nobody any more.
-    pub(crate) unsafe fn free_handle(handle: *mut Error) {
-        if !handle.is_null() {
-            // SAFETY: by this function's contract it is a box that nobody else uses.
-            drop(unsafe { Box::from_raw(handle) });
-        }
-    }
-
+impl Told {
     fn text(&self, key: &str) -> Option<&[u8]> {
         let text = match key {
             "message" => self.message.as_str(),
@@ -73,7 +82,7 @@ impl Error {
 pub unsafe extern "C" fn conductor_error_text(err: *const Error, key: Str) -> Str {
     guard_value(Str::NONE, || {
         // SAFETY: by the header's rules NULL, or an error that is not freed during this call.
-        let Some(error) = (unsafe { err.as_ref() }) else { return Str::NONE };
+        let Some(error) = (unsafe { handle::peek(err) }) else { return Str::NONE };
         // SAFETY: by the header's rules the text lives during this call.
         let Ok(key) = (unsafe { key.as_str("key") }) else { return Str::NONE };
         error.text(key).map_or(Str::NONE, Str::borrowed)
@@ -85,7 +94,7 @@ pub unsafe extern "C" fn conductor_error_text(err: *const Error, key: Str) -> St
 pub unsafe extern "C" fn conductor_error_free(err: *mut Error) {
     guard_value((), || {
         // SAFETY: by the header's rules NULL, or an error that is used by nobody any more.
-        unsafe { Error::free_handle(err) }
+        unsafe { handle::free(err) }
     });
 }
 

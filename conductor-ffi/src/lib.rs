@@ -10,13 +10,25 @@
     clippy::missing_safety_doc,
     reason = "the front page of the header states the rules for pointers once, for all functions"
 )]
+#![allow(clippy::too_many_arguments, reason = "C has no methods and no named arguments")]
 
 #[cfg(not(panic = "unwind"))]
 compile_error!("build with panic = \"unwind\": an abort would end the host's process");
 
 mod boundary;
+pub mod bus;
 pub mod cancel;
 pub mod check;
+#[cfg(test)]
+mod defects;
 pub mod error;
+mod handle;
+pub mod options;
+pub mod reader;
+pub mod record;
+pub mod root;
+pub mod run;
+pub mod task;
 pub mod text;
 pub mod version;
+pub mod wait;

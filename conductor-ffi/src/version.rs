@@ -1,4 +1,4 @@
-//! Which library this is.
+//! Versions
 
 use crate::text::Str;
 

@@ -7,7 +7,10 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// The source files in the order of the header.
-const SOURCES: [&str; 5] = ["text", "error", "version", "cancel", "check"];
+const SOURCES: [&str; 13] = [
+    "text", "version", "error", "cancel", "options", "record", "reader", "root", "bus", "run",
+    "task", "wait", "check",
+];
 
 const MACROS: &str = r#"#ifdef __cplusplus
 #define CONDUCTOR_STR(literal) (conductor_str{("" literal), sizeof(literal) - 1})
@@ -48,7 +51,38 @@ fn generate() -> String {
     }
     let mut header = Vec::new();
     builder.generate().unwrap().write(&mut header);
-    String::from_utf8(header).unwrap().replace("\n\n\n", "\n\n") + "\n"
+    let mut header = String::from_utf8(header).unwrap().replace("\n\n\n", "\n\n") + "\n";
+    for name in SOURCES {
+        let source = std::fs::read_to_string(package.join(format!("src/{name}.rs"))).unwrap();
+        header = with_chapter(&header, &source);
+    }
+    header
+}
+
+/// The header with a source file's own documentation before the first of its functions.
+fn with_chapter(header: &str, source: &str) -> String {
+    let Some(function) = source.split("extern \"C\" fn ").nth(1).and_then(|f| f.split('(').next())
+    else {
+        return header.to_owned();
+    };
+    let lines: Vec<&str> = header.lines().collect();
+    let declares = |line: &str| {
+        !line.starts_with("//") && !line.starts_with(" *") && line.contains(&format!("{function}("))
+    };
+    let mut at = lines.iter().position(|line| declares(line)).unwrap();
+    while lines[at - 1].starts_with("//") {
+        at -= 1;
+    }
+    let docs = source.lines().map_while(|line| line.strip_prefix("//!")).collect::<Vec<_>>();
+    let (title, text) = docs.split_first().unwrap();
+    let mut chapter = format!("/* ----{title} ");
+    chapter.push_str(&"-".repeat(100 - chapter.len()));
+    for line in text {
+        chapter.push_str(&format!("\n *{line}"));
+    }
+    chapter.push_str(" */");
+    let chapter = chapter.replace(" * */", " */");
+    [&lines[..at], &[chapter.as_str(), ""], &lines[at..]].concat().join("\n") + "\n"
 }
 
 #[test]

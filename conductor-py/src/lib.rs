@@ -4,6 +4,10 @@
 
 mod check;
 mod error;
+mod handles;
+mod record;
+mod vocabulary;
+mod wait;
 
 #[pyo3::pymodule(gil_used = false)]
 mod _conductor {
@@ -11,10 +15,15 @@ mod _conductor {
 
     #[pymodule_export]
     use super::check::{check_id, parse_duration};
+    #[pymodule_export]
+    use super::handles::{Bus, Cancel, Conductor, Records, Run, Task, wait_any};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {
+        let py = module.py();
         module.add("__version__", env!("CARGO_PKG_VERSION"))?;
-        module.add("KINDS", super::error::kinds(module.py())?)
+        module.add("KINDS", super::error::kinds(py)?)?;
+        module.add("OPTIONS", super::vocabulary::options(py)?)?;
+        module.add("FIELDS", super::vocabulary::fields(py)?)
     }
 }

@@ -9,7 +9,7 @@ import conductor
 
 
 def test_version() -> None:
-    assert conductor.__version__ == importlib.metadata.version("conductor-py")
+    assert conductor.__version__ == importlib.metadata.version("conductor-loop")
 
 
 def test_the_package_is_the_installed_wheel() -> None:

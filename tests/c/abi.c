@@ -1,42 +1,8 @@
 /* What the C library promises, asked from C. Compiled as C99 and as C++17; quiet when all holds. */
-#include <conductor.h>
-#include <conductor.h>
+#include "check.h"
 
 #include <pthread.h>
 #include <signal.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-
-#define CHECK(it)                                                                    \
-    do {                                                                             \
-        if (!(it)) {                                                                 \
-            fprintf(stderr, "%s:%d: this does not hold: %s\n", __FILE__, __LINE__, #it); \
-            exit(1);                                                                 \
-        }                                                                            \
-    } while (0)
-
-static int is(conductor_str text, const char *expected) {
-    return text.ptr != NULL && text.len == strlen(expected) && memcmp(text.ptr, expected, text.len) == 0;
-}
-
-static int contains(conductor_str text, const char *part) {
-    size_t length = strlen(part), i;
-    for (i = 0; i + length <= text.len; i++)
-        if (memcmp(text.ptr + i, part, length) == 0) return 1;
-    return 0;
-}
-
-static conductor_str of(const conductor_error *err, const char *key) {
-    return conductor_error_text(err, CONDUCTOR_STRZ(key));
-}
-
-static conductor_str bytes(const char *ptr, size_t len) {
-    conductor_str text;
-    text.ptr = ptr;
-    text.len = len;
-    return text;
-}
 
 static void versions(void) {
     CHECK(conductor_abi_version() == CONDUCTOR_ABI_VERSION);

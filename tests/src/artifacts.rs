@@ -36,6 +36,15 @@ pub fn library(package: &str, suffix: &str) -> PathBuf {
     })
 }
 
+/// Installs the C library below `prefix` by its own script, freshly built.
+pub fn install_c_library(prefix: &Path) {
+    let mut install = Command::new(crate::workspace().join("conductor-ffi/install.sh"));
+    install.env("PREFIX", prefix).env("PROFILE", profile());
+    install.env("CARGO_TARGET_DIR", target_folder()).env_remove("DESTDIR");
+    forget_outer_package(&mut install);
+    crate::tools::check(&mut install);
+}
+
 /// cargo itself, without what the outer cargo told this test about its own package.
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));

@@ -5,8 +5,11 @@
 pub mod agents;
 pub mod artifacts;
 pub mod bus;
+pub mod c;
 pub mod generate;
+pub mod go;
 pub mod process;
+pub mod python;
 pub mod sandbox;
 pub mod snapshot;
 pub mod tools;

@@ -1,71 +1,17 @@
 //! The C library from C and C++: compiled strictly, linked both ways, run plainly and under valgrind.
 
+use conductor_tests::c::{C, CPP, Link, SANITIZED, compile};
 use conductor_tests::process::Finished;
 use conductor_tests::sandbox::Sandbox;
-use conductor_tests::{artifacts, tools, workspace};
-use std::path::{Path, PathBuf};
-use std::process::Command;
+use conductor_tests::tools;
+use std::path::Path;
 
-const STRICT: [&str; 5] = ["-pedantic", "-Wall", "-Wextra", "-Werror", "-g"];
-
-/// What the static library needs from the system, as `rustc --print native-static-libs` tells.
-const NATIVE: [&str; 6] = ["-lgcc_s", "-lutil", "-lrt", "-lpthread", "-lm", "-ldl"];
-
-/// How the program is linked with the library.
-#[derive(Clone, Copy)]
-enum Link {
-    Shared,
-    Static,
-}
-
-/// A compiler and the language it shall take the source for.
-struct Compiler(&'static str, &'static [&'static str]);
-
-const C: Compiler = Compiler("cc", &["-std=c99", "-D_POSIX_C_SOURCE=200809L"]);
-const CPP: Compiler = Compiler("c++", &["-x", "c++", "-std=c++17"]);
-
-/// A program made from `source`; `None` where there is no compiler.
-fn compile(sandbox: &Sandbox, compiler: &Compiler, source: &str, link: Link) -> Option<PathBuf> {
-    let program = sandbox.folder("bin").join(Path::new(source).file_stem()?);
-    let mut command = Command::new(tools::find(compiler.0)?);
-    command.args(compiler.1).args(STRICT).arg(workspace().join(source));
-    command.arg("-I").arg(workspace().join("include")).arg("-o").arg(&program);
-    // The language of the source, not of the libraries.
-    command.args(["-x", "none"]);
-    match link {
-        Link::Shared => {
-            let folder = library_folder(sandbox);
-            let mut rpath = std::ffi::OsString::from("-Wl,-rpath,");
-            rpath.push(&folder);
-            command.arg("-L").arg(&folder).arg(rpath).args(["-lconductor", "-lpthread"]);
-        }
-        Link::Static => {
-            command.arg(artifacts::library("conductor-ffi", ".a")).args(NATIVE);
-        }
-    }
-    tools::check(&mut command);
-    Some(program)
-}
-
-/// A folder with the shared library under the two names that an installed one has.
-fn library_folder(sandbox: &Sandbox) -> PathBuf {
-    let library = artifacts::library("conductor-ffi", ".so");
-    let folder = sandbox.folder("lib");
-    for name in ["libconductor.so", "libconductor.so.1"] {
-        let link = folder.join(name);
-        if !link.exists() {
-            std::os::unix::fs::symlink(&library, link).unwrap();
-        }
-    }
-    folder
-}
-
-fn valgrind(sandbox: &Sandbox, program: &Path) -> Option<Finished> {
+fn valgrind(sandbox: &Sandbox, program: &Path, args: &[&str]) -> Option<Finished> {
     let valgrind = tools::find("valgrind")?;
-    let options = ["--quiet", "--leak-check=full", "--errors-for-leak-kinds=definite,possible"];
+    let options = ["--quiet", "--leak-check=full", "--errors-for-leak-kinds=definite"];
     let program =
         sandbox.program(valgrind).args(options).args(["--error-exitcode=99"]).arg(program);
-    Some(program.succeed())
+    Some(program.args(args).succeed())
 }
 
 #[test]
@@ -73,7 +19,7 @@ fn the_interface_holds_from_c() {
     let sandbox = Sandbox::new();
     let Some(program) = compile(&sandbox, &C, "tests/c/abi.c", Link::Shared) else { return };
     sandbox.program(&program).succeed();
-    valgrind(&sandbox, &program);
+    valgrind(&sandbox, &program, &[]);
 }
 
 #[test]
@@ -88,6 +34,32 @@ fn the_static_library_needs_only_what_is_documented() {
     let sandbox = Sandbox::new();
     let Some(program) = compile(&sandbox, &C, "tests/c/abi.c", Link::Static) else { return };
     sandbox.program(&program).succeed();
+}
+
+#[test]
+fn work_is_done_from_c_and_every_function_holds() {
+    let sandbox = Sandbox::new();
+    let Some(program) = compile(&sandbox, &C, "tests/c/work.c", Link::Shared) else { return };
+    sandbox.program(&program).arg(sandbox.root()).succeed();
+    let root = sandbox.folder("valgrind");
+    valgrind(&sandbox, &program, &[root.to_str().unwrap(), "no-signals"]);
+    sandbox.wait_until_empty(std::time::Duration::from_secs(30));
+}
+
+#[test]
+fn work_is_done_under_the_sanitizers() {
+    let sandbox = Sandbox::new();
+    let Some(program) = compile(&sandbox, &SANITIZED, "tests/c/work.c", Link::Shared) else {
+        return;
+    };
+    sandbox.program(&program).arg(sandbox.root()).succeed();
+}
+
+#[test]
+fn work_is_done_from_cpp() {
+    let sandbox = Sandbox::new();
+    let Some(program) = compile(&sandbox, &CPP, "tests/c/work.c", Link::Static) else { return };
+    sandbox.program(&program).arg(sandbox.root()).succeed();
 }
 
 #[test]
@@ -118,4 +90,35 @@ fn the_example_checks_ids_and_lengths() {
     for code in ["id.invalid", "duration.invalid", "id.unknown_noun"] {
         assert!(bad.stderr.contains(&format!("  code: {code}\n")), "{}", bad.stderr);
     }
+}
+
+#[test]
+fn the_example_runs_a_task_to_its_end() {
+    let sandbox = Sandbox::new();
+    let source = "examples/c/task.c";
+    let Some(program) = compile(&sandbox, &C, source, Link::Shared) else { return };
+    let output = sandbox.program(&program).succeed().stdout;
+    assert_eq!(output.lines().filter(|line| line.starts_with("RUN_START")).count(), 3, "{output}");
+    assert!(output.ends_with("done after 3 attempts\n"), "{output}");
+    // Once more: what is done stays done.
+    let again = valgrind(&sandbox, &program, &[]);
+    assert!(again.is_none_or(|again| again.stdout.ends_with("done after 3 attempts\n")));
+}
+
+#[test]
+fn ctrl_c_leaves_the_task_of_the_example_to_be_gone_on_with() {
+    let sandbox = Sandbox::new();
+    let Some(program) = compile(&sandbox, &C, "examples/c/task.c", Link::Shared) else { return };
+    let mut running = sandbox.program(&program).start();
+    // What it prints to a pipe comes late; that it is at work shows in what it started.
+    while sandbox.living().len() < 2 {
+        std::thread::yield_now();
+    }
+    running.signal(rustix::process::Signal::INT);
+    let output = running.wait_for("an answer", |text| text.ends_with("to go on\n"));
+    assert!(!output.contains("done after"), "{output}");
+    let rest = running.finish().expect_code(0).stderr;
+    assert_eq!(rest, "");
+    let again = sandbox.program(&program).succeed().stdout;
+    assert!(again.ends_with("done after 3 attempts\n"), "{again}");
 }

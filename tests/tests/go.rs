@@ -1,33 +1,66 @@
-//! The C library from Go, over cgo.
+//! The C library from Go, over cgo: the interface itself, the Go package, and the pipeline that uses it.
 
+use conductor_tests::go::Go;
 use conductor_tests::sandbox::Sandbox;
-use conductor_tests::{artifacts, tools, workspace};
-use std::ffi::OsString;
+use conductor_tests::{tools, workspace};
+use std::path::Path;
 use std::process::Command;
+use std::time::Duration;
 
 #[test]
 fn the_interface_holds_from_go() {
-    let (Some(go), Some(_)) = (tools::find("go"), tools::find("cc")) else { return };
     let sandbox = Sandbox::new();
-    // Go's build cache knows a library by its path, not by its bytes: a path of this run's own never
-    // meets a program that was linked with an older library.
-    let library = sandbox.folder("lib").join("libconductor.a");
-    std::fs::copy(artifacts::library("conductor-ffi", ".a"), &library).unwrap();
-    let mut include = OsString::from("-I");
-    include.push(workspace().join("include"));
-    let mut link = library.into_os_string();
-    link.push(" -lgcc_s -lutil -lrt -lpthread -lm -ldl");
+    let Some(go) = Go::new(&sandbox) else { return };
+    let library = go.prefix.join("lib/libconductor.a");
+    let include = format!("-I{}", go.prefix.join("include").display());
+    let link = format!("{} -lgcc_s -lutil -lrt -lpthread -lm -ldl", library.display());
     let program = sandbox.folder("bin").join("errors");
-    let go = |action: &str| {
-        let mut command = Command::new(&go);
-        command.arg(action).current_dir(workspace());
-        command.env("CGO_ENABLED", "1").env("GOFLAGS", "-mod=mod").env("GOWORK", "off");
-        // The Go that is there; it must not look for another one on the network.
-        command.env("GOTOOLCHAIN", "local");
+    for args in [&["vet"][..], &["build", "-o", program.to_str().unwrap()]] {
+        let mut command = go.command(Path::new("."), args);
         command.env("CGO_CFLAGS", &include).env("CGO_LDFLAGS", &link);
-        command
-    };
-    tools::check(go("vet").arg("tests/go/errors.go"));
-    tools::check(go("build").arg("-o").arg(&program).arg("tests/go/errors.go"));
+        tools::check(command.arg("tests/go/errors.go"));
+    }
     assert_eq!(sandbox.program(program).succeed().stdout, "go is fine\n");
+}
+
+#[test]
+fn the_package_holds_under_the_race_detector_and_the_pointer_check() {
+    let sandbox = Sandbox::new();
+    let Some(go) = Go::new(&sandbox) else { return };
+    go.check("examples/go", &["vet", "./..."]);
+    let mut format = Command::new(go.go.with_file_name("gofmt"));
+    let output = tools::check(format.arg("-l").arg(workspace().join("examples/go")));
+    assert_eq!(String::from_utf8_lossy(&output.stdout), "", "gofmt -w these");
+    let mut test = go.command(Path::new("examples/go"), &["test", "-count=1", "-race", "./..."]);
+    tools::check(test.arg("-short").env("GOEXPERIMENT", "cgocheck2"));
+}
+
+#[test]
+fn ten_thousand_follows_leave_neither_goroutine_nor_descriptor() {
+    let sandbox = Sandbox::new();
+    let Some(go) = Go::new(&sandbox) else { return };
+    go.check("examples/go", &["test", "-count=1", "-run=TestFollowsLeave", "./conductor"]);
+}
+
+#[test]
+fn the_orchestrator_runs_its_pipeline_linked_both_ways() {
+    let sandbox = Sandbox::new();
+    let Some(go) = Go::new(&sandbox) else { return };
+    for (name, tags) in [("shared", "-tags="), ("static", "-tags=conductor_static")] {
+        let program = sandbox.folder("bin").join(name);
+        go.check(
+            "examples/go",
+            &["build", tags, "-o", program.to_str().unwrap(), "./orchestrator"],
+        );
+        let root = sandbox.folder(&format!("root-{name}"));
+        let mut run = sandbox.program(&program).arg(&root);
+        if name == "shared" {
+            run = run.env("LD_LIBRARY_PATH", go.prefix.join("lib"));
+        }
+        let output = run.succeed().stdout;
+        assert!(output.contains("the sum is 42\n"), "{output}");
+        assert_eq!(output.matches("fetch  RUN_START").count(), 2, "{output}");
+        assert!(output.find("guess  RUN_STOP") < output.find("sum    RUN_START"), "{output}");
+    }
+    sandbox.wait_until_empty(Duration::from_secs(30));
 }

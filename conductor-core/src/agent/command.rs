@@ -6,6 +6,9 @@ use std::ffi::{OsStr, OsString};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
+/// The longest line that shows a command, in bytes.
+const LONGEST_LINE: usize = 4096;
+
 /// The agents that are built in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
@@ -162,7 +165,14 @@ impl AgentCommand {
             (AgentKind::Command, true) => {
                 return Err(command_missing());
             }
-            (AgentKind::Command, false) => argv.to_vec(),
+            (AgentKind::Command, false) => {
+                if argv.iter().any(|word| word.as_encoded_bytes().contains(&0)) {
+                    let why = "the command holds a NUL byte, which no argument can";
+                    return Err(Error::invalid("agent.command_nul", "command", why)
+                        .with_hint("pass such data by a file or in the prompt"));
+                }
+                argv.to_vec()
+            }
             (_, true) => kind.argv(),
             (_, false) => {
                 return Err(Error::invalid(
@@ -190,10 +200,20 @@ impl AgentCommand {
         Ok(AgentCommand { kind, program, argv, prompt, stream: kind.stream() })
     }
 
-    /// The command as a line for people: arguments joined by blanks.
+    /// The command as a line for people: arguments joined by blanks, cut where it gets too long for
+    /// anybody to read.
     pub fn line(&self) -> String {
         let words: Vec<_> = self.argv.iter().map(|word| word.to_string_lossy()).collect();
-        words.join(" ")
+        let mut line = words.join(" ");
+        if line.len() > LONGEST_LINE {
+            let mut end = LONGEST_LINE;
+            while !line.is_char_boundary(end) {
+                end -= 1;
+            }
+            line.truncate(end);
+            line.push_str("...");
+        }
+        line
     }
 }
 

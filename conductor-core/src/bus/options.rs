@@ -130,6 +130,17 @@ impl ReadOptions {
         self
     }
 
+    /// The place to read after, or `otherwise` where none is named.
+    pub(crate) fn after_or(&self, otherwise: &Cursor) -> Cursor {
+        self.after.as_ref().unwrap_or(otherwise).clone()
+    }
+
+    /// The same without the limit to the last messages, and that limit.
+    pub(crate) fn without_tail(mut self) -> (ReadOptions, Option<usize>) {
+        let tail = self.tail.take();
+        (self, tail)
+    }
+
     /// Also the records that begin and end segments.
     #[must_use]
     pub fn with_control(mut self) -> ReadOptions {

@@ -1,7 +1,7 @@
 //! The messages of a task while it is driven.
 
 use super::tasks::Task;
-use crate::bus::{Cursor, Event, Follower};
+use crate::bus::{Cursor, Event, Follower, ReadOptions};
 use crate::cancel::Wait;
 use crate::error::{ErrorKind, Result};
 use crate::sys::Poller;
@@ -14,22 +14,24 @@ use std::os::fd::{AsFd as _, BorrowedFd};
 /// Ends with the task, after the last message; or when the wait is over, after which
 /// [`Task::wait`] says which of the two it was.
 #[derive(Debug)]
-pub struct TaskEvents<'a> {
-    task: &'a Task,
+pub struct TaskEvents {
+    task: Task,
     follower: Follower,
     poller: Poller,
     wait: Wait,
     over: bool,
 }
 
-impl<'a> TaskEvents<'a> {
-    pub(super) fn new(task: &'a Task, wait: Wait) -> Result<TaskEvents<'a>> {
+impl TaskEvents {
+    pub(super) fn new(task: Task, options: ReadOptions, wait: Wait) -> Result<TaskEvents> {
         let bus = task.engine.task_bus(task.project(), task.id())?;
         let folder = task.engine.layout().task(task.project(), task.id())?;
         let start = LoopState::read(&folder)?
             .and_then(|state| state.start_cursor().cloned())
             .unwrap_or(Cursor::START);
-        let follower = bus.follow(&start, Wait::FOREVER)?;
+        let options = options.without_tail().0;
+        let start = options.after_or(&start);
+        let follower = bus.follow_with(options.after(&start), Wait::FOREVER)?;
         let failed = |e| folder.error("watch", "", e);
         let poller = Poller::new().map_err(failed)?;
         poller.add(task.fd(), 1).map_err(failed)?;
@@ -79,7 +81,7 @@ impl<'a> TaskEvents<'a> {
     }
 }
 
-impl Iterator for TaskEvents<'_> {
+impl Iterator for TaskEvents {
     type Item = Result<Event>;
 
     fn next(&mut self) -> Option<Result<Event>> {

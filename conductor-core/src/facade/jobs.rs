@@ -28,7 +28,7 @@ impl Jobs<'_> {
             spec.work.take_wishes(agent, &limits);
         }
         let plan = plan_run(engine, &spec.work)?;
-        let run = engine.start_run(&plan, &wait.into())?;
-        Run::new(engine.clone(), plan.project, plan.task, run)
+        let started = engine.start_run(&plan, &wait.into())?;
+        Run::of_started(engine.clone(), plan.project, plan.task, started)
     }
 }

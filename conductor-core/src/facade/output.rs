@@ -176,8 +176,8 @@ impl RunOutput {
 /// Ends when the run is over and everything was read. Nothing is written by it, not even the end of
 /// a run that nobody wrote down.
 #[derive(Debug)]
-pub struct OutputFollower<'a> {
-    run: &'a Run,
+pub struct OutputFollower {
+    run: Run,
     folder: Folder,
     file: OutputFile,
     open: Option<RunOutput>,
@@ -188,8 +188,8 @@ pub struct OutputFollower<'a> {
     over: bool,
 }
 
-impl<'a> OutputFollower<'a> {
-    pub(super) fn new(run: &'a Run, folder: Folder, file: OutputFile) -> Result<Self> {
+impl OutputFollower {
+    pub(super) fn new(run: Run, folder: Folder, file: OutputFile) -> Result<Self> {
         let failed = |e| folder.error("watch", "", e);
         let (poller, news) = (Poller::new().map_err(failed)?, Watch::new().map_err(failed)?);
         news.add_names(folder.path()).map_err(failed)?;
@@ -312,8 +312,8 @@ impl Run {
 
     /// Follows a file of the run while it grows, until the run is over. While it lives,
     /// [`OutputFile::Output`] is what the agent prints.
-    pub fn follow_output(&self, file: OutputFile) -> Result<OutputFollower<'_>> {
-        OutputFollower::new(self, self.open_folder()?, file)
+    pub fn follow_output(&self, file: OutputFile) -> Result<OutputFollower> {
+        OutputFollower::new(self.clone(), self.open_folder()?, file)
     }
 }
 
@@ -388,7 +388,7 @@ mod tests {
         assert_eq!(output.offset(), 2);
     }
 
-    fn next(follower: &mut OutputFollower<'_>, wait: Duration) -> Result<String> {
+    fn next(follower: &mut OutputFollower, wait: Duration) -> Result<String> {
         let mut buffer = [0; 64];
         let read = follower.read(&mut buffer, wait)?;
         Ok(String::from_utf8_lossy(&buffer[..read]).into_owned())

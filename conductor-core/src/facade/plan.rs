@@ -1,7 +1,7 @@
 //! From a spec to a plan: every check that can be made before anything is made.
 
 use super::agents::choose_agent;
-use super::spec::Asked;
+use super::spec::{Asked, check_env};
 use crate::agent::is_own_variable;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::TaskId;
@@ -24,6 +24,7 @@ pub(super) fn plan_run(engine: &Engine, work: &Asked) -> Result<RunPlan> {
     };
     // Everything that can be wrong is looked at before the first folder is made.
     let agent = choose_agent(engine, work)?;
+    work.env.iter().try_for_each(|(name, value)| check_env(name, value))?;
     refuse_own_variables(&work.env)?;
     let cwd = work.cwd.as_deref().map(working_folder).transpose()?;
     let (parent_run, previous_run) = (work.parent_run_id()?, work.previous_run_id()?);

@@ -1,7 +1,12 @@
 //! What is known of something, as named fields: the form that every language reads.
 
-use crate::bus::{Damage, Event, Message};
+mod bus;
+
+use super::tasks::TaskInfo;
+use super::usage::UsageSum;
+use crate::error::Error;
 use crate::gc::{GcDone, GcItem, GcResult};
+use crate::id::{ProjectId, RunId, TaskId};
 use crate::run::RunRecord;
 use crate::supervise::{RunInfo, StopReport};
 use crate::task::{TaskResult, Waiting};
@@ -10,9 +15,7 @@ use crate::yaml;
 use serde::{Serialize, Serializer};
 use serde_json::{Map, Value};
 use std::borrow::Cow;
-
-use super::tasks::TaskInfo;
-use super::usage::UsageSum;
+use std::path::Path;
 
 /// Named fields in a stable order, with the names of [`crate::vocabulary::FIELDS`].
 ///
@@ -57,10 +60,71 @@ impl Record {
         serde_json::to_string(&self.0).unwrap_or_default()
     }
 
+    /// The number of parts of what stands under `name`: of a list or a group of fields. All
+    /// fields for the empty name; 0 where it is something else, or not known.
+    pub fn count(&self, name: &str) -> usize {
+        match self.get(name) {
+            _ if name.is_empty() => self.0.len(),
+            Some(Value::Array(items)) => items.len(),
+            Some(Value::Object(parts)) => parts.len(),
+            _ => 0,
+        }
+    }
+
+    /// The name of a field of the group `name`, by its place; of all fields for the empty name.
+    pub fn name(&self, name: &str, index: usize) -> Option<&str> {
+        let group = match self.get(name) {
+            _ if name.is_empty() => &self.0,
+            Some(Value::Object(parts)) => parts,
+            _ => return None,
+        };
+        group.keys().nth(index).map(String::as_str)
+    }
+
+    /// All fields, for a surface that has its own form for each kind of value.
+    #[doc(hidden)]
+    pub fn fields(&self) -> &Map<String, Value> {
+        &self.0
+    }
+
     fn get(&self, name: &str) -> Option<&Value> {
-        let mut parts = name.split('.');
-        let first = self.0.get(parts.next()?)?;
-        parts.try_fold(first, |value, part| value.get(part))
+        if let Some(value) = self.0.get(name) {
+            return Some(value);
+        }
+        let (first, rest) = name.split_once('.')?;
+        find(self.0.get(first)?, rest)
+    }
+
+    pub(super) fn of_project(project: &ProjectId, folder: &Path) -> Record {
+        let mut record = Record::default();
+        record.put("project_id", project.as_str());
+        record.put("folder", folder.to_string_lossy());
+        record
+    }
+
+    /// A task or a run in a list that cannot be read.
+    pub(super) fn unreadable(
+        project: &ProjectId,
+        task: &TaskId,
+        run: Option<&RunId>,
+        error: &Error,
+    ) -> Record {
+        let mut record = Record::default();
+        record.put("project_id", project.as_str());
+        record.put("task_id", task.as_str());
+        record.put_known("run_id", run.map(|run| run.as_str()));
+        record.put("error", error.to_string());
+        record.put("error_code", error.code());
+        record.put_known("error_path", error.path().map(|path| path.to_string_lossy()));
+        record
+    }
+
+    /// A piece of what a run wrote.
+    pub(super) fn of_output(text: &str, offset: u64) -> Record {
+        let mut record = Record::default();
+        record.put("text", text);
+        record.put("offset", offset);
+        record
     }
 
     pub(super) fn put(&mut self, name: &str, value: impl Into<Value>) {
@@ -101,6 +165,22 @@ impl Record {
         let items: Vec<Value> = items.into_iter().map(|item| item.to_string().into()).collect();
         self.put(name, items);
     }
+}
+
+/// What stands under `name` in a value. An item of a list is named by its number; a name may hold dots
+/// itself.
+fn find<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
+    let here = match value {
+        Value::Array(items) => name.parse().ok().and_then(|index: usize| items.get(index)),
+        value => value.get(name),
+    };
+    here.or_else(|| {
+        let (first, rest) = name.split_once('.')?;
+        match value {
+            Value::Array(items) => find(items.get(first.parse::<usize>().ok()?)?, rest),
+            value => find(value.get(first)?, rest),
+        }
+    })
 }
 
 impl Serialize for Record {
@@ -174,6 +254,7 @@ impl From<&TaskInfo> for Record {
             record.put_record("latest", Record::from(latest));
         }
         record.put_time("last_activity", info.last_activity);
+        record.put("status", info.status().as_str());
         record
     }
 }
@@ -259,81 +340,10 @@ impl From<&UsageSum> for Record {
     }
 }
 
-impl From<&Message> for Record {
-    fn from(message: &Message) -> Record {
-        let mut record = Record::default();
-        record.put("kind", "message");
-        record.put("msg_id", message.msg_id.as_str());
-        record.put_known("seq", message.seq);
-        record.put_time("ts", message.time);
-        record.put("type", message.msg_type.as_str());
-        for (name, text) in [
-            ("project_id", &message.project_id),
-            ("task_id", &message.task_id),
-            ("run_id", &message.run_id),
-        ] {
-            record.put_known(name, Some(text.as_str()).filter(|text| !text.is_empty()));
-        }
-        record.put_known("issue_id", message.issue_id.as_deref());
-        let parents = message.parents.iter().map(|parent| {
-            let mut record = Record::default();
-            record.put("msg_id", parent.msg_id.as_str());
-            record.put_known("kind", parent.kind.as_deref());
-            record.put_texts("meta", &parent.meta);
-            record
-        });
-        record.put_records("parents", parents);
-        let links = message.links.iter().map(|link| {
-            let mut record = Record::default();
-            record.put("url", link.url.as_str());
-            record.put_known("label", link.label.as_deref());
-            record.put_known("kind", link.kind.as_deref());
-            record
-        });
-        record.put_records("links", links);
-        record.put_texts("meta", &message.meta);
-        record.put("body", message.body.as_str());
-        record.put("cursor", message.cursor.to_string());
-        record
-    }
-}
-
-/// A message, or what stands in the place of one: its `kind` says which.
-impl From<&Event> for Record {
-    fn from(event: &Event) -> Record {
-        let mut record = Record::default();
-        let damage = |record: &mut Record, kind: &str, damage: &Damage| {
-            record.put("kind", kind);
-            record.put("path", damage.path.to_string_lossy());
-            record.put("offset", damage.offset);
-            record.put("len", damage.len);
-            record.put("after_seq", damage.after_seq);
-            record.put("body", damage.text.as_str());
-        };
-        match event {
-            Event::Message(message) => return Record::from(message),
-            Event::Gap { from, to } => {
-                record.put("kind", "gap");
-                record.put("from_seq", *from);
-                record.put("to_seq", *to);
-                record.put("body", format!("messages {from} to {to} are missing"));
-            }
-            Event::Corrupt(region) => damage(&mut record, "corrupt", region),
-            Event::Foreign(region) => damage(&mut record, "foreign", region),
-            Event::Replaced { path, last_seq } => {
-                record.put("kind", "replaced");
-                record.put("path", path.to_string_lossy());
-                record.put("after_seq", *last_seq);
-                record.put("body", "the file was replaced by another one");
-            }
-        }
-        record
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::bus::Event;
     use crate::bus::{Post, ReadOptions};
     use crate::gc::{GcAction, GcKind, GcReason};
     use crate::vocabulary::{About, FIELDS};
@@ -458,12 +468,16 @@ mod tests {
             last_activity: epoch,
         };
         let stop = StopReport::default();
+        let error = Error::invalid("id.invalid", "task", "x").with_path("/t");
         let sum = UsageSum { name: "shop".into(), cost_usd: Some(0.5), ..UsageSum::default() };
         for (about, record) in [
             (About::Run, Record::from(&run)),
             (About::Task, Record::from(&task)),
             (About::Result, Record::from(&result)),
             (About::Stop, Record::from(&stop)),
+            (About::Project, Record::of_project(&run.project, &run.folder)),
+            (About::Unreadable, Record::unreadable(&run.project, &run.task, Some(&run.id), &error)),
+            (About::Output, Record::of_output("x", 0)),
             (About::Usage, Record::from(&sum)),
         ] {
             assert_eq!(names(&record, about), of_the_vocabulary(about), "{about:?}");
@@ -501,7 +515,10 @@ mod tests {
         std::fs::create_dir(dir.path().join("shop")).unwrap();
         let conductor = Conductor::open(dir.path(), Options::default()).unwrap();
         let bus = conductor.bus("shop").unwrap();
-        let parent = bus.post(Post::new("FACT", "x"), Wait::FOREVER).unwrap().msg_id;
+        let posted = bus.post(Post::new("FACT", "x"), Wait::FOREVER).unwrap();
+        let receipt = names(&Record::from(&posted), About::Posted);
+        assert_eq!(receipt, of_the_vocabulary(About::Posted));
+        let parent = posted.msg_id;
         let post = Post::new("ISSUE", "text")
             .task(&TaskId::new("fix").unwrap())
             .run(&RunId::new("r1").unwrap())
@@ -526,12 +543,31 @@ mod tests {
     }
 
     #[test]
+    fn items_of_lists_and_names_with_dots_are_found() {
+        let mut record = Record::default();
+        record.put_list("blocked_by", ["a", "b"]);
+        record.put_texts("meta", &[("x.y".to_owned(), "1".to_owned())]);
+        let mut parent = Record::default();
+        parent.put("msg_id", "m");
+        record.put_records("parents", std::iter::once(parent));
+        let text = |name: &str| record.text(name).map(Cow::into_owned);
+        assert_eq!(text("blocked_by.1").as_deref(), Some("b"));
+        assert_eq!((text("blocked_by.2"), text("blocked_by.-1")), (None, None));
+        assert_eq!(text("meta.x.y").as_deref(), Some("1"));
+        assert_eq!(text("parents.0.msg_id").as_deref(), Some("m"));
+        assert_eq!((record.count("blocked_by"), record.count("parents.0")), (2, 1));
+    }
+
+    #[test]
     fn nested_fields_are_named_with_dots() {
         let mut record = Record::default();
         let waiting = Waiting::new("delay", Timestamp::UNIX_EPOCH, None);
         record.put_record("waiting", Record::from(&waiting));
         assert_eq!(record.text("waiting.for").as_deref(), Some("delay"));
         assert_eq!(record.text("waiting"), None);
+        assert_eq!((record.count("waiting"), record.count("")), (2, 1));
+        assert_eq!(record.name("waiting", 1), Some("since"));
+        assert_eq!((record.name("waiting", 2), record.name("", 0)), (None, Some("waiting")));
         assert_eq!(
             record.to_json(),
             r#"{"waiting":{"for":"delay","since":"1970-01-01T00:00:00Z"}}"#

@@ -2,14 +2,17 @@
 
 use super::conductor::Conductor;
 use crate::cancel::Wait;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{Layout, RUNS};
-use crate::supervise::{Engine, RunInfo, RunWatch, Stop, StopReport, read_info, read_info_in};
-use crate::wait::Step;
+use crate::supervise::{
+    Engine, RunInfo, RunWatch, Started, Stop, StopReport, read_info, read_info_in,
+};
+use crate::wait::{Step, block_on};
 use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// Reads the runs of a task; from [`Conductor::runs`].
 #[derive(Clone, Copy, Debug)]
@@ -59,6 +62,17 @@ impl Runs<'_> {
         Run::new(self.0.engine.clone(), project.clone(), task.clone(), run.clone())
     }
 
+    /// The newest run of a task, for a caller that needs one.
+    ///
+    /// # Errors
+    /// `run.not_found` where it has none.
+    pub fn get_newest(&self, project: &ProjectId, task: &TaskId) -> Result<Run> {
+        self.newest(project, task)?.ok_or_else(|| {
+            let message = format!("the task {project}/{task} has no run");
+            Error::new(ErrorKind::NotFound, "run.not_found", message)
+        })
+    }
+
     /// The newest run of a task; `None` where it has none.
     pub fn newest(&self, project: &ProjectId, task: &TaskId) -> Result<Option<Run>> {
         let newest = self.ids(project, task)?.pop();
@@ -66,22 +80,44 @@ impl Runs<'_> {
     }
 }
 
-/// A run that exists. Dropping this ends nothing.
-#[derive(Debug)]
+/// A run that exists. Clones share it, also between threads; dropping it ends nothing.
+#[derive(Clone, Debug)]
 pub struct Run {
     engine: Engine,
     project: ProjectId,
     task: TaskId,
     id: RunId,
     folder: PathBuf,
-    watch: RunWatch,
+    watch: Arc<RunWatch>,
 }
 
 impl Run {
     pub(super) fn new(engine: Engine, project: ProjectId, task: TaskId, id: RunId) -> Result<Run> {
         let watch = RunWatch::new(engine.clone(), project.clone(), task.clone(), id.clone())?;
+        Ok(Run::watched(engine, project, task, id, watch))
+    }
+
+    pub(super) fn of_started(
+        engine: Engine,
+        project: ProjectId,
+        task: TaskId,
+        started: Started,
+    ) -> Result<Run> {
+        let id = started.run.clone();
+        let watch = RunWatch::of_started(engine.clone(), project.clone(), task.clone(), started)?;
+        Ok(Run::watched(engine, project, task, id, watch))
+    }
+
+    fn watched(
+        engine: Engine,
+        project: ProjectId,
+        task: TaskId,
+        id: RunId,
+        watch: RunWatch,
+    ) -> Run {
+        let watch = Arc::new(watch);
         let folder = engine.layout().path().join(&project).join(&task).join(RUNS).join(&id);
-        Ok(Run { engine, project, task, id, folder, watch })
+        Run { engine, project, task, id, folder, watch }
     }
 
     /// The project.
@@ -128,8 +164,7 @@ impl Run {
     /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) and
     /// [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled) when the wait is over first.
     pub fn wait(&self, wait: impl Into<Wait>) -> Result<RunInfo> {
-        self.watch.wait(&wait.into())?;
-        self.info()
+        block_on(self.fd(), &wait.into(), || self.step())
     }
 
     /// A descriptor that becomes readable when [`step`](Run::step) may find something new.

@@ -91,13 +91,22 @@ impl Asked {
 
 /// One assignment `NAME=value`.
 fn parse_env(text: &str) -> Result<(String, String)> {
-    match text.split_once('=') {
-        Some((name, value)) if !name.is_empty() && !text.contains('\0') => {
-            Ok((name.to_owned(), value.to_owned()))
-        }
-        _ => Err(Error::invalid("env.invalid", "env", format!("invalid variable {text:?}"))
-            .with_hint("a variable is given as NAME=value")),
+    let (name, value) = text.split_once('=').ok_or_else(|| env_invalid(text))?;
+    check_env(name, value)?;
+    Ok((name.to_owned(), value.to_owned()))
+}
+
+/// Refuses what no environment can hold.
+pub(super) fn check_env(name: &str, value: &str) -> Result<()> {
+    if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
+        return Err(env_invalid(name));
     }
+    Ok(())
+}
+
+fn env_invalid(text: &str) -> Error {
+    Error::invalid("env.invalid", "env", format!("invalid variable {text:?}"))
+        .with_hint("a variable is given as NAME=value, without NUL")
 }
 
 fn duration(field: &str, text: &str) -> Result<Duration> {
@@ -440,6 +449,7 @@ mod tests {
                 let set = |value: &str| match noun {
                     Noun::Job => JobSpec::new("p").set(option.name, value),
                     Noun::Task => TaskSpec::new("p").set(option.name, value),
+                    _ => Ok(()),
                 };
                 set(option.example).unwrap_or_else(|e| panic!("{}: {e}", option.name));
             }

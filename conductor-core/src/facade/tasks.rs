@@ -4,6 +4,7 @@ use super::conductor::Conductor;
 use super::events::TaskEvents;
 use super::plan::plan_run;
 use super::spec::{Asked, TaskSpec};
+use crate::bus::ReadOptions;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
@@ -19,6 +20,7 @@ use crate::wait::{Step, block_on};
 use parking_lot::Mutex;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::path::PathBuf;
+use std::sync::Arc;
 
 /// Starts and finds tasks; from [`Conductor::tasks`].
 #[derive(Clone, Copy, Debug)]
@@ -291,15 +293,15 @@ pub(crate) fn read_task(engine: &Engine, project: &ProjectId, task: &TaskId) -> 
     })
 }
 
-/// A task. Dropping this ends nothing.
-#[derive(Debug)]
+/// A task. Clones share it, also between threads; dropping it ends nothing.
+#[derive(Clone, Debug)]
 pub struct Task {
     pub(super) engine: Engine,
     project: ProjectId,
     id: TaskId,
-    waiter: Mutex<Waiter>,
+    waiter: Arc<Mutex<Waiter>>,
     /// A copy of the waiter's descriptor, so that it can be polled while somebody steps.
-    fd: OwnedFd,
+    fd: Arc<OwnedFd>,
 }
 
 impl Task {
@@ -307,7 +309,7 @@ impl Task {
         let fd = waiter.fd().try_clone_to_owned().map_err(|e| {
             Error::new(ErrorKind::Io, "wait.failed", "cannot make a wait").with_source(e)
         })?;
-        Ok(Task { engine, project, id, waiter: Mutex::new(waiter), fd })
+        Ok(Task { engine, project, id, waiter: Arc::new(Mutex::new(waiter)), fd: Arc::new(fd) })
     }
 
     /// The project.
@@ -338,6 +340,8 @@ impl Task {
 
     /// Does what the task needs now, without waiting: its result, or not yet.
     pub fn step(&self) -> Result<Step<TaskResult>> {
+        // Before the lock, which a forked child may have inherited held.
+        self.engine.layout().check_fork()?;
         self.waiter.lock().step()
     }
 
@@ -354,8 +358,14 @@ impl Task {
 
     /// Drives the task and gives the messages of its bus, from the beginning of its present loop;
     /// ends with the task, or when the wait is over.
-    pub fn follow(&self, wait: impl Into<Wait>) -> Result<TaskEvents<'_>> {
-        TaskEvents::new(self, wait.into())
+    pub fn follow(&self, wait: impl Into<Wait>) -> Result<TaskEvents> {
+        self.follow_with(ReadOptions::default(), wait)
+    }
+
+    /// As [`Task::follow`], with the filters of `options` and from their place, where they name one;
+    /// their `tail` is not heeded.
+    pub fn follow_with(&self, options: ReadOptions, wait: impl Into<Wait>) -> Result<TaskEvents> {
+        TaskEvents::new(self.clone(), options, wait.into())
     }
 
     /// Stops the task for good: its loop, and everything that its attempt started.
@@ -364,6 +374,7 @@ impl Task {
     /// over already, nothing is signalled.
     pub fn stop(&self, stop: Stop, wait: impl Into<Wait>) -> Result<StopReport> {
         let wait = wait.into();
+        self.engine.layout().check_fork()?;
         if !self.waiter.lock().is_driving() {
             return self.engine.stop_task(&self.project, &self.id, &stop, &wait);
         }

@@ -37,6 +37,15 @@ impl Folder {
         self.replace_without_sync(name, &next_of(name, ""), bytes, false)
     }
 
+    /// Removes whatever stands at a name of ours, a link itself and not what it points to.
+    pub(crate) fn clear(&self, name: &OsStr) -> Result<()> {
+        match self.stat(name)?.map(|stat| stat.kind) {
+            None => Ok(()),
+            Some(FileKind::Folder) => self.remove_tree(name).map(drop),
+            Some(_) => self.remove_file(name).map(drop),
+        }
+    }
+
     fn replace_without_sync(
         &self,
         name: &OsStr,
@@ -44,9 +53,7 @@ impl Folder {
         bytes: &[u8],
         durable: bool,
     ) -> Result<()> {
-        if self.stat(next)?.is_some_and(|stat| stat.kind == FileKind::File) {
-            self.remove_file(next)?;
-        }
+        self.clear(next)?;
         let fd = self.open(next, Open::CreateNew(FILE_MODE))?;
         let written = self.write_all(&fd, next, bytes).and_then(|()| {
             if durable {
@@ -159,6 +166,23 @@ mod tests {
         folder.replace("f", b"mine").unwrap();
         assert_eq!(std::fs::read(outside.path().join("canary")).unwrap(), b"safe");
         assert_eq!(folder.read("f", 10).unwrap(), b"mine");
+    }
+
+    #[test]
+    fn what_was_planted_at_the_temporary_name_gives_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let outside = tempfile::tempdir().unwrap();
+        let canary = outside.path().join("canary");
+        std::fs::write(&canary, "safe").unwrap();
+        let folder = Folder::open_root(Arc::new(RealOs), dir.path()).unwrap();
+        let next = dir.path().join(".f.next");
+        std::os::unix::fs::symlink(&canary, &next).unwrap();
+        folder.replace("f", b"one").unwrap();
+        std::fs::create_dir_all(next.join("deep")).unwrap();
+        folder.replace("f", b"two").unwrap();
+        assert_eq!(folder.read("f", 10).unwrap(), b"two");
+        assert_eq!(folder.list().unwrap().len(), 1);
+        assert_eq!(std::fs::read(canary).unwrap(), b"safe");
     }
 
     #[test]

@@ -4,7 +4,7 @@ use super::names::{BIN, CONDUCTOR, CURSORS, OPEN, RUNS, TRASH};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
-use crate::sys::{FileSystem, Os};
+use crate::sys::{Born, FileSystem, Os};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -19,12 +19,13 @@ const ROOT_MODE: u32 = 0o700;
 pub struct Layout {
     os: Arc<dyn Os>,
     path: PathBuf,
+    born: Born,
 }
 
 impl Layout {
     /// The root at `path`, an absolute path; it need not exist yet.
     pub fn new(os: Arc<dyn Os>, path: PathBuf) -> Layout {
-        Layout { os, path }
+        Layout { os, path, born: Born::here() }
     }
 
     /// The root's path.
@@ -37,11 +38,29 @@ impl Layout {
         &self.os
     }
 
+    /// Refuses a handle that was opened before a fork: its locks and waits are the parent's.
+    ///
+    /// # Errors
+    /// `handle.forked`.
+    pub fn check_fork(&self) -> Result<()> {
+        if self.born.is_here() {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::InvalidInput,
+            "handle.forked",
+            format!("{} was opened before this process was forked", self.path.display()),
+        )
+        .with_path(&self.path)
+        .with_hint("open it again in the child"))
+    }
+
     /// The root's folder.
     ///
     /// # Errors
-    /// `root.not_found` when it does not exist.
+    /// `root.not_found` when it does not exist; `handle.forked`.
     pub fn root(&self) -> Result<Folder> {
+        self.check_fork()?;
         Folder::open_root(self.os.clone(), &self.path).map_err(|error| match error.kind() {
             ErrorKind::NotFound => Error::new(
                 ErrorKind::NotFound,
@@ -96,6 +115,18 @@ impl Layout {
     pub fn task(&self, project: &ProjectId, task: &TaskId) -> Result<Folder> {
         let path = Path::new(project.as_str()).join(task);
         self.root()?.folder(path).map_err(|e| missing(e, "task", format_args!("{project}/{task}")))
+    }
+
+    /// Whether an open folder still is the one that a task's name stands for.
+    pub fn is_task(&self, folder: &Folder, project: &ProjectId, task: &TaskId) -> Result<bool> {
+        let look = |e| Error::io("look at", folder.path(), e);
+        match self.task(project, task) {
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(false),
+            named => {
+                let named = self.os.stat(named?.fd()).map_err(look)?;
+                Ok(named.same_file(&self.os.stat(folder.fd()).map_err(look)?))
+            }
+        }
     }
 
     /// A run's folder.

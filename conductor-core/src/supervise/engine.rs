@@ -2,11 +2,13 @@
 
 use super::keeper_image::KeeperProgram;
 use crate::bus::{Bus, BusOptions, Durability, Scope};
+use crate::cancel::Wait;
 use crate::config::LoadedConfig;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
+use crate::fsx::{FileLock, Folder};
 use crate::id::{ProjectId, TaskId};
-use crate::layout::{Layout, PROJECT_BUS, TASK_BUS};
-use crate::sys::Os;
+use crate::layout::{Layout, PROJECT_BUS, TASK_BUS, TASK_LOCK};
+use crate::sys::{LockKind, Os};
 use crate::time::Timestamp;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -71,6 +73,38 @@ impl Engine {
         match &self.0.settings.environment {
             Some(environment) => environment.clone(),
             None => std::env::vars_os().collect(),
+        }
+    }
+
+    /// A task's folder under its lock, made first where it is missing and `make` says so.
+    ///
+    /// Starters share the lock, who deletes the task holds it alone and moves the folder away: the
+    /// folder is the one that the task's name stands for as long as the lock is held.
+    pub(crate) fn lock_task(
+        &self,
+        project: &ProjectId,
+        task: &TaskId,
+        make: bool,
+        kind: LockKind,
+        wait: &Wait,
+    ) -> Result<(Folder, FileLock)> {
+        loop {
+            let named = match make {
+                true => self.layout().ensure_task(project, task),
+                false => Ok(self.layout().task(project, task)?),
+            };
+            let locked = named.and_then(|folder| Ok((folder.lock(TASK_LOCK, kind, wait)?, folder)));
+            match locked {
+                // Deleted between two looks.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                locked => {
+                    let (lock, folder) = locked?;
+                    if self.layout().is_task(&folder, project, task)? {
+                        return Ok((folder, lock));
+                    }
+                }
+            }
+            wait.check()?;
         }
     }
 

@@ -8,7 +8,7 @@
 use super::engine::Engine;
 use super::evidence::{Known, gather, keeper_record, known, moment};
 use super::open_entry::OpenEntry;
-use super::output::{ensure_output, last_stderr_lines, read_stream};
+use super::output::{ensure_output, last_stderr_lines, misplaced, read_stream};
 use super::start::{start_key, start_message};
 use super::stop::stop_reason;
 use super::verdict::{Ending, Verdict, judge};
@@ -139,6 +139,27 @@ fn in_words(stream: &StreamSummary) -> Option<String> {
     }
 }
 
+/// Why nothing is known of a run whose folder was deleted while it ran.
+pub(crate) const DELETED: &str = "its folder was deleted while it ran";
+
+/// Tells the end of such a run, once in all; its end is lost.
+pub(crate) fn tell_deleted(
+    engine: &Engine,
+    project: &ProjectId,
+    task: &TaskId,
+    run: &RunId,
+    wait: &Wait,
+) -> Result<()> {
+    let post = Post::new("RUN_CRASH", format!("run lost: {DELETED}")).run(run);
+    engine.task_bus(project, task)?.append_once(&end_key(run), None, post, wait.clone())?;
+    OpenEntry::remove(engine.layout(), project, task, run)
+}
+
+/// The key of the message that tells of a run's end.
+fn end_key(run: &RunId) -> String {
+    format!("{run}:end")
+}
+
 /// Posts `RUN_STOP` or `RUN_CRASH`, once in all.
 fn post_end(
     engine: &Engine,
@@ -154,6 +175,10 @@ fn post_end(
         folder.path().display(),
         folder.join(OUTPUT).display(),
     );
+    for name in misplaced(folder)? {
+        body.push_str("\nnot read, because it is no plain file any more: ");
+        body.push_str(name);
+    }
     if crashed {
         if let Some(summary) = &record.error_summary {
             body.push_str("\nerror: ");
@@ -177,9 +202,8 @@ fn post_end(
         noted => noted,
     };
     let kind = if crashed { "RUN_CRASH" } else { "RUN_STOP" };
-    let key = format!("{run}:end");
-    let posted =
-        bus.append_once(&key, since.as_ref(), Post::new(kind, body).run(run), wait.clone())?;
+    let post = Post::new(kind, body).run(run);
+    let posted = bus.append_once(&end_key(run), since.as_ref(), post, wait.clone())?;
     store::update(folder, wait, Keep::Loosely, |record| {
         record.stop_msg = Some(posted.cursor.to_string());
         Ok(())

@@ -3,9 +3,10 @@
 use super::engine::Engine;
 use super::evidence::{Actors, actors, keeper_record, known, observe};
 use super::finish::{Finished, finish};
+use super::start::Started;
 use super::verdict::Verdict;
 use crate::cancel::Wait;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::RUNS;
@@ -38,7 +39,7 @@ pub(crate) struct RunWatch {
     run: RunId,
     poller: Poller,
     timer: TimerFd,
-    process: Mutex<Option<OwnedFd>>,
+    process: Mutex<Option<(ProcessId, OwnedFd)>>,
 }
 
 impl RunWatch {
@@ -56,15 +57,40 @@ impl RunWatch {
         Ok(RunWatch { engine, project, task, run, poller, timer, process: Mutex::new(None) })
     }
 
+    /// A wait for a run that was just started: it is known by its keeper even if its agent deletes its
+    /// folder first thing.
+    pub(crate) fn of_started(
+        engine: Engine,
+        project: ProjectId,
+        task: TaskId,
+        started: Started,
+    ) -> Result<RunWatch> {
+        let watch = RunWatch::new(engine, project, task, started.run)?;
+        watch.watch_process(started.keeper)?;
+        watch.look_again(Duration::ZERO)?;
+        Ok(watch)
+    }
+
     /// Readable when a step may find something new.
     pub(crate) fn fd(&self) -> BorrowedFd<'_> {
         self.poller.as_fd()
     }
 
     /// Looks once: the final record, or not yet.
+    ///
+    /// # Errors
+    /// "Not found" once nothing lives of a run whose folder was deleted.
     pub(crate) fn step(&self, wait: &Wait) -> Result<Step<RunRecord>> {
-        let folder = self.engine.layout().run(&self.project, &self.task, &self.run)?;
-        let record = known(&folder)?.record;
+        let seen = self.engine.layout().run(&self.project, &self.task, &self.run);
+        let seen = seen.and_then(|folder| Ok((known(&folder)?.record, folder)));
+        let (record, folder) = match seen {
+            // An agent that deletes its own folder runs on.
+            Err(error) if error.kind() == ErrorKind::NotFound && self.process_lives()? => {
+                self.look_again(limits::SAFETY_POLL)?;
+                return Ok(Step::Pending);
+            }
+            seen => seen?,
+        };
         if !record.is_open() && record.stop_msg.is_some() {
             return Ok(Step::Ready(record));
         }
@@ -108,7 +134,7 @@ impl RunWatch {
         let failed = |e| self.failed("watch", e);
         let mut watched = self.process.lock();
         let opened = match process {
-            Some(process) => Processes.open(process).map_err(failed)?,
+            Some(process) => Processes.watch(process).map_err(failed)?,
             None => None,
         };
         let Some(fd) = opened else {
@@ -119,8 +145,16 @@ impl RunWatch {
         // Dropping the old descriptor takes it out of the poller.
         *watched = None;
         self.poller.add(&fd, PROCESS).map_err(failed)?;
-        *watched = Some(fd);
+        *watched = process.map(|process| (process, fd));
         self.look_again(limits::SAFETY_POLL)
+    }
+
+    /// Whether the process that was watched last lives.
+    fn process_lives(&self) -> Result<bool> {
+        match &*self.process.lock() {
+            Some((process, _)) => Processes.is_alive(*process).map_err(|e| self.failed("watch", e)),
+            None => Ok(false),
+        }
     }
 
     fn look_again(&self, delay: Duration) -> Result<()> {

@@ -3,9 +3,11 @@
 use crate::error::{Error, Result};
 use crate::fsx::Folder;
 use crate::layout::Layout;
-use crate::sys::{self, KeeperImage, Open};
+use crate::sys::{self, Fd, KeeperImage, Open};
 use parking_lot::Mutex;
+use std::collections::hash_map::RandomState;
 use std::ffi::CString;
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::io;
 use std::os::fd::{AsFd as _, OwnedFd};
 use std::os::unix::ffi::OsStrExt as _;
@@ -44,11 +46,14 @@ impl KeeperProgram {
         if let Installed::File(path) = self.installed(layout)? {
             match start(KeeperImage::Path(&path)) {
                 // A mount that forbids it, or a file that a forked thread of the host still holds open.
-                Err(error) if is_refused(&error) => {}
+                Err(error) if is_refused(&error) => {
+                    let image = sys::keeper_memfd().map_err(failed)?;
+                    *self.0.lock() = Some(Installed::Memory(Arc::new(image)));
+                }
+                // Somebody removed it, or the whole root, since this process put it there.
+                Err(error) if error.kind() == io::ErrorKind::NotFound => *self.0.lock() = None,
                 answer => return answer.map_err(failed),
             }
-            let image = sys::keeper_memfd().map_err(failed)?;
-            *self.0.lock() = Some(Installed::Memory(Arc::new(image)));
         }
         match self.installed(layout)? {
             Installed::Memory(image) => start(KeeperImage::Memfd(image.as_fd())).map_err(failed),
@@ -91,22 +96,31 @@ fn install(bin: &Folder) -> Result<Installed> {
         Err(error) => return Err(error),
     };
     if !whole {
-        // Several processes may do this at once: each writes a file of its own.
-        let next = format!(".{name}.{}.next", std::process::id());
-        bin.remove_file(&next)?;
+        // Several may do this at once: each writes a file of its own.
+        let next = format!(".{name}.{:016x}.next", RandomState::new().build_hasher().finish());
         let fd = bin.open(&next, Open::CreateNew(EXECUTABLE))?;
-        let mut rest = bytes;
-        while !rest.is_empty() {
-            let written = bin.os().write(&fd, rest).map_err(|e| bin.error("write", &next, e))?;
-            rest = &rest[written..];
-        }
+        let written = write_all(bin, &fd, &next, bytes);
         drop(fd);
-        bin.os()
-            .rename_at(bin.fd(), next.as_ref(), bin.fd(), name.as_ref(), true)
-            .map_err(|e| bin.error("replace", &name, e))?;
+        let renamed = written.and_then(|()| {
+            bin.os()
+                .rename_at(bin.fd(), next.as_ref(), bin.fd(), name.as_ref(), true)
+                .map_err(|e| bin.error("replace", &name, e))
+        });
+        if let Err(error) = renamed {
+            let _first_error_is_told = bin.remove_file(&next);
+            return Err(error);
+        }
     }
     let path = bin.join(&name);
     CString::new(path.as_os_str().as_bytes())
         .map(Installed::File)
         .map_err(|source| Error::invalid("path.nul", "root", "NUL in a path").with_source(source))
+}
+
+fn write_all(bin: &Folder, fd: &Fd, name: &str, mut bytes: &[u8]) -> Result<()> {
+    while !bytes.is_empty() {
+        let written = bin.os().write(fd, bytes).map_err(|e| bin.error("write", name, e))?;
+        bytes = &bytes[written..];
+    }
+    Ok(())
 }

@@ -2,11 +2,11 @@
 
 use crate::agent::AgentKind;
 use crate::agent::stream::{StreamKind, StreamParser, StreamSummary, Zone};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::fsx::{FILE_MODE, Folder};
 use crate::layout::{OUTPUT, STDERR, STDOUT};
 use crate::run::RunRecord;
-use crate::sys::{Fd, Open};
+use crate::sys::{Fd, FileKind, Open};
 use crate::time::Timestamp;
 use std::ffi::OsStr;
 
@@ -49,24 +49,18 @@ pub(crate) fn read_stream(
 /// Makes `output.md`, unless the agent wrote one itself: from the final text of its stream where that
 /// is known, else from all that it printed.
 pub(crate) fn ensure_output(run: &Folder, stream: Option<&StreamSummary>) -> Result<()> {
-    if run.stat(OUTPUT)?.is_some() || run.stat(STDOUT)?.is_none() {
+    if run.stat(OUTPUT)?.is_some() || opened(run, STDOUT)?.is_none() {
         return Ok(());
     }
     // A copy that a crash cut short must not pass for the output.
     let next = OsStr::new(".output.md.next");
-    run.remove_file(next)?;
+    run.clear(next)?;
     let copy = run.open(next, Open::CreateNew(FILE_MODE))?;
-    match stream.and_then(|stream| Some((stream.text.as_deref()?, stream.text_omitted))) {
-        Some((text, omitted)) => {
-            if omitted > 0 {
-                let note = format!("({omitted} bytes of earlier text are in {STDOUT} alone)\n\n");
-                write_all(run, &copy, note.as_bytes())?;
-            }
-            write_all(run, &copy, text.as_bytes())?;
-        }
-        None => each_piece(run, STDOUT, |bytes| write_all(run, &copy, bytes))?,
+    if let Err(error) = fill_output(run, &copy, stream) {
+        // On a full disk half a copy would keep the end from being written down.
+        let _first_error_is_told = run.remove_file(next);
+        return Err(error);
     }
-    run.os().sync_data(&copy).map_err(|e| run.error("sync", OUTPUT, e))?;
     let renamed = run.os().rename_at(run.fd(), next, run.fd(), OsStr::new(OUTPUT), false);
     match renamed {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
@@ -76,9 +70,42 @@ pub(crate) fn ensure_output(run: &Folder, stream: Option<&StreamSummary>) -> Res
     }
 }
 
+fn fill_output(run: &Folder, copy: &Fd, stream: Option<&StreamSummary>) -> Result<()> {
+    match stream.and_then(|stream| Some((stream.text.as_deref()?, stream.text_omitted))) {
+        Some((text, omitted)) => {
+            if omitted > 0 {
+                let note = format!("({omitted} bytes of earlier text are in {STDOUT} alone)\n\n");
+                write_all(run, copy, note.as_bytes())?;
+            }
+            write_all(run, copy, text.as_bytes())?;
+        }
+        None => each_piece(run, STDOUT, |bytes| write_all(run, copy, bytes))?,
+    }
+    run.os().sync_data(copy).map_err(|e| run.error("sync", OUTPUT, e))
+}
+
+/// Opens what the agent wrote to; `None` where that is gone or is no plain file any more.
+fn opened(run: &Folder, name: &str) -> Result<Option<Fd>> {
+    match run.open_if_exists(name, Open::Read) {
+        Err(error) if error.kind() == ErrorKind::InvalidInput => Ok(None),
+        fd => fd,
+    }
+}
+
+/// The files of the agent's output that something else stands in place of, so that they were not read.
+pub(crate) fn misplaced(run: &Folder) -> Result<Vec<&'static str>> {
+    let mut names = Vec::new();
+    for name in [STDOUT, STDERR] {
+        if run.stat(name)?.is_some_and(|stat| stat.kind != FileKind::File) {
+            names.push(name);
+        }
+    }
+    Ok(names)
+}
+
 /// Hands a file on, piece by piece; one that is missing has none.
 fn each_piece(run: &Folder, name: &str, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
-    let Some(file) = run.open_if_exists(name, Open::Read)? else { return Ok(()) };
+    let Some(file) = opened(run, name)? else { return Ok(()) };
     let mut buffer = vec![0; CHUNK];
     let mut offset = 0;
     loop {
@@ -107,7 +134,7 @@ pub(crate) fn last_stderr_lines(run: &Folder) -> Result<String> {
 
 /// The last lines of a file of text; empty where it is empty or missing.
 pub(crate) fn last_lines(folder: &Folder, name: &str, count: usize) -> Result<String> {
-    let Some(file) = folder.open_if_exists(name, Open::Read)? else { return Ok(String::new()) };
+    let Some(file) = opened(folder, name)? else { return Ok(String::new()) };
     let size = folder.os().stat(&file).map_err(|e| folder.error("look at", name, e))?.size;
     let start = size.saturating_sub(WINDOW);
     let mut bytes = vec![0; usize::try_from(size - start).unwrap_or(0)];

@@ -19,13 +19,13 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::{FileLock, Folder};
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{
-    KEEPER, OUTPUT, PROMPT, RUN_LOCK, RUNS, STDERR, STDOUT, TASK_BUS, TASK_LOCK, TASK_PROMPT,
+    KEEPER, OUTPUT, PROMPT, RUN_LOCK, RUNS, STDERR, STDOUT, TASK_BUS, TASK_PROMPT,
 };
 use crate::limits;
 use crate::run::receipts;
 use crate::run::store::{self, Keep};
 use crate::run::{Phase, RunRecord, Status};
-use crate::sys::{KeeperControl, KeeperLimits, LockKind, Processes};
+use crate::sys::{KeeperControl, KeeperLimits, LockKind, ProcessId, Processes};
 use crate::time::Timestamp;
 use std::ffi::OsString;
 use std::path::PathBuf;
@@ -55,6 +55,14 @@ pub(crate) struct RunPlan {
     pub(crate) limits: KeeperLimits,
 }
 
+/// A run that was started.
+#[derive(Clone, Debug)]
+pub(crate) struct Started {
+    pub(crate) run: RunId,
+    /// Its keeper's process, unless it was stopped before there was one.
+    pub(crate) keeper: Option<ProcessId>,
+}
+
 impl Engine {
     /// Starts a run. Returns when its agent runs and its record is on disk, or when somebody stopped it
     /// meanwhile.
@@ -62,20 +70,26 @@ impl Engine {
     /// # Errors
     /// What stood in the way. If it came after the run's folder was made, the run is finished as
     /// `refused` and the error names it.
-    pub(crate) fn start_run(&self, plan: &RunPlan, wait: &Wait) -> Result<RunId> {
-        let (task, task_lock) = self.hold_task(&plan.project, &plan.task, wait)?;
+    pub(crate) fn start_run(&self, plan: &RunPlan, wait: &Wait) -> Result<Started> {
+        // A loop has its task's folder: an attempt does not bring a deleted task back.
+        let make = plan.series.is_none();
+        let (task, task_lock) =
+            self.lock_task(&plan.project, &plan.task, make, LockKind::Shared, wait)?;
         if task.stat(TASK_PROMPT)?.is_none() {
             task.create_once(TASK_PROMPT, format!("{}\n", plan.prompt.trim()).as_bytes())?;
         }
         let (prepared, lock) = Prepared::make(self, plan, task, wait)?;
         drop(task_lock);
         match prepared.launch(self, lock, wait) {
-            Ok(()) => Ok(prepared.run),
+            Ok(keeper) => Ok(Started { run: prepared.run, keeper: Some(keeper) }),
             Err(error) => {
                 // The run never began; its record says so. The first error is the one to tell.
                 let _first_error_is_told = prepared.refused(self, &error);
                 // Somebody stopped it while it began, which is no failure to start.
-                if stop_wished(&prepared.folder)? { Ok(prepared.run) } else { Err(error) }
+                match stop_wished(&prepared.folder)? {
+                    true => Ok(Started { run: prepared.run, keeper: None }),
+                    false => Err(error),
+                }
             }
         }
     }
@@ -103,32 +117,6 @@ impl Engine {
         }
         OpenEntry::remove(self.layout(), project, task, run)?;
         Ok(true)
-    }
-}
-
-impl Engine {
-    /// Opens the folder of a task, made where it is missing, and keeps it from being deleted.
-    ///
-    /// Who deletes a task holds its lock alone and moves the folder away: so the folder that was
-    /// locked must still be the one that the path names.
-    pub(crate) fn hold_task(
-        &self,
-        project: &ProjectId,
-        task: &TaskId,
-        wait: &Wait,
-    ) -> Result<(Folder, FileLock)> {
-        loop {
-            let folder = self.layout().ensure_task(project, task)?;
-            let lock = folder.lock(TASK_LOCK, LockKind::Shared, wait)?;
-            let stat = |folder: &Folder| {
-                folder.os().stat(folder.fd()).map_err(|e| Error::io("look at", folder.path(), e))
-            };
-            match self.layout().task(project, task) {
-                Ok(named) if stat(&named)?.same_file(&stat(&folder)?) => return Ok((folder, lock)),
-                Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
-                _ => wait.check()?,
-            }
-        }
     }
 }
 
@@ -215,13 +203,15 @@ impl<'a> Prepared<'a> {
         let _first_error_is_told = OpenEntry::remove(engine.layout(), project, task, &self.run);
     }
 
-    fn launch(&self, engine: &Engine, lock: FileLock, wait: &Wait) -> Result<()> {
+    /// Starts the keeper and the agent; the keeper's process.
+    fn launch(&self, engine: &Engine, lock: FileLock, wait: &Wait) -> Result<ProcessId> {
         self.task.folder(RUNS)?.sync()?;
         let mut keeper = self.spawn(engine, &self.context(engine), &lock)?;
         // The keeper holds the run's lock from here. Closing our copy does not give it back, whatever
         // happens; unlocking it would.
         let _copy = lock.into_fd();
         let born = keeper.born().map_err(not_started)?;
+        let process = ProcessId { pid: born.keeper.pid, start: born.keeper.start };
         let posted = self.post_start(engine, wait)?;
         let record = store::update(&self.folder, wait, Keep::Durably, |record| {
             record.pid = i64::from(born.agent.pid);
@@ -240,13 +230,14 @@ impl<'a> Prepared<'a> {
         }
         // Who wished it to end before there was a keeper signalled nobody.
         if stop_wished(&self.folder)? {
-            return Ok(());
+            return Ok(process);
         }
         keeper.send_release().map_err(not_started)?;
         match keeper.answer() {
-            Ok(executed) => executed.map_err(|source| self.agent_not_started(source)),
-            // The agent is released: how its start went will stand in the keeper's record.
-            Err(_no_answer) => Ok(()),
+            Ok(Err(source)) => Err(self.agent_not_started(source)),
+            // Without an answer the agent is released all the same: how its start went will stand in
+            // the keeper's record.
+            Ok(Ok(())) | Err(_) => Ok(process),
         }
     }
 

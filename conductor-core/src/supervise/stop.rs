@@ -119,12 +119,12 @@ impl Engine {
             }
             wait.check()?;
             for OpenEntry { project, task, run, .. } in &picked {
-                if self.ask_run_to_stop(project, task, run, stop)? {
+                if unless_deleted(self.ask_run_to_stop(project, task, run, stop))? {
                     report.signalled.push(run.clone());
                 }
             }
             for OpenEntry { project, task, run, .. } in &picked {
-                report.killed += self.await_stopped(project, task, run, wait)?;
+                report.killed += unless_deleted(self.await_stopped(project, task, run, wait))?;
             }
             // While they ended, their agents may have started others.
             asked.extend(picked.drain(..).map(|entry| entry.run));
@@ -196,6 +196,14 @@ impl Engine {
         refuse_foreign(&folder, &record)?;
         note_reason(&folder, &stop.reason)?;
         signal(&folder, &record, stop.force)
+    }
+}
+
+/// A run whose folder was deleted meanwhile has nothing left to be stopped.
+fn unless_deleted<T: Default>(answer: Result<T>) -> Result<T> {
+    match answer {
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(T::default()),
+        answer => answer,
     }
 }
 

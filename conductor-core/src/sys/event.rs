@@ -65,14 +65,39 @@ impl AsFd for TimerFd {
 }
 
 /// Notification about changes of files and folders; a hint that shortens polling, never the truth.
+///
+/// The system gives each user a limited number of these. Who can look often instead takes
+/// [`Watch::or_silent`].
 #[derive(Debug)]
-pub struct Watch(OwnedFd);
+pub struct Watch {
+    fd: OwnedFd,
+    silent: bool,
+}
+
+/// How often to look at the truth where a silent [`Watch`] tells of nothing.
+pub(crate) const LOOK_OFTEN: Duration = Duration::from_millis(250);
 
 impl Watch {
     /// A watch on nothing yet.
     pub fn new() -> io::Result<Watch> {
         let flags = inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK;
-        Ok(Watch(inotify::init(flags)?))
+        Ok(Watch { fd: inotify::init(flags)?, silent: false })
+    }
+
+    /// A watch on nothing yet; a silent one, which never tells of anything, where the system gives
+    /// no more of them.
+    pub fn or_silent() -> io::Result<Watch> {
+        match Watch::new() {
+            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error()) => {
+                Ok(Watch { fd: EventFd::new()?.0, silent: true })
+            }
+            watch => watch,
+        }
+    }
+
+    /// Whether it never tells of anything.
+    pub fn is_silent(&self) -> bool {
+        self.silent
     }
 
     /// Also tells of changes to the file or folder at `path`: content, names, moves, deletion.
@@ -85,8 +110,7 @@ impl Watch {
             | W::DELETE
             | W::MOVE_SELF
             | W::DELETE_SELF;
-        inotify::add_watch(&self.0, path, what)?;
-        Ok(())
+        self.watch(path, what)
     }
 
     /// Also tells when names appear in or vanish from the folder at `path`, but not of what is
@@ -94,21 +118,30 @@ impl Watch {
     pub fn add_names(&self, path: &Path) -> io::Result<()> {
         use inotify::WatchFlags as W;
         let what = W::CREATE | W::MOVED_TO | W::MOVED_FROM | W::DELETE | W::DELETE_SELF;
-        inotify::add_watch(&self.0, path, what)?;
+        self.watch(path, what)
+    }
+
+    fn watch(&self, path: &Path, what: inotify::WatchFlags) -> io::Result<()> {
+        if !self.silent {
+            inotify::add_watch(&self.fd, path, what)?;
+        }
         Ok(())
     }
 
     /// Forgets what was told so far, so that the descriptor is readable only on further news.
     pub fn drain(&self) {
+        if self.silent {
+            return;
+        }
         let mut buffer = [MaybeUninit::uninit(); 4096];
-        let mut reader = inotify::Reader::new(&self.0, &mut buffer);
+        let mut reader = inotify::Reader::new(&self.fd, &mut buffer);
         while reader.next().is_ok() {}
     }
 }
 
 impl AsFd for Watch {
     fn as_fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.fd.as_fd()
     }
 }
 

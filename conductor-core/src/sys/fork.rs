@@ -27,6 +27,31 @@ pub(crate) fn generation() -> u32 {
     GENERATION.load(Ordering::Relaxed)
 }
 
+/// The process that a handle was made in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Born(u32);
+
+impl Born {
+    /// This process. From now on forks are noticed.
+    pub(crate) fn here() -> Born {
+        notice_forks();
+        Born(generation())
+    }
+
+    /// Whether this is still that process, and not a forked child of it. Safe in a signal handler.
+    pub(crate) fn is_here(self) -> bool {
+        self.0 == generation()
+    }
+}
+
+fn notice_forks() {
+    // SAFETY: the handler is a function of this program that lives as long as it, takes no lock
+    // and calls only what is safe in a new child.
+    HANDLER.call_once(|| unsafe {
+        let _out_of_memory = libc::pthread_atfork(None, None, Some(in_child));
+    });
+}
+
 /// A file's place on the list; dropping it takes the file off. Must be dropped before the file is
 /// closed.
 #[derive(Debug)]
@@ -35,11 +60,7 @@ pub(crate) struct Listed(Option<usize>);
 impl Listed {
     /// Lists a file that locks are taken on.
     pub(crate) fn new(fd: &Fd) -> Listed {
-        // SAFETY: the handler is a function of this program that lives as long as it, takes no lock
-        // and calls only what is safe in a new child.
-        HANDLER.call_once(|| unsafe {
-            let _out_of_memory = libc::pthread_atfork(None, None, Some(in_child));
-        });
+        notice_forks();
         Listed(fd.as_raw().and_then(|fd| take_place(fd.as_raw_fd())))
     }
 }

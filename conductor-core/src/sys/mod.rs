@@ -20,13 +20,14 @@ mod real;
 mod spawn;
 mod spawn_clone;
 
+pub(crate) use event::LOOK_OFTEN;
 pub use event::{EventFd, Poller, Ready, TimerFd, Watch};
 pub use file::{Entry, Fd, FileKind, FileSystem, LockKind, Open, Stat};
 pub(crate) use file::{
     may_write, nothing_to_read, open_working_folder, program_metadata, read_regular_file,
     read_user_file,
 };
-pub(crate) use fork::{Listed, generation};
+pub(crate) use fork::{Born, Listed, generation};
 pub(crate) use keeper_file::{
     Ended as KeeperEnd, Identity as KeeperIdentity, Moment as KeeperMoment, Reason as KeeperReason,
     Record as KeeperRecord, State as KeeperState, prepare as prepare_keeper_file,

@@ -87,11 +87,6 @@ pub trait Os: fmt::Debug + Send + Sync {
 
     /// The wall clock.
     fn now(&self) -> Timestamp;
-    /// What the clock says that stamps files when they change, in nanoseconds of Unix time. It may lag
-    /// behind [`now`](Os::now) by a tick of the kernel, and is never ahead of a later change.
-    fn file_time(&self) -> i128 {
-        self.now().unix_nanos()
-    }
     /// A clock that only goes forward and stands still while the machine sleeps.
     fn monotonic(&self) -> Duration;
     /// The time since the machine's boot, sleep included.

@@ -78,6 +78,17 @@ impl Processes {
         Ok(self.is_alive(process)?.then_some(fd))
     }
 
+    /// As [`open`](Processes::open), to be waited on; `None` also where the system gives no such
+    /// descriptors (a filter of system calls, valgrind). Who waits then has to look again.
+    pub fn watch(self, process: ProcessId) -> io::Result<Option<OwnedFd>> {
+        match self.open(process) {
+            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::NOSYS.raw_os_error()) => {
+                Ok(None)
+            }
+            opened => opened,
+        }
+    }
+
     /// Sends a signal to exactly this process; `false` when it has ended already.
     pub fn signal(self, process: ProcessId, signal: Signal) -> io::Result<bool> {
         let Some(fd) = self.open(process)? else { return Ok(false) };

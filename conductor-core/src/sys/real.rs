@@ -386,11 +386,6 @@ impl Os for RealOs {
         Timestamp::from_unix_nanos(i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec))
     }
 
-    fn file_time(&self) -> i128 {
-        let now = rustix::time::clock_gettime(rustix::time::ClockId::RealtimeCoarse);
-        i128::from(now.tv_sec) * 1_000_000_000 + i128::from(now.tv_nsec)
-    }
-
     fn monotonic(&self) -> Duration {
         let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
         Duration::new(

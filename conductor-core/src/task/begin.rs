@@ -15,6 +15,8 @@ use crate::id::{ProjectId, TaskId};
 use crate::layout::{CANCELLED, DONE, TASK_PROMPT};
 use crate::limits;
 use crate::supervise::{Engine, RunPlan};
+use crate::sys::LockKind;
+use std::time::Duration;
 
 /// A wish to start a task, checked.
 #[derive(Clone, Debug)]
@@ -37,13 +39,16 @@ impl Engine {
         if let Some(tasks) = &depends_on {
             refuse_cycle(self.layout(), &project, &task, tasks)?;
         }
-        let (folder, task_lock) = self.hold_task(&project, &task, wait)?;
+        let (folder, task_lock) = self.lock_task(&project, &task, true, LockKind::Shared, wait)?;
+        let held = take_or_join(&folder, wait)?;
+        // Whoever holds the lease has written TASK.md by now.
         let stored = stored_prompt(&folder)?;
         let mine = CanDrive { plan, bounds };
         let mut wanted = parameters(&mine, stored.as_deref());
         let mut waiter = Waiter::new(self.clone(), &project, &task, Some(mine))?;
-        let Some(lease) = Lease::take_unless_driven(&folder)? else {
-            return attach(&folder, waiter, &wanted, prompt_given);
+        let lease = match held {
+            Ok(lease) => lease,
+            Err(driven) => return attach(&folder, waiter, &driven, &wanted, prompt_given),
         };
         let before = LoopState::read(&folder)?;
         if resume {
@@ -61,15 +66,17 @@ impl Engine {
                 return Ok(waiter);
             }
         }
+        // A prompt that TASK.md does not hold yet goes there.
+        let first_prompt = stored.is_none().then(|| wanted.prompt.take().unwrap_or_default());
+        let bus = self.task_bus(&project, &task)?;
+        let state = self.next_state(&bus, before, wanted, &lease, resume)?;
+        state.check_size(&folder)?;
         if let Some(tasks) = &depends_on {
             TaskConfig::set_depends_on(&folder, tasks)?;
         }
-        if stored.is_none() {
-            let prompt = wanted.prompt.take().unwrap_or_default();
+        if let Some(prompt) = first_prompt {
             folder.create_once(TASK_PROMPT, format!("{prompt}\n").as_bytes())?;
         }
-        let bus = self.task_bus(&project, &task)?;
-        let state = self.next_state(&bus, before, wanted, &lease, resume)?;
         state.write(&folder)?;
         drop(task_lock);
         waiter.drive(lease, state)?;
@@ -90,7 +97,7 @@ impl Engine {
     ) -> Result<LoopState> {
         let series = before.as_ref().map_or(0, |state| state.series);
         let checks = before.as_ref().map_or(0, |state| state.checks);
-        let fresh = |series| LoopState::begin(series, lease.stamp(), wanted, self.now());
+        let fresh = |series| LoopState::begin(series, lease.earlier_wish(), wanted, self.now());
         match before {
             Some(state) if state.result().is_none() => {
                 let now = fresh(series);
@@ -98,7 +105,7 @@ impl Engine {
                     parameters: now.parameters,
                     driver: now.driver,
                     boot_id: now.boot_id,
-                    stamp: now.stamp,
+                    earlier_wish: now.earlier_wish,
                     ..state
                 })
             }
@@ -134,16 +141,36 @@ pub(super) fn set_aside(folder: &Folder) -> Result<()> {
     if changed { folder.sync() } else { Ok(()) }
 }
 
+/// The lease, or the state of the loop that its holder drives.
+///
+/// Who has just taken the lease writes the state of its loop first thing, and who gives it back has
+/// written the end: between these the state tells of a loop before this one, or of none.
+fn take_or_join(folder: &Folder, wait: &Wait) -> Result<std::result::Result<Lease, LoopState>> {
+    const PAUSE: Duration = Duration::from_millis(1);
+    loop {
+        if let Some(lease) = Lease::try_take(folder)? {
+            return Ok(Ok(lease));
+        }
+        if let Some(state) = LoopState::read(folder)?.filter(|state| state.result().is_none())
+            // Not somebody who only looks at the lock for an instant.
+            && Lease::is_held(folder)?
+        {
+            return Ok(Err(state));
+        }
+        wait.check()?;
+        folder.os().sleep(PAUSE);
+    }
+}
+
 /// Joins a loop that another process drives; what it was asked for must be the same.
 fn attach(
     folder: &Folder,
     waiter: Waiter,
+    driven: &LoopState,
     wanted: &Parameters,
     prompt_given: bool,
 ) -> Result<Waiter> {
-    // A driver that has just taken the lease writes the state first thing.
-    let Some(state) = LoopState::read(folder)? else { return Ok(waiter) };
-    let mut differences = state.parameters.differences(wanted);
+    let mut differences = driven.parameters.differences(wanted);
     if !prompt_given {
         differences.retain(|name| *name != "prompt");
     }

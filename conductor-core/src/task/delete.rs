@@ -5,7 +5,6 @@ use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, TaskId};
-use crate::layout::TASK_LOCK;
 use crate::supervise::{Engine, OpenEntry, Stop};
 use crate::sys::LockKind;
 use std::collections::hash_map::RandomState;
@@ -24,18 +23,20 @@ impl Engine {
         stop: Option<&Stop>,
         wait: &Wait,
     ) -> Result<()> {
-        let folder = self.layout().task(project, task)?;
+        self.layout().task(project, task)?;
         if let Some(stop) = stop {
             self.stop_task(project, task, stop, wait)?;
         }
-        // Starters share this lock until their run can be found; nobody begins one from here on.
-        let lock = folder.lock(TASK_LOCK, LockKind::Exclusive, wait)?;
+        // Nobody begins a run, or drives, from here on. Both locks are held until nothing is left that
+        // somebody who opened the folder before could lock instead.
+        let (folder, _task_lock) =
+            self.lock_task(project, task, false, LockKind::Exclusive, wait)?;
+        let Some(_lease) = Lease::take_unless_driven(&folder)? else {
+            return Err(running(&folder, "deleted", "a process drives it"));
+        };
         let of_task = |entry: &OpenEntry| entry.project == *project && entry.task == *task;
         if let Some((entry, _)) = self.living_runs(of_task)?.first() {
             return Err(running(&folder, "deleted", &format!("its run {} lives", entry.run)));
-        }
-        if Lease::is_held(&folder)? {
-            return Err(running(&folder, "deleted", "a process drives it"));
         }
         let trash = self.layout().ensure_trash()?;
         let number = RandomState::new().build_hasher().finish();
@@ -50,7 +51,6 @@ impl Engine {
         for entry in OpenEntry::list(self.layout())?.entries.into_iter().filter(of_task) {
             OpenEntry::remove(self.layout(), project, task, &entry.run)?;
         }
-        drop(lock);
         trash.remove_tree(&name).map(drop)
     }
 }

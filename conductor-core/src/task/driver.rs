@@ -18,14 +18,13 @@ use crate::cancel::Wait;
 use crate::error::Result;
 use crate::fsx::Folder;
 use crate::id::RunId;
-use crate::layout::{DONE, RUNS};
+use crate::layout::DONE;
 use crate::limits;
 use crate::run::{Outcome, RunRecord};
 use crate::supervise::{Engine, RunPlan, RunWatch, exec_failed};
-use crate::sys::{Poller, TimerFd, Watch};
+use crate::sys::{Poller, TimerFd};
 use crate::wait::Step;
 use std::os::fd::{AsFd as _, BorrowedFd};
-use std::path::Path;
 use std::time::{Duration, Instant};
 
 /// How soon to look again at what nothing tells of.
@@ -55,7 +54,6 @@ pub(super) struct Driver {
     children_since: Option<Instant>,
     poller: Poller,
     timer: TimerFd,
-    names: Watch,
 }
 
 /// The end of the last attempt, with the moment that this driver learned of it.
@@ -107,11 +105,7 @@ impl Driver {
         let failed = |e| folder.error("watch", "", e);
         let poller = Poller::new().map_err(failed)?;
         let timer = TimerFd::new().map_err(failed)?;
-        let names = Watch::new().map_err(failed)?;
-        // DONE and STOP-REQUESTED appear as names; what is written to the bus is no news here.
-        names.add_names(folder.path()).map_err(failed)?;
         poller.add(&timer, 1).map_err(failed)?;
-        poller.add(&names, 2).map_err(failed)?;
         let judge = Judge::of(&state.parameters);
         let mut driver = Driver {
             engine,
@@ -131,30 +125,24 @@ impl Driver {
             children_since: None,
             poller,
             timer,
-            names,
         };
         driver.find_attempts()?;
         Ok(driver)
     }
 
-    /// Readable when another step may have something to do.
+    /// Readable when another step may have something to do, but for names in the task's folder (DONE,
+    /// a wish to stop), which the holder watches.
     pub(super) fn fd(&self) -> BorrowedFd<'_> {
         self.poller.as_fd()
     }
 
     /// Does what can be done now: the result, or not yet.
     pub(super) fn step(&mut self) -> Result<Step<TaskResult>> {
-        self.names.drain();
         loop {
-            if let Some((run, watch)) = &self.attempt
-                && let Step::Ready(record) = watch.step(&Wait::from(STEP_LOCK))?
-            {
-                let folder = self.folder.folder(Path::new(RUNS).join(run))?;
-                self.last = Ended::of(run.clone(), &record, &folder, Duration::ZERO)?;
+            if let Some(ended) = self.look_at_attempt()? {
+                self.count(ended.attempt.outcome);
+                self.last = Some(ended);
                 self.attempt = None;
-                if let Some(outcome) = record.outcome {
-                    self.count(outcome);
-                }
                 self.tell_failure()?;
             }
             let facts = self.facts()?;

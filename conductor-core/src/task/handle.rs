@@ -10,7 +10,7 @@ use crate::fsx::Folder;
 use crate::id::{ProjectId, TaskId};
 use crate::limits;
 use crate::supervise::{Engine, RunPlan};
-use crate::sys::{Poller, ProcessId, Processes, TimerFd, Watch};
+use crate::sys::{LOOK_OFTEN, Poller, ProcessId, Processes, TimerFd, Watch};
 use crate::wait::Step;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -37,7 +37,8 @@ pub(crate) struct Waiter {
     role: Role,
     poller: Poller,
     timer: TimerFd,
-    /// Tells of a new `.loop.yaml`, which the end of the loop writes.
+    /// Tells of names in the task's folder: DONE, a wish to stop, a new `.loop.yaml`. What is written to
+    /// the bus is no news here.
     names: Watch,
 }
 
@@ -60,7 +61,7 @@ impl Waiter {
         let failed = |e| folder.error("watch", "", e);
         let poller = Poller::new().map_err(failed)?;
         let timer = TimerFd::new().map_err(failed)?;
-        let names = Watch::new().map_err(failed)?;
+        let names = Watch::or_silent().map_err(failed)?;
         names.add_names(folder.path()).map_err(failed)?;
         poller.add(&timer, 1).map_err(failed)?;
         poller.add(&names, 2).map_err(failed)?;
@@ -97,7 +98,17 @@ impl Waiter {
     }
 
     /// Does what can be done now: the result, or not yet.
+    ///
+    /// Once there is a result the descriptor stays readable, so that all who wait on it wake up.
     pub(crate) fn step(&mut self) -> Result<Step<TaskResult>> {
+        let step = self.turn()?;
+        if let Step::Ready(_) = step {
+            self.rest(Duration::ZERO)?;
+        }
+        Ok(step)
+    }
+
+    fn turn(&mut self) -> Result<Step<TaskResult>> {
         self.names.drain();
         loop {
             if let Role::Driving(driver) = &mut self.role {
@@ -150,7 +161,7 @@ impl Waiter {
         if state.result().is_some() {
             return Ok(());
         }
-        let lease = lease.of_loop_since(state.stamp);
+        let lease = lease.of_loop_since(state.earlier_wish.clone());
         state.driver = Processes.own().ok();
         state.boot_id = Processes.boot_id().unwrap_or_default().to_owned();
         state.write(&self.folder)?;
@@ -170,7 +181,7 @@ impl Waiter {
         // The descriptor of a process that ended stays readable: it must go.
         self.role = Role::StandingBy(None);
         let opened = match driver {
-            Some(driver) => Processes.open(driver).map_err(failed)?,
+            Some(driver) => Processes.watch(driver).map_err(failed)?,
             None => None,
         };
         let (Some(driver), Some(fd)) = (driver, opened) else {
@@ -189,6 +200,7 @@ impl Waiter {
     }
 
     fn rest(&self, delay: Duration) -> Result<()> {
+        let delay = if self.names.is_silent() { delay.min(LOOK_OFTEN) } else { delay };
         self.timer.set(delay).map_err(|e| self.folder.error("set the timer of", "", e))
     }
 }

@@ -1,9 +1,9 @@
 //! The lease of a task's loop, and the wish to stop it.
 //!
 //! Whoever holds `.loop.lock` drives. The lock is the kernel's: a driver that dies gives it back by
-//! dying. A wish to stop is a file, so that it outlives whoever wished; a loop honours a wish that is
-//! not older than the moment just before it began, and forgets older ones, which were meant for a
-//! loop before it.
+//! dying. A wish to stop is a file, so that it outlives whoever wished; a loop honours every wish but
+//! the one that stood when it began, which was meant for a loop before it. No clock is asked: one that
+//! was set back would let a stop be overlooked.
 
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
@@ -18,40 +18,44 @@ const INSTANT: Duration = Duration::from_millis(50);
 /// The longest wish that is read, in bytes.
 const LONGEST: u64 = 8 << 10;
 
+/// Which wish it is: each write of the file makes another one.
+pub(super) type WishId = String;
+
 /// The right to drive a task's loop, until it is dropped.
 #[derive(Debug)]
 pub(super) struct Lease {
     _lock: FileLock,
-    /// Wishes to stop from before this moment are not meant for the loop; nanoseconds of the file
-    /// system's clock.
-    stamp: i128,
+    /// The wish that was meant for a loop before this one.
+    earlier_wish: Option<WishId>,
 }
 
 impl Lease {
     /// Takes the lease if nobody holds it, for a loop that begins now.
     pub(super) fn try_take(task: &Folder) -> Result<Option<Lease>> {
-        let stamp = task.os().file_time();
+        // Looked at before the lock is had: whoever wishes later finds either the lock held, by a loop
+        // that honours the wish, or nobody to stop.
+        let earlier_wish = wish_id(task)?;
         let lock = task.try_lock(LOOP_LOCK, LockKind::Exclusive)?;
-        Ok(lock.map(|lock| Lease { _lock: lock, stamp }))
+        Ok(lock.map(|lock| Lease { _lock: lock, earlier_wish }))
     }
 
-    /// The moment of the file system's clock just before the lease was taken.
-    pub(super) fn stamp(&self) -> i128 {
-        self.stamp
+    /// The wish that stood when the loop began.
+    pub(super) fn earlier_wish(&self) -> Option<WishId> {
+        self.earlier_wish.clone()
     }
 
-    /// Goes on with a loop that began at `stamp`: a wish to stop from since then is meant for it,
-    /// although its driver died before it could carry it out.
-    pub(super) fn of_loop_since(mut self, stamp: i128) -> Lease {
-        self.stamp = stamp;
+    /// Goes on with a loop that began when `earlier_wish` stood: another one is meant for it, although
+    /// its driver died before it could carry it out.
+    pub(super) fn of_loop_since(mut self, earlier_wish: Option<WishId>) -> Lease {
+        self.earlier_wish = earlier_wish;
         self
     }
 
     /// As [`Lease::try_take`], but not misled by somebody who only looks at the lock for an instant.
     pub(super) fn take_unless_driven(task: &Folder) -> Result<Option<Lease>> {
-        let stamp = task.os().file_time();
+        let earlier_wish = wish_id(task)?;
         match task.lock(LOOP_LOCK, LockKind::Exclusive, &Wait::from(INSTANT)) {
-            Ok(lock) => Ok(Some(Lease { _lock: lock, stamp })),
+            Ok(lock) => Ok(Some(Lease { _lock: lock, earlier_wish })),
             Err(error) if error.code() == "lock.timeout" => Ok(None),
             Err(error) => Err(error),
         }
@@ -64,8 +68,8 @@ impl Lease {
 
     /// The reason of a wish to stop that is meant for this loop.
     pub(super) fn stop_wish(&self, task: &Folder) -> Result<Option<String>> {
-        match task.stat(STOP_REQUESTED)? {
-            Some(stat) if stat.modified >= self.stamp => read_wish(task).map(Some),
+        match wish_id(task)? {
+            Some(wish) if self.earlier_wish.as_ref() != Some(&wish) => read_wish(task).map(Some),
             _ => Ok(None),
         }
     }
@@ -95,6 +99,11 @@ fn read_wish(task: &Folder) -> Result<String> {
     let text = String::from_utf8_lossy(&bytes);
     let reason = text.lines().find_map(|line| line.strip_prefix("reason: "));
     Ok(reason.filter(|reason| !reason.is_empty()).unwrap_or("stop requested").to_owned())
+}
+
+fn wish_id(task: &Folder) -> Result<Option<WishId>> {
+    let stat = task.stat(STOP_REQUESTED)?;
+    Ok(stat.map(|stat| format!("{}-{}", stat.inode, stat.modified)))
 }
 
 /// The error of somebody who wants to drive and may not.
@@ -134,16 +143,17 @@ mod tests {
     }
 
     #[test]
-    fn a_wish_older_than_the_loop_is_not_for_it() {
+    fn the_wish_that_stood_before_the_loop_is_not_for_it_and_every_other_is() {
         let (dir, folder) = folder();
         wish_stop(&folder, Timestamp::UNIX_EPOCH, "old").unwrap();
-        let old = std::fs::File::options().write(true).open(dir.path().join(STOP_REQUESTED));
-        let hour_ago = std::time::SystemTime::now() - std::time::Duration::from_secs(3600);
-        old.unwrap().set_modified(hour_ago).unwrap();
         let lease = Lease::try_take(&folder).unwrap().unwrap();
         assert_eq!(lease.stop_wish(&folder).unwrap(), None);
         wish_stop(&folder, Timestamp::UNIX_EPOCH, "enough\nforged: line").unwrap();
         assert_eq!(lease.stop_wish(&folder).unwrap().unwrap(), "enoughforged: line");
+        // The clock was set back since the loop began.
+        let wish = std::fs::File::options().write(true).open(dir.path().join(STOP_REQUESTED));
+        wish.unwrap().set_modified(std::time::SystemTime::UNIX_EPOCH).unwrap();
+        assert!(lease.stop_wish(&folder).unwrap().is_some());
         lease.forget_stop_wish(&folder).unwrap();
         assert_eq!(lease.stop_wish(&folder).unwrap(), None);
     }
@@ -152,10 +162,10 @@ mod tests {
     fn a_wish_that_a_dead_driver_left_counts_for_whoever_goes_on() {
         let (_dir, folder) = folder();
         let first = Lease::try_take(&folder).unwrap().unwrap();
-        let stamp = first.stamp();
+        let earlier = first.earlier_wish();
         wish_stop(&folder, Timestamp::UNIX_EPOCH, "enough").unwrap();
         drop(first);
-        let next = Lease::try_take(&folder).unwrap().unwrap().of_loop_since(stamp);
+        let next = Lease::try_take(&folder).unwrap().unwrap().of_loop_since(earlier);
         assert_eq!(next.stop_wish(&folder).unwrap().unwrap(), "enough");
     }
 

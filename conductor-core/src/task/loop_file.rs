@@ -18,12 +18,38 @@ const VERSION: u64 = 1;
 impl LoopState {
     /// Writes the state durably. The caller holds the lease.
     pub(super) fn write(&self, task: &Folder) -> Result<()> {
-        task.replace(LOOP, self.to_mapping().to_yaml().as_bytes())
+        task.replace(LOOP, self.text(task)?.as_bytes())
     }
 
     /// Writes the state; a power cut may bring the one before back.
     pub(super) fn write_relaxed(&self, task: &Folder) -> Result<()> {
-        task.replace_relaxed(LOOP, self.to_mapping().to_yaml().as_bytes())
+        task.replace_relaxed(LOOP, self.text(task)?.as_bytes())
+    }
+
+    /// Refuses a state that nobody could read back.
+    ///
+    /// # Errors
+    /// `loop.too_large`.
+    pub(super) fn check_size(&self, task: &Folder) -> Result<()> {
+        self.text(task).map(drop)
+    }
+
+    fn text(&self, task: &Folder) -> Result<String> {
+        let text = self.to_mapping().to_yaml();
+        if text.len() as u64 <= limits::YAML_FILE {
+            return Ok(text);
+        }
+        let path = task.join(LOOP);
+        let what = format!(
+            "the prompt and the command of the task need {} bytes in {}, more than {}",
+            text.len(),
+            path.display(),
+            limits::YAML_FILE
+        );
+        let field = if self.parameters.prompt.is_some() { "prompt" } else { "command" };
+        Err(Error::invalid("loop.too_large", field, what)
+            .with_path(path)
+            .with_hint("let the prompt name a file, or start another task with it"))
     }
 
     fn to_mapping(&self) -> Mapping {
@@ -40,7 +66,9 @@ impl LoopState {
             }
         }
         map.insert("started_at", Value::timestamp(self.started_at));
-        map.insert("stamp", Value::from(self.stamp.to_string().as_str()));
+        if let Some(wish) = &self.earlier_wish {
+            map.insert("earlier_wish", Value::from(wish.as_str()));
+        }
         if let Some(cursor) = &self.start_cursor {
             map.insert("start_cursor", Value::from(cursor.to_string().as_str()));
         }
@@ -179,7 +207,7 @@ impl Reader<'_> {
             phase,
             waiting,
             started_at: self.required("started_at")?,
-            stamp: self.required("stamp")?,
+            earlier_wish: self.text("earlier_wish"),
             start_cursor: self.parsed("start_cursor")?,
             driver,
             boot_id: self.text("boot_id").unwrap_or_default(),
@@ -235,7 +263,7 @@ mod tests {
             restart_delay: Duration::from_millis(1500),
             ..Parameters::default()
         };
-        let mut state = LoopState::begin(2, 5, parameters, Timestamp::UNIX_EPOCH);
+        let mut state = LoopState::begin(2, Some("7-5".into()), parameters, Timestamp::UNIX_EPOCH);
         state.last_run = Some(RunId::new("r1").unwrap());
         state.waiting = Some(Waiting::new("delay", Timestamp::UNIX_EPOCH, None));
         state.phase = Phase::Waiting;

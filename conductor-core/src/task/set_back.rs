@@ -7,7 +7,6 @@ use super::state::{LoopState, TaskOutcome};
 use crate::cancel::Wait;
 use crate::error::Result;
 use crate::id::{ProjectId, TaskId};
-use crate::layout::TASK_LOCK;
 use crate::supervise::{Engine, OpenEntry};
 use crate::sys::LockKind;
 
@@ -26,9 +25,9 @@ impl Engine {
         task: &TaskId,
         wait: &Wait,
     ) -> Result<()> {
-        let folder = self.layout().task(project, task)?;
-        let _not_deleted = folder.lock(TASK_LOCK, LockKind::Shared, wait)?;
-        let Some(lease) = Lease::try_take(&folder)? else {
+        let (folder, _not_deleted) =
+            self.lock_task(project, task, false, LockKind::Shared, wait)?;
+        let Some(lease) = Lease::take_unless_driven(&folder)? else {
             return Err(running(&folder, WHAT, "a process drives it"));
         };
         let of_task = |entry: &OpenEntry| entry.project == *project && entry.task == *task;

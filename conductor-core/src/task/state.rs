@@ -3,6 +3,7 @@
 //! It is written by whoever holds the lease. After a crash it says `running` or `waiting` while nobody
 //! holds the lease: the loop is unfinished, and whoever takes it up goes on in the same series.
 
+use super::lease::WishId;
 use super::parameters::Parameters;
 use crate::bus::Cursor;
 use crate::id::RunId;
@@ -85,9 +86,8 @@ pub(crate) struct LoopState {
     pub(super) phase: Phase,
     pub(super) waiting: Option<Waiting>,
     pub(super) started_at: Timestamp,
-    /// The file system's clock just before the loop began, in nanoseconds: an older wish to stop was
-    /// meant for a loop before it.
-    pub(super) stamp: i128,
+    /// The wish to stop that stood when the loop began, which was meant for a loop before it.
+    pub(super) earlier_wish: Option<WishId>,
     /// The last message on the task's bus before the loop.
     pub(super) start_cursor: Option<Cursor>,
     pub(super) driver: Option<ProcessId>,
@@ -110,7 +110,7 @@ impl LoopState {
     /// A loop that begins now and is driven by this process.
     pub(super) fn begin(
         series: u64,
-        stamp: i128,
+        earlier_wish: Option<WishId>,
         parameters: Parameters,
         now: Timestamp,
     ) -> LoopState {
@@ -119,7 +119,7 @@ impl LoopState {
             phase: Phase::Running,
             waiting: None,
             started_at: now,
-            stamp,
+            earlier_wish,
             start_cursor: None,
             driver: Processes.own().ok(),
             boot_id: Processes.boot_id().unwrap_or_default().to_owned(),

@@ -4,7 +4,7 @@ use super::judge::{Bench, Judge};
 use super::lease::{Lease, wish_stop};
 use super::state::{LoopState, TaskOutcome};
 use crate::cancel::Wait;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, TaskId};
 use crate::layout::CANCELLED;
@@ -77,7 +77,7 @@ impl Engine {
         let deadline = self.layout().os().monotonic() + DRIVER_ANSWER;
         let mut pause = PAUSES.0;
         loop {
-            if let Some(lease) = Lease::try_take(&folder)? {
+            if let Some(lease) = Lease::take_unless_driven(&folder)? {
                 // Nobody drives. An attempt may have begun between the look and now.
                 report.add(self.stop_task_runs(project, task, stop, wait)?);
                 end_loop(self, &folder, &lease, &stop.reason)?;
@@ -109,8 +109,15 @@ impl Engine {
     }
 }
 
+/// Whether the task has a loop that may go on. One whose file is damaged may: its driver has the state
+/// in memory, and a stop that failed for it would leave everything running.
 fn is_unfinished(folder: &Folder) -> Result<bool> {
-    Ok(LoopState::read(folder)?.is_some_and(|state| state.result().is_none()))
+    match LoopState::read(folder) {
+        Err(error) if matches!(error.kind(), ErrorKind::Corrupt | ErrorKind::InvalidInput) => {
+            Ok(true)
+        }
+        state => Ok(state?.is_some_and(|state| state.result().is_none())),
+    }
 }
 
 /// Writes the end of a loop that nobody drives.

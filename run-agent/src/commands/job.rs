@@ -201,7 +201,7 @@ enum Ended {
 }
 
 /// Passes on what is there; true at the end of it all.
-fn pass_on(follower: &mut OutputFollower<'_>, buffer: &mut [u8], out: &mut Out) -> Result<bool> {
+fn pass_on(follower: &mut OutputFollower, buffer: &mut [u8], out: &mut Out) -> Result<bool> {
     loop {
         match follower.step(buffer) {
             Ok(Step::Ready(0)) => return Ok(true),

@@ -113,7 +113,7 @@ enum Turn {
     Pending,
 }
 
-fn turn(task: &Task, events: &mut TaskEvents<'_>, watcher: &mut dyn Watcher) -> Turn {
+fn turn(task: &Task, events: &mut TaskEvents, watcher: &mut dyn Watcher) -> Turn {
     for _ in 0..TURN {
         match events.step() {
             Ok(Step::Ready(Some(event))) => watcher.event(task, &event),

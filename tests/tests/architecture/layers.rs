@@ -12,6 +12,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("id", 0),
     ("time", 0),
     ("cancel", 0),
+    ("boundary", 0),
     ("limits", 0),
     ("size", 0),
     ("usage", 0),

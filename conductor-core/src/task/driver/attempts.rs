@@ -4,15 +4,19 @@ use super::{Driver, Ended, STEP_LOCK};
 use crate::agent::PromptForm;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
+use crate::fsx::Folder;
 use crate::id::RunId;
 use crate::layout::{Layout, RUNS};
 use crate::run::Outcome;
 use crate::run::receipts::{self, Receipt};
-use crate::supervise::{RunWatch, Stop, known};
+use crate::supervise::{DELETED, RunWatch, Started, Stop, known, tell_deleted};
+use crate::task::decide::LastAttempt;
 use crate::task::questions::{questions, told};
 use crate::task::state::Phase;
+use crate::wait::Step;
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// Text in front of the prompt of every attempt but the first.
 const CONTINUE: &str = "Continue working on the following:\n\n";
@@ -47,7 +51,7 @@ impl Driver {
             self.state.last_run = Some(run.clone());
             match folder.zip(record) {
                 Some((_, record)) if record.is_open() || record.stop_msg.is_none() => {
-                    self.watch(run)?;
+                    self.watch(Started { run, keeper: None })?;
                 }
                 Some((folder, record)) => {
                     let ago = self.engine.now().since(record.end_time);
@@ -85,19 +89,40 @@ impl Driver {
         self.failures = if outcome == Outcome::Completed { 0 } else { self.failures + 1 };
     }
 
-    pub(super) fn watch(&mut self, run: RunId) -> Result<()> {
-        let watch = RunWatch::new(
-            self.engine.clone(),
-            self.plan.project.clone(),
-            self.plan.task.clone(),
-            run.clone(),
-        )?;
+    pub(super) fn watch(&mut self, started: Started) -> Result<()> {
+        let run = started.run.clone();
+        let (project, task) = (self.plan.project.clone(), self.plan.task.clone());
+        let watch = RunWatch::of_started(self.engine.clone(), project, task, started)?;
         self.poller.add(watch.fd(), 3).map_err(|e| self.folder.error("watch a run of", "", e))?;
         self.attempt = Some((run, watch));
         Ok(())
     }
 
+    /// The end of the attempt that is watched; `None` while it lives, or where there is none.
+    pub(super) fn look_at_attempt(&self) -> Result<Option<Ended>> {
+        let Some((run, watch)) = &self.attempt else { return Ok(None) };
+        let wait = Wait::from(STEP_LOCK);
+        match watch.step(&wait) {
+            Ok(Step::Pending) => Ok(None),
+            Ok(Step::Ready(record)) => {
+                let folder = self.folder.folder(Path::new(RUNS).join(run))?;
+                Ended::of(run.clone(), &record, &folder, Duration::ZERO)
+            }
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                tell_deleted(&self.engine, &self.plan.project, &self.plan.task, run, &wait)?;
+                let (outcome, error) = (Outcome::Lost, Some(DELETED.to_owned()));
+                let attempt = LastAttempt { outcome, error, ago: Duration::ZERO, hopeless: false };
+                Ok(Some(Ended { run: run.clone(), attempt, cursor: None, seen: Instant::now() }))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
     pub(super) fn start_attempt(&mut self) -> Result<()> {
+        let layout = self.engine.layout();
+        if !layout.is_task(&self.folder, &self.plan.project, &self.plan.task)? {
+            return Err(deleted(&self.folder));
+        }
         if self.told_blocked.take().is_some() {
             self.post("FACT", "dependencies satisfied; starting task")?;
         }
@@ -116,12 +141,12 @@ impl Driver {
         self.answers = None;
         self.set_phase(Phase::Running, None)?;
         match self.engine.start_run(&plan, &Wait::from(STEP_LOCK)) {
-            Ok(run) => {
+            Ok(started) => {
                 self.state.attempts += 1;
-                self.state.last_run = Some(run.clone());
+                self.state.last_run = Some(started.run.clone());
                 // For those who look; the truth about attempts is in their records.
                 self.state.write_relaxed(&self.folder)?;
-                self.watch(run)
+                self.watch(started)
             }
             Err(error) if error.kind() == ErrorKind::SpawnFailed => {
                 // Its record says `refused`, from which the next decision is made.
@@ -152,6 +177,21 @@ impl Driver {
     pub(super) fn ask_attempt_to_stop(&self, reason: &str) -> Result<()> {
         let Some((run, _)) = &self.attempt else { return Ok(()) };
         let stop = Stop::because(reason);
-        self.engine.ask_run_to_stop(&self.plan.project, &self.plan.task, run, &stop).map(drop)
+        match self.engine.ask_run_to_stop(&self.plan.project, &self.plan.task, run, &stop) {
+            // Its agent deleted its folder; the end of its process is awaited.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            asked => asked.map(drop),
+        }
     }
+}
+
+fn deleted(folder: &Folder) -> Error {
+    Error::new(
+        ErrorKind::NotFound,
+        "task.deleted",
+        format!("{} was deleted while its loop went on", folder.path().display()),
+    )
+    .with_path(folder.path())
+    .with_field("task")
+    .with_hint("start the task anew")
 }

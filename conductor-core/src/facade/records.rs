@@ -1,0 +1,439 @@
+//! One reader for all that comes one after the other: the form in which C, Go and Python read.
+
+use super::conductor::Conductor;
+use super::events::TaskEvents;
+use super::output::{OutputFollower, RunOutput};
+use super::record::Record;
+use super::runs::Run;
+use super::settings::{ListPlan, OutputPlan, ReadPlan};
+use crate::bus::{self, Bus, Cursor, Event, Follower};
+use crate::cancel::Wait;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{ProjectId, RunId, TaskId};
+use crate::supervise::RunInfo;
+use crate::wait::{Step, block_on};
+use std::collections::VecDeque;
+use std::os::fd::{AsFd as _, BorrowedFd};
+use std::vec::IntoIter;
+
+/// The most text of an output that one record holds, in bytes.
+const PIECE: usize = 64 << 10;
+
+/// Records one after the other, whatever gives them: a list, a bus, a task, an output.
+///
+/// Damage is a record too, in its place. [`step`](Records::step) until it says
+/// [`Step::Pending`]; then [`fd`](Records::fd) tells when there may be more.
+#[derive(Debug)]
+pub struct Records(Source);
+
+#[derive(Debug)]
+enum Source {
+    List(Box<List>),
+    Runs(IntoIter<RunInfo>),
+    Read(Box<bus::Reader>),
+    Follow { known: Known, follower: Box<Follower> },
+    Task(Box<TaskEvents>),
+    Output(Box<Pieces>),
+}
+
+impl Records {
+    /// What a root holds: its projects, the tasks of one, or the runs of one of these.
+    ///
+    /// Each is looked at when it is asked for; one that cannot be read is a record with an `error`.
+    ///
+    /// # Errors
+    /// `root.not_found`, `project.not_found`, `task.not_found`.
+    pub fn list(conductor: &Conductor, plan: ListPlan) -> Result<Records> {
+        let ids = match (plan.project, plan.task) {
+            (None, _) => Ids::Projects(conductor.projects()?.ids.into_iter()),
+            (Some(project), None) => {
+                let tasks = conductor.tasks().ids(&project)?;
+                Ids::Tasks(project, tasks.into_iter())
+            }
+            (Some(project), Some(task)) => {
+                let runs = conductor.runs().ids(&project, &task)?;
+                Ids::Runs(project, task, runs.into_iter())
+            }
+        };
+        let list = List { conductor: conductor.clone(), ids, status: plan.status };
+        Ok(Records(Source::List(Box::new(list))))
+    }
+
+    /// What is on a bus and, where the plan says so, what comes; a tail and then what comes, too.
+    ///
+    /// # Errors
+    /// As [`Bus::read`].
+    pub fn read(bus: &Bus, plan: ReadPlan) -> Result<Records> {
+        let ReadPlan { options, follow } = plan;
+        if !follow {
+            return Ok(Records(Source::Read(Box::new(bus.read(options)?))));
+        }
+        let mut known = Known::default();
+        let options = match options.without_tail() {
+            (options, None) => options,
+            (filter, Some(count)) => {
+                let mut place = filter.after_or(&Cursor::START);
+                for event in bus.read(filter.clone().tail(count))? {
+                    known.add(event?, &mut place);
+                }
+                filter.after(&place)
+            }
+        };
+        let follower = Box::new(bus.follow_with(options, Wait::FOREVER)?);
+        Ok(Records(Source::Follow { known, follower }))
+    }
+
+    /// What a run wrote and, where the plan says so, what it writes until it is over.
+    ///
+    /// # Errors
+    /// `output.not_found`.
+    pub fn output(run: &Run, plan: &OutputPlan) -> Result<Records> {
+        let file = if plan.follow {
+            let follower = run.follow_output(plan.file)?;
+            Written::Growing(match plan.tail {
+                Some(lines) => follower.tail(lines),
+                None => follower,
+            })
+        } else {
+            let mut output = run.output(plan.file)?;
+            if let Some(lines) = plan.tail {
+                output.tail(lines)?;
+            }
+            Written::Still(output)
+        };
+        let pieces = Pieces { file, buffer: vec![0; PIECE], held: 0, over: false };
+        Ok(Records(Source::Output(Box::new(pieces))))
+    }
+
+    /// A descriptor that becomes readable when another step may find more, after one that found
+    /// nothing yet. `None` for a reader that never waits.
+    pub fn fd(&self) -> Option<BorrowedFd<'_>> {
+        match &self.0 {
+            Source::Follow { follower, .. } => Some(follower.fd()),
+            Source::Task(events) => Some(events.fd()),
+            Source::Output(pieces) => pieces.file.fd(),
+            Source::List(_) | Source::Runs(_) | Source::Read(_) => None,
+        }
+    }
+
+    /// The next record that is there, without waiting: `Ready(None)` at the end.
+    pub fn step(&mut self) -> Result<Step<Option<Record>>> {
+        Ok(Step::Ready(match &mut self.0 {
+            Source::List(list) => list.next(),
+            Source::Runs(runs) => runs.next().map(|run| Record::from(&run)),
+            Source::Read(reader) => reader.next().transpose()?.map(|event| Record::from(&event)),
+            Source::Follow { known, follower } => match known.step(follower)? {
+                Step::Ready(event) => Some(Record::from(&event)),
+                Step::Pending => return Ok(Step::Pending),
+            },
+            Source::Task(events) => match events.step()? {
+                Step::Ready(event) => event.map(|event| Record::from(&event)),
+                Step::Pending => return Ok(Step::Pending),
+            },
+            Source::Output(pieces) => match pieces.step()? {
+                Step::Ready(record) => record,
+                Step::Pending => return Ok(Step::Pending),
+            },
+        }))
+    }
+
+    /// Waits for the next record; `None` at the end.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Timeout`] and [`ErrorKind::Cancelled`] when the wait is over first; one can ask
+    /// again. The errors of what is read.
+    pub fn next(&mut self, wait: impl Into<Wait>) -> Result<Option<Record>> {
+        if let Step::Ready(record) = self.step()? {
+            return Ok(record);
+        }
+        let wait = wait.into();
+        wait.check()?;
+        let Some(fd) = self.fd() else { return Ok(None) };
+        // A copy, so that what is read can be stepped meanwhile.
+        let fd = fd.try_clone_to_owned().map_err(|source| {
+            Error::new(ErrorKind::Io, "wait.failed", "cannot make a wait").with_source(source)
+        })?;
+        block_on(fd.as_fd(), &wait, || self.step())
+    }
+}
+
+impl From<Vec<RunInfo>> for Records {
+    fn from(runs: Vec<RunInfo>) -> Records {
+        Records(Source::Runs(runs.into_iter()))
+    }
+}
+
+impl From<TaskEvents> for Records {
+    fn from(events: TaskEvents) -> Records {
+        Records(Source::Task(Box::new(events)))
+    }
+}
+
+/// What was read before following began: to be given first, and not to be given again.
+#[derive(Debug, Default)]
+struct Known {
+    first: VecDeque<Event>,
+    /// Damage behind the last message: it has no place of its own to go on from.
+    since: VecDeque<Event>,
+}
+
+impl Known {
+    fn add(&mut self, event: Event, place: &mut Cursor) {
+        match &event {
+            Event::Message(message) => {
+                place.clone_from(&message.cursor);
+                self.since.clear();
+            }
+            damage => self.since.push_back(damage.clone()),
+        }
+        self.first.push_back(event);
+    }
+
+    fn step(&mut self, follower: &mut Follower) -> Result<Step<Event>> {
+        if let Some(event) = self.first.pop_front() {
+            return Ok(Step::Ready(event));
+        }
+        loop {
+            match follower.step()? {
+                Step::Ready(event) if self.since.pop_front().is_some_and(|it| it == event) => {}
+                step => return Ok(step),
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+struct List {
+    conductor: Conductor,
+    ids: Ids,
+    status: Option<String>,
+}
+
+#[derive(Debug)]
+enum Ids {
+    Projects(IntoIter<ProjectId>),
+    Tasks(ProjectId, IntoIter<TaskId>),
+    Runs(ProjectId, TaskId, IntoIter<RunId>),
+}
+
+impl List {
+    fn next(&mut self) -> Option<Record> {
+        let List { conductor, ids, status } = self;
+        let takes = |word: &str| status.as_deref().is_none_or(|status| status == word);
+        loop {
+            let (record, word) = match ids {
+                Ids::Projects(ids) => {
+                    let project = ids.next()?;
+                    return Some(Record::of_project(&project, &conductor.root().join(&project)));
+                }
+                Ids::Tasks(project, ids) => {
+                    let task = ids.next()?;
+                    match conductor.tasks().info(project, &task) {
+                        Ok(info) => (Record::from(&info), Some(info.status().as_str().to_owned())),
+                        Err(error) if error.code() == "task.not_found" => continue,
+                        Err(error) => (Record::unreadable(project, &task, None, &error), None),
+                    }
+                }
+                Ids::Runs(project, task, ids) => {
+                    let run = ids.next()?;
+                    match conductor.runs().info(project, task, &run) {
+                        Ok(info) => (Record::from(&info), Some(info.status().as_str().to_owned())),
+                        Err(error) if error.code() == "run.not_found" => continue,
+                        Err(error) => (Record::unreadable(project, task, Some(&run), &error), None),
+                    }
+                }
+            };
+            // What cannot be read is told whatever is asked for.
+            if word.as_deref().is_none_or(takes) {
+                return Some(record);
+            }
+        }
+    }
+}
+
+#[derive(Debug)]
+enum Written {
+    Still(RunOutput),
+    Growing(OutputFollower),
+}
+
+impl Written {
+    fn fd(&self) -> Option<BorrowedFd<'_>> {
+        match self {
+            Written::Still(_) => None,
+            Written::Growing(follower) => Some(follower.fd()),
+        }
+    }
+
+    fn read(&mut self, buffer: &mut [u8]) -> Result<Step<usize>> {
+        match self {
+            Written::Still(output) => output.read(buffer).map(Step::Ready),
+            Written::Growing(follower) => follower.step(buffer),
+        }
+    }
+
+    fn offset(&self) -> u64 {
+        match self {
+            Written::Still(output) => output.offset(),
+            Written::Growing(follower) => follower.offset(),
+        }
+    }
+}
+
+/// An output in pieces of whole lines, where lines are not longer than a piece.
+#[derive(Debug)]
+struct Pieces {
+    file: Written,
+    buffer: Vec<u8>,
+    /// Bytes in the buffer that were not given yet.
+    held: usize,
+    over: bool,
+}
+
+impl Pieces {
+    fn step(&mut self) -> Result<Step<Option<Record>>> {
+        loop {
+            if self.over {
+                return Ok(Step::Ready(self.give(self.held)));
+            }
+            match self.file.read(&mut self.buffer[self.held..])? {
+                Step::Pending => return Ok(Step::Pending),
+                Step::Ready(0) => self.over = true,
+                Step::Ready(read) => self.held += read,
+            }
+            let whole = whole_part(&self.buffer[..self.held], self.held == self.buffer.len());
+            if whole > 0 {
+                return Ok(Step::Ready(self.give(whole)));
+            }
+        }
+    }
+
+    fn give(&mut self, count: usize) -> Option<Record> {
+        if count == 0 {
+            return None;
+        }
+        let text = String::from_utf8_lossy(&self.buffer[..count]).into_owned();
+        let offset = self.file.offset().saturating_sub(self.held as u64);
+        self.buffer.copy_within(count..self.held, 0);
+        self.held -= count;
+        Some(Record::of_output(&text, offset))
+    }
+}
+
+/// How many of the bytes can be given: up to the last line feed; of a full buffer without one, up to
+/// the last whole character.
+fn whole_part(bytes: &[u8], is_full: bool) -> usize {
+    if let Some(at) = bytes.iter().rposition(|byte| *byte == b'\n') {
+        return at + 1;
+    }
+    if !is_full {
+        return 0;
+    }
+    match std::str::from_utf8(bytes) {
+        // Only a character that is cut off at the end is kept for the next piece.
+        Err(error) if error.error_len().is_none() => error.valid_up_to(),
+        _ => bytes.len(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::Post;
+    use crate::facade::{Options, Settings};
+    use std::fs;
+    use std::time::Duration;
+
+    fn all(records: &mut Records, field: &str) -> Vec<String> {
+        let mut texts = Vec::new();
+        while let Some(record) = records.next(Wait::NONE).unwrap() {
+            texts.push(record.text(field).unwrap_or_default().into_owned());
+        }
+        texts
+    }
+
+    fn settings(options: &[(&str, &str)]) -> Settings {
+        let mut settings = Settings::new();
+        for (name, value) in options {
+            settings.set(name, value).unwrap();
+        }
+        settings
+    }
+
+    #[test]
+    fn a_list_tells_what_cannot_be_read_whatever_is_asked_for() {
+        let dir = tempfile::tempdir().unwrap();
+        for (run, record) in [("r1", "run_id: r1\nstatus: completed\n"), ("r2", "")] {
+            let folder = dir.path().join("p/t/runs").join(run);
+            fs::create_dir_all(&folder).unwrap();
+            fs::write(folder.join("run-info.yaml"), record).unwrap();
+        }
+        let conductor = Conductor::open(dir.path(), Options::default()).unwrap();
+        let list = |options: &[(&str, &str)], field: &str| {
+            let plan = settings(options).list().unwrap();
+            all(&mut Records::list(&conductor, plan).unwrap(), field)
+        };
+        assert_eq!(list(&[], "project_id"), ["p"]);
+        assert_eq!(list(&[("project", "p")], "task_id"), ["t"]);
+        let runs = [("project", "p"), ("task", "t")];
+        assert_eq!(list(&runs, "run_id"), ["r1", "r2"]);
+        let failed = [("project", "p"), ("task", "t"), ("status", "failed")];
+        assert_eq!(list(&failed, "run_id"), ["r2"]);
+        assert!(!list(&failed, "error_code")[0].is_empty());
+        assert!(settings(&[("task", "t")]).list().is_err());
+        assert!(settings(&[("status", "failed")]).list().is_err());
+    }
+
+    #[test]
+    fn a_tail_goes_on_with_what_comes_and_tells_nothing_twice() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("shop")).unwrap();
+        let conductor = Conductor::open(dir.path(), Options::default()).unwrap();
+        let bus = conductor.bus("shop").unwrap();
+        let post = |text: &str| bus.post(Post::new("FACT", text), Wait::FOREVER).unwrap();
+        for text in ["one", "two", "three"] {
+            post(text);
+        }
+        let plan = settings(&[("tail", "2"), ("follow", "true")]).read().unwrap();
+        let mut records = Records::read(&bus, plan).unwrap();
+        let mut next = |wait: Duration| records.next(wait).map(|record| record.unwrap());
+        let body = |record: Record| record.text("body").unwrap().into_owned();
+        assert_eq!(body(next(Duration::ZERO).unwrap()), "two");
+        assert_eq!(body(next(Duration::ZERO).unwrap()), "three");
+        assert_eq!(next(Duration::ZERO).unwrap_err().kind(), ErrorKind::Timeout);
+        post("four");
+        assert_eq!(body(next(Duration::from_secs(60)).unwrap()), "four");
+    }
+
+    #[test]
+    fn pieces_are_whole_lines_and_whole_characters() {
+        assert_eq!(whole_part(b"a\nb\nc", false), 4);
+        assert_eq!(whole_part(b"abc", false), 0);
+        assert_eq!(whole_part(b"abc", true), 3);
+        assert_eq!(whole_part("ab\u{20ac}".as_bytes().split_last().unwrap().1, true), 2);
+        assert_eq!(whole_part(b"ab\xff", true), 3);
+    }
+
+    #[test]
+    fn an_output_comes_in_order_with_the_place_of_each_piece() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("p/t/runs/r1");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("run-info.yaml"), "run_id: r1\nstatus: completed\n").unwrap();
+        let long = "x".repeat(PIECE + 10);
+        fs::write(folder.join("output.md"), format!("one\n{long}\nend")).unwrap();
+        let conductor = Conductor::open(dir.path(), Options::default()).unwrap();
+        let ids = ("p".parse().unwrap(), "t".parse().unwrap(), "r1".parse().unwrap());
+        let run = conductor.runs().get(&ids.0, &ids.1, &ids.2).unwrap();
+        for follow in ["false", "true"] {
+            let plan = settings(&[("follow", follow)]).output().unwrap();
+            let mut records = Records::output(&run, &plan).unwrap();
+            let mut text = String::new();
+            while let Some(record) = records.next(Wait::NONE).unwrap() {
+                assert_eq!(record.int("offset"), Some(text.len() as i64));
+                text.push_str(&record.text("text").unwrap());
+            }
+            assert_eq!(text, format!("one\n{long}\nend"));
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! Readers
+//!
+//! What comes one after the other is read by one function, whatever it is: a list, a bus, the messages
+//! of a task, what a run wrote. Damage is a record in its place, never an empty list. One thread at a
+//! time reads; another that tries meanwhile gets CONDUCTOR_BUSY. A reader may outlive what it came from.
+//!
+//!     conductor_record *m;
+//!     while (!(status = conductor_reader_next(reader, -1, interrupt, &m, &err)) && m) {
+//!         print(conductor_record_text(m, CONDUCTOR_STR("body")));
+//!         conductor_record_free(m);
+//!     }
+//!
+//! For an event loop: call conductor_reader_next() with a timeout of 0 until it says CONDUCTOR_TIMEOUT;
+//! then wait until conductor_reader_fd() is readable, and begin again. Runs and tasks are waited for in
+//! the same way.
+
+use crate::boundary::{guard, guard_value};
+use crate::cancel::{Cancel, wait_of};
+use crate::error::{Error, Status};
+use crate::handle::{self, handle};
+use crate::record::Record;
+use crate::text::place;
+use conductor_core::{Error as CoreError, ErrorKind, Records};
+use parking_lot::Mutex;
+use std::os::fd::AsRawFd as _;
+use std::ptr;
+
+/// Records, one after the other.
+pub struct Reader {
+    _opaque: [u8; 0],
+}
+
+/// What is read, and its descriptor, which can be asked for while somebody reads.
+pub(crate) struct Reading {
+    records: Mutex<Records>,
+    fd: i32,
+}
+
+handle!(Reader, b"crdr", "conductor_reader", Reading);
+
+impl Reader {
+    /// A reader that belongs to the caller until it is freed.
+    pub(crate) fn into_handle(records: Records) -> *mut Reader {
+        let fd = records.fd().map_or(-1, |fd| fd.as_raw_fd());
+        handle::make(Reading { records: Mutex::new(records), fd })
+    }
+}
+
+/// Waits for the next record, which is yours to free. CONDUCTOR_OK with NULL: the end of what was asked
+/// for; a follower of a bus has none. CONDUCTOR_TIMEOUT and CONDUCTOR_CANCELLED: nothing yet; call
+/// again to go on.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conductor_reader_next(
+    reader: *mut Reader,
+    timeout_ms: i64,
+    cancel: *const Cancel,
+    out: *mut *mut Record,
+    err: *mut *mut Error,
+) -> Status {
+    guard(err, || {
+        let out = place(out, "out")?;
+        // SAFETY: by the header's rules NULL, or a switch that lives.
+        let wait = unsafe { wait_of(timeout_ms, cancel)? };
+        let next = |reading: &Reading| {
+            let mut records = reading.records.try_lock().ok_or_else(|| {
+                let message = "another thread reads from this reader";
+                CoreError::new(ErrorKind::Busy, "reader.busy", message).with_field("reader")
+            })?;
+            records.next(wait)
+        };
+        // SAFETY: by the header's rules NULL, or a reader that lives.
+        let record = unsafe { handle::with(reader, "reader", next)? };
+        // SAFETY: not NULL, so by the header's rules it points to a writable pointer.
+        unsafe { out.write(record.map_or(ptr::null_mut(), Record::into_handle)) };
+        Ok(())
+    })
+}
+
+/// A descriptor that becomes readable when conductor_reader_next() may have more, after it said
+/// CONDUCTOR_TIMEOUT; -1 for a reader that never waits, and for NULL. Yours to poll, not to read from
+/// and not to close; it lives as long as the reader.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conductor_reader_fd(reader: *const Reader) -> i32 {
+    // SAFETY: by the header's rules NULL, or a reader that lives.
+    guard_value(-1, || unsafe { handle::peek(reader) }.map_or(-1, |reading| reading.fd))
+}
+
+/// Frees a reader that no thread reads from any more. NULL is fine.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conductor_reader_free(reader: *mut Reader) {
+    // SAFETY: by the header's rules NULL, or a reader that nobody uses any more.
+    guard_value((), || unsafe { handle::free(reader) });
+}

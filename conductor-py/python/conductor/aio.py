@@ -1,0 +1,313 @@
+"""The same names for asyncio. Waits are descriptors of the event loop: none of them takes a thread.
+
+::
+
+    async with conductor.aio.open() as c:
+        task = await c.tasks.start("shop", "fix-login", agent="claude", prompt="...")
+        async for message in task.follow():
+            print(message.type, message.body)
+        result = await task.wait()
+
+A task is driven by whoever awaits it: its next attempt is started in a callback of the loop, which takes
+some milliseconds. What is short but may block (opening, starting, posting, stopping) runs in the loop's
+thread pool. Cancelling a wait ends the wait, never the work.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Callable, Iterable
+from types import TracebackType
+from typing import Any, Generic, TypeVar, Union
+
+from . import _work
+from ._work import Reader
+from .errors import Timeout
+from .options import Duration, StrPath, timeout as _seconds
+from .values import Message, Output, Posted, Project, RunInfo, Stopped, TaskInfo, TaskResult, Value
+
+__all__ = ["Bus", "Conductor", "Follow", "Run", "Task", "as_completed", "open"]
+
+_T = TypeVar("_T")
+_V = TypeVar("_V", bound=Value)
+
+
+async def _until(
+    fileno: int, step: Callable[[], tuple[bool, _T]], timeout: Duration | None
+) -> _T:
+    """Steps until there is an answer, each time the descriptor is readable."""
+    there, answer = step()
+    if there:
+        return answer
+    loop = asyncio.get_running_loop()
+    future: asyncio.Future[_T] = loop.create_future()
+    # A copy: several may wait for one thing, and a loop knows a descriptor once.
+    fd = os.dup(fileno)
+
+    def look() -> None:
+        if future.done():
+            return
+        try:
+            there, answer = step()
+        except BaseException as error:  # noqa: BLE001 - it is passed on, whatever it is
+            future.set_exception(error)
+        else:
+            if there:
+                future.set_result(answer)
+
+    loop.add_reader(fd, look)
+    try:
+        return await asyncio.wait_for(future, _seconds(timeout))
+    except asyncio.TimeoutError:
+        message = "the deadline of the wait passed"
+        raise Timeout(message, code="wait.timeout", hint="wait again, or not") from None
+    finally:
+        loop.remove_reader(fd)
+        os.close(fd)
+
+
+class Follow(Generic[_V]):
+    """Values as they come, for ``async for``. ``async with`` or ``aclose()`` lets go of them."""
+
+    def __init__(self, reader: Reader[_V], timeout: Duration | None) -> None:
+        self._reader = reader
+        self._deadline = _work._deadline(_seconds(timeout))
+
+    def __aiter__(self) -> AsyncIterator[_V]:
+        return self
+
+    async def __anext__(self) -> _V:
+        try:
+            value = await self.next(_work._left(self._deadline))
+        except Timeout:
+            raise StopAsyncIteration from None
+        if value is None:
+            raise StopAsyncIteration
+        return value
+
+    async def next(self, timeout: Duration | None = None) -> _V | None:
+        """Waits for the next value; ``None`` is the end. Raises :class:`conductor.Timeout`."""
+        return await _until(self._reader.fileno(), self._reader.step, timeout)
+
+    async def aclose(self) -> None:
+        """Lets go of what is read."""
+        self._reader.close()
+
+    async def __aenter__(self) -> Follow[_V]:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.aclose()
+
+
+class Run:
+    """One execution of one agent, whoever started it."""
+
+    def __init__(self, run: _work.Run) -> None:
+        self.sync = run
+        """The same run for code that is not asynchronous."""
+        self.project, self.task, self.id = run.project, run.task, run.id
+
+    @property
+    def info(self) -> RunInfo:
+        """What is known of it now."""
+        return self.sync.info
+
+    async def wait(self, timeout: Duration | None = None) -> RunInfo:
+        """Waits for its end."""
+
+        def step() -> tuple[bool, RunInfo | None]:
+            end = self.sync.step()
+            return end is not None, end
+
+        end = await _until(self.sync.fileno(), step, timeout)
+        assert end is not None
+        return end
+
+    async def output(self, file: str = "output", *, tail: int | None = None) -> str:
+        """What it wrote."""
+        return await asyncio.to_thread(self.sync.output, file, tail=tail)
+
+    def follow(
+        self, file: str = "stdout", *, tail: int | None = None, timeout: Duration | None = None
+    ) -> Follow[Output]:
+        """What it writes, as it comes, until it is over."""
+        return Follow(self.sync.follow(file, tail=tail), timeout)
+
+    async def stop(self, reason: str | None = None, *, force: bool = False) -> Stopped:
+        """Ends it, and all that it started."""
+        return await asyncio.to_thread(self.sync.stop, reason, force=force)
+
+    def __repr__(self) -> str:
+        return repr(self.sync)
+
+
+class Task:
+    """Runs of an agent until ``DONE`` stands."""
+
+    def __init__(self, task: _work.Task) -> None:
+        self.sync = task
+        """The same task for code that is not asynchronous."""
+        self.project, self.id = task.project, task.id
+
+    @property
+    def info(self) -> TaskInfo:
+        """What is known of it now."""
+        return self.sync.info
+
+    async def wait(self, timeout: Duration | None = None) -> TaskResult:
+        """Drives it until it ends."""
+
+        def step() -> tuple[bool, TaskResult | None]:
+            result = self.sync.step()
+            return result is not None, result
+
+        result = await _until(self.sync.fileno(), step, timeout)
+        assert result is not None
+        return result
+
+    def follow(self, *, timeout: Duration | None = None, **filters: Any) -> Follow[Message]:
+        """Drives it and gives the messages of its bus; filters as :meth:`conductor.Task.follow`."""
+        return Follow(self.sync.follow(**filters), timeout)
+
+    async def stop(self, reason: str | None = None, *, force: bool = False) -> Stopped:
+        """Stops it for good."""
+        return await asyncio.to_thread(self.sync.stop, reason, force=force)
+
+    def __repr__(self) -> str:
+        return repr(self.sync)
+
+
+class Bus:
+    """The message log of a project or a task."""
+
+    def __init__(self, bus: _work.Bus) -> None:
+        self.sync = bus
+        """The same bus for code that is not asynchronous."""
+
+    async def post(self, type: str, body: str, **options: Any) -> Posted:
+        """Posts a message; options as :meth:`conductor.Bus.post`."""
+        return await asyncio.to_thread(self.sync.post, type, body, **options)
+
+    async def tail(self, count: int) -> list[Message]:
+        """The last messages, oldest first."""
+        return await asyncio.to_thread(self.sync.tail, count)
+
+    def follow(self, *, timeout: Duration | None = None, **filters: Any) -> Follow[Message]:
+        """What comes, as it comes; filters as :meth:`conductor.Bus.follow`."""
+        return Follow(self.sync.follow(**filters), timeout)
+
+
+class _Jobs:
+    def __init__(self, jobs: _work.Jobs) -> None:
+        self._jobs = jobs
+
+    async def start(self, project: str, prompt: str | None = None, **options: Any) -> Run:
+        """Starts one run; options as :meth:`conductor.Jobs.start`."""
+        return Run(await asyncio.to_thread(self._jobs.start, project, prompt, **options))
+
+
+class _Tasks:
+    def __init__(self, tasks: _work.Tasks) -> None:
+        self._tasks = tasks
+
+    async def start(self, project: str, task: str | None = None, **options: Any) -> Task:
+        """Starts a task; options as :meth:`conductor.Tasks.start`."""
+        return Task(await asyncio.to_thread(self._tasks.start, project, task, **options))
+
+    async def get(self, project: str, task: str) -> Task:
+        """A task that exists; it never drives."""
+        return Task(await asyncio.to_thread(self._tasks.get, project, task))
+
+    async def attach(self, project: str, task: str) -> Task:
+        """A task that was started before, to be driven as it was asked for then."""
+        return Task(await asyncio.to_thread(self._tasks.attach, project, task))
+
+    async def list(self, project: str, *, status: str | None = None) -> list[TaskInfo]:
+        """What is known of each task of a project."""
+        return await asyncio.to_thread(self._tasks.list, project, status=status)
+
+
+class _Runs:
+    def __init__(self, runs: _work.Runs) -> None:
+        self._runs = runs
+
+    async def get(self, project: str, task: str, run: str | None = None) -> Run:
+        """A run that exists; the newest of the task without ``run``."""
+        return Run(await asyncio.to_thread(self._runs.get, project, task, run))
+
+    async def list(self, project: str, task: str, *, status: str | None = None) -> list[RunInfo]:
+        """What is known of each run of a task."""
+        return await asyncio.to_thread(self._runs.list, project, task, status=status)
+
+
+class Conductor:
+    """An opened root."""
+
+    def __init__(self, conductor: _work.Conductor) -> None:
+        self.sync = conductor
+        """The same root for code that is not asynchronous."""
+        self.tasks = _Tasks(conductor.tasks)
+        self.jobs = _Jobs(conductor.jobs)
+        self.runs = _Runs(conductor.runs)
+
+    async def bus(self, project: str, task: str | None = None) -> Bus:
+        """The bus of a project; with ``task``, of that task."""
+        return Bus(await asyncio.to_thread(self.sync.bus, project, task))
+
+    async def projects(self) -> list[Project]:
+        """The projects, by name."""
+        return await asyncio.to_thread(self.sync.projects)
+
+    async def reconcile(self) -> list[RunInfo]:
+        """Writes down the ends of runs that nobody saw ending."""
+        return await asyncio.to_thread(self.sync.reconcile)
+
+    async def aclose(self) -> None:
+        """Lets go of the root; what runs goes on."""
+        self.sync.close()
+
+    async def __aenter__(self) -> Conductor:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        await self.aclose()
+
+
+def open(
+    root: StrPath | None = None,
+    *,
+    run_agent: StrPath | None = None,
+    durability: str | None = None,
+) -> Conductor:
+    """Opens a root, as :func:`conductor.open`. Changes nothing on disk."""
+    return Conductor(_work.open(root, run_agent=run_agent, durability=durability))
+
+
+async def as_completed(
+    work: Iterable[Union[Run, Task]], timeout: Duration | None = None
+) -> AsyncIterator[Union[Run, Task]]:
+    """Gives runs and tasks as they end; tasks among them are driven meanwhile."""
+    waits = {asyncio.ensure_future(one.wait()): one for one in work}
+    end = _work._deadline(_seconds(timeout))
+    try:
+        while waits:
+            done, _ = await asyncio.wait(
+                waits, timeout=_work._left(end), return_when=asyncio.FIRST_COMPLETED
+            )
+            if not done:
+                message = "the deadline of the wait passed"
+                raise Timeout(message, code="wait.timeout", hint="wait again, or not")
+            for wait in done:
+                one = waits.pop(wait)
+                wait.result()
+                yield one
+    finally:
+        for wait in waits:
+            wait.cancel()

@@ -1,0 +1,88 @@
+"""Keyword arguments as the library's options: one vocabulary in every language."""
+
+from __future__ import annotations
+
+import math
+import os
+from collections.abc import Iterable, Mapping
+from datetime import datetime, timedelta, timezone
+from typing import Any, Union
+
+from . import _conductor
+from .errors import InvalidInput
+
+Duration = Union[str, int, float, timedelta]
+"""A length of time: ``"20m"`` as on the command line, seconds, or a ``timedelta``."""
+
+StrPath = Union[str, "os.PathLike[str]"]
+"""A path of a file or folder."""
+
+_KINDS: dict[str, tuple[str, bool]] = {
+    name: (kind, is_list) for name, kind, is_list, _ in _conductor.OPTIONS
+}
+
+
+def pairs(given: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """Options as the compiled half takes them. ``None`` is not given."""
+    out: list[tuple[str, str]] = []
+    for name, value in given.items():
+        if value is None:
+            continue
+        kind, is_list = _KINDS.get(name, ("text", False))
+        if not is_list:
+            out.append((name, text(name, kind, value)))
+        elif isinstance(value, Mapping):
+            out.extend((name, f"{key}={item}") for key, item in value.items())
+        elif isinstance(value, str):
+            out.append((name, value))
+        elif isinstance(value, Iterable):
+            out.extend((name, text(name, "text", item)) for item in value)
+        else:
+            raise _invalid(name, value, "a list of texts is wanted")
+    return out
+
+
+def text(name: str, kind: str, value: object) -> str:
+    """A value as on a command line."""
+    if kind == "duration":
+        if isinstance(value, str):
+            return value
+        return f"{round(seconds(value, name) * 1e9)}ns"
+    if kind == "flag" and isinstance(value, bool):
+        return "true" if value else "false"
+    if kind == "time" and isinstance(value, datetime):
+        if value.tzinfo is None:
+            raise _invalid(name, value, "a datetime with a time zone is wanted")
+        return value.astimezone(timezone.utc).isoformat()
+    if kind == "number" and isinstance(value, int) and not isinstance(value, bool):
+        return str(value)
+    if isinstance(value, str):
+        return value
+    if isinstance(value, os.PathLike):
+        path = os.fspath(value)
+        if isinstance(path, str):
+            return path
+    raise _invalid(name, value, f"this cannot be a {kind}")
+
+
+def seconds(value: object, name: str = "timeout") -> float:
+    """A length of time in seconds."""
+    if isinstance(value, timedelta):
+        value = value.total_seconds()
+    elif isinstance(value, str):
+        value = _conductor.parse_duration(value).total_seconds()
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        raise _invalid(name, value, 'seconds, "30m" or a timedelta is wanted')
+    if math.isnan(value) or value < 0:
+        raise _invalid(name, value, "a length of time is never negative")
+    return float(value)
+
+
+def timeout(value: Duration | None) -> float | None:
+    """The timeout of a wait in seconds; ``None`` waits for ever."""
+    return None if value is None else seconds(value)
+
+
+def _invalid(name: str, value: object, hint: str) -> InvalidInput:
+    message = f"invalid {name} {value!r}"
+    return InvalidInput(message, code="option.type", field=name, hint=hint)

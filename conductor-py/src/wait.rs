@@ -1,0 +1,112 @@
+//! Waiting without the interpreter: other threads go on, Ctrl-C ends the wait, and no panic comes out.
+
+use crate::error::raise;
+use conductor_core::boundary::contain;
+use conductor_core::{Cancel, Error, ErrorKind, Result, Wait};
+use parking_lot::Mutex;
+use pyo3::prelude::*;
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use std::time::{Duration, Instant};
+
+/// The longest time between two looks at Ctrl-C.
+const SLICE: Duration = Duration::from_millis(100);
+
+/// Runs what takes moments, without the interpreter.
+pub(crate) fn call<T: Send>(
+    py: Python<'_>,
+    body: impl FnOnce() -> Result<T> + Send,
+) -> PyResult<T> {
+    py.detach(|| contain(body).unwrap_or_else(|panic| Err(panic.into())))
+        .map_err(|error| raise(py, &error))
+}
+
+/// Whether Python's signal handlers run in this thread.
+fn is_main_thread(py: Python<'_>) -> PyResult<bool> {
+    let threading = py.import("threading")?;
+    let main = threading.call_method0("main_thread")?;
+    Ok(threading.call_method0("current_thread")?.is(&main))
+}
+
+fn deadline(timeout: Option<f64>) -> Option<Instant> {
+    // What is too long to be represented is no deadline.
+    let timeout = Duration::try_from_secs_f64(timeout?.max(0.0)).ok()?;
+    Instant::now().checked_add(timeout)
+}
+
+fn wait_of(deadline: Option<Instant>, cancel: Option<&Cancel>) -> Wait {
+    let wait = deadline.map_or(Wait::FOREVER, Wait::until);
+    match cancel {
+        Some(cancel) => wait.or_cancelled(cancel),
+        None => wait,
+    }
+}
+
+/// Waits by asking again and again: `ask` is given a wait of at most 100 ms, where Ctrl-C matters, and
+/// may be asked again after the error of a wait that is over.
+pub(crate) fn ask<T: Send>(
+    py: Python<'_>,
+    timeout: Option<f64>,
+    cancel: Option<&Cancel>,
+    mut ask: impl FnMut(Wait) -> Result<T> + Send,
+) -> PyResult<T> {
+    let end = deadline(timeout);
+    let in_slices = is_main_thread(py)?;
+    loop {
+        let whole = wait_of(end, cancel);
+        let slice = if in_slices { whole.clone().at_most(SLICE) } else { whole.clone() };
+        let answer = py.detach(|| contain(|| ask(slice)).unwrap_or_else(|panic| Err(panic.into())));
+        py.check_signals()?;
+        match answer {
+            Ok(answer) => return Ok(answer),
+            Err(error) if is_over(&error) && whole.check().is_ok() => {}
+            Err(error) => return Err(raise(py, &error)),
+        }
+    }
+}
+
+/// Whether a wait was over, and nothing was done.
+fn is_over(error: &Error) -> bool {
+    error.kind() == ErrorKind::Timeout || error.code() == "lock.timeout"
+}
+
+/// Runs what can only be done once and may take long. Where Ctrl-C matters, another thread does it.
+pub(crate) fn once<T: Send>(
+    py: Python<'_>,
+    cancel: Option<&Cancel>,
+    body: impl FnOnce(Wait) -> Result<T> + Send,
+) -> PyResult<T> {
+    if !is_main_thread(py)? {
+        return call(py, || body(wait_of(None, cancel)));
+    }
+    let own = Cancel::new();
+    let switch = cancel.unwrap_or(&own);
+    let (sender, receiver) = sync_channel(1);
+    let receiver = Mutex::new(receiver);
+    std::thread::scope(|scope| {
+        let wait = Wait::from(switch);
+        scope.spawn(move || {
+            let answer = contain(|| body(wait)).unwrap_or_else(|panic| Err(panic.into()));
+            // Nobody is there to be told where Ctrl-C came first.
+            let _left = sender.send(answer);
+        });
+        loop {
+            match py.detach(|| receiver.lock().recv_timeout(SLICE)) {
+                Ok(answer) => return answer.map_err(|error| raise(py, &error)),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => {
+                    let message = "a thread ended without an answer";
+                    let error = Error::new(ErrorKind::Internal, "internal.panic", message);
+                    return Err(raise(py, &error));
+                }
+            }
+            if let Err(interrupt) = py.check_signals() {
+                switch.set();
+                // What was begun ends at its next look at the switch; the scope waits for that.
+                return py.detach(|| {
+                    let _late = receiver.lock().recv();
+                    Err(interrupt)
+                });
+            }
+        }
+    })
+}

@@ -1,0 +1,104 @@
+"""asyncio: waits are descriptors of the loop, and no wait takes a thread."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import conductor
+from conductor import aio
+
+
+def run(root: Path, work: Any) -> None:
+    async def main() -> None:
+        async with aio.open(root) as c:
+            await work(c)
+
+    coroutine: Coroutine[Any, Any, None] = main()
+    asyncio.run(asyncio.wait_for(coroutine, 120))
+
+
+def test_a_task_is_driven_by_the_loop(root: Path) -> None:
+    async def work(c: aio.Conductor) -> None:
+        script = "echo x >>steps; test $(wc -l <steps) -lt 3 || touch DONE"
+        task = await c.tasks.start(
+            "shop", "count", agent="shell", prompt=script, restart_delay="10ms"
+        )
+        types = [message.type async for message in task.follow()]
+        assert types.count("RUN_START") == 3
+        assert (await task.wait()).outcome == "done"
+
+    run(root, work)
+
+
+def test_a_wait_ends_with_its_timeout_or_its_task(root: Path) -> None:
+    async def work(c: aio.Conductor) -> None:
+        slow = await c.jobs.start("shop", "exec sleep 600", agent="shell", task="slow")
+        with pytest.raises(conductor.Timeout):
+            await slow.wait(0.05)
+        waiting = asyncio.ensure_future(slow.wait())
+        await asyncio.sleep(0.05)
+        waiting.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await waiting
+        assert slow.info.status == "running"
+        both = asyncio.gather(slow.wait(), slow.wait())
+        await slow.stop("enough", force=True)
+        assert [end.stop_reason for end in await both] == ["enough", "enough"]
+
+    run(root, work)
+
+
+def test_a_hundred_follows_at_once_take_no_thread_and_leave_no_descriptor(root: Path) -> None:
+    async def work(c: aio.Conductor) -> None:
+        first = await c.jobs.start("shop", "true", agent="shell", task="one")
+        await first.wait()
+        bus = await c.bus("shop", "one")
+        await bus.post("FACT", "warm")
+        before = len(os.listdir("/proc/self/fd"))
+        threads = threading.active_count()
+        readers = [bus.follow(after="end") for _ in range(100)]
+        follows = [asyncio.ensure_future(reader.next()) for reader in readers]
+        await asyncio.sleep(0.1)
+        assert threading.active_count() == threads
+        await bus.post("FACT", "for all")
+        told = await asyncio.gather(*follows)
+        assert [message.body for message in told if message is not None] == ["for all"] * 100
+        for reader in readers:
+            await reader.aclose()
+        assert len(os.listdir("/proc/self/fd")) <= before + 2
+
+    run(root, work)
+
+
+def test_a_hundred_tasks_are_driven_at_once(root: Path) -> None:
+    async def work(c: aio.Conductor) -> None:
+        tasks = await asyncio.gather(
+            *(
+                c.tasks.start("shop", f"t{number}", agent="shell", prompt="touch DONE")
+                for number in range(100)
+            )
+        )
+        ended = [task.id async for task in aio.as_completed(tasks, "2m")]
+        assert sorted(ended) == sorted(f"t{number}" for number in range(100))
+
+    run(root, work)
+
+
+def test_output_and_lists(root: Path) -> None:
+    async def work(c: aio.Conductor) -> None:
+        one = await c.jobs.start("shop", "echo one; sleep 0.1; echo two", agent="shell", task="one")
+        pieces = [piece.text async for piece in one.follow()]
+        assert "".join(pieces) == "one\ntwo\n" == await one.output()
+        assert [run.id for run in await c.runs.list("shop", "one")] == [one.id]
+        assert [project.project_id for project in await c.projects()] == ["shop"]
+        # Looking on writes nothing down; who asks for it does.
+        assert [run.id for run in await c.reconcile()] == [one.id]
+
+    run(root, work)

@@ -1,0 +1,123 @@
+"""Posting, reading and following, also from several threads and processes."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import threading
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import pytest
+
+import conductor
+
+
+def test_a_message_keeps_all_that_it_was_given(bus: conductor.Bus) -> None:
+    before = datetime.now(timezone.utc) - timedelta(seconds=5)
+    first = bus.post("fact", "one\ntwo", meta={"by": "me", "a.b": "c=d"}, link="/x")
+    second = bus.post("DECISION", "", parent=first.msg_id, run="run-1")
+    told = bus.tail(2)
+    assert [m.type for m in told] == ["FACT", "DECISION"]
+    assert told[0].body == "one\ntwo" and told[0].meta == {"by": "me", "a.b": "c=d"}
+    assert told[0].links == (conductor.Link("/x"),)
+    assert told[1].parents == (conductor.Parent(first.msg_id),) and told[1].run_id == "run-1"
+    assert told[1].cursor == second.cursor and told[1].seq == second.seq == first.seq + 1
+    assert told[0].time is not None and before < told[0].time
+    assert not told[0].is_damage
+    assert [m.body for m in bus.read(after=first.cursor)] == [""]
+    assert [m.seq for m in bus.read(since=before, type=["fact", "x"])] == [first.seq]
+    assert list(bus.read(until=before)) == []
+
+
+def test_a_key_is_posted_once(bus: conductor.Bus) -> None:
+    assert bus.post("FACT", "x", once="key") == bus.post("FACT", "x", once="key")
+
+
+def test_bad_input_is_told_before_anything_is_written(bus: conductor.Bus) -> None:
+    size = bus.path.stat().st_size
+    naive = datetime(2026, 1, 1)
+    with pytest.raises(conductor.InvalidInput, match="type"):
+        bus.post("no type", "x")
+    with pytest.raises(conductor.InvalidInput, match="cursor"):
+        bus.read(after="nonsense!")
+    with pytest.raises(conductor.InvalidInput, match="since"):
+        bus.read(since=naive)
+    with pytest.raises(conductor.InvalidInput, match="wait"):
+        bus.post("FACT", "x", wait=-1)
+    with pytest.raises(UnicodeEncodeError):
+        bus.post("FACT", "\udcff")
+    assert bus.path.stat().st_size == size
+
+
+def test_eight_threads_post_while_one_follows(bus: conductor.Bus) -> None:
+    follower = bus.follow(after="end")
+
+    def post() -> None:
+        for number in range(25):
+            bus.post("FACT", str(number))
+
+    threads = [threading.Thread(target=post) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    seen = [follower.next("1m") for _ in range(200)]
+    for thread in threads:
+        thread.join()
+    numbers = [message.seq for message in seen if message is not None and message.seq is not None]
+    assert numbers == list(range(numbers[0], numbers[0] + 200))
+    with pytest.raises(conductor.Timeout):
+        follower.next(0)
+    follower.close()
+    assert follower.next(0) is None
+
+
+def test_a_follower_ends_with_its_timeout(bus: conductor.Bus) -> None:
+    bus.post("FACT", "x")
+    with bus.follow(tail=1, timeout=0.05) as follower:
+        assert [message.body for message in follower] == ["x"]
+
+
+def test_damage_is_an_item(bus: conductor.Bus) -> None:
+    bus.post("FACT", "before")
+    with bus.path.open("ab") as file:
+        file.write(b"somebody wrote this\n")
+    bus.post("FACT", "after")
+    told = list(bus.read(tail=2))
+    assert [m.is_damage for m in told] == [False, True, False]
+    assert "somebody wrote this" in told[1].body and told[1].path == bus.path
+
+
+def in_child(bus: conductor.Bus, root: Path) -> None:
+    try:
+        bus.post("FACT", "from a copy")
+    except conductor.InvalidInput as error:
+        assert error.code == "handle.forked"
+    else:
+        os._exit(3)
+    with conductor.open(root) as again:
+        again.bus("shop", "one").post("FACT", "from the child")
+
+
+@pytest.mark.filterwarnings("ignore:.*fork.*:DeprecationWarning")
+def test_a_forked_child_opens_again(
+    c: conductor.Conductor, bus: conductor.Bus, root: Path
+) -> None:
+    child = multiprocessing.get_context("fork").Process(target=in_child, args=(bus, root))
+    child.start()
+    child.join(60)
+    assert child.exitcode == 0
+    assert bus.tail(1)[0].body == "from the child"
+    bus.post("FACT", "from the parent")
+
+
+def in_spawned(root: Path) -> None:
+    with conductor.open(root) as c:
+        c.bus("shop", "one").post("FACT", "from another interpreter")
+
+
+def test_a_spawned_child_opens_the_same_root(bus: conductor.Bus, root: Path) -> None:
+    child = multiprocessing.get_context("spawn").Process(target=in_spawned, args=(root,))
+    child.start()
+    child.join(60)
+    assert child.exitcode == 0
+    assert bus.tail(1)[0].body == "from another interpreter"

@@ -1,0 +1,183 @@
+package conductor
+
+/*
+#include <conductor.h>
+*/
+import "C"
+
+import (
+	"fmt"
+	"reflect"
+	"runtime"
+	"strconv"
+	"strings"
+	"time"
+	"unicode"
+)
+
+// options makes C options of the fields of a struct: MaxAttempts is "max_attempts". A zero field is
+// not given.
+func options(spec any) (*C.conductor_options, error) {
+	opts := C.conductor_options_new()
+	if opts == nil {
+		return nil, ErrInternal
+	}
+	value := reflect.ValueOf(spec)
+	for i := range value.NumField() {
+		if value.Field(i).IsZero() {
+			continue
+		}
+		for _, text := range texts(value.Field(i).Interface()) {
+			if err := set(opts, OptionName(value.Type().Field(i).Name), text); err != nil {
+				C.conductor_options_free(opts)
+				return nil, err
+			}
+		}
+	}
+	return opts, nil
+}
+
+func set(opts *C.conductor_options, key, value string) error {
+	var pin runtime.Pinner
+	defer pin.Unpin()
+	var cerr *C.conductor_error
+	status := C.conductor_options_set(opts, cstr(&pin, key), cstr(&pin, value), &cerr)
+	return toError(status, cerr)
+}
+
+// texts writes a value as on a command line; one of a list for each item.
+func texts(value any) []string {
+	switch value := value.(type) {
+	case string:
+		return []string{value}
+	case Cursor:
+		return []string{string(value)}
+	case []string:
+		return value
+	case map[string]string:
+		pairs := make([]string, 0, len(value))
+		for name, text := range value {
+			pairs = append(pairs, name+"="+text)
+		}
+		return pairs
+	case bool:
+		return []string{strconv.FormatBool(value)}
+	case int:
+		return []string{strconv.Itoa(value)}
+	case time.Duration:
+		return []string{value.String()}
+	case time.Time:
+		return []string{value.UTC().Format(time.RFC3339Nano)}
+	default:
+		// A field of another type is a defect of this package, which a test would have found.
+		panic(fmt.Sprintf("an option of type %T", value))
+	}
+}
+
+// OptionName is the name of an option or a record's field in every other language: "max_attempts" for
+// MaxAttempts, "parent_run_id" for ParentRunID.
+func OptionName(name string) string {
+	var out strings.Builder
+	runes := []rune(name)
+	for i, r := range runes {
+		if unicode.IsUpper(r) && i > 0 {
+			after := unicode.IsLower(runes[i-1])
+			before := i+1 < len(runes) && unicode.IsLower(runes[i+1])
+			if after || before {
+				out.WriteByte('_')
+			}
+		}
+		out.WriteRune(unicode.ToLower(r))
+	}
+	return out.String()
+}
+
+// Options say how a root is opened. The zero value suits every program.
+type Options struct {
+	RunAgent   string // a working run-agent, which agents find first on their PATH
+	Durability string // "disk" (default): a message survives a power cut; "process": any process's death
+}
+
+// JobSpec is one run of one agent.
+type JobSpec struct {
+	Project          string
+	Task             string            // made of the prompt without it
+	Agent            string            // "claude", "codex", "gemini", "shell", "command"
+	Command          []string          // program and arguments of the agent "command"
+	Prompt           string            // what to do
+	PromptFile       string            // file that says what to do
+	Cwd              string            // folder that the agent starts in
+	ParentRunID      string            // run whose agent starts this one
+	PreviousRunID    string            // run that this one goes on from
+	Env              map[string]string // variables for the agent
+	FirstByteTimeout time.Duration     // end a run that wrote nothing for this long
+	IdleTimeout      time.Duration     // end a run whose output did not grow for this long
+	TotalTimeout     time.Duration     // end a run after this long
+	Grace            time.Duration     // between SIGTERM and SIGKILL
+}
+
+// TaskSpec is a task: runs of an agent until DONE stands, and Verify passes.
+type TaskSpec struct {
+	Project          string
+	Task             string            // made of the prompt without it
+	Agent            string            // "claude", "codex", "gemini", "shell", "command"
+	Command          []string          // program and arguments of the agent "command"
+	Prompt           string            // what to do
+	PromptFile       string            // file that says what to do
+	Cwd              string            // folder that the agent starts in
+	ParentRunID      string            // run whose agent starts this task
+	Env              map[string]string // variables for the agent
+	FirstByteTimeout time.Duration     // end a run that wrote nothing for this long
+	IdleTimeout      time.Duration     // end a run whose output did not grow for this long
+	TotalTimeout     time.Duration     // end a run after this long
+	Grace            time.Duration     // between SIGTERM and SIGKILL
+	DependsOn        []string          // tasks of the project that must be ready first
+	MaxAttempts      int               // most attempts
+	RestartDelay     time.Duration     // pause between two attempts
+	ChildWaitTimeout time.Duration     // how long a finished task waits for its children
+	Verify           string            // line for /bin/sh that says whether the work is done
+	VerifyTimeout    time.Duration     // how long that may take
+	OnQuestion       string            // "go_on" or "wait" while a question has no answer
+	QuestionTimeout  time.Duration     // how long to wait for an answer
+}
+
+// ListOptions pick what to list: the projects; with Project its tasks; with Task too its runs.
+type ListOptions struct {
+	Project string
+	Task    string
+	Status  string // only what stands so
+}
+
+// PostOptions are what a message has besides type and text.
+type PostOptions struct {
+	Run    string            // run that it belongs to
+	Parent []string          // messages that it answers
+	Link   []string          // what it points to
+	Meta   map[string]string // named texts
+	Once   string            // post only where no message has this key
+	Wait   time.Duration     // how long to wait for other writers
+}
+
+// ReadOptions pick messages. The zero value is all of them.
+type ReadOptions struct {
+	After  Cursor    // place to read from
+	Tail   int       // only the last, this many
+	Type   []string  // only these types
+	Run    string    // only of this run
+	Since  time.Time // only posted then or later
+	Until  time.Time // only posted before
+	Follow bool      // go on with what comes
+}
+
+// OutputOptions pick what to read of what a run wrote.
+type OutputOptions struct {
+	File   string // "output" (default), "stdout", "stderr", "prompt"
+	Tail   int    // only the last lines, this many
+	Follow bool   // until the run is over
+}
+
+// StopOptions say how to end work.
+type StopOptions struct {
+	Reason string // recorded
+	Force  bool   // no grace
+}

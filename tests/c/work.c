@@ -1,0 +1,452 @@
+/* Work from C: a root, a bus, runs and tasks, by every function. `work ROOT`; quiet when all holds.
+ * Compiled as C99 and as C++17, run plainly and under valgrind; `work ROOT no-signals` leaves out what
+ * signals processes, for a valgrind that knows no pidfd_open(2). */
+#include "check.h"
+
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define LONG 120000
+#define THREADS 16
+#define EACH 20
+
+static conductor *root;
+static int signals = 1;
+
+static conductor_run *job(const char *task, const char *script) {
+    const char *pairs[] = {"project", "shop", "agent", "shell", "task", task, "prompt", script, NULL};
+    conductor_options *o = with(pairs);
+    conductor_run *run = NULL;
+    DO(conductor_job_start(root, o, NULL, &run, &err));
+    conductor_options_free(o);
+    return run;
+}
+
+static void a_run_is_started_waited_for_and_read(void) {
+    conductor_run *run = job("one", "echo hello; exit 3"), *again = NULL, *newest = NULL;
+    conductor_record *end = NULL, *info = NULL, *piece = NULL;
+    conductor_reader *output = NULL;
+    char id[128];
+    DO(conductor_run_wait(run, LONG, NULL, &end, &err));
+    CHECK(is(text(end, "outcome"), "failed") && number(end, "exit_code") == 3);
+    CHECK(is(text(end, "exit_code"), "3") && is(text(end, "agent"), "shell"));
+    CHECK(text(end, "signal").ptr == NULL && number(end, "signal") == -77);
+    CHECK(conductor_record_json(end).ptr[0] == '{');
+    CHECK(conductor_record_count(end, S("")) > 10);
+    CHECK(conductor_record_name(end, S(""), 0).len > 0);
+    CHECK(conductor_record_name(end, S(""), 1000).ptr == NULL);
+    CHECK(text(end, "run_id").len < sizeof(id));
+    memcpy(id, text(end, "run_id").ptr, text(end, "run_id").len);
+    id[text(end, "run_id").len] = '\0';
+
+    DO(conductor_run_open(root, S("shop"), S("one"), CONDUCTOR_STRZ(id), &again, &err));
+    DO(conductor_run_open(root, S("shop"), S("one"), S(""), &newest, &err));
+    DO(conductor_run_info(newest, &info, &err));
+    CHECK(is(text(info, "run_id"), id) && is(text(info, "status"), "failed"));
+    DO(conductor_run_output(again, NULL, &output, &err));
+    CHECK(conductor_reader_fd(output) == -1);
+    DO(conductor_reader_next(output, 0, NULL, &piece, &err));
+    CHECK(is(text(piece, "text"), "hello\n") && number(piece, "offset") == 0);
+    conductor_record_free(piece);
+    DO(conductor_reader_next(output, 0, NULL, &piece, &err));
+    CHECK(piece == NULL);
+    FAILS("run.not_found", conductor_run_open(root, S("shop"), S("one"), S("r"), &again, &err));
+
+    conductor_reader_free(output);
+    conductor_record_free(info);
+    conductor_record_free(end);
+    conductor_run_free(newest);
+    conductor_run_free(again);
+    conductor_run_free(run);
+}
+
+static void the_end_of_a_run_is_polled_for(void) {
+    conductor_run *run = job("polled", "sleep 0.2; echo polled");
+    conductor_record *end = NULL;
+    conductor_error *err = NULL;
+    conductor_status status;
+    int looks = 0;
+    while ((status = conductor_run_wait(run, 0, NULL, &end, &err)) == CONDUCTOR_TIMEOUT) {
+        struct pollfd fd;
+        CHECK(err == NULL && end == NULL);
+        fd.fd = conductor_run_fd(run);
+        fd.events = POLLIN;
+        CHECK(poll(&fd, 1, LONG) == 1);
+        CHECK(looks++ < 200);
+    }
+    CHECK(status == CONDUCTOR_OK && is(text(end, "outcome"), "completed"));
+    conductor_record_free(end);
+    conductor_run_free(run);
+}
+
+static void messages_are_posted_read_and_followed(void) {
+    const char *post[] = {"meta", "by=me", "run", "run-1", "link", "/x", "wait", "30s", NULL};
+    const char *once[] = {"once", "key", NULL};
+    const char *tail[] = {"tail", "1", "type", "fact", NULL};
+    const char *news[] = {"after", "end", "follow", "true", NULL};
+    conductor_options *o = with(post), *o_once = with(once), *o_tail = with(tail), *o_news = with(news);
+    conductor_bus *bus = NULL;
+    conductor_reader *all = NULL, *last = NULL, *follower = NULL;
+    conductor_record *posted = NULL, *same = NULL, *m = NULL;
+    conductor_cancel *cancel = conductor_cancel_new();
+    conductor_error *err = NULL;
+    struct pollfd fd;
+    int seen = 0;
+    DO(conductor_bus_open(root, S("shop"), S("one"), &bus, &err));
+    DO(conductor_bus_read(bus, o_news, &follower, &err));
+    CHECK(conductor_reader_next(follower, 0, NULL, &m, &err) == CONDUCTOR_TIMEOUT && err == NULL);
+
+    DO(conductor_bus_post(bus, S("FACT"), S("first\nsecond"), o, NULL, &posted, &err));
+    CHECK(text(posted, "cursor").len > 0 && number(posted, "seq") > 0);
+    DO(conductor_bus_post(bus, S("FACT"), S("x"), NULL, NULL, NULL, &err));
+    conductor_record_free(posted);
+    DO(conductor_bus_post(bus, S("FACT"), S("only"), o_once, NULL, &posted, &err));
+    DO(conductor_bus_post(bus, S("FACT"), S("only"), o_once, NULL, &same, &err));
+    CHECK(number(posted, "seq") == number(same, "seq"));
+
+    fd.fd = conductor_reader_fd(follower);
+    fd.events = POLLIN;
+    CHECK(fd.fd >= 0 && poll(&fd, 1, LONG) == 1);
+    DO(conductor_reader_next(follower, LONG, NULL, &m, &err));
+    CHECK(is(text(m, "body"), "first\nsecond") && is(text(m, "kind"), "message"));
+    CHECK(is(text(m, "meta.by"), "me") && is(text(m, "links.0.url"), "/x"));
+    CHECK(conductor_record_count(m, S("meta")) == 1 && is(text(m, "run_id"), "run-1"));
+    CHECK(is(conductor_record_name(m, S("meta"), 0), "by"));
+    conductor_record_free(m);
+    for (; seen < 2; seen++) {
+        DO(conductor_reader_next(follower, LONG, NULL, &m, &err));
+        conductor_record_free(m);
+    }
+    conductor_cancel_set(cancel);
+    CHECK(conductor_reader_next(follower, -1, cancel, &m, &err) == CONDUCTOR_CANCELLED && err == NULL);
+
+    DO(conductor_bus_read(bus, o_tail, &last, &err));
+    DO(conductor_reader_next(last, 0, NULL, &m, &err));
+    CHECK(is(text(m, "body"), "only") && number(m, "seq") == number(same, "seq"));
+    conductor_record_free(m);
+    DO(conductor_bus_read(bus, NULL, &all, &err));
+    for (seen = 0;; seen++) {
+        DO(conductor_reader_next(all, 0, NULL, &m, &err));
+        if (m == NULL) break;
+        conductor_record_free(m);
+    }
+    CHECK(seen >= 3);
+    FAILS("bus.type", conductor_bus_post(bus, S("no type"), S("x"), NULL, NULL, NULL, &err));
+    FAILS("option.misplaced", conductor_bus_post(bus, S("FACT"), S("x"), o_news, NULL, NULL, &err));
+
+    conductor_record_free(same);
+    conductor_record_free(posted);
+    conductor_reader_free(all);
+    conductor_reader_free(last);
+    conductor_reader_free(follower);
+    conductor_bus_free(bus);
+    conductor_cancel_free(cancel);
+    conductor_options_free(o_news);
+    conductor_options_free(o_tail);
+    conductor_options_free(o_once);
+    conductor_options_free(o);
+}
+
+static void a_task_is_driven_by_who_reads_it(void) {
+    const char *pairs[] = {"project", "shop", "task", "count", "agent", "shell", "restart_delay", "10ms",
+                           "prompt", "echo x >>steps; test $(wc -l <steps) -lt 3 || touch DONE", NULL};
+    conductor_options *o = with(pairs);
+    conductor_task *task = NULL, *seen_by = NULL, *again = NULL;
+    conductor_reader *news = NULL;
+    conductor_record *m = NULL, *end = NULL, *info = NULL;
+    int starts = 0;
+    size_t index = 9;
+    const conductor_task *tasks[1];
+    DO(conductor_task_start(root, o, NULL, &task, &err));
+    DO(conductor_task_open(root, S("shop"), S("count"), &seen_by, &err));
+    CHECK(conductor_task_fd(task) >= 0);
+    DO(conductor_task_follow(task, NULL, &news, &err));
+    for (;;) {
+        DO(conductor_reader_next(news, LONG, NULL, &m, &err));
+        if (m == NULL) break;
+        starts += is(text(m, "type"), "RUN_START");
+        conductor_record_free(m);
+    }
+    CHECK(starts == 3);
+    DO(conductor_task_wait(task, 0, NULL, &end, &err));
+    CHECK(is(text(end, "outcome"), "done") && number(end, "attempts") == 3);
+    DO(conductor_task_info(seen_by, &info, &err));
+    CHECK(number(info, "done") == 1 && is(text(info, "latest.outcome"), "completed"));
+    tasks[0] = seen_by;
+    DO(conductor_wait_any(NULL, 0, tasks, 1, 0, NULL, &index, &err));
+    CHECK(index == 0);
+    conductor_task_free(seen_by);
+    DO(conductor_task_attach(root, S("shop"), S("count"), &seen_by, &err));
+    DO(conductor_task_resume(root, o, NULL, &again, &err));
+    if (signals) DO(conductor_task_stop(again, NULL, NULL, NULL, &err));
+
+    conductor_task_free(again);
+    conductor_record_free(info);
+    conductor_record_free(end);
+    conductor_reader_free(news);
+    conductor_task_free(seen_by);
+    conductor_task_free(task);
+    conductor_options_free(o);
+}
+
+static void several_are_waited_for_and_stopped(void) {
+    const char *why[] = {"reason", "enough", "force", "true", NULL};
+    conductor_options *o = with(why);
+    conductor_run *slow = job("slow", "exec sleep 600"), *slower = job("slower", "exec sleep 600");
+    conductor_run *quick = job("quick", "true");
+    const conductor_run *runs[2];
+    conductor_record *report = NULL, *end = NULL;
+    conductor_error *err = NULL;
+    size_t index = 9;
+    runs[0] = slow;
+    runs[1] = quick;
+    DO(conductor_wait_any(runs, 2, NULL, 0, LONG, NULL, &index, &err));
+    CHECK(index == 1);
+    CHECK(conductor_wait_any(runs, 1, NULL, 0, 10, NULL, &index, &err) == CONDUCTOR_TIMEOUT && !err);
+    DO(conductor_run_stop(slow, o, NULL, &report, &err));
+    CHECK(conductor_record_count(report, S("signalled")) == 1);
+    DO(conductor_run_wait(slow, 0, NULL, &end, &err));
+    CHECK(is(text(end, "outcome"), "stopped") && is(text(end, "stop_reason"), "enough"));
+    DO(conductor_stop(root, S("shop"), S("slower"), S(""), o, NULL, NULL, &err));
+    FAILS("wait.nothing", conductor_wait_any(NULL, 0, NULL, 0, 0, NULL, &index, &err));
+    conductor_record_free(end);
+    conductor_record_free(report);
+    conductor_run_free(quick);
+    conductor_run_free(slower);
+    conductor_run_free(slow);
+    conductor_options_free(o);
+}
+
+static int count(conductor_reader *reader) {
+    conductor_record *record = NULL;
+    int seen = 0;
+    for (;; seen++) {
+        DO(conductor_reader_next(reader, 0, NULL, &record, &err));
+        if (record == NULL) break;
+        conductor_record_free(record);
+    }
+    conductor_reader_free(reader);
+    return seen;
+}
+
+static void what_is_there_is_listed_and_closed(void) {
+    const char *tasks[] = {"project", "shop", NULL};
+    const char *runs[] = {"project", "shop", "task", "count", "status", "completed", NULL};
+    conductor_options *o_tasks = with(tasks), *o_runs = with(runs);
+    conductor_reader *reader = NULL;
+    DO(conductor_list(root, NULL, &reader, &err));
+    CHECK(count(reader) == 1);
+    DO(conductor_list(root, o_tasks, &reader, &err));
+    CHECK(count(reader) >= 3);
+    DO(conductor_list(root, o_runs, &reader, &err));
+    CHECK(count(reader) >= 3);
+    DO(conductor_reconcile(root, NULL, &reader, &err));
+    CHECK(count(reader) == 0);
+    conductor_options_free(o_runs);
+    conductor_options_free(o_tasks);
+}
+
+static void nothing_is_no_handle(void) {
+    conductor_record *record = (conductor_record *)&record, *kept = record;
+    conductor_reader *reader = NULL;
+    conductor_run *run = NULL;
+    conductor_task *task = NULL;
+    conductor_bus *bus = NULL;
+    conductor *c = NULL;
+    conductor_options *o = conductor_options_new();
+    size_t index = 9;
+#define NULLS(call) FAILS("argument.null", call)
+    NULLS(conductor_open(S("/x"), NULL, NULL, &err));
+    NULLS(conductor_open(bytes(NULL, 3), NULL, &c, &err));
+    NULLS(conductor_list(NULL, NULL, &reader, &err));
+    NULLS(conductor_list(root, NULL, NULL, &err));
+    NULLS(conductor_reconcile(NULL, NULL, &reader, &err));
+    NULLS(conductor_reconcile(root, NULL, NULL, &err));
+    NULLS(conductor_stop(NULL, S("p"), S("t"), S(""), NULL, NULL, &record, &err));
+    NULLS(conductor_bus_open(NULL, S("p"), S("t"), &bus, &err));
+    NULLS(conductor_bus_open(root, S("p"), S("t"), NULL, &err));
+    NULLS(conductor_bus_post(NULL, S("FACT"), S("x"), NULL, NULL, &record, &err));
+    NULLS(conductor_bus_read(NULL, NULL, &reader, &err));
+    NULLS(conductor_job_start(NULL, NULL, NULL, &run, &err));
+    NULLS(conductor_job_start(root, NULL, NULL, NULL, &err));
+    NULLS(conductor_run_open(NULL, S("p"), S("t"), S(""), &run, &err));
+    NULLS(conductor_run_open(root, S("p"), S("t"), S(""), NULL, &err));
+    NULLS(conductor_run_info(NULL, &record, &err));
+    NULLS(conductor_run_wait(NULL, 0, NULL, &record, &err));
+    NULLS(conductor_run_output(NULL, NULL, &reader, &err));
+    NULLS(conductor_run_stop(NULL, NULL, NULL, &record, &err));
+    NULLS(conductor_task_start(NULL, NULL, NULL, &task, &err));
+    NULLS(conductor_task_start(root, NULL, NULL, NULL, &err));
+    NULLS(conductor_task_resume(NULL, NULL, NULL, &task, &err));
+    NULLS(conductor_task_resume(root, NULL, NULL, NULL, &err));
+    NULLS(conductor_task_open(NULL, S("p"), S("t"), &task, &err));
+    NULLS(conductor_task_attach(NULL, S("p"), S("t"), &task, &err));
+    NULLS(conductor_task_info(NULL, &record, &err));
+    NULLS(conductor_task_wait(NULL, 0, NULL, &record, &err));
+    NULLS(conductor_task_follow(NULL, NULL, &reader, &err));
+    NULLS(conductor_task_stop(NULL, NULL, NULL, &record, &err));
+    NULLS(conductor_reader_next(NULL, 0, NULL, &record, &err));
+    NULLS(conductor_wait_any(NULL, 1, NULL, 0, 0, NULL, &index, &err));
+    NULLS(conductor_wait_any(NULL, 0, NULL, 0, 0, NULL, NULL, &err));
+    NULLS(conductor_options_set(NULL, S("agent"), S("x"), &err));
+    NULLS(conductor_options_set(o, bytes(NULL, 1), S("x"), &err));
+    NULLS(conductor_options_set(o, S("agent"), bytes(NULL, 1), &err));
+    CHECK(conductor_run_info(NULL, NULL, NULL) == CONDUCTOR_INVALID_INPUT);
+    CHECK(record == kept && reader == NULL && run == NULL && task == NULL && bus == NULL && index == 9);
+
+    FAILS("argument.not_utf8", conductor_open(S("a\xff"), NULL, &c, &err));
+    FAILS("argument.not_utf8", conductor_bus_open(root, S("a\xff"), S(""), &bus, &err));
+    FAILS("argument.not_utf8", conductor_bus_open(root, S("a"), S("\xc0\x80"), &bus, &err));
+    FAILS("argument.not_utf8", conductor_stop(root, S("p"), S("t"), S("\xff"), NULL, NULL, NULL, &err));
+    FAILS("argument.not_utf8", conductor_run_open(root, S("p"), S("\xff"), S(""), &run, &err));
+    FAILS("argument.not_utf8", conductor_task_open(root, S("\xff"), S("t"), &task, &err));
+    FAILS("argument.not_utf8", conductor_options_set(o, S("agent"), S("\xff"), &err));
+    FAILS("argument.length", conductor_options_set(o, S("agent"), bytes("x", (size_t)-1), &err));
+    FAILS("option.unknown", conductor_options_set(o, S("max_attemps"), S("1"), &err));
+    FAILS("number.invalid", conductor_options_set(o, S("max_attempts"), S("many"), &err));
+
+    CHECK(conductor_root(NULL).ptr == NULL && conductor_record_json(NULL).ptr == NULL);
+    CHECK(conductor_record_text(NULL, S("x")).ptr == NULL && number(NULL, "x") == -77);
+    CHECK(conductor_record_count(NULL, S("")) == 0 && !conductor_record_name(NULL, S(""), 0).ptr);
+    CHECK(conductor_reader_fd(NULL) == -1 && conductor_run_fd(NULL) == -1);
+    CHECK(conductor_task_fd(NULL) == -1);
+    conductor_free(NULL);
+    conductor_bus_free(NULL);
+    conductor_run_free(NULL);
+    conductor_task_free(NULL);
+    conductor_reader_free(NULL);
+    conductor_record_free(NULL);
+    conductor_options_free(NULL);
+    conductor_cancel_free(NULL);
+    conductor_error_free(NULL);
+    conductor_options_free(o);
+}
+
+static void another_handle_is_told(void) {
+    conductor_run *run = job("foreign", "true");
+    conductor_cancel *cancel = conductor_cancel_new();
+    conductor_record *record = NULL;
+    conductor_reader *reader = NULL;
+    size_t index;
+    const conductor_run *runs[1];
+    runs[0] = (const conductor_run *)root;
+    FAILS("argument.handle", conductor_run_info((conductor_run *)root, &record, &err));
+    FAILS("argument.handle", conductor_task_wait((conductor_task *)run, 0, NULL, &record, &err));
+    FAILS("argument.handle", conductor_list((conductor *)run, NULL, &reader, &err));
+    FAILS("argument.handle", conductor_list(root, (conductor_options *)cancel, &reader, &err));
+    FAILS("argument.handle", conductor_run_wait(run, 0, (conductor_cancel *)run, &record, &err));
+    FAILS("argument.handle", conductor_wait_any(runs, 1, NULL, 0, 0, NULL, &index, &err));
+    CHECK(conductor_record_text((conductor_record *)run, S("x")).ptr == NULL);
+    conductor_task_free((conductor_task *)run);
+    conductor_cancel_set((conductor_cancel *)run);
+    DO(conductor_run_wait(run, LONG, NULL, &record, &err));
+    conductor_record_free(record);
+    conductor_run_free(run);
+    conductor_cancel_free(cancel);
+}
+
+static conductor_bus *shared_bus;
+static conductor_run *shared_run;
+static conductor_reader *shared_reader;
+
+static void *post_and_read(void *unused) {
+    conductor_record *record = NULL;
+    conductor_reader *reader = NULL;
+    conductor_error *err = NULL;
+    conductor_status status;
+    int i;
+    for (i = 0; i < EACH; i++) {
+        DO(conductor_bus_post(shared_bus, S("FACT"), S("shared"), NULL, NULL, &record, &err));
+        conductor_record_free(record);
+        DO(conductor_run_info(shared_run, &record, &err));
+        CHECK(is(text(record, "agent"), "shell"));
+        conductor_record_free(record);
+        DO(conductor_list(root, NULL, &reader, &err));
+        conductor_reader_free(reader);
+        status = conductor_reader_next(shared_reader, 0, NULL, &record, &err);
+        CHECK(status == CONDUCTOR_OK || status == CONDUCTOR_BUSY || status == CONDUCTOR_TIMEOUT);
+        if (status == CONDUCTOR_OK) conductor_record_free(record);
+        conductor_error_free(err);
+    }
+    DO(conductor_run_wait(shared_run, LONG, NULL, &record, &err));
+    conductor_record_free(record);
+    return unused;
+}
+
+static void handles_are_shared_by_threads(void) {
+    const char *follow[] = {"follow", "true", NULL};
+    conductor_options *o = with(follow);
+    pthread_t threads[THREADS];
+    conductor_reader *all = NULL;
+    int before, i;
+    shared_run = job("threads", "sleep 0.5");
+    DO(conductor_bus_open(root, S("shop"), S(""), &shared_bus, &err));
+    DO(conductor_bus_read(shared_bus, o, &shared_reader, &err));
+    DO(conductor_bus_read(shared_bus, NULL, &all, &err));
+    before = count(all);
+    for (i = 0; i < THREADS; i++) CHECK(pthread_create(&threads[i], NULL, post_and_read, NULL) == 0);
+    for (i = 0; i < THREADS; i++) CHECK(pthread_join(threads[i], NULL) == 0);
+    DO(conductor_bus_read(shared_bus, NULL, &all, &err));
+    CHECK(count(all) == before + THREADS * EACH);
+    conductor_reader_free(shared_reader);
+    conductor_run_free(shared_run);
+    conductor_bus_free(shared_bus);
+    conductor_options_free(o);
+}
+
+static void a_forked_child_opens_again(void) {
+    conductor_bus *bus = NULL;
+    pid_t child;
+    int status = 0;
+    DO(conductor_bus_open(root, S("shop"), S(""), &bus, &err));
+    child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        conductor *own = NULL;
+        conductor_reader *reader = NULL;
+        conductor_record *record = NULL;
+        FAILS("handle.forked", conductor_bus_post(bus, S("FACT"), S("x"), NULL, NULL, NULL, &err));
+        FAILS("handle.forked", conductor_list(root, NULL, &reader, &err));
+        conductor_bus_free(bus);
+        DO(conductor_open(conductor_root(root), NULL, &own, &err));
+        DO(conductor_bus_open(own, S("shop"), S(""), &bus, &err));
+        DO(conductor_bus_post(bus, S("FACT"), S("from the child"), NULL, NULL, &record, &err));
+        conductor_record_free(record);
+        conductor_bus_free(bus);
+        conductor_free(own);
+        _exit(0);
+    }
+    CHECK(waitpid(child, &status, 0) == child);
+    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
+    DO(conductor_bus_post(bus, S("FACT"), S("from the parent"), NULL, NULL, NULL, &err));
+    conductor_bus_free(bus);
+}
+
+/* A host that reaps whatever dies never sees a process of the library. */
+static void no_stranger_is_a_child(void) {
+    int status = 0;
+    CHECK(waitpid(-1, &status, WNOHANG) == -1);
+}
+
+int main(int argc, char **argv) {
+    CHECK(argc == 2 || argc == 3);
+    signals = argc == 2;
+    DO(conductor_open(CONDUCTOR_STRZ(argv[1]), NULL, &root, &err));
+    CHECK(is(conductor_root(root), argv[1]));
+    a_run_is_started_waited_for_and_read();
+    the_end_of_a_run_is_polled_for();
+    messages_are_posted_read_and_followed();
+    a_task_is_driven_by_who_reads_it();
+    if (signals) several_are_waited_for_and_stopped();
+    what_is_there_is_listed_and_closed();
+    nothing_is_no_handle();
+    another_handle_is_told();
+    handles_are_shared_by_threads();
+    no_stranger_is_a_child();
+    a_forked_child_opens_again();
+    conductor_free(root);
+    return 0;
+}

@@ -1,0 +1,76 @@
+//! Programs that use the library and are killed at any moment: their work lives on, and their next start
+//! goes on with it.
+
+use conductor_core::{Conductor, Options, Outcome, Wait};
+use conductor_tests::c::{C, Link, compile};
+use conductor_tests::go::Go;
+use conductor_tests::python;
+use conductor_tests::sandbox::Sandbox;
+use conductor_tests::workspace;
+use rustix::process::Signal;
+use std::path::Path;
+use std::time::Duration;
+
+/// How often each host is killed; `CONDUCTOR_TEST_KILLS` asks for more.
+const KILLS: u64 = 8;
+
+fn kills() -> u64 {
+    let asked = std::env::var("CONDUCTOR_TEST_KILLS").ok();
+    asked.map_or(KILLS, |text| text.parse().expect("a number"))
+}
+
+/// Kills a host at moments spread over its life, and lets another one bring its work to the same end.
+fn kill(program: &Path, arguments: &[&Path], task: (&str, &str), end: &str, attempts: usize) {
+    for round in 0..kills() {
+        let sandbox = Sandbox::new();
+        let host = || sandbox.program(program).args(arguments);
+        let running = host().start();
+        // Its whole life takes about a second.
+        std::thread::sleep(Duration::from_millis(round * 1100 / kills()));
+        running.signal(Signal::KILL);
+        let _killed = running.finish();
+        let output = host().succeed().stdout;
+        assert!(output.contains(end), "round {round}: {output}");
+
+        let root = Conductor::open(sandbox.root(), Options::default()).unwrap();
+        root.reconcile(Wait::FOREVER).unwrap();
+        let (project, task) = (task.0.parse().unwrap(), task.1.parse().unwrap());
+        let runs = root.runs().list(&project, &task).unwrap();
+        let mut began = 0;
+        for run in runs {
+            let run = run.unwrap();
+            assert!(run.outcome().is_some() && run.record.stop_msg.is_some(), "round {round}");
+            // A starter that died before it let its agent go: nothing of that ran.
+            began += usize::from(run.outcome() != Some(Outcome::Refused));
+        }
+        assert_eq!(began, attempts, "round {round}: an attempt was lost or made twice");
+        let report = root.bus((project.as_str(), task.as_str())).unwrap().check().unwrap();
+        assert!(report.findings.is_empty(), "round {round}: {report:?}");
+        sandbox.wait_until_empty(Duration::from_secs(30));
+    }
+}
+
+#[test]
+fn a_host_in_c_may_be_killed_at_any_moment() {
+    let sandbox = Sandbox::new();
+    let Some(program) = compile(&sandbox, &C, "examples/c/task.c", Link::Static) else { return };
+    kill(&program, &[], ("example", "count-in-c"), "done after ", 3);
+}
+
+#[test]
+fn a_host_in_go_may_be_killed_at_any_moment() {
+    let sandbox = Sandbox::new();
+    let Some(go) = Go::new(&sandbox) else { return };
+    let program = sandbox.folder("bin").join("orchestrator");
+    let output = program.to_str().unwrap();
+    go.check("examples/go", &["build", "-tags=conductor_static", "-o", output, "./orchestrator"]);
+    kill(&program, &[], ("pipeline", "fetch"), "the sum is 42\n", 2);
+}
+
+#[test]
+fn a_host_in_python_may_be_killed_at_any_moment() {
+    let Some(venv) = python::installed() else { return };
+    let script = workspace().join("examples/python/task.py");
+    let task = ("example", "count-in-python");
+    kill(&venv.join("bin/python"), &[&script], task, "done after ", 3);
+}
