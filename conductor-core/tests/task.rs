@@ -114,7 +114,10 @@ fn a_stop_from_elsewhere_is_seen_by_the_driver() {
     std::thread::scope(|scope| {
         let driver = scope.spawn(|| task.wait(LONG).unwrap());
         let other = open(&root.path());
-        other.tasks().get(&project, &id).unwrap().stop(Stop::because("enough"), LONG).unwrap();
+        let stopped = other.tasks().get(&project, &id).unwrap();
+        let report = stopped.stop(Stop::because("enough"), LONG).unwrap();
+        // Also where the driver was faster.
+        assert_eq!(report.signalled.len(), 1);
         assert_eq!(driver.join().unwrap().outcome, TaskOutcome::Stopped);
     });
     let (_, runs) = (0, root.conductor.runs().list(&project, &id).unwrap());
