@@ -11,7 +11,7 @@ use crate::limits;
 use crate::sys::{Poller, TimerFd, Watch};
 use crate::wait::Step;
 use std::io;
-use std::os::fd::{AsFd as _, AsRawFd as _, BorrowedFd};
+use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
@@ -76,6 +76,12 @@ impl Follower {
             self.wait.check()?;
             self.poller.wait(self.wait.remaining()).map_err(wait_failed)?;
         }
+    }
+}
+
+impl AsFd for Follower {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd()
     }
 }
 

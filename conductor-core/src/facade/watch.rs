@@ -7,7 +7,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::RUNS;
 use crate::supervise::{Engine, RunWatch};
-use crate::sys::{Poller, Watch};
+use crate::sys::{Polled, Poller, Watch};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::Path;
 
@@ -27,7 +27,7 @@ pub struct TaskWatch {
 struct Watched {
     task: TaskId,
     /// The newest run, whose processes are watched while it lives.
-    run: Option<(RunId, RunWatch)>,
+    run: Option<(RunId, Polled<RunWatch>)>,
 }
 
 impl TaskWatch {
@@ -118,8 +118,8 @@ impl Watched {
         if self.run.as_ref().is_none_or(|(watched, _)| watched != run) {
             let watch =
                 RunWatch::new(engine.clone(), project.clone(), self.task.clone(), run.clone())?;
-            poller.add(watch.fd(), 2).map_err(|e| Error::io("watch", engine.layout().path(), e))?;
-            self.run = Some((run.clone(), watch));
+            let failed = |e| Error::io("watch", engine.layout().path(), e);
+            self.run = Some((run.clone(), poller.hold(watch, 2).map_err(failed)?));
         }
         match &self.run {
             // A run whose record is not there yet, or damaged, has no processes to watch; its folder

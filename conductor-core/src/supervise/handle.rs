@@ -12,7 +12,7 @@ use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::RUNS;
 use crate::limits;
 use crate::run::{RunRecord, store};
-use crate::sys::{Poller, ProcessId, Processes, TimerFd};
+use crate::sys::{Polled, Poller, ProcessId, Processes, TimerFd};
 use crate::wait::{Step, block_on};
 use parking_lot::Mutex;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -39,7 +39,7 @@ pub(crate) struct RunWatch {
     run: RunId,
     poller: Poller,
     timer: TimerFd,
-    process: Mutex<Option<(ProcessId, OwnedFd)>>,
+    process: Mutex<Option<(ProcessId, Polled<OwnedFd>)>>,
 }
 
 impl RunWatch {
@@ -142,9 +142,8 @@ impl RunWatch {
             // finisher at work: each takes moments.
             return self.look_again(SOON);
         };
-        // Dropping the old descriptor takes it out of the poller.
         *watched = None;
-        self.poller.add(&fd, PROCESS).map_err(failed)?;
+        let fd = self.poller.hold(fd, PROCESS).map_err(failed)?;
         *watched = process.map(|process| (process, fd));
         self.look_again(limits::SAFETY_POLL)
     }
@@ -169,5 +168,11 @@ impl RunWatch {
     /// Steps until the end is known or the wait is over.
     pub(crate) fn wait(&self, wait: &Wait) -> Result<RunRecord> {
         block_on(self.fd(), wait, || self.step(wait))
+    }
+}
+
+impl AsFd for RunWatch {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.fd()
     }
 }

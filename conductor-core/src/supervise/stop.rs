@@ -47,7 +47,7 @@ impl Stop {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct StopReport {
-    /// Runs that were asked to end.
+    /// Runs that were asked to end, by this stop or by the task's driver for it.
     pub signalled: Vec<RunId>,
     /// Processes that had to be killed.
     pub killed: u32,

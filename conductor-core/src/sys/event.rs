@@ -5,8 +5,10 @@ use rustix::fs::inotify;
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
 use std::io;
 use std::mem::MaybeUninit;
+use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 /// A descriptor that another thread, or a signal handler, can make readable for good.
@@ -147,7 +149,7 @@ impl AsFd for Watch {
 
 /// One epoll, itself pollable by a host's own event loop.
 #[derive(Debug)]
-pub struct Poller(OwnedFd);
+pub struct Poller(Arc<OwnedFd>);
 
 /// The tags of what became ready.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -168,10 +170,17 @@ impl Ready {
 impl Poller {
     /// A poller of nothing yet.
     pub fn new() -> io::Result<Poller> {
-        Ok(Poller(epoll::create(epoll::CreateFlags::CLOEXEC)?))
+        Ok(Poller(Arc::new(epoll::create(epoll::CreateFlags::CLOEXEC)?)))
     }
 
-    /// Also waits for `fd` to become readable and reports it as `tag`.
+    /// Also waits for `it` to become readable, until it is dropped, and reports it as `tag`.
+    pub fn hold<T: AsFd>(&self, it: T, tag: u64) -> io::Result<Polled<T>> {
+        self.add(&it, tag)?;
+        Ok(Polled { poller: self.0.clone(), it })
+    }
+
+    /// Also waits for `fd` to become readable and reports it as `tag`. For what lives as long as the
+    /// poller; see [`Polled`].
     pub fn add(&self, fd: impl AsFd, tag: u64) -> io::Result<()> {
         epoll::add(&self.0, fd, epoll::EventData::new_u64(tag), epoll::EventFlags::IN)?;
         Ok(())
@@ -191,6 +200,38 @@ impl Poller {
             Err(rustix::io::Errno::INTR) => Ok(Ready::default()),
             Err(error) => Err(error.into()),
         }
+    }
+}
+
+/// Something that a poller waits for until this is dropped.
+///
+/// Closing a descriptor takes it out of a poller only when its last copy is closed, and a forked child
+/// has copies: what has ended would wake the parent for as long as the child lives. So it is taken out
+/// by name.
+#[derive(Debug)]
+pub struct Polled<T: AsFd> {
+    poller: Arc<OwnedFd>,
+    it: T,
+}
+
+impl<T: AsFd> Drop for Polled<T> {
+    fn drop(&mut self) {
+        // Both are open, so the only failure is that of a child whose parent did it before.
+        let _gone_already = epoll::delete(&self.poller, &self.it);
+    }
+}
+
+impl<T: AsFd> Deref for Polled<T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        &self.it
+    }
+}
+
+impl<T: AsFd> DerefMut for Polled<T> {
+    fn deref_mut(&mut self) -> &mut T {
+        &mut self.it
     }
 }
 

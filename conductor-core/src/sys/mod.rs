@@ -21,7 +21,7 @@ mod spawn;
 mod spawn_clone;
 
 pub(crate) use event::LOOK_OFTEN;
-pub use event::{EventFd, Poller, Ready, TimerFd, Watch};
+pub use event::{EventFd, Polled, Poller, Ready, TimerFd, Watch};
 pub use file::{Entry, Fd, FileKind, FileSystem, LockKind, Open, Stat};
 pub(crate) use file::{
     may_write, nothing_to_read, open_working_folder, program_metadata, read_regular_file,

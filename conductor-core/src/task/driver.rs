@@ -22,9 +22,9 @@ use crate::layout::DONE;
 use crate::limits;
 use crate::run::{Outcome, RunRecord};
 use crate::supervise::{Engine, RunPlan, RunWatch, exec_failed};
-use crate::sys::{Poller, TimerFd};
+use crate::sys::{Polled, Poller, TimerFd};
 use crate::wait::Step;
-use std::os::fd::{AsFd as _, BorrowedFd};
+use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 /// How soon to look again at what nothing tells of.
@@ -42,13 +42,13 @@ pub(super) struct Driver {
     folder: Folder,
     bus: Bus,
     state: LoopState,
-    attempt: Option<(RunId, RunWatch)>,
+    attempt: Option<(RunId, Polled<RunWatch>)>,
     last: Option<Ended>,
     judge: Option<Judge>,
     /// Attempts that failed one after the other, up to the last.
     failures: u32,
     /// Tells of answers while they are waited for.
-    answers: Option<Follower>,
+    answers: Option<Polled<Follower>>,
     told_blocked: Option<String>,
     told_children: bool,
     children_since: Option<Instant>,
@@ -128,12 +128,6 @@ impl Driver {
         };
         driver.find_attempts()?;
         Ok(driver)
-    }
-
-    /// Readable when another step may have something to do, but for names in the task's folder (DONE,
-    /// a wish to stop), which the holder watches.
-    pub(super) fn fd(&self) -> BorrowedFd<'_> {
-        self.poller.as_fd()
     }
 
     /// Does what can be done now: the result, or not yet.
@@ -225,5 +219,13 @@ impl Driver {
 
     fn post(&self, kind: &str, body: &str) -> Result<()> {
         self.bus.post(Post::new(kind, body), Wait::from(STEP_LOCK)).map(drop)
+    }
+}
+
+impl AsFd for Driver {
+    /// Readable when another step may have something to do, but for names in the task's folder (DONE,
+    /// a wish to stop), which the holder watches.
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.poller.as_fd()
     }
 }

@@ -10,7 +10,7 @@ use crate::fsx::Folder;
 use crate::id::{ProjectId, TaskId};
 use crate::limits;
 use crate::supervise::{Engine, RunPlan};
-use crate::sys::{LOOK_OFTEN, Poller, ProcessId, Processes, TimerFd, Watch};
+use crate::sys::{LOOK_OFTEN, Polled, Poller, ProcessId, Processes, TimerFd, Watch};
 use crate::wait::Step;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -44,9 +44,9 @@ pub(crate) struct Waiter {
 
 #[derive(Debug)]
 enum Role {
-    Driving(Box<Driver>),
+    Driving(Box<Polled<Driver>>),
     /// Waiting on the process that drives, where it is known and lives.
-    StandingBy(Option<(ProcessId, OwnedFd)>),
+    StandingBy(Option<(ProcessId, Polled<OwnedFd>)>),
 }
 
 impl Waiter {
@@ -80,10 +80,8 @@ impl Waiter {
             ));
         };
         let driver = Driver::new(self.engine.clone(), plan, bounds, lease, state)?;
-        self.poller
-            .add(driver.fd(), 3)
-            .map_err(|e| self.folder.error("watch the loop of", "", e))?;
-        self.role = Role::Driving(Box::new(driver));
+        let failed = |e| self.folder.error("watch the loop of", "", e);
+        self.role = Role::Driving(Box::new(self.poller.hold(driver, 3).map_err(failed)?));
         Ok(())
     }
 
@@ -188,7 +186,7 @@ impl Waiter {
             let soon = if self.may_drive(state) { SOON } else { limits::SAFETY_POLL };
             return self.rest(soon);
         };
-        self.poller.add(&fd, 4).map_err(failed)?;
+        let fd = self.poller.hold(fd, 4).map_err(failed)?;
         self.role = Role::StandingBy(Some((driver, fd)));
         self.rest(limits::SAFETY_POLL)
     }

@@ -8,7 +8,7 @@ use crate::fsx::Folder;
 use crate::id::RunId;
 use crate::layout::{DONE, Layout, RUNS, TASK_BUS, check_files};
 use crate::supervise::{Check, Checked, Engine, RunPlan, checked, last_lines, stop_check};
-use crate::sys::{KeeperLimits, Poller, ProcessId, Processes};
+use crate::sys::{KeeperLimits, Polled, Poller, ProcessId, Processes};
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ const SHOWN_LINES: usize = 30;
 pub(super) struct Judge {
     argv: Vec<OsString>,
     limits: KeeperLimits,
-    watched: Option<(ProcessId, OwnedFd)>,
+    watched: Option<(ProcessId, Polled<OwnedFd>)>,
 }
 
 impl Judge {
@@ -105,8 +105,7 @@ impl Judge {
         // The descriptor of a process that ended stays readable: it must go.
         self.watched = None;
         let Some(fd) = Processes.open(process).map_err(failed)? else { return Ok(false) };
-        poller.add(&fd, 4).map_err(failed)?;
-        self.watched = Some((process, fd));
+        self.watched = Some((process, poller.hold(fd, 4).map_err(failed)?));
         Ok(true)
     }
 

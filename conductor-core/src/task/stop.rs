@@ -8,7 +8,7 @@ use crate::error::{ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, TaskId};
 use crate::layout::CANCELLED;
-use crate::supervise::{Engine, Stop, StopReport, newest_readable};
+use crate::supervise::{Engine, OpenEntry, Stop, StopReport, newest_readable};
 use crate::yaml::{Mapping, Value};
 use std::time::Duration;
 
@@ -68,10 +68,17 @@ impl Engine {
         stop: &Stop,
         wait: &Wait,
     ) -> Result<StopReport> {
+        let living = self.living_runs(|entry| entry.project == *project && entry.task == *task)?;
         let looping = self.wish_task_stop(project, task, &stop.reason)?;
         let mut report = self.stop_task_runs(project, task, stop, wait)?;
         if !looping {
             return Ok(report);
+        }
+        // A driver that saw the wish first asked its attempt itself.
+        for (OpenEntry { run, .. }, _) in living {
+            if !report.signalled.contains(&run) {
+                report.signalled.push(run);
+            }
         }
         let folder = self.layout().task(project, task)?;
         let deadline = self.layout().os().monotonic() + DRIVER_ANSWER;

@@ -46,6 +46,8 @@ const UNSAFE: &[&str] = &[
     "conductor-core/tests/keeper/",
     // It traces hosts, to kill them at a chosen system call.
     "conductor-core/tests/crash.rs",
+    // It forks, to show what a forked worker has no part in.
+    "conductor-core/tests/fork.rs",
 ];
 
 fn name_of(path: &std::path::Path) -> String {

@@ -93,8 +93,8 @@ impl Driver {
         let run = started.run.clone();
         let (project, task) = (self.plan.project.clone(), self.plan.task.clone());
         let watch = RunWatch::of_started(self.engine.clone(), project, task, started)?;
-        self.poller.add(watch.fd(), 3).map_err(|e| self.folder.error("watch a run of", "", e))?;
-        self.attempt = Some((run, watch));
+        let failed = |e| self.folder.error("watch a run of", "", e);
+        self.attempt = Some((run, self.poller.hold(watch, 3).map_err(failed)?));
         Ok(())
     }
 

@@ -32,10 +32,8 @@ impl Driver {
         if self.answers.is_none() {
             let end = self.bus.end()?.unwrap_or(Cursor::START);
             let follower = self.bus.follow(&end, Wait::FOREVER)?;
-            self.poller
-                .add(follower.fd(), 5)
-                .map_err(|e| self.folder.error("watch the bus of", "", e))?;
-            self.answers = Some(follower);
+            let failed = |e| self.folder.error("watch the bus of", "", e);
+            self.answers = Some(self.poller.hold(follower, 5).map_err(failed)?);
         }
         if let Some(follower) = &mut self.answers {
             // What it tells is read anew from the questions on.
