@@ -217,7 +217,10 @@ impl Folder {
         self.os
             .mkdir_at(&self.fd, name, DIR_MODE)
             .map_err(|e| self.error("make folder", name, e))?;
-        self.folder(name)
+        self.folder(name).inspect_err(|_| {
+            // Out of descriptors: a folder that nobody asked for again would stay for ever.
+            let _first_error_is_told = self.os.rmdir_at(&self.fd, name);
+        })
     }
 
     /// Opens a folder here, made durably first where it is missing.
