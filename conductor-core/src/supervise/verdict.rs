@@ -68,12 +68,12 @@ pub(crate) fn judge(evidence: &Evidence) -> Verdict {
         return match (evidence.ours, evidence.agent_alive) {
             (true, true) => Verdict::Adopted,
             // The keeper's file is gone, and with it the end.
-            (true, false) if evidence.named => Verdict::Over(lost()),
+            (true, false) if evidence.named => Verdict::Over(lost(evidence)),
             (true, false) => {
                 never_began("the program that started it ended before its agent began")
             }
             (false, true) => Verdict::PossiblyAlive,
-            (false, false) => Verdict::Over(lost()),
+            (false, false) => Verdict::Over(lost(evidence)),
         };
     };
     if let Some(end) = keeper.ended {
@@ -93,7 +93,7 @@ pub(crate) fn judge(evidence: &Evidence) -> Verdict {
         KeeperState::Born if !evidence.named => {
             never_began("its keeper ended before the agent was released")
         }
-        _ => Verdict::Over(lost()),
+        _ => Verdict::Over(lost(evidence)),
     }
 }
 
@@ -106,7 +106,11 @@ fn never_began(evidence: &Evidence, why: &str) -> Ending {
     Ending::unseen(Outcome::Refused, why)
 }
 
-fn lost() -> Ending {
+/// The end of a run that nobody saw.
+fn lost(evidence: &Evidence) -> Ending {
+    if evidence.stop_wished {
+        return Ending::unseen(Outcome::Stopped, "stopped after its keeper had died");
+    }
     Ending::unseen(Outcome::Lost, "nobody saw it end")
 }
 
@@ -148,5 +152,89 @@ fn summary(code: i32) -> String {
         137 => "agent killed (OOM or signal)".into(),
         143 => "agent terminated (SIGTERM)".into(),
         code => format!("agent exited with code {code}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::{KeeperIdentity, KeeperMoment};
+
+    fn keeper(state: KeeperState) -> KeeperRecord {
+        let id = KeeperIdentity { pid: 1, start: 1 };
+        KeeperRecord {
+            keeper: id,
+            agent: id,
+            boot_id: [b'0'; 36],
+            pid_ns: 1,
+            state,
+            ended: None,
+            errno: (state == KeeperState::ExecFailed).then_some(2),
+            reason: None,
+            born_at: KeeperMoment { secs: 1, nanos: 0 },
+            released_at: None,
+            exited_at: None,
+            empty_at: None,
+            killed: 0,
+        }
+    }
+
+    fn with(state: KeeperState) -> Evidence {
+        Evidence { keeper: Some(keeper(state)), ours: true, ..Evidence::default() }
+    }
+
+    fn ended(end: KeeperEnd, reason: KeeperReason) -> Evidence {
+        let it =
+            KeeperRecord { ended: Some(end), reason: Some(reason), ..keeper(KeeperState::Exited) };
+        Evidence { keeper: Some(it), ours: true, named: true, ..Evidence::default() }
+    }
+
+    #[test]
+    fn each_kind_of_evidence_has_its_verdict() {
+        use KeeperState::{Born, ExecFailed, NeverStarted, Released};
+        let none = Evidence { ours: true, ..Evidence::default() };
+        let theirs = Evidence::default();
+        let table = [
+            ("locked", Evidence { locked: true, ..with(NeverStarted) }, Err(Verdict::Supervised)),
+            ("starter died first", none.clone(), Ok(Outcome::Refused)),
+            ("stopped first", Evidence { stop_wished: true, ..none.clone() }, Ok(Outcome::Stopped)),
+            ("keeper's file removed", Evidence { named: true, ..none.clone() }, Ok(Outcome::Lost)),
+            (
+                "keeper's file removed, agent lives",
+                Evidence { named: true, agent_alive: true, ..none },
+                Err(Verdict::Adopted),
+            ),
+            ("theirs, gone", theirs.clone(), Ok(Outcome::Lost)),
+            (
+                "theirs, a number",
+                Evidence { agent_alive: true, ..theirs },
+                Err(Verdict::PossiblyAlive),
+            ),
+            ("keeper died unreleased", with(Born), Ok(Outcome::Refused)),
+            ("perhaps released", Evidence { named: true, ..with(Born) }, Ok(Outcome::Lost)),
+            ("keeper died", with(Released), Ok(Outcome::Lost)),
+            (
+                "stopped then",
+                Evidence { stop_wished: true, ..with(Released) },
+                Ok(Outcome::Stopped),
+            ),
+            ("alone", Evidence { agent_alive: true, ..with(Released) }, Err(Verdict::Adopted)),
+            ("starter died", with(NeverStarted), Ok(Outcome::Refused)),
+            ("no program", Evidence { named: true, ..with(ExecFailed) }, Ok(Outcome::Refused)),
+            ("good", ended(KeeperEnd::Code(0), KeeperReason::Exit), Ok(Outcome::Completed)),
+            ("bad", ended(KeeperEnd::Code(3), KeeperReason::Exit), Ok(Outcome::Failed)),
+            ("killed", ended(KeeperEnd::Signal(9), KeeperReason::Exit), Ok(Outcome::Killed)),
+            ("stopped", ended(KeeperEnd::Code(0), KeeperReason::Stopped), Ok(Outcome::Stopped)),
+            ("idle", ended(KeeperEnd::Signal(15), KeeperReason::Idle), Ok(Outcome::TimedOut)),
+        ];
+        for (name, evidence, expected) in table {
+            match (judge(&evidence), expected) {
+                (Verdict::Over(ending), Ok(outcome)) => {
+                    assert_eq!(ending.outcome, outcome, "{name}")
+                }
+                (verdict, Err(expected)) => assert_eq!(verdict, expected, "{name}"),
+                (verdict, Ok(_)) => panic!("{name}: {verdict:?}"),
+            }
+        }
     }
 }

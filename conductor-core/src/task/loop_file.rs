@@ -286,6 +286,65 @@ mod tests {
     }
 
     #[test]
+    fn a_prompt_that_yaml_hates_comes_back_as_it_was() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open_root(Arc::new(RealOs), dir.path()).unwrap();
+        let long = "word ".repeat(50_000);
+        for prompt in [
+            "\u{85}",
+            "a\u{2028}b\u{2029}c",
+            " lead",
+            "trail ",
+            "\tx",
+            "x\t",
+            "a\r\nb",
+            "\r",
+            "---\n",
+            "...\n",
+            "--- x\n...",
+            "# x",
+            "x # y",
+            "- a",
+            "? a",
+            "'",
+            "\"",
+            "\\",
+            "\u{feff}x",
+            "\u{7f}\u{1}\u{1b}[0m",
+            "null",
+            "~",
+            "1e3",
+            "0x1F",
+            "yes",
+            "|\n  x",
+            ">-\n",
+            "\n\n",
+            "x\n\n",
+            "\n x\n  y\n z",
+            "\u{1f600}\u{e000}\u{fffd}\u{ffff}",
+            "a: b",
+            "{",
+            "[",
+            "%TAG",
+            "@",
+            "`",
+            "&a *a !!x",
+            "<<: x",
+            "=",
+            "2026-11-27T00:00:00Z",
+            " \n \n",
+            long.as_str(),
+        ] {
+            let mut state = state();
+            state.parameters.prompt = Some(prompt.into());
+            state.parameters.command = vec![prompt.into(), String::new(), prompt.into()];
+            state.reason = Some(prompt.into());
+            state.write(&folder).unwrap();
+            assert_eq!(LoopState::read(&folder).unwrap().unwrap(), state, "{prompt:?}");
+        }
+    }
+
+    #[test]
     fn damage_names_the_file_and_the_key() {
         let dir = tempfile::tempdir().unwrap();
         let folder = Folder::open_root(Arc::new(RealOs), dir.path()).unwrap();
