@@ -334,7 +334,9 @@ fn a_finished_task_waits_for_its_children() {
     let script = "echo $JRUN_ID >parent; while [ ! -e go ]; do sleep 0.01; done; touch DONE";
     let task_handle = root.conductor.tasks().start(task(script), LONG).unwrap();
     let parent_file = root.task_folder().join("parent");
-    until("the parent's id", || parent_file.exists());
+    until("the parent's id", || {
+        fs::read_to_string(&parent_file).is_ok_and(|id| id.ends_with('\n'))
+    });
     let parent = fs::read_to_string(parent_file).unwrap();
     let child = job("while [ ! -e end ]; do sleep 0.01; done").parent_run_id(parent.trim());
     let child = root.conductor.jobs().start(child, LONG).unwrap();
