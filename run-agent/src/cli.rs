@@ -2,7 +2,7 @@
 
 use crate::commands::{
     attach, bus, completion, config, doctor, drive, gc, job, list, output, reconcile, resume,
-    status, stop, task, usage, validate, watch, why,
+    status, stop, task, usage, validate, watch, why, wrap,
 };
 use crate::exit;
 use crate::render::color;
@@ -59,6 +59,7 @@ pub(crate) enum Command {
     Task(task::Task),
     Attach(attach::Attach),
     Job(job::Job),
+    Wrap(wrap::Wrap),
     Stop(stop::Stop),
     Resume(resume::Resume),
     Drive(drive::Drive),
