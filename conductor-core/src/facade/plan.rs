@@ -82,7 +82,7 @@ pub(super) fn plan_attached(engine: &Engine, work: Asked) -> Result<RunPlan> {
     };
     let prompt = read_prompt(&work)?.unwrap_or_else(|| {
         let (line, cwd) = (agent.line(), cwd.display());
-        format!("{agent_name}, used by a person in a terminal.\n\ncommand: {line}\ncwd: {cwd}\n")
+        format!("{agent_name} in a terminal, used by a person.\n\ncommand: {line}\ncwd: {cwd}\n")
     });
     let (parent_run, previous_run) = (work.parent_run_id()?, work.previous_run_id()?);
     let task = match given {

@@ -39,6 +39,8 @@ pub enum ProgramEnd {
     Code(i32),
     /// This signal ended it.
     Signal(i32),
+    /// Another part of this process waited for it and keeps the answer; the run's end is lost.
+    Unseen,
 }
 
 /// A signal that a wrapped program gets as it is.
@@ -119,6 +121,7 @@ impl Wrapped {
         self.attached.end().map(|end| match end {
             ChildEnd::Code(code) => ProgramEnd::Code(code),
             ChildEnd::Signal(signal) => ProgramEnd::Signal(signal),
+            ChildEnd::Unseen => ProgramEnd::Unseen,
         })
     }
 

@@ -293,10 +293,11 @@ impl Attached {
         self.take_terminal(matches!(end, ChildEnd::Signal(_)))?;
         let small = |number: i32| u32::try_from(number).unwrap_or_default();
         let record = &mut self.journal.record;
-        record.ended = Some(match end {
-            ChildEnd::Code(code) => KeeperEnd::Code(small(code)),
-            ChildEnd::Signal(signal) => KeeperEnd::Signal(small(signal)),
-        });
+        record.ended = match end {
+            ChildEnd::Code(code) => Some(KeeperEnd::Code(small(code))),
+            ChildEnd::Signal(signal) => Some(KeeperEnd::Signal(small(signal))),
+            ChildEnd::Unseen => None,
+        };
         record.reason.get_or_insert(KeeperReason::Exit);
         record.exited_at = Some(keeper_moment());
         self.write(KeeperState::Exited)

@@ -34,6 +34,8 @@ pub(crate) enum ChildEnd {
     Code(i32),
     /// By this signal.
     Signal(i32),
+    /// Somebody else in this process waited for it, and keeps the answer.
+    Unseen,
 }
 
 /// What a look at a child found.
@@ -131,24 +133,35 @@ impl Child {
     }
 
     /// Looks at it without waiting.
-    pub(crate) fn look(&self) -> io::Result<ChildLook> {
+    pub(crate) fn look(&mut self) -> io::Result<ChildLook> {
         use WaitIdOptions as O;
-        if let Some(end) = self.ended(O::EXITED | O::NOHANG | O::NOWAIT)? {
-            return Ok(ChildLook::Ended(end));
+        loop {
+            if let Some(end) = self.ended(O::EXITED | O::NOHANG | O::NOWAIT)? {
+                return Ok(ChildLook::Ended(end));
+            }
+            let stopped = match waitid(WaitId::Pid(self.pid), O::STOPPED | O::NOHANG) {
+                // It ended since the look before.
+                Err(rustix::io::Errno::CHILD) => continue,
+                stopped => stopped?,
+            };
+            return Ok(match stopped.and_then(|status| status.stopping_signal()) {
+                None => ChildLook::Runs,
+                Some(libc::SIGTTIN) => ChildLook::Stopped(Paused::Reads),
+                Some(libc::SIGTTOU) => ChildLook::Stopped(Paused::Writes),
+                Some(_) => ChildLook::Stopped(Paused::Asked),
+            });
         }
-        let stopped = waitid(WaitId::Pid(self.pid), O::STOPPED | O::NOHANG)?;
-        Ok(match stopped.and_then(|status| status.stopping_signal()) {
-            None => ChildLook::Runs,
-            Some(libc::SIGTTIN) => ChildLook::Stopped(Paused::Reads),
-            Some(libc::SIGTTOU) => ChildLook::Stopped(Paused::Writes),
-            Some(_) => ChildLook::Stopped(Paused::Asked),
-        })
     }
 
-    fn ended(&self, options: WaitIdOptions) -> io::Result<Option<ChildEnd>> {
+    fn ended(&mut self, options: WaitIdOptions) -> io::Result<Option<ChildEnd>> {
         let status = loop {
             match waitid(WaitId::Pid(self.pid), options) {
                 Err(rustix::io::Errno::INTR) => {}
+                Err(rustix::io::Errno::CHILD) => {
+                    // Its number may be somebody else's by now.
+                    self.reaped = true;
+                    return Ok(Some(ChildEnd::Unseen));
+                }
                 status => break status?,
             }
         };

@@ -137,22 +137,15 @@ impl Processes {
     ///
     /// Members are looked for among the ancestors of this process only.
     pub(crate) fn own_group_is_orphaned(self) -> io::Result<bool> {
-        let (group, session) = (rustix::process::getpgrp(), rustix::process::getsid(None)?);
-        let mut member = rustix::process::getpid();
+        let Some(me) = Place::of(std::process::id())? else { return Ok(true) };
+        let mut member = me;
         loop {
-            let Some(parent) = parent_of(member)? else { return Ok(true) };
-            let of_parent = |answer: rustix::io::Result<Pid>| match answer {
-                Ok(answer) => Ok(Some(answer)),
-                // It ended meanwhile, so that ours changed.
-                Err(rustix::io::Errno::SRCH) => Ok(None),
-                // A kernel may tell nothing of another session.
-                Err(rustix::io::Errno::PERM) => Ok(None),
-                Err(error) => Err(io::Error::from(error)),
-            };
-            if of_parent(rustix::process::getsid(Some(parent)))? != Some(session) {
+            // A parent out of sight is one of another session.
+            let Some(parent) = Place::of(member.parent)? else { return Ok(true) };
+            if parent.session != me.session {
                 return Ok(true);
             }
-            if of_parent(rustix::process::getpgid(Some(parent)))? != Some(group) {
+            if parent.group != me.group {
                 return Ok(false);
             }
             member = parent;
@@ -216,23 +209,33 @@ impl Processes {
     }
 }
 
-/// The parent of a process; `None` where that is outside of what can be seen.
-fn parent_of(process: Pid) -> io::Result<Option<Pid>> {
-    let stat = match fs::read(format!("/proc/{}/stat", process.as_raw_nonzero())) {
-        Err(error) if is_gone(&error) => return Ok(None),
-        stat => stat?,
-    };
-    let close = stat.iter().rposition(|byte| *byte == b')').unwrap_or_default();
-    let fields = String::from_utf8_lossy(&stat[close..]);
-    let parent = fields.split_ascii_whitespace().nth(2).and_then(|field| field.parse().ok());
-    Ok(parent.and_then(Pid::from_raw))
+/// Where a process stands among the others, in numbers of this pid namespace; 0 for what is outside.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    parent: u32,
+    group: u32,
+    session: u32,
+}
+
+impl Place {
+    /// The place of the process that has this number now; `None` when nobody has it.
+    fn of(pid: u32) -> io::Result<Option<Place>> {
+        let stat = match fs::read(format!("/proc/{pid}/stat")) {
+            Err(error) if is_gone(&error) => return Ok(None),
+            stat => stat?,
+        };
+        // Behind the name: the state, the parent, the group, the session.
+        let close = stat.iter().rposition(|byte| *byte == b')').map_or(0, |close| close + 1);
+        let text = String::from_utf8_lossy(&stat[close..]);
+        let mut numbers = text.split_ascii_whitespace().skip(1).map(|field| field.parse().ok());
+        let mut next = || numbers.next().flatten().unwrap_or_default();
+        Ok(Some(Place { parent: next(), group: next(), session: next() }))
+    }
 }
 
 /// Whether a process is in a group.
 fn is_of_group(pid: u32, group: u32) -> bool {
-    let pid = i32::try_from(pid).ok().and_then(Pid::from_raw);
-    let theirs = pid.and_then(|pid| rustix::process::getpgid(Some(pid)).ok());
-    theirs.is_some_and(|theirs| theirs.as_raw_nonzero().get().unsigned_abs() == group)
+    Place::of(pid).is_ok_and(|place| place.is_some_and(|place| place.group == group))
 }
 
 /// Whether the environment that a process was started with holds this assignment.
