@@ -71,7 +71,7 @@ fn whoever_stops_the_run_is_heard_by_its_host_and_signals_nobody_else() {
         });
         let info = end(&mut wrapped);
         let report = stopper.join().unwrap();
-        assert_eq!(report.signalled, [info.id.clone()]);
+        assert_eq!(report.signalled, std::slice::from_ref(&info.id));
         assert_eq!(info.outcome(), Some(Outcome::Stopped));
         assert_eq!(info.record.stop_reason.as_deref(), Some("enough"));
         let signal = if force { 9 } else { 15 };
