@@ -2,7 +2,7 @@
 
 use crate::commands::{
     attach, bus, completion, config, doctor, drive, gc, job, list, output, reconcile, resume,
-    status, stop, task, usage, validate, watch, why, wrap,
+    shell_setup, status, stop, task, usage, validate, watch, why, wrap,
 };
 use crate::exit;
 use crate::render::color;
@@ -77,6 +77,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Config(config::Config),
     Validate(validate::Validate),
+    #[command(subcommand)]
+    ShellSetup(shell_setup::ShellSetupCommand),
     Completion(completion::Completion),
 }
 

@@ -12,6 +12,7 @@ pub(crate) mod list;
 pub(crate) mod output;
 pub(crate) mod reconcile;
 pub(crate) mod resume;
+pub(crate) mod shell_setup;
 pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod task;
@@ -53,6 +54,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Doctor(command)) => command.run(context)?,
         Some(Command::Config(command)) => command.run(context)?,
         Some(Command::Validate(command)) => command.run(context)?,
+        Some(Command::ShellSetup(command)) => command.run(context)?,
         Some(Command::Completion(command)) => command.run(context)?,
     };
     context.out.flush()?;
