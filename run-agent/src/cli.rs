@@ -1,8 +1,8 @@
 //! The command line as a whole: the global flags and the commands.
 
 use crate::commands::{
-    attach, bus, completion, config, doctor, drive, gc, job, list, output, reconcile, resume,
-    shell_setup, status, stop, task, usage, validate, watch, why, wrap,
+    attach, bus, completion, config, doctor, drive, gc, job, list, monitor, output, reconcile,
+    resume, shell_setup, status, stop, task, usage, validate, watch, why, wrap,
 };
 use crate::exit;
 use crate::render::color;
@@ -63,6 +63,7 @@ pub(crate) enum Command {
     Stop(stop::Stop),
     Resume(resume::Resume),
     Drive(drive::Drive),
+    Monitor(monitor::Monitor),
     List(list::List),
     Status(status::Status),
     Watch(watch::Watch),

@@ -12,6 +12,7 @@ mod find_run;
 mod gc;
 mod jobs;
 mod locate;
+mod monitor;
 mod options;
 mod output;
 mod plan;
@@ -38,6 +39,9 @@ pub use find_bus::FoundBus;
 pub use gc::Gc;
 pub use jobs::Jobs;
 pub use locate::{Location, Named, Surroundings};
+pub use monitor::{
+    Monitor, MonitorAction, MonitorItem, MonitorLock, MonitorLook, MonitorNews, STALE_AFTER,
+};
 pub use options::Options;
 pub use output::{OutputFile, OutputFollower, RunOutput};
 pub use record::Record;

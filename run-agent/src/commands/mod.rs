@@ -9,6 +9,7 @@ pub(crate) mod drive;
 pub(crate) mod gc;
 pub(crate) mod job;
 pub(crate) mod list;
+pub(crate) mod monitor;
 pub(crate) mod output;
 pub(crate) mod reconcile;
 pub(crate) mod resume;
@@ -42,6 +43,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Stop(command)) => command.run(context)?,
         Some(Command::Resume(command)) => command.run(context)?,
         Some(Command::Drive(command)) => command.run(context)?,
+        Some(Command::Monitor(command)) => command.run(context)?,
         Some(Command::List(command)) => command.run(context)?,
         Some(Command::Status(command)) => command.run(context)?,
         Some(Command::Watch(command)) => command.run(context)?,
