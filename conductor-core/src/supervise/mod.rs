@@ -4,6 +4,7 @@ mod attached;
 mod check;
 mod engine;
 mod evidence;
+mod family;
 mod finish;
 mod glance;
 mod handle;
@@ -22,6 +23,7 @@ pub(crate) use engine::{Engine, Settings};
 pub(crate) use evidence::{
     Known, exec_failed, is_damage, keeper_facts, known, moment, observe, processes_live,
 };
+pub(crate) use family::Family;
 pub(crate) use finish::{DELETED, Finished, finish, tell_deleted};
 pub(crate) use glance::glance;
 pub(crate) use handle::RunWatch;

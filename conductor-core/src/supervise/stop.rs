@@ -2,6 +2,7 @@
 
 use super::engine::Engine;
 use super::evidence::{Actors, actors, keeper_record, known, observe};
+use super::family::Family;
 use super::handle::RunWatch;
 use super::open_entry::OpenEntry;
 use super::verdict::Verdict;
@@ -13,6 +14,7 @@ use crate::layout::{ATTACHED, RUN_LOCK};
 use crate::limits;
 use crate::run::RunRecord;
 use crate::sys::{Processes, Signal};
+use std::collections::HashSet;
 
 /// The file in a run's folder that says why it was stopped; written before the signal.
 pub(super) const STOP_REASON: &str = ".stop";
@@ -104,21 +106,24 @@ impl Engine {
             return Ok(StopReport::default());
         }
         refuse_foreign(&folder, &record)?;
-        self.stop_open_runs(stop, wait, |entry| entry.is_of(project, task) && entry.run == *run)
+        let this = |entry: &OpenEntry| entry.is_of(project, task) && entry.run == *run;
+        self.stop_open_runs(stop, wait, this, |id| id == run.as_str())
     }
 
-    /// Stops every open run that `chosen` picks, and the runs that their agents started, wherever in
-    /// the root they are. All are asked before any is waited for.
+    /// Stops every open run that `chosen` picks, the runs that their agents started, and those that
+    /// descend from a run whose id `parent` accepts, wherever in the root they are. All are asked before
+    /// any is waited for.
     pub(crate) fn stop_open_runs(
         &self,
         stop: &Stop,
         wait: &Wait,
         chosen: impl Fn(&OpenEntry) -> bool,
+        parent: impl Fn(&str) -> bool,
     ) -> Result<StopReport> {
         let mut report = StopReport::default();
         let mut asked: Vec<RunId> = Vec::new();
         loop {
-            let mut picked = self.picked(&chosen, &asked)?;
+            let mut picked = self.picked(&chosen, &parent, &asked)?;
             if picked.is_empty() {
                 return Ok(report);
             }
@@ -136,28 +141,31 @@ impl Engine {
         }
     }
 
-    /// The living runs that `chosen` picks, and those that were started by the agents of these and of
-    /// the runs in `asked`; without those in `asked`.
+    /// The living runs that `chosen` picks, and those that descend from these, from the runs in `asked`,
+    /// or from one that `parent` accepts; without those in `asked`.
     fn picked(
         &self,
         chosen: impl Fn(&OpenEntry) -> bool,
+        parent: impl Fn(&str) -> bool,
         asked: &[RunId],
     ) -> Result<Vec<OpenEntry>> {
         let open = self.living_runs(|entry| !asked.contains(&entry.run))?;
-        let mut parents: Vec<String> = asked.iter().map(ToString::to_string).collect();
-        let (picked, mut rest): (Vec<_>, Vec<_>) =
-            open.into_iter().partition(|(entry, _)| chosen(entry));
-        let mut picked: Vec<OpenEntry> = picked.into_iter().map(|(entry, _)| entry).collect();
-        parents.extend(picked.iter().map(|entry| entry.run.to_string()));
-        let mut next = 0;
-        while let Some(parent) = parents.get(next).cloned() {
-            let (children, others): (Vec<_>, Vec<_>) = rest
-                .into_iter()
-                .partition(|(_, record)| record.parent_run_id.as_ref() == Some(&parent));
-            parents.extend(children.iter().map(|(entry, _)| entry.run.to_string()));
-            picked.extend(children.into_iter().map(|(entry, _)| entry));
-            (rest, next) = (others, next + 1);
+        let family = Family { layout: self.layout(), living: &open };
+        let first: HashSet<&str> = open
+            .iter()
+            .filter(|(entry, _)| chosen(entry))
+            .map(|(entry, _)| entry.run.as_str())
+            .chain(asked.iter().map(RunId::as_str))
+            .collect();
+        let ancestor = |id: &str| first.contains(id) || parent(id);
+        let mut picked = Vec::new();
+        for (entry, record) in &open {
+            if chosen(entry) || family.descends(entry, record, ancestor)? {
+                picked.push(entry.clone());
+            }
         }
+        // Parents before their children, as a person reads it.
+        picked.sort_by_key(|entry| !chosen(entry));
         Ok(picked)
     }
 

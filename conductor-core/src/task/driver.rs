@@ -7,7 +7,7 @@ mod attempts;
 mod ending;
 mod waits;
 
-use super::children::living_children;
+use super::children::Children;
 use super::decide::{Bounds, Facts, Judgement, LastAttempt, Next, WaitFor, decide};
 use super::dependencies::not_ready;
 use super::judge::Judge;
@@ -51,6 +51,7 @@ pub(super) struct Driver {
     answers: Option<Polled<Follower>>,
     told_blocked: Option<String>,
     told_children: bool,
+    children: Children,
     children_since: Option<Instant>,
     poller: Poller,
     timer: TimerFd,
@@ -107,6 +108,7 @@ impl Driver {
         let timer = TimerFd::new().map_err(failed)?;
         poller.add(&timer, 1).map_err(failed)?;
         let judge = Judge::of(&state.parameters);
+        let children = Children::of_loop_since(state.started_at);
         let mut driver = Driver {
             engine,
             plan,
@@ -122,6 +124,7 @@ impl Driver {
             answers: None,
             told_blocked: None,
             told_children: false,
+            children,
             children_since: None,
             poller,
             timer,
@@ -163,7 +166,7 @@ impl Driver {
         }
     }
 
-    fn facts(&self) -> Result<Facts> {
+    fn facts(&mut self) -> Result<Facts> {
         let done = self.is_done()?;
         let open = if done || self.attempt.is_some() { Vec::new() } else { self.open_questions()? };
         let now = self.engine.now();
@@ -184,7 +187,7 @@ impl Driver {
             attempts: self.state.attempts,
             last,
             children: if done && self.attempt.is_none() {
-                living_children(&self.engine, &self.plan.project, &self.plan.task)?
+                self.children.living(&self.engine, &self.plan.project, &self.plan.task)?
             } else {
                 Vec::new()
             },

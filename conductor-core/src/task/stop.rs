@@ -1,5 +1,6 @@
 //! Ending a task for good: its loop, and everything that it started.
 
+use super::children::own_runs;
 use super::judge::{Bench, Judge};
 use super::lease::{Lease, wish_stop};
 use super::state::{LoopState, TaskOutcome};
@@ -8,8 +9,9 @@ use crate::error::{ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, TaskId};
 use crate::layout::CANCELLED;
-use crate::supervise::{Engine, OpenEntry, Stop, StopReport, glance};
+use crate::supervise::{Engine, Family, OpenEntry, Stop, StopReport, glance};
 use crate::yaml::{Mapping, Value};
+use std::collections::HashSet;
 use std::time::Duration;
 
 /// How long a living driver is given to notice that its loop is over. After that the stop is
@@ -45,9 +47,12 @@ impl Engine {
         stop: &Stop,
         wait: &Wait,
     ) -> Result<StopReport> {
-        let report = self.stop_open_runs(stop, wait, |entry| entry.is_of(project, task))?;
+        let folder = self.layout().task(project, task)?;
+        let own = own_runs(&folder)?;
+        self.wish_child_tasks_to_stop(project, task, &own, &stop.reason)?;
+        let of_task = |entry: &OpenEntry| entry.is_of(project, task);
+        let report = self.stop_open_runs(stop, wait, of_task, |id| own.contains(id))?;
         if report.signalled.is_empty() {
-            let folder = self.layout().task(project, task)?;
             let newest = glance(&folder, project, task)?.latest;
             if let Some(run) = newest.filter(|run| run.outcome().is_none()) {
                 // The error of a run that is not ours; ours that just ended is no error.
@@ -55,6 +60,28 @@ impl Engine {
             }
         }
         Ok(report)
+    }
+
+    /// Writes down that the loops of tasks which this task's agents started shall end: somebody else may
+    /// drive them, and would start their next attempts.
+    fn wish_child_tasks_to_stop(
+        &self,
+        project: &ProjectId,
+        task: &TaskId,
+        own: &HashSet<String>,
+        reason: &str,
+    ) -> Result<()> {
+        let living = self.living_runs(|_| true)?;
+        let family = Family { layout: self.layout(), living: &living };
+        for (entry, record) in &living {
+            if !entry.is_of(project, task)
+                && record.series.is_some()
+                && family.descends(entry, record, |id| own.contains(id))?
+            {
+                self.wish_task_stop(&entry.project, &entry.task, reason)?;
+            }
+        }
+        Ok(())
     }
 
     /// Stops a task for good.

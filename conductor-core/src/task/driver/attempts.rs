@@ -5,7 +5,7 @@ use crate::agent::PromptForm;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
-use crate::id::RunId;
+use crate::id::{RunId, TaskId};
 use crate::layout::{Layout, RUNS};
 use crate::run::Outcome;
 use crate::run::receipts::{self, Receipt};
@@ -180,12 +180,27 @@ impl Driver {
         self.post_once(&format!("failed:{restart}"), "WARNING", &text)
     }
 
-    pub(super) fn ask_attempt_to_stop(&self, reason: &str) -> Result<()> {
+    pub(super) fn ask_attempt_to_stop(&mut self, reason: &str) -> Result<()> {
+        self.ask_children_to_stop(reason)?;
         let Some((run, _)) = &self.attempt else { return Ok(()) };
-        let stop = Stop::because(reason);
-        match self.engine.ask_run_to_stop(&self.plan.project, &self.plan.task, run, &stop) {
+        self.ask_to_stop(&self.plan.task, run, reason)
+    }
+
+    /// Asks what agents of this task started to end: who wished the stop may know nothing of it, as the
+    /// older program.
+    pub(super) fn ask_children_to_stop(&mut self, reason: &str) -> Result<()> {
+        for (task, run) in self.children.runs(&self.engine, &self.plan.project, &self.plan.task)? {
+            self.ask_to_stop(&task, &run, reason)?;
+        }
+        Ok(())
+    }
+
+    fn ask_to_stop(&self, task: &TaskId, run: &RunId, reason: &str) -> Result<()> {
+        match self.engine.ask_run_to_stop(&self.plan.project, task, run, &Stop::because(reason)) {
             // Its agent deleted its folder; the end of its process is awaited.
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            // A run of another program, which only that ends.
+            Err(error) if error.code() == "run.not_ours" => Ok(()),
             asked => asked.map(drop),
         }
     }

@@ -2,7 +2,6 @@
 
 use super::Driver;
 use crate::error::{Error, ErrorKind, Result};
-use crate::task::children::living_children;
 use crate::task::decide::{End, Judgement};
 use crate::task::judge::Bench;
 use crate::task::propagate::propagate;
@@ -55,6 +54,7 @@ impl Driver {
                 self.post_once("end", "ERROR", &format!("task failed: {reason}"))?;
             }
             End::Stopped(reason) => {
+                self.ask_children_to_stop(reason)?;
                 self.post_once("end", "INFO", &format!("task stopped: {reason}"))?;
             }
         }
@@ -80,8 +80,8 @@ impl Driver {
         })
     }
 
-    pub(super) fn tell_done(&self) -> Result<()> {
-        let left = living_children(&self.engine, &self.plan.project, &self.plan.task)?;
+    pub(super) fn tell_done(&mut self) -> Result<()> {
+        let left = self.children.living(&self.engine, &self.plan.project, &self.plan.task)?;
         if !left.is_empty() {
             let names: Vec<_> = left.iter().map(ToString::to_string).collect();
             let waited = crate::time::format_duration(self.bounds.child_wait);
