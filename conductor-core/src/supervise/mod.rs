@@ -21,7 +21,8 @@ pub(crate) use attached::{Attached, Changed};
 pub(crate) use check::{Check, Checked, checked, stop_check};
 pub(crate) use engine::{Engine, Settings};
 pub(crate) use evidence::{
-    Known, exec_failed, is_damage, keeper_facts, known, moment, observe, processes_live,
+    Known, exec_failed, is_damage, keeper_facts, keeper_record, known, moment, observe,
+    processes_live,
 };
 pub(crate) use family::Family;
 pub(crate) use finish::{DELETED, Finished, finish, tell_deleted};
@@ -32,5 +33,6 @@ pub(crate) use info::{read_info, read_info_in};
 pub(crate) use open_entry::OpenEntry;
 pub(crate) use output::last_lines;
 pub(crate) use start::{RunPlan, Started};
+pub(crate) use stop::stop_reason;
 pub use stop::{Stop, StopReport};
 pub(crate) use verdict::Verdict;

@@ -7,7 +7,7 @@ use super::state::{LoopState, TaskOutcome};
 use crate::cancel::Wait;
 use crate::error::{ErrorKind, Result};
 use crate::fsx::Folder;
-use crate::id::{ProjectId, TaskId};
+use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::CANCELLED;
 use crate::supervise::{Engine, Family, OpenEntry, Stop, StopReport, glance};
 use crate::yaml::{Mapping, Value};
@@ -62,6 +62,22 @@ impl Engine {
         Ok(report)
     }
 
+    /// The living runs of a task, and those that descend from any of its runs.
+    fn living_with_children(&self, project: &ProjectId, task: &TaskId) -> Result<Vec<RunId>> {
+        let own = own_runs(&self.layout().task(project, task)?)?;
+        let living = self.living_runs(|_| true)?;
+        let family = Family { layout: self.layout(), living: &living };
+        let mut found = Vec::new();
+        for (entry, record) in &living {
+            if entry.is_of(project, task)
+                || family.descends(entry, record, |id| own.contains(id))?
+            {
+                found.push(entry.run.clone());
+            }
+        }
+        Ok(found)
+    }
+
     /// Writes down that the loops of tasks which this task's agents started shall end: somebody else may
     /// drive them, and would start their next attempts.
     fn wish_child_tasks_to_stop(
@@ -92,14 +108,14 @@ impl Engine {
         stop: &Stop,
         wait: &Wait,
     ) -> Result<StopReport> {
-        let living = self.living_runs(|entry| entry.is_of(project, task))?;
+        let living = self.living_with_children(project, task)?;
         let looping = self.wish_task_stop(project, task, &stop.reason)?;
         let mut report = self.stop_task_runs(project, task, stop, wait)?;
         if !looping {
             return Ok(report);
         }
         // A driver that saw the wish first asked its attempt itself.
-        for (OpenEntry { run, .. }, _) in living {
+        for run in living {
             if !report.signalled.contains(&run) {
                 report.signalled.push(run);
             }

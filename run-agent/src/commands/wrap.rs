@@ -49,7 +49,7 @@ pub(crate) struct Wrap {
     /// Variable for the program's environment; may be given again
     #[arg(long, value_name = "NAME=VALUE", value_parser = assignment)]
     env: Vec<(String, String)>,
-    /// Run whose agent starts this one [default: inside an agent, its own run]
+    /// Run whose agent starts this one, "" for none [default: inside an agent, its own run]
     #[arg(long, value_name = "RUN")]
     parent_run_id: Option<String>,
     /// Run that this one goes on from
@@ -87,7 +87,7 @@ impl Wrap {
         // The library has a project for what belongs to none.
         let project = here.project.map(|project| project.to_string()).unwrap_or_default();
         let parent = match self.parent_run_id {
-            Some(parent) => Some(parent),
+            Some(named) => Some(named).filter(|named| !named.is_empty()),
             None => place::asking_run(context, conductor)?.map(|run| run.to_string()),
         };
         let command = std::iter::once(self.agent).chain(self.args);

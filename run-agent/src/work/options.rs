@@ -22,7 +22,8 @@ pub(crate) struct WorkOptions {
     /// Variable for the agent's environment; may be given again
     #[arg(long, value_name = "NAME=VALUE", value_parser = assignment, help_heading = "Work")]
     pub(crate) env: Vec<(String, String)>,
-    /// Run whose agent starts this work [default: inside an agent, its own run]
+    /// Run whose agent starts this work, and which waits for it and takes it along when it is stopped; ""
+    /// for none [default: inside an agent, its own run]
     #[arg(long, value_name = "RUN", help_heading = "Work")]
     pub(crate) parent_run_id: Option<String>,
     /// Program of the agent "command"; given again, its arguments. Better: ... -- PROGRAM ARGUMENT...
@@ -136,7 +137,8 @@ macro_rules! put_work {
         put! { $spec:
             named => agent,
             work.cwd => cwd,
-            work.parent_run_id => parent_run_id,
+            // An empty one is nobody.
+            work.parent_run_id.filter(|parent| !parent.is_empty()) => parent_run_id,
             Some(command).filter(|command| !command.is_empty()) => command,
             work.first_byte_timeout => first_byte_timeout,
             work.idle_timeout => idle_timeout,

@@ -1,6 +1,6 @@
 //! `stop`: a task for good, one attempt, one run.
 
-use crate::support::{cli, run_agent};
+use crate::support::{cli, conductor, run_agent};
 use crate::workshop::*;
 use conductor_core::{Outcome, TaskOutcome};
 use conductor_tests::sandbox::Sandbox;
@@ -74,4 +74,30 @@ fn a_run_is_stopped_by_its_id_or_its_folder() {
         assert_eq!(stopped, format!("p/t/{id}: stopped {id}; nothing had to be killed\n"));
     }
     assert!(runs(&sandbox).iter().all(|run| run.outcome() == Some(Outcome::Stopped)));
+}
+
+#[test]
+fn what_an_agent_starts_is_stopped_with_it_unless_it_is_told_to_be_nobodys() {
+    let sandbox = Sandbox::new();
+    let start = "run-agent job -d --quiet --agent shell --prompt 'sleep 1000'";
+    let script = format!(
+        "{start} --task child >child\n{start} --task free --parent-run-id '' >free\n\
+         run-agent task -d --quiet --agent shell --task loop --prompt 'sleep 1000' >loop\n\
+         run-agent bus post --body begun; sleep 1000"
+    );
+    task(&sandbox, &script).arg("-d").succeed();
+    await_message(&sandbox, |message| message.body == "begun");
+    let stopped = cli(&sandbox, "stop --project p --task t").succeed().stdout;
+    assert!(stopped.contains("stopped 2 runs"), "{stopped}");
+    let latest = |task: &str| {
+        let (project, task) = ("p".parse().unwrap(), task.parse().unwrap());
+        conductor(&sandbox).tasks().info(&project, &task).unwrap().latest.unwrap()
+    };
+    assert_eq!(latest("child").outcome(), Some(Outcome::Stopped));
+    for free in ["free", "loop"] {
+        let run = latest(free);
+        assert_eq!((run.alive, run.record.parent_run_id), (Some(true), None), "{free}");
+    }
+    cli(&sandbox, "stop --project p --task loop").succeed();
+    cli(&sandbox, "stop --project p --task free").succeed();
 }
