@@ -60,7 +60,7 @@ pub use facade::{
     Pause, PostPlan, ProgramEnd, ReadPlan, Record, Records, Run, RunOutput, RunUsage, Runs,
     STALE_AFTER, Service, Settings, Shell, ShellSetup, ShellSources, Surroundings,
     TERMINAL_PROJECT, Task, TaskEvents, TaskInfo, TaskSpec, TaskStatus, TaskWatch, Tasks, UsageBy,
-    UsageReport, UsageSum, Validate, Validation, Why, Work, Wrapped, wait_any,
+    UsageReport, UsageSum, Validate, Validation, Why, Work, Wrapped, Written, wait_any,
 };
 pub use gc::{GcAction, GcDone, GcItem, GcKind, GcPlan, GcPolicy, GcReason, GcReport, GcResult};
 pub use id::{MessageId, ProjectId, RunId, TaskId, check_id};

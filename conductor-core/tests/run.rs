@@ -29,6 +29,18 @@ fn a_run_leaves_its_record_its_output_and_two_messages() {
 }
 
 #[test]
+fn how_much_a_run_wrote_and_when_is_known_without_reading_it() {
+    let root = root();
+    let silent = root.job("exit 0");
+    let written = root.conductor.runs().written(&silent).unwrap();
+    assert_eq!((written.bytes, written.at), (0, None));
+    let run = root.job("echo hello; echo oops >&2");
+    let written = root.conductor.runs().written(&run).unwrap();
+    assert_eq!(written.bytes, 11);
+    assert!(written.at.unwrap() >= run.record.start_time);
+}
+
+#[test]
 fn a_fresh_root_holds_the_known_names_and_dotfiles() {
     let root = root();
     let run = root.job("true");

@@ -43,7 +43,7 @@ pub use monitor::{
     Monitor, MonitorAction, MonitorItem, MonitorLock, MonitorLook, MonitorNews, STALE_AFTER,
 };
 pub use options::Options;
-pub use output::{OutputFile, OutputFollower, RunOutput};
+pub use output::{OutputFile, OutputFollower, RunOutput, Written};
 pub use record::Record;
 pub use records::Records;
 pub use runs::{Run, Runs};

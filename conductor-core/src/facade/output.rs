@@ -1,17 +1,48 @@
 //! What a run wrote: reading it, its end, and following it while it grows.
 
-use super::runs::Run;
+use super::runs::{Run, Runs};
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::layout::{OUTPUT, PROMPT, STDERR, STDOUT};
+use crate::supervise::RunInfo;
 use crate::sys::{Fd, Open, Poller, Watch};
+use crate::time::Timestamp;
 use crate::wait::{Step, block_on};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::PathBuf;
 
 /// How much is read at once when lines are counted from the end, in bytes.
 const CHUNK: u64 = 64 << 10;
+
+/// How much a run's agent has written to its two outputs.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Written {
+    /// Bytes of both.
+    pub bytes: u64,
+    /// When something was last written; `None` where nothing was.
+    pub at: Option<Timestamp>,
+}
+
+impl Runs<'_> {
+    /// How much a run's agent has written so far. Looks at its files' sizes and times, and reads nothing.
+    ///
+    /// # Errors
+    /// `run.not_found`.
+    pub fn written(&self, run: &RunInfo) -> Result<Written> {
+        let folder = self.0.engine.layout().run(&run.project, &run.task, &run.id)?;
+        let mut written = Written::default();
+        for name in [STDOUT, STDERR] {
+            // An empty file was made by the start of the run, not written by its agent.
+            if let Some(stat) = folder.stat(name)?.filter(|stat| stat.size > 0) {
+                written.bytes += stat.size;
+                written.at = written.at.max(Some(Timestamp::from_unix_nanos(stat.modified)));
+            }
+        }
+        Ok(written)
+    }
+}
 
 /// A file of a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

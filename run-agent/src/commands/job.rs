@@ -20,7 +20,8 @@ use crate::work::story::ending;
 use crate::work::view::tell;
 use clap::{Args, Subcommand};
 use conductor_core::{
-    ErrorKind, Outcome, OutputFile, OutputFollower, Record, Result, Run, RunInfo, STOP_GRACE, Step,
+    Conductor, ErrorKind, Outcome, OutputFile, OutputFollower, Record, Result, Run, RunInfo,
+    STOP_GRACE, Step,
 };
 use std::io::Write as _;
 use std::os::fd::BorrowedFd;
@@ -117,7 +118,7 @@ impl Start {
         let deadline = self.wait.and_then(|wait| Instant::now().checked_add(wait));
         let stopper = Some(Stopper::new(&conductor, target));
         let mut drive = Drive { signals: &signals, stopper, grace, deadline };
-        match self.stay(context, &run, &mut drive)? {
+        match self.stay(context, &conductor, &run, &mut drive)? {
             Ended::Over(info) => self.finish(context, &run, &info, drive.is_stopping()),
             Ended::Left(end) => {
                 notice(&left(&run, end));
@@ -140,7 +141,13 @@ impl Start {
     }
 
     /// Waits for the end, and passes on what the agent prints.
-    fn stay(&self, context: &mut Context, run: &Run, drive: &mut Drive<'_>) -> Result<Ended> {
+    fn stay(
+        &self,
+        context: &mut Context,
+        conductor: &Conductor,
+        run: &Run,
+        drive: &mut Drive<'_>,
+    ) -> Result<Ended> {
         let mut printed = match self.follow {
             true => Some(run.follow_output(OutputFile::Stdout)?),
             false => None,
@@ -161,7 +168,7 @@ impl Start {
             if let Some(end) = drive.interrupted()? {
                 return Ok(Ended::Left(end));
             }
-            let line = || run.info().ok().map(|info| of_run(&info));
+            let line = || run.info().ok().map(|info| of_run(conductor, &info));
             let tick = silence.as_mut().map(|silence| silence.rest(line));
             let mut fds: Vec<BorrowedFd<'_>> = vec![drive.signals.fd()];
             fds.push(printed.as_ref().map_or(run.fd(), OutputFollower::fd));

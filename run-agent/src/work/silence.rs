@@ -2,8 +2,8 @@
 
 use crate::render::status_line::StatusLine;
 use crate::render::{text, time};
-use conductor_core::{RunInfo, Task};
-use std::time::{Duration, Instant, SystemTime};
+use conductor_core::{Conductor, RunInfo, Task};
+use std::time::{Duration, Instant};
 
 /// How long nothing is said before the line shows.
 const PATIENCE: Duration = Duration::from_secs(2);
@@ -47,7 +47,7 @@ impl Silence {
 }
 
 /// What a task is at, in a line; nothing where that cannot be read now.
-pub(crate) fn of_task(task: &Task) -> Option<String> {
+pub(crate) fn of_task(conductor: &Conductor, task: &Task) -> Option<String> {
     let info = task.info().ok()?;
     let me = std::process::id();
     let elsewhere = match info.driver {
@@ -60,7 +60,7 @@ pub(crate) fn of_task(task: &Task) -> Option<String> {
             format!("waits for {}{}", text::one_line(&waiting.what), until.unwrap_or_default())
         }
         (None, Some(run)) if run.alive == Some(true) => {
-            format!("attempt {} {}", info.attempts.unwrap_or(1), of_run(run))
+            format!("attempt {} {}", info.attempts.unwrap_or(1), of_run(conductor, run))
         }
         _ => "between two attempts".to_owned(),
     };
@@ -68,20 +68,15 @@ pub(crate) fn of_task(task: &Task) -> Option<String> {
 }
 
 /// What a living run is at: how long it runs, and whether it says something.
-pub(crate) fn of_run(run: &RunInfo) -> String {
-    let now = SystemTime::now();
-    let length = time::now().since(run.record.start_time);
-    let mut line = format!("runs for {}", time::whole(length));
-    let written = run.record.stdout_path.as_deref().and_then(|path| std::fs::metadata(path).ok());
-    if let Some(written) = written {
-        let quiet = written.modified().ok().and_then(|at| now.duration_since(at).ok());
-        match (written.len(), quiet) {
-            (0, _) => line.push_str(", no output yet"),
-            (_, Some(quiet)) if quiet >= QUIET => {
-                line.push_str(&format!(", silent for {}", time::whole(quiet)));
-            }
-            (size, _) => line.push_str(&format!(", {size} bytes of output")),
-        }
-    }
-    line
+pub(crate) fn of_run(conductor: &Conductor, run: &RunInfo) -> String {
+    let now = time::now();
+    let line = format!("runs for {}", time::whole(now.since(run.record.start_time)));
+    // The line is renewed: what cannot be read now is told by the next one, or by the run's end.
+    let Ok(written) = conductor.runs().written(run) else { return line };
+    let said = match written.at.map(|at| now.since(at)) {
+        None => "no output yet".to_owned(),
+        Some(quiet) if quiet >= QUIET => format!("silent for {}", time::whole(quiet)),
+        Some(_) => format!("{} bytes of output", written.bytes),
+    };
+    format!("{line}, {said}")
 }

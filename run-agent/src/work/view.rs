@@ -35,6 +35,7 @@ pub(crate) fn tell(out: &mut Out, say: impl FnOnce(&mut Out) -> io::Result<()>) 
 pub(crate) struct View<'a> {
     out: &'a mut Out,
     show: Show,
+    conductor: Conductor,
     story: Story,
     silence: Option<Silence>,
     several: bool,
@@ -57,6 +58,7 @@ impl<'a> View<'a> {
         let alone = if let [task] = tasks { Some(task) } else { None };
         View {
             silence: if show == Show::Json { None } else { Silence::new() },
+            conductor: conductor.clone(),
             story: Story::new(conductor),
             out,
             show,
@@ -135,6 +137,6 @@ impl Watcher for View<'_> {
 
     fn rest(&mut self) -> Option<Instant> {
         let (silence, task) = (self.silence.as_mut()?, self.task?);
-        Some(silence.rest(|| of_task(task)))
+        Some(silence.rest(|| of_task(&self.conductor, task)))
     }
 }
