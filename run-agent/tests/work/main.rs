@@ -9,6 +9,7 @@
 mod background;
 mod crowd;
 mod example;
+mod guide;
 mod job;
 mod monitor;
 mod refusals;
