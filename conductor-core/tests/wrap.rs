@@ -144,3 +144,13 @@ fn a_host_that_drops_it_loses_no_end_that_it_could_have_known() {
         std::thread::yield_now();
     }
 }
+
+#[test]
+fn a_run_whose_host_lives_on_is_over_for_everybody() {
+    let root = root();
+    let mut wrapped = wrapped(&root, "exit 0");
+    end(&mut wrapped);
+    let (project, task) = ids();
+    root.conductor.tasks().delete(&project, &task, None, LONG).unwrap();
+    assert!(!root.task_folder().exists());
+}

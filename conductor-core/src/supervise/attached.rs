@@ -142,10 +142,13 @@ impl Attached {
         if let Some(terminal) = &mut terminal {
             terminal.give(child.group()).map_err(failed)?;
         }
-        if let Err(source) = child.release().map_err(not_started)? {
-            if let Some(terminal) = &mut terminal {
-                terminal.take(child.group(), false).map_err(failed)?;
-            }
+        let released = child.release();
+        if !matches!(released, Ok(Ok(())))
+            && let Some(terminal) = &mut terminal
+        {
+            terminal.take(child.group(), false).map_err(failed)?;
+        }
+        if let Err(source) = released.map_err(not_started)? {
             journal.record.errno =
                 source.raw_os_error().and_then(|errno| u32::try_from(errno).ok());
             journal.write(KeeperState::ExecFailed).map_err(|e| folder.error("write", KEEPER, e))?;
@@ -192,6 +195,11 @@ impl Attached {
     pub(crate) fn step(&mut self) -> Result<Step<Changed>> {
         self.names.drain();
         if self.end.is_none() {
+            // Looked for first: whoever stops it may end the program himself.
+            if stop_wished(&self.folder)? {
+                let force = stop_wished_now(&self.folder)?;
+                self.stop(KeeperReason::Stopped, force)?;
+            }
             match self.child.look().map_err(|e| self.failed(e))? {
                 ChildLook::Runs => {}
                 // Who is asked to end must run for it.
@@ -213,10 +221,6 @@ impl Attached {
 
     fn keep_limits(&mut self) -> Result<Step<Changed>> {
         let now = Instant::now();
-        if stop_wished(&self.folder)? {
-            let force = stop_wished_now(&self.folder)?;
-            self.stop(KeeperReason::Stopped, force)?;
-        }
         let total = self.limits.total.and_then(|total| self.began.checked_add(total));
         if self.ending.is_none() && total.is_some_and(|at| at <= now) {
             self.stop(KeeperReason::Total, false)?;
@@ -287,10 +291,9 @@ impl Attached {
         }
     }
 
-    /// Writes down that the program ended; its terminal comes back first of all.
+    /// Writes down that the program ended, once its terminal is back.
     fn note_end(&mut self, end: ChildEnd) -> Result<()> {
         self.end = Some((end, Instant::now()));
-        self.take_terminal(matches!(end, ChildEnd::Signal(_)))?;
         let small = |number: i32| u32::try_from(number).unwrap_or_default();
         let record = &mut self.journal.record;
         record.ended = match end {
@@ -300,7 +303,8 @@ impl Attached {
         };
         record.reason.get_or_insert(KeeperReason::Exit);
         record.exited_at = Some(keeper_moment());
-        self.write(KeeperState::Exited)
+        let back = self.take_terminal(matches!(end, ChildEnd::Signal(_)));
+        self.write(KeeperState::Exited).and(back)
     }
 
     /// What follows the program's end: what is left of one that was stopped ends too, then the end is

@@ -5,7 +5,7 @@ use super::stop::stop_wished;
 use super::verdict::{Evidence, Verdict, judge};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
-use crate::layout::{KEEPER, RUN_LOCK};
+use crate::layout::{ATTACHED, KEEPER, RUN_LOCK};
 use crate::run::{RunRecord, store};
 use crate::sys::{
     self, KeeperIdentity, KeeperMoment, KeeperRecord, KeeperState, Open, ProcessId, Processes,
@@ -142,7 +142,11 @@ pub(crate) fn processes_live(folder: &Folder) -> Result<bool> {
     if actors.elsewhere {
         return Ok(may_go_on);
     }
-    let Actors { keeper, agent, .. } = actors;
+    let Actors { mut keeper, agent, .. } = actors;
+    if folder.stat(ATTACHED)?.is_some() {
+        // It is whoever had the run in his terminal, and lives on.
+        keeper = None;
+    }
     let mut living = keeper.into_iter().chain(agent).map(|process| Processes.is_alive(process));
     living.try_fold(false, |any, alive| Ok(any || alive?)).map_err(look)
 }

@@ -15,11 +15,14 @@ use crate::limits;
 use crate::run::RunRecord;
 use crate::sys::{Processes, Signal};
 use std::collections::HashSet;
+use std::time::Duration;
 
 /// The file in a run's folder that says why it was stopped; written before the signal.
 pub(super) const STOP_REASON: &str = ".stop";
 /// The file beside it that says that there is no grace: read by who keeps a run in a terminal.
 const STOP_NOW: &str = ".stop-now";
+/// How long a forced stop waits for who keeps the run, before it looks after the run itself.
+const HURRIED: Duration = Duration::from_secs(1);
 /// The longest reason that is kept, in bytes.
 const LONGEST: usize = 4096;
 
@@ -134,7 +137,8 @@ impl Engine {
                 }
             }
             for OpenEntry { project, task, run, .. } in &picked {
-                report.killed += unless_deleted(self.await_stopped(project, task, run, wait))?;
+                report.killed +=
+                    unless_deleted(self.await_stopped(project, task, run, stop.force, wait))?;
             }
             // While they ended, their agents may have started others.
             asked.extend(picked.drain(..).map(|entry| entry.run));
@@ -175,16 +179,25 @@ impl Engine {
         project: &ProjectId,
         task: &TaskId,
         run: &RunId,
+        force: bool,
         wait: &Wait,
     ) -> Result<u32> {
         let watch = RunWatch::new(self.clone(), project.clone(), task.clone(), run.clone())?;
         let folder = self.layout().run(project, task, run)?;
-        match watch.wait(&wait.clone().at_most(limits::STOP_GRACE)) {
+        let patience = if force { HURRIED } else { limits::STOP_GRACE };
+        match watch.wait(&wait.clone().at_most(patience)) {
             Err(over) if over.kind() == ErrorKind::Timeout => {
                 // A keeper keeps count of the grace. An agent whose keeper died has none.
                 let record = known(&folder)?.record;
                 if observe(&folder, &record)? == Verdict::Adopted {
                     signal(&folder, &record, true)?;
+                } else if force && folder.stat(ATTACHED)?.is_some() {
+                    // Whoever has it in his terminal does not answer.
+                    let failed = |e| folder.error("signal the processes of", "", e);
+                    let who = actors(&record, keeper_record(&folder)?.as_ref()).map_err(failed)?;
+                    if let Some(agent) = who.agent {
+                        Processes.signal(agent, Signal::Kill).map_err(failed)?;
+                    }
                 }
                 watch.wait(wait)?;
             }

@@ -17,7 +17,7 @@ pub(crate) struct Terminal {
     fd: OwnedFd,
     /// The group that the terminal was given to us in.
     own: Pid,
-    /// How it was set before anybody here changed it.
+    /// How it was set when it was last passed on.
     before: Option<Termios>,
     /// How the program set it, kept while it is stopped.
     programs: Option<Termios>,
@@ -37,12 +37,8 @@ impl Terminal {
             }
             Err(error) => return Err(error.into()),
         };
-        let mut terminal =
-            Terminal { fd, own: getpgrp(), before: None, programs: None, given: false };
-        if terminal.is_ours()? {
-            terminal.before = lost(tcgetattr(&terminal.fd))?;
-        }
-        Ok(Some(terminal))
+        let own = getpgrp();
+        Ok(Some(Terminal { fd, own, before: None, programs: None, given: false }))
     }
 
     /// Whether the keys go to the group that this process is in.
@@ -60,6 +56,8 @@ impl Terminal {
         if !self.is_ours()? {
             return Ok(false);
         }
+        // A person may have changed them while the program was stopped.
+        self.before = lost(tcgetattr(&self.fd))?;
         if let Some(modes) = &self.programs {
             lost(tcsetattr(&self.fd, OptionalActions::Now, modes))?;
         }

@@ -7,14 +7,14 @@ use crate::work::background;
 use crate::work::drive::{End, wait_for_any};
 use crate::work::ending::code_of_wait;
 use crate::work::signals::Signals;
+use crate::work::view::tell;
 use crate::work::{place, stay};
 use clap::Args;
 use conductor_core::{
-    Conductor, Error, ErrorKind, Monitor as Eye, MonitorAction, MonitorItem, ProjectId, Result,
-    Run, Stop, TaskId, Wait, format_duration,
+    Conductor, Error, ErrorKind, Monitor as Eye, MonitorAction, MonitorItem, MonitorNews,
+    ProjectId, Result, Run, Stop, TaskId, Wait, format_duration,
 };
 use std::collections::BTreeMap;
-use std::io::Write as _;
 use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
@@ -84,21 +84,30 @@ impl Monitor {
             said: BTreeMap::new(),
             troubles: BTreeMap::new(),
             ending: BTreeMap::new(),
+            blind: None,
             failed: false,
         };
         loop {
             let began = Instant::now();
-            let news = match watch.pass(context)? {
-                Pass::Asked(end) => return Ok(end),
-                Pass::Over(news) => news,
-            };
+            let looked = watch.pass(context);
             if self.once || self.dry_run {
-                watch.join(context, true)?;
-                return Ok(context.answered(!watch.failed));
+                let end = looked?.1;
+                watch.join(context, true);
+                return Ok(end.unwrap_or_else(|| context.answered(!watch.failed)));
             }
-            context.out.flush()?;
+            // An editor may be about to save the list: the next look finds it.
+            let news = match looked {
+                Ok((_, Some(end))) => return Ok(end),
+                Ok((news, None)) => Some(news),
+                Err(error) => {
+                    watch.lost_sight(context, &error);
+                    None
+                }
+            };
             let until = began + self.interval.max(BREATH);
-            wait_for_any(&[signals.fd(), news.fd()], Some(until))?;
+            let mut fds = vec![signals.fd()];
+            fds.extend(news.as_ref().map(MonitorNews::fd));
+            wait_for_any(&fds, Some(if news.is_some() { until } else { began + BREATH }))?;
             // Many changes at once are one piece of news.
             if let Some(end) = watch.rest(began + BREATH)? {
                 return Ok(end);
@@ -121,22 +130,25 @@ struct Watch<'a> {
     troubles: BTreeMap<TaskId, String>,
     /// Attempts that are being ended, so that no look waits for them.
     ending: BTreeMap<TaskId, JoinHandle<Result<()>>>,
+    /// What keeps the list from being read, once that was said.
+    blind: Option<String>,
     failed: bool,
 }
 
-enum Pass {
-    /// A signal asked this process to go; with its exit code.
-    Asked(u8),
-    Over(conductor_core::MonitorNews),
+/// Says a line. The tasks do not depend on whether anybody reads it.
+fn say(context: &mut Context, line: &str) {
+    tell(&mut context.out, |out| out.line(line));
 }
 
 impl Watch<'_> {
-    /// Looks once at everything, and does what it needs.
-    fn pass(&mut self, context: &mut Context) -> Result<Pass, Failure> {
-        self.join(context, false)?;
+    /// Looks once at everything, and does what it needs. Gives what tells of news from now on, and the
+    /// exit code, where a signal asked this process to go.
+    fn pass(&mut self, context: &mut Context) -> Result<(MonitorNews, Option<u8>)> {
+        self.join(context, false);
         let look = self.eye.look()?;
         // From here on: what changes while we act is looked at again.
         let news = self.eye.news(&look)?;
+        self.blind = None;
         if self.said.is_empty() {
             let file = self.eye.list().display();
             let line = match look.items.len() {
@@ -144,9 +156,9 @@ impl Watch<'_> {
                 1 => format!("monitor: looking after 1 task of {file}"),
                 count => format!("monitor: looking after {count} tasks of {file}"),
             };
-            context.out.line(&line)?;
+            say(context, &line);
             for line in &look.nameless {
-                context.out.line(&format!("  [skip]   line {line} names no task"))?;
+                say(context, &format!("  [skip]   line {line} names no task"));
             }
         }
         self.said.retain(|task, _| look.items.iter().any(|item| item.task == *task));
@@ -157,22 +169,22 @@ impl Watch<'_> {
                 // Not all at once; and a person may have stopped it meanwhile.
                 let until = Instant::now() + self.options.rate_limit;
                 if let Some(end) = self.rest(until)? {
-                    return Ok(Pass::Asked(end));
+                    return Ok((news, Some(end)));
                 }
             }
             if self.ending.contains_key(&item.task) {
                 continue;
             }
-            self.tell(context, item)?;
+            self.tell(context, item);
             if acts && !self.options.dry_run {
                 acted = true;
-                self.act(context, item)?;
+                self.act(context, item);
             }
         }
         if let Some(error) = look.items.iter().find_map(|item| item.error.as_ref()) {
             context.remember(error);
         }
-        Ok(Pass::Over(news))
+        Ok((news, None))
     }
 
     /// Waits until a moment; the exit code, where a signal asks us to go.
@@ -189,49 +201,50 @@ impl Watch<'_> {
     }
 
     /// Says what a task needs, where that was not said before.
-    fn tell(&mut self, context: &mut Context, item: &MonitorItem) -> Result<(), Failure> {
+    fn tell(&mut self, context: &mut Context, item: &MonitorItem) {
         let line = format!("  [{}]", item.action.as_str());
         let line = format!("{line:<10} {}: {}", item.task, item.reason);
         if self.said.get(&item.task) != Some(&line) {
-            context.out.line(&line)?;
+            say(context, &line);
             self.said.insert(item.task.clone(), line);
         }
-        Ok(())
     }
 
     /// Does what a task needs; what fails keeps no other task from it.
-    fn act(&mut self, context: &mut Context, item: &MonitorItem) -> Result<(), Failure> {
+    fn act(&mut self, context: &mut Context, item: &MonitorItem) {
         let done = match item.action {
             MonitorAction::Tick => self.eye.tick(&item.task, LIST).map(|_| "ticked".to_owned()),
             MonitorAction::Start => self.start(item),
             MonitorAction::GoOn => self.go_on(item),
             MonitorAction::EndAttempt => self.end_attempt(item),
-            _ => return Ok(()),
+            _ => return,
         };
         match done {
             Ok(words) => {
                 self.troubles.remove(&item.task);
-                context.out.line(&format!("  [ok]     {}: {words}", item.task))?;
+                say(context, &format!("  [ok]     {}: {words}", item.task));
             }
-            Err(error) => self.trouble(context, &item.task, &error)?,
+            Err(error) => self.trouble(context, &item.task, &error),
         }
-        Ok(())
     }
 
-    fn trouble(
-        &mut self,
-        context: &mut Context,
-        task: &TaskId,
-        error: &Error,
-    ) -> Result<(), Failure> {
+    /// Tells once that the list cannot be read now.
+    fn lost_sight(&mut self, context: &mut Context, error: &Error) {
+        let words = format!("monitor: {error}; looking again");
+        if self.blind.as_ref() != Some(&words) {
+            say(context, &words);
+            self.blind = Some(words);
+        }
+    }
+
+    fn trouble(&mut self, context: &mut Context, task: &TaskId, error: &Error) {
         self.failed = true;
         let words = format!("  [error]  {task}: {error}; {}", error.hint());
         // The same trouble at every look is told once.
         if self.troubles.get(task) != Some(&words) {
-            context.out.line(&words)?;
+            say(context, &words);
             self.troubles.insert(task.clone(), words);
         }
-        Ok(())
     }
 
     fn start(&self, item: &MonitorItem) -> Result<String> {
@@ -275,7 +288,7 @@ impl Watch<'_> {
     }
 
     /// Looks at attempts that are being ended; waits for them, if wanted.
-    fn join(&mut self, context: &mut Context, wait: bool) -> Result<(), Failure> {
+    fn join(&mut self, context: &mut Context, wait: bool) {
         let over = |ends: &JoinHandle<Result<()>>| wait || ends.is_finished();
         let tasks: Vec<TaskId> = self
             .ending
@@ -287,10 +300,9 @@ impl Watch<'_> {
             let Some(ends) = self.ending.remove(&task) else { continue };
             let lost = || Error::new(ErrorKind::Internal, "monitor.lost", "a stop was lost");
             if let Err(error) = ends.join().unwrap_or_else(|_| Err(lost())) {
-                self.trouble(context, &task, &error)?;
+                self.trouble(context, &task, &error);
             }
         }
-        Ok(())
     }
 }
 

@@ -9,12 +9,14 @@ use crate::work::job_signals::{Came, JobSignals, die_of};
 use crate::work::place;
 use clap::Args;
 use conductor_core::{
-    Change, Conductor, Error, JobSpec, Passed, ProgramEnd, Result, Step, Wait, Wrapped,
+    Change, Conductor, Error, JobSpec, Passed, ProgramEnd, Result, Step, Wrapped,
 };
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
+/// How long the start may wait for others who hold a lock: a person waits for the program.
+const START: Duration = Duration::from_secs(30);
 /// How soon to try again where the end of a run could not be written down.
 const AGAIN: Duration = Duration::from_secs(1);
 /// How often that is tried when the program has ended: its user waits for the prompt.
@@ -68,7 +70,7 @@ impl Wrap {
         let conductor = context.conductor()?;
         let spec = self.spec(context, &conductor)?;
         let signals = JobSignals::listen()?;
-        let wrapped = conductor.jobs().wrap(spec, Wait::FOREVER)?;
+        let wrapped = conductor.jobs().wrap(spec, START)?;
         Ok(match stay(wrapped, &signals)? {
             ProgramEnd::Signal(signal) => {
                 die_of(signal);

@@ -1,7 +1,7 @@
 //! `monitor`: tasks on a list. What the older program got wrong here has a test each.
 
 use crate::support::{cli, conductor, look, run_agent};
-use crate::terminal::await_end;
+use crate::terminal::{Terminal, await_end};
 use crate::workshop::*;
 use conductor_core::{Outcome, TaskInfo, TaskOutcome, Wait};
 use conductor_tests::agents::open_gate;
@@ -203,6 +203,25 @@ fn it_hears_of_a_new_line_and_of_done_at_once_and_leaves_its_tasks_running() {
     open_gate(&two);
     once(&sandbox);
     assert_eq!(await_over(&sandbox, "b"), TaskOutcome::Done);
+}
+
+#[test]
+fn it_lives_on_without_its_list_and_without_its_terminal() {
+    let sandbox = Sandbox::new();
+    let gate = gate(&sandbox, "gate");
+    let path = list(&sandbox, "- [ ] `t` x\n");
+    crate::support::write(&sandbox, "p/t/CANCELLED", "");
+    let line = "monitor --project p --agent shell --rate-limit 0s --interval 1h";
+    let mut terminal = Terminal::start(&sandbox, line.split_whitespace());
+    terminal.wait_for("its first look", |text| text.contains("[leave]"));
+    fs::remove_file(&path).unwrap();
+    terminal.wait_for("the loss", |text| text.contains("looking again"));
+    terminal.hang_up();
+    let script = format!("echo x >'{}'; {DONE}", gate.display());
+    list(&sandbox, &format!("- [ ] `new` {script}\n"));
+    assert_eq!(fs::read_to_string(&gate).unwrap(), "x\n", "it started the new task");
+    terminal.signal(Signal::TERM);
+    assert_eq!(terminal.finish().0.code(), Some(143));
 }
 
 #[test]

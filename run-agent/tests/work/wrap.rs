@@ -384,3 +384,30 @@ fn the_alias_that_shell_setup_makes_wraps_what_a_person_types() {
     let run = tasks.into_iter().next().unwrap().unwrap().latest.unwrap();
     assert_eq!((&*run.record.agent, run.record.exit_code), ("claude", 3));
 }
+
+#[test]
+fn a_forced_stop_needs_no_answer_from_a_wrapper_that_hangs() {
+    let sandbox = Sandbox::new();
+    let mut wrapped = wrap(&sandbox, "echo begun; sleep 1000; exit 0").start();
+    wrapped.wait_for("its start", |text| text.contains("begun"));
+    let program = held(only(&sandbox).record.pid);
+    // As one that waits for a disk that does not answer: stopped again whenever it is woken.
+    wrapped.signal(Signal::STOP);
+    let wrapper = wrapped.id();
+    let stop = cli(&sandbox, "stop --project p --task t --force").start();
+    stop_again_until_ended(wrapper, &program);
+    wrapped.signal(Signal::CONT);
+    let _stopped = stop.finish().expect_code(0);
+    assert_eq!(wrapped.finish().status.signal(), Some(9));
+    assert_eq!(only(&sandbox).outcome(), Some(Outcome::Stopped));
+}
+
+/// Keeps a process stopped, whoever lets it go on, until another one has ended.
+fn stop_again_until_ended(stopped: u32, until: &OwnedFd) {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let pid = Pid::from_raw(i32::try_from(stopped).unwrap()).unwrap();
+    let tick = Timespec { tv_sec: 0, tv_nsec: 100_000 };
+    while poll(&mut [PollFd::new(until, PollFlags::IN)], Some(&tick)).unwrap() == 0 {
+        kill_process(pid, Signal::STOP).unwrap();
+    }
+}
