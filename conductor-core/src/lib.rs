@@ -37,6 +37,7 @@ mod supervise;
 pub mod sys;
 mod task;
 mod time;
+mod update;
 mod usage;
 pub mod vocabulary;
 mod wait;
@@ -57,8 +58,8 @@ pub use facade::{
     Activity, AgentCheck, Conductor, Drift, Finding, FindingKind, FoundBus, Gc, JobSpec, Jobs,
     ListPlan, Living, Location, Named, Options, OutputFile, OutputFollower, OutputPlan, PostPlan,
     ReadPlan, Record, Records, Run, RunOutput, RunUsage, Runs, Service, Settings, Surroundings,
-    Task, TaskEvents, TaskInfo, TaskSpec, TaskStatus, TaskWatch, Tasks, UsageBy, UsageReport,
-    UsageSum, Validate, Validation, Why, Work, wait_any,
+    Task, TaskEvents, TaskInfo, TaskSpec, TaskStatus, TaskWatch, Tasks, Update, UpdateStatus,
+    Updater, UsageBy, UsageReport, UsageSum, Validate, Validation, Why, Work, wait_any,
 };
 pub use gc::{GcAction, GcDone, GcItem, GcKind, GcPlan, GcPolicy, GcReason, GcReport, GcResult};
 pub use id::{MessageId, ProjectId, RunId, TaskId, check_id};
@@ -69,5 +70,6 @@ pub use size::{format_size, parse_size};
 pub use supervise::{RunInfo, Stop, StopReport};
 pub use task::{OnQuestion, TaskOutcome, TaskResult, Waiting};
 pub use time::{Timestamp, format_duration, parse_duration};
+pub use update::{Installed, UpdateRequest, UpdateState};
 pub use usage::{ErrorClass, Usage};
 pub use wait::Step;

@@ -2,7 +2,7 @@
 
 use crate::commands::{
     attach, bus, completion, config, doctor, drive, gc, job, list, output, reconcile, resume,
-    status, stop, task, usage, validate, watch, why,
+    self_test, status, stop, task, update, usage, validate, watch, why,
 };
 use crate::exit;
 use crate::render::color;
@@ -73,6 +73,9 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Bus(bus::Bus),
     Gc(gc::Gc),
+    #[command(subcommand)]
+    Update(update::Update),
+    SelfTest(self_test::SelfTest),
     #[command(subcommand)]
     Config(config::Config),
     Validate(validate::Validate),

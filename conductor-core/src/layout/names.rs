@@ -77,5 +77,12 @@ pub const TRASH: &str = "trash";
 pub const CURSORS: &str = "cursors";
 /// What the last garbage collection knew of the clock, below [`CONDUCTOR`].
 pub const GC: &str = "gc.yaml";
+/// Where the update of the server's program stands, below [`CONDUCTOR`].
+pub const UPDATE: &str = "self-update.yaml";
+/// Held by the one who can carry an update out, below [`CONDUCTOR`].
+pub const UPDATE_LOCK: &str = "self-update.lock";
+/// Shared by who starts a root run, held alone by who changes the state of an update, below
+/// [`CONDUCTOR`].
+pub const ADMISSION_LOCK: &str = "admission.lock";
 /// The keeper's program, below [`CONDUCTOR`].
 pub const BIN: &str = "bin";

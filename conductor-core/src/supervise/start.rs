@@ -27,6 +27,7 @@ use crate::run::store::{self, Keep};
 use crate::run::{Phase, RunRecord, Status};
 use crate::sys::{KeeperControl, KeeperLimits, LockKind, ProcessId, Processes};
 use crate::time::Timestamp;
+use crate::update::{Admission, admit};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -71,6 +72,11 @@ impl Engine {
     /// What stood in the way. If it came after the run's folder was made, the run is finished as
     /// `refused` and the error names it.
     pub(crate) fn start_run(&self, plan: &RunPlan, wait: &Wait) -> Result<Started> {
+        // A loop was let in when it began.
+        let admission = match plan.series {
+            Some(_) => None,
+            None => self.admit(plan.parent_run.as_ref(), wait)?,
+        };
         // A loop has its task's folder: an attempt does not bring a deleted task back.
         let make = plan.series.is_none();
         let (task, task_lock) =
@@ -79,7 +85,8 @@ impl Engine {
             task.create_once(TASK_PROMPT, format!("{}\n", plan.prompt.trim()).as_bytes())?;
         }
         let (prepared, lock) = Prepared::make(self, plan, task, wait)?;
-        drop(task_lock);
+        // From here on the run stands among the open ones, where an update counts it.
+        drop((task_lock, admission));
         match prepared.launch(self, lock, wait) {
             Ok(keeper) => Ok(Started { run: prepared.run, keeper: Some(keeper) }),
             Err(error) => {
@@ -92,6 +99,20 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Lets new work pass the gate that an update of the server closes; `None` for the work of a run
+    /// that lives, which passes always.
+    ///
+    /// # Errors
+    /// `update.in_progress`.
+    pub(crate) fn admit(&self, parent: Option<&RunId>, wait: &Wait) -> Result<Option<Admission>> {
+        if let Some(parent) = parent
+            && !self.living_runs(|entry| entry.run == *parent)?.is_empty()
+        {
+            return Ok(None);
+        }
+        admit(self.layout(), wait).map(Some)
     }
 
     /// Removes the entry of a run, and what else is left of it, whose starter died before the run's

@@ -12,5 +12,6 @@ mod reference;
 mod status;
 mod sums;
 mod support;
+mod update;
 mod usage;
 mod watch;
