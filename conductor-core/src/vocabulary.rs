@@ -273,6 +273,7 @@ fields! {
         "error_class"                         "what kept the agent from its work";
         "limit_reset": Time                   "when the limit ends that kept it from its work";
         "parser"                              "form of its output, where it is not the one of its kind";
+        "attached": Flag                      "whether it shares the terminal of its starter";
         "alive": Flag                         "whether anything of it lives";
         "folder": Path                        "its folder";
     }

@@ -2,7 +2,7 @@
 
 use crate::commands::{
     attach, bus, completion, config, doctor, drive, gc, job, list, output, reconcile, resume,
-    self_test, status, stop, task, update, usage, validate, watch, why,
+    self_test, status, stop, task, update, usage, validate, watch, why, wrap,
 };
 use crate::exit;
 use crate::render::color;
@@ -59,6 +59,7 @@ pub(crate) enum Command {
     Task(task::Task),
     Attach(attach::Attach),
     Job(job::Job),
+    Wrap(wrap::Wrap),
     Stop(stop::Stop),
     Resume(resume::Resume),
     Drive(drive::Drive),

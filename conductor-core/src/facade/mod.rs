@@ -27,6 +27,7 @@ mod usage;
 mod validate;
 mod watch;
 mod why;
+mod wrap;
 
 pub use activity::{Activity, Drift};
 pub use any::{Work, wait_any};
@@ -51,3 +52,4 @@ pub use usage::{RunUsage, UsageBy, UsageReport, UsageSum};
 pub use validate::{AgentCheck, Service, Validate, Validation};
 pub use watch::TaskWatch;
 pub use why::Why;
+pub use wrap::{Change, Passed, Pause, ProgramEnd, TERMINAL_PROJECT, Wrapped};

@@ -427,6 +427,7 @@ mod tests {
             error_class: Some(crate::ErrorClass::Other),
             limit_reset: Some(Timestamp::UNIX_EPOCH),
             parser: text(),
+            attached: true,
             ..run()
         };
         RunInfo {

@@ -44,6 +44,8 @@ pub const STDOUT: &str = "agent-stdout.txt";
 pub const STDERR: &str = "agent-stderr.txt";
 /// The keeper's own record of the run's processes.
 pub const KEEPER: &str = ".keeper";
+/// Stands in the folder of a run that shares the terminal of whoever started it.
+pub const ATTACHED: &str = ".attached";
 /// Held by the keeper while anything of the run lives, then by who finishes the run.
 pub const RUN_LOCK: &str = ".run.lock";
 

@@ -1,5 +1,6 @@
 //! One run: its start, its watch, its end, and ending it on purpose.
 
+mod attached;
 mod check;
 mod engine;
 mod evidence;
@@ -15,6 +16,7 @@ mod start;
 mod stop;
 mod verdict;
 
+pub(crate) use attached::{Attached, Changed};
 pub(crate) use check::{Check, Checked, checked, stop_check};
 pub(crate) use engine::{Engine, Settings};
 pub(crate) use evidence::{

@@ -41,6 +41,7 @@ type RunInfo struct {
 	StderrPath       string
 	Commandline      string
 	ProcessOwnership string
+	Attached         bool  // whether it shares the terminal of its starter
 	Alive            *bool // nil where only a number of a process is known
 	Version          *int64
 	Rev              *int64
@@ -162,7 +163,7 @@ func (p part) runInfo() RunInfo {
 		PromptPath: p.text("prompt_path"), OutputPath: p.text("output_path"),
 		StdoutPath: p.text("stdout_path"), StderrPath: p.text("stderr_path"),
 		Commandline: p.text("commandline"), ProcessOwnership: p.text("process_ownership"),
-		Alive: p.flag("alive"), Version: p.number("version"), Rev: p.number("rev"),
+		Attached: p.text("attached") == "true", Alive: p.flag("alive"), Version: p.number("version"), Rev: p.number("rev"),
 		ProcessStart: p.number("process_start"), BootID: p.text("boot_id"), PidNs: p.number("pid_ns"),
 		KeeperPid: p.number("keeper_pid"), KeeperStart: p.number("keeper_start"),
 		Series: p.number("series"), StartMsg: Cursor(p.text("start_msg")),

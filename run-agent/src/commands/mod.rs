@@ -22,6 +22,7 @@ pub(crate) mod usage;
 pub(crate) mod validate;
 pub(crate) mod watch;
 pub(crate) mod why;
+pub(crate) mod wrap;
 
 use crate::cli::{Cli, Command};
 use crate::context::Context;
@@ -38,6 +39,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Task(command)) => command.run(context)?,
         Some(Command::Attach(command)) => command.run(context)?,
         Some(Command::Job(command)) => command.run(context)?,
+        Some(Command::Wrap(command)) => command.run(context)?,
         Some(Command::Stop(command)) => command.run(context)?,
         Some(Command::Resume(command)) => command.run(context)?,
         Some(Command::Drive(command)) => command.run(context)?,

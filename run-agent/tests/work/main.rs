@@ -19,3 +19,4 @@ mod support;
 mod task;
 mod terminal;
 mod workshop;
+mod wrap;
