@@ -73,6 +73,7 @@ fn the_kinds_are_those_of_the_code() {
 const NO_CODES: &[&str] = &[
     // A file's name.
     "gc.yaml",
+    "admission.lock",
     // A module of the Python package.
     "conductor.errors",
     // A key of the configuration, and files that hold one.
