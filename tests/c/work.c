@@ -265,11 +265,22 @@ static void nothing_is_no_handle(void) {
     NULLS(conductor_list(root, NULL, NULL, &err));
     NULLS(conductor_reconcile(NULL, NULL, &reader, &err));
     NULLS(conductor_reconcile(root, NULL, NULL, &err));
+    NULLS(conductor_usage(NULL, NULL, &record, &err));
+    NULLS(conductor_usage(root, NULL, NULL, &err));
+    NULLS(conductor_doctor(NULL, &reader, &err));
+    NULLS(conductor_doctor(root, NULL, &err));
+    NULLS(conductor_config_show(NULL, NULL, &err));
+    NULLS(conductor_validate(S(""), NULL, NULL, &err));
+    NULLS(conductor_validate(bytes(NULL, 3), NULL, &record, &err));
     NULLS(conductor_stop(NULL, S("p"), S("t"), S(""), NULL, NULL, &record, &err));
     NULLS(conductor_bus_open(NULL, S("p"), S("t"), &bus, &err));
     NULLS(conductor_bus_open(root, S("p"), S("t"), NULL, &err));
     NULLS(conductor_bus_post(NULL, S("FACT"), S("x"), NULL, NULL, &record, &err));
     NULLS(conductor_bus_read(NULL, NULL, &reader, &err));
+    NULLS(conductor_bus_rotate(NULL, 0, NULL, &record, &err));
+    NULLS(conductor_bus_check(NULL, &record, &err));
+    NULLS(conductor_bus_check(NULL, NULL, &err));
+    NULLS(conductor_reader_commit(NULL, &err));
     NULLS(conductor_job_start(NULL, NULL, NULL, &run, &err));
     NULLS(conductor_job_start(root, NULL, NULL, NULL, &err));
     NULLS(conductor_run_open(NULL, S("p"), S("t"), S(""), &run, &err));
@@ -278,6 +289,7 @@ static void nothing_is_no_handle(void) {
     NULLS(conductor_run_wait(NULL, 0, NULL, &record, &err));
     NULLS(conductor_run_output(NULL, NULL, &reader, &err));
     NULLS(conductor_run_stop(NULL, NULL, NULL, &record, &err));
+    NULLS(conductor_run_why(NULL, &record, &err));
     NULLS(conductor_task_start(NULL, NULL, NULL, &task, &err));
     NULLS(conductor_task_start(root, NULL, NULL, NULL, &err));
     NULLS(conductor_task_resume(NULL, NULL, NULL, &task, &err));
@@ -288,6 +300,9 @@ static void nothing_is_no_handle(void) {
     NULLS(conductor_task_wait(NULL, 0, NULL, &record, &err));
     NULLS(conductor_task_follow(NULL, NULL, &reader, &err));
     NULLS(conductor_task_stop(NULL, NULL, NULL, &record, &err));
+    NULLS(conductor_task_cancel(NULL, S("p"), S("t"), NULL, NULL, &record, &err));
+    NULLS(conductor_task_set_back(NULL, S("p"), S("t"), NULL, &err));
+    NULLS(conductor_task_delete(NULL, S("p"), S("t"), NULL, NULL, &err));
     NULLS(conductor_reader_next(NULL, 0, NULL, &record, &err));
     NULLS(conductor_wait_any(NULL, 1, NULL, 0, 0, NULL, &index, &err));
     NULLS(conductor_wait_any(NULL, 0, NULL, 0, 0, NULL, NULL, &err));
@@ -327,6 +342,7 @@ static void nothing_is_no_handle(void) {
 
 static void another_handle_is_told(void) {
     conductor_run *run = job("foreign", "true");
+    int no_handle = 7;
     conductor_cancel *cancel = conductor_cancel_new();
     conductor_record *record = NULL;
     conductor_reader *reader = NULL;
@@ -339,13 +355,202 @@ static void another_handle_is_told(void) {
     FAILS("argument.handle", conductor_list(root, (conductor_options *)cancel, &reader, &err));
     FAILS("argument.handle", conductor_run_wait(run, 0, (conductor_cancel *)run, &record, &err));
     FAILS("argument.handle", conductor_wait_any(runs, 1, NULL, 0, 0, NULL, &index, &err));
+    FAILS("argument.handle", conductor_run_info((conductor_run *)&no_handle, &record, &err));
+    FAILS("argument.handle", conductor_run_info((conductor_run *)(size_t)1, &record, &err));
     CHECK(conductor_record_text((conductor_record *)run, S("x")).ptr == NULL);
+    CHECK(conductor_record_text((conductor_record *)&no_handle, S("x")).ptr == NULL);
     conductor_task_free((conductor_task *)run);
+    conductor_task_free((conductor_task *)&no_handle);
     conductor_cancel_set((conductor_cancel *)run);
     DO(conductor_run_wait(run, LONG, NULL, &record, &err));
     conductor_record_free(record);
     conductor_run_free(run);
     conductor_cancel_free(cancel);
+}
+
+/* Whatever is done with a handle after its end is an error, also when much was made since. */
+static void a_freed_handle_is_told(void) {
+    conductor_options *o = conductor_options_new(), *others[100];
+    conductor_run *run = job("freed", "true");
+    conductor_record *record = NULL;
+    conductor_reader *reader = NULL;
+    conductor_bus *bus = NULL;
+    size_t before, i;
+    DO(conductor_run_wait(run, LONG, NULL, &record, &err));
+    DO(conductor_bus_open(root, S("shop"), S("freed"), &bus, &err));
+    DO(conductor_bus_read(bus, NULL, &reader, &err));
+    before = conductor_handle_count();
+    for (i = 0; i < 2; i++) {
+        conductor_run_free(run);
+        conductor_record_free(record);
+        conductor_reader_free(reader);
+        conductor_bus_free(bus);
+        conductor_options_free(o);
+    }
+    CHECK(conductor_handle_count() == before - 5);
+    for (i = 0; i < 100; i++) others[i] = conductor_options_new();
+    FAILS("handle.freed", conductor_run_wait(run, LONG, NULL, &record, &err));
+    FAILS("handle.freed", conductor_bus_post(bus, S("FACT"), S("x"), NULL, NULL, NULL, &err));
+    FAILS("handle.freed", conductor_reader_next(reader, 0, NULL, &record, &err));
+    FAILS("handle.freed", conductor_options_set(o, S("agent"), S("x"), &err));
+    FAILS("handle.freed", conductor_list(root, o, &reader, &err));
+    CHECK(conductor_record_text(record, S("run_id")).ptr == NULL && conductor_run_fd(run) == -1);
+    for (i = 0; i < 100; i++) conductor_options_free(others[i]);
+}
+
+static void a_bus_is_read_on_from_a_kept_place_checked_and_rotated(void) {
+    const char *mailer[] = {"cursor", "mailer", NULL};
+    conductor_options *o = with(mailer);
+    conductor_bus *bus = NULL;
+    conductor_reader *reader = NULL, *second = NULL;
+    conductor_record *m = NULL, *report = NULL;
+    int64_t first;
+    DO(conductor_bus_open(root, S("shop"), S("one"), &bus, &err));
+    DO(conductor_bus_read(bus, o, &reader, &err));
+    FAILS("cursor.busy", conductor_bus_read(bus, o, &second, &err));
+    DO(conductor_reader_next(reader, 0, NULL, &m, &err));
+    first = number(m, "seq");
+    conductor_record_free(m);
+    DO(conductor_reader_commit(reader, &err));
+    DO(conductor_reader_next(reader, 0, NULL, &m, &err));
+    conductor_record_free(m);
+    conductor_reader_free(reader);
+    DO(conductor_bus_read(bus, o, &reader, &err));
+    DO(conductor_reader_next(reader, 0, NULL, &m, &err));
+    CHECK(number(m, "seq") == first + 1);
+    conductor_record_free(m);
+    conductor_reader_free(reader);
+    DO(conductor_bus_read(bus, NULL, &reader, &err));
+    FAILS("cursor.none", conductor_reader_commit(reader, &err));
+    conductor_reader_free(reader);
+
+    DO(conductor_bus_rotate(bus, LONG, NULL, &report, &err));
+    CHECK(is(text(report, "result"), "done") && text(report, "archive").len > 0);
+    conductor_record_free(report);
+    DO(conductor_bus_rotate(bus, LONG, NULL, &report, &err));
+    CHECK(is(text(report, "result"), "empty") && text(report, "archive").ptr == NULL);
+    conductor_record_free(report);
+    DO(conductor_bus_check(bus, &report, &err));
+    CHECK(number(report, "messages") >= 3 && number(report, "files") == 2);
+    CHECK(number(report, "damaged") == 0 && conductor_record_count(report, S("findings")) == 0);
+    conductor_record_free(report);
+    conductor_bus_free(bus);
+    conductor_options_free(o);
+}
+
+static void a_task_is_cancelled_set_back_and_deleted(void) {
+    const char *pairs[] = {"project", "shop", "task", "unwanted", "agent", "shell", "max_attempts", "1",
+                           "prompt", "exec sleep 600", NULL};
+    const char *by_force[] = {"force", "true", NULL};
+    const char *why[] = {"reason", "not wanted", "force", "true", NULL};
+    conductor_options *o = with(pairs), *o_force = with(by_force), *o_why = with(why);
+    conductor_task *task = NULL;
+    conductor_record *report = NULL, *end = NULL;
+    DO(conductor_task_start(root, o, NULL, &task, &err));
+    FAILS("task.running", conductor_task_set_back(root, S("shop"), S("unwanted"), NULL, &err));
+    conductor_task_free(task);
+    FAILS("task.running", conductor_task_delete(root, S("shop"), S("unwanted"), NULL, NULL, &err));
+    DO(conductor_task_cancel(root, S("shop"), S("unwanted"), o_why, NULL, &report, &err));
+    CHECK(conductor_record_count(report, S("signalled")) == 1);
+    DO(conductor_task_open(root, S("shop"), S("unwanted"), &task, &err));
+    DO(conductor_task_wait(task, 0, NULL, &end, &err));
+    CHECK(is(text(end, "outcome"), "stopped") && is(text(end, "reason"), "not wanted"));
+    conductor_task_free(task);
+    FAILS("task.cancelled", conductor_task_start(root, o, NULL, &task, &err));
+    DO(conductor_task_set_back(root, S("shop"), S("unwanted"), NULL, &err));
+    DO(conductor_task_start(root, o, NULL, &task, &err));
+    conductor_task_free(task);
+    DO(conductor_task_delete(root, S("shop"), S("unwanted"), o_force, NULL, &err));
+    FAILS("task.not_found", conductor_task_open(root, S("shop"), S("unwanted"), &task, &err));
+    conductor_record_free(end);
+    conductor_record_free(report);
+    conductor_options_free(o_why);
+    conductor_options_free(o_force);
+    conductor_options_free(o);
+}
+
+static void usage_and_state_are_told(void) {
+    const char *by_day[] = {"project", "shop", "by", "day", NULL};
+    conductor_options *o = with(by_day);
+    conductor_record *sums = NULL, *why = NULL;
+    conductor_reader *findings = NULL;
+    conductor_run *run = NULL;
+    DO(conductor_usage(root, NULL, &sums, &err));
+    CHECK(is(text(sums, "by"), "project") && is(text(sums, "sums.0.name"), "shop"));
+    CHECK(number(sums, "total.runs") > 3 && conductor_record_count(sums, S("damage")) == 0);
+    CHECK(number(sums, "total.unknown_cost") == number(sums, "total.runs"));
+    CHECK(text(sums, "total.cost_usd").ptr == NULL);
+    conductor_record_free(sums);
+    DO(conductor_usage(root, o, &sums, &err));
+    CHECK(is(text(sums, "by"), "day") && conductor_record_count(sums, S("sums")) >= 1);
+    conductor_record_free(sums);
+    FAILS("usage.unknown_group", conductor_options_set(o, S("by"), S("day"), NULL) ||
+                                     conductor_options_set(o, S("by"), S("week"), NULL) ||
+                                     conductor_usage(root, o, &sums, &err));
+    DO(conductor_doctor(root, &findings, &err));
+    conductor_reader_free(findings);
+    DO(conductor_run_open(root, S("shop"), S("one"), S(""), &run, &err));
+    DO(conductor_run_why(run, &why, &err));
+    CHECK(contains(text(why, "because"), "3") && text(why, "next").len > 0);
+    CHECK(conductor_record_count(why, S("evidence")) > 0);
+    conductor_record_free(why);
+    conductor_run_free(run);
+    conductor_options_free(o);
+}
+
+static void write_file(const char *path, const char *content) {
+    FILE *file = fopen(path, "w");
+    CHECK(file != NULL && fputs(content, file) >= 0 && fclose(file) == 0);
+}
+
+static void the_configuration_is_shown_and_heeded(const char *folder) {
+    char path[4096];
+    const char *pairs[3], *work[] = {"project", "shop", "task", "mine", "agent", "mine", "prompt", "x", NULL};
+    conductor_options *o, *o_work = with(work);
+    conductor_record *config = NULL, *found = NULL, *end = NULL;
+    conductor_run *run = NULL;
+    conductor *own = NULL;
+    int i, seen = 0, count;
+    CHECK(snprintf(path, sizeof(path), "%s/config.yaml", folder) < (int)sizeof(path));
+    write_file(path, "agents:\n  mine:\n    type: command\n    command: [\"true\"]\n");
+    pairs[0] = "config";
+    pairs[1] = path;
+    pairs[2] = NULL;
+    o = with(pairs);
+    DO(conductor_config_show(o, &config, &err));
+    CHECK(is(text(config, "path"), path) && conductor_record_count(config, S("warnings")) == 0);
+    count = (int)conductor_record_count(config, S("values"));
+    for (i = 0; i < count; i++) {
+        char key[64];
+        CHECK(snprintf(key, sizeof(key), "values.%d.key", i) < (int)sizeof(key));
+        if (!is(text(config, key), "agents.mine.type")) continue;
+        CHECK(snprintf(key, sizeof(key), "values.%d.from.line", i) < (int)sizeof(key));
+        CHECK(number(config, key) == 3);
+        seen = 1;
+    }
+    CHECK(seen);
+    DO(conductor_validate(conductor_root(root), o, &found, &err));
+    CHECK(number(found, "config.ok") == 1 && number(found, "root.ok") == 1);
+    CHECK(is(text(found, "agents.0.name"), "mine") && number(found, "errors") == 0);
+    conductor_record_free(found);
+    DO(conductor_open(conductor_root(root), o, &own, &err));
+    DO(conductor_job_start(own, o_work, NULL, &run, &err));
+    DO(conductor_run_wait(run, LONG, NULL, &end, &err));
+    CHECK(is(text(end, "outcome"), "completed"));
+    conductor_free(own);
+
+    write_file(path, "agents:\n  mine:\n    tipe: command\n");
+    FAILS("config.unknown_key", conductor_open(conductor_root(root), o, &own, &err));
+    FAILS("config.unknown_key", conductor_config_show(o, &config, &err));
+    DO(conductor_validate(conductor_root(root), o, &found, &err));
+    CHECK(number(found, "config.ok") == 0 && number(found, "errors") >= 1);
+    CHECK(is(text(found, "problems.0.path"), path) && number(found, "problems.0.line") == 3);
+    conductor_record_free(found);
+    conductor_record_free(end);
+    conductor_run_free(run);
+    conductor_record_free(config);
+    conductor_options_free(o_work);
+    conductor_options_free(o);
 }
 
 static conductor_bus *shared_bus;
@@ -444,9 +649,15 @@ int main(int argc, char **argv) {
     what_is_there_is_listed_and_closed();
     nothing_is_no_handle();
     another_handle_is_told();
+    a_freed_handle_is_told();
+    a_bus_is_read_on_from_a_kept_place_checked_and_rotated();
+    if (signals) a_task_is_cancelled_set_back_and_deleted();
+    usage_and_state_are_told();
+    the_configuration_is_shown_and_heeded(argv[1]);
     handles_are_shared_by_threads();
     no_stranger_is_a_child();
     a_forked_child_opens_again();
     conductor_free(root);
+    CHECK(conductor_handle_count() == 0);
     return 0;
 }
