@@ -445,10 +445,7 @@ fields! {
     ConfigValue {
         "key"         "the key with its sections, as agents.claude.model";
         "value"       "its value, of whatever kind; secrets are masked";
-        "from.kind"   "default, file or variable";
-        "from.line": Number   "line of the file, from 1";
-        "from.column": Number "column of the line, from 1";
-        "from.name"   "name of the variable";
+        "from": Group "kind: default, file or variable; line and column of the file, name of the variable";
     }
     Problem {
         "severity"       "warning or error";
@@ -462,14 +459,12 @@ fields! {
         "field"          "the key with its sections";
     }
     Validation {
-        "config.path": Path "the configuration; none where there is none";
-        "config.ok": Flag   "whether it can be used";
-        "root.path": Path   "the root";
-        "root.ok": Flag     "whether it can be used";
-        "agents": Groups    "each agent that was looked at";
-        "problems": Groups  "everything that is wrong or doubtful";
-        "errors": Number    "how many of them are errors";
-        "warnings": Number  "how many of them are warnings";
+        "config": Group    "path of the configuration, where there is one, and ok: whether it can be used";
+        "root": Group      "path of the root, and ok: whether it can be used";
+        "agents": Groups   "each agent that was looked at";
+        "problems": Groups "everything that is wrong or doubtful";
+        "errors": Number   "how many of them are errors";
+        "warnings": Number "how many of them are warnings";
     }
     AgentCheck {
         "name"          "its name";
