@@ -33,9 +33,7 @@ pub(crate) fn settings(options: *const Options) -> Result<Settings> {
 /// No options. NULL only where the process is out of memory or the like.
 #[unsafe(no_mangle)]
 pub extern "C" fn conductor_options_new() -> *mut Options {
-    guard_value(ptr::null_mut(), || {
-        handle::make(RwLock::default()).unwrap_or(ptr::null_mut())
-    })
+    guard_value(ptr::null_mut(), || handle::make(RwLock::default()).unwrap_or(ptr::null_mut()))
 }
 
 /// Sets an option. An unknown key is CONDUCTOR_INVALID_INPUT, "option.unknown", and the error's hint

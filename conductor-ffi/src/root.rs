@@ -82,7 +82,8 @@ pub unsafe extern "C" fn conductor_open(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conductor_root(conductor: *const Conductor) -> Str {
     guard_value(Str::NONE, || {
-        handle::look(conductor).map_or(Str::NONE, |opened| Str::borrowed(opened.root().as_os_str().as_bytes()))
+        handle::look(conductor)
+            .map_or(Str::NONE, |opened| Str::borrowed(opened.root().as_os_str().as_bytes()))
     })
 }
 

@@ -24,6 +24,8 @@ impl Cancel {
     }
 }
 
-pub(crate) fn switch<'a>(cancel: &'a Option<PyRef<'_, Cancel>>) -> Option<&'a conductor_core::Cancel> {
+pub(crate) fn switch<'a>(
+    cancel: &'a Option<PyRef<'_, Cancel>>,
+) -> Option<&'a conductor_core::Cancel> {
     cancel.as_ref().map(|cancel| &cancel.0)
 }

@@ -24,6 +24,9 @@ pub(crate) fn ids(project: &str, task: &str) -> Result<(ProjectId, TaskId)> {
 }
 
 /// An answer as the dictionary that Python's values are made of.
-pub(crate) fn dict<'py>(py: Python<'py>, record: impl Into<Record>) -> PyResult<Bound<'py, PyDict>> {
+pub(crate) fn dict<'py>(
+    py: Python<'py>,
+    record: impl Into<Record>,
+) -> PyResult<Bound<'py, PyDict>> {
     to_dict(py, &record.into())
 }

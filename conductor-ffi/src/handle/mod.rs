@@ -224,7 +224,11 @@ mod tests {
         assert_eq!(code(hold(&raw const local, "x")), "argument.handle");
         assert_eq!(code(optional(ptr::without_provenance::<Bus>(0xdead), "x")), "argument.handle");
         free(bus.cast::<Run>());
-        assert_eq!(look(bus).map(|held| *held), Some(7), "freeing it as another kind frees nothing");
+        assert_eq!(
+            look(bus).map(|held| *held),
+            Some(7),
+            "freeing it as another kind frees nothing"
+        );
         free(bus);
         assert_eq!(code(hold(bus, "x")), "handle.freed");
         free(bus);

@@ -370,7 +370,9 @@ mod tests {
             for _ in 0..4 {
                 scope.spawn(|| {
                     for _ in 0..ROUNDS * 4 {
-                        let Some(number) = Number::from_bits(shared.load(Acquire)) else { continue };
+                        let Some(number) = Number::from_bits(shared.load(Acquire)) else {
+                            continue;
+                        };
                         if let Some(pin) = table.pin(number) {
                             let object = pin.object().unwrap().downcast_ref::<Counted>().unwrap();
                             assert_eq!(object.1, 0xfeed);
