@@ -47,6 +47,31 @@ fn work_is_done_from_c_and_every_function_holds() {
 }
 
 #[test]
+fn handles_hold_from_c_and_under_valgrind() {
+    let sandbox = Sandbox::new();
+    let Some(program) = compile(&sandbox, &C, "tests/c/handles.c", Link::Shared) else { return };
+    sandbox.program(&program).arg(sandbox.root()).succeed();
+    let root = sandbox.folder("valgrind");
+    valgrind(&sandbox, &program, &[root.to_str().unwrap()]);
+    sandbox.wait_until_empty(std::time::Duration::from_secs(30));
+}
+
+#[test]
+fn handles_hold_under_the_sanitizers() {
+    let sandbox = Sandbox::new();
+    let source = "tests/c/handles.c";
+    let Some(program) = compile(&sandbox, &SANITIZED, source, Link::Shared) else { return };
+    sandbox.program(&program).arg(sandbox.root()).succeed();
+}
+
+#[test]
+fn handles_hold_from_cpp() {
+    let sandbox = Sandbox::new();
+    let Some(program) = compile(&sandbox, &CPP, "tests/c/handles.c", Link::Static) else { return };
+    sandbox.program(&program).arg(sandbox.root()).succeed();
+}
+
+#[test]
 fn work_is_done_under_the_sanitizers() {
     let sandbox = Sandbox::new();
     let Some(program) = compile(&sandbox, &SANITIZED, "tests/c/work.c", Link::Shared) else {

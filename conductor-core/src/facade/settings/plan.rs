@@ -29,8 +29,7 @@ impl OpenPlan {
     /// # Errors
     /// As [`Conductor::open_configured`].
     pub fn open(self, root: Option<PathBuf>) -> Result<Conductor> {
-        let mut options = Options::default();
-        options.run_agent = self.run_agent;
+        let options = Options { run_agent: self.run_agent, ..Options::default() };
         Conductor::open_as_planned(root, self.config, options, self.durability)
     }
 }

@@ -6,7 +6,6 @@ import keyword
 from collections.abc import Callable, Mapping
 from dataclasses import MISSING, dataclass, field, fields
 from datetime import datetime
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -55,18 +54,23 @@ class _Form:
     makers: tuple[tuple[str, Callable[[], Any]], ...]
 
 
-@cache
+_FORMS: dict[type[Value], _Form] = {}
+
+
 def _form(cls: type[Value]) -> _Form:
-    all = fields(cls)
-    return _Form(
-        {_on_disk(item.name): (item.name, item.metadata.get("to")) for item in all},
-        {item.name: item.default for item in all if item.default is not MISSING},
-        tuple(
-            (item.name, item.default_factory)
-            for item in all
-            if item.default_factory is not MISSING
-        ),
-    )
+    known = _FORMS.get(cls)
+    if known is None:
+        all = fields(cls)
+        known = _FORMS[cls] = _Form(
+            {_on_disk(item.name): (item.name, item.metadata.get("to")) for item in all},
+            {item.name: item.default for item in all if item.default is not MISSING},
+            tuple(
+                (item.name, item.default_factory)
+                for item in all
+                if item.default_factory is not MISSING
+            ),
+        )
+    return known
 
 
 def _on_disk(name: str) -> str:
@@ -99,6 +103,11 @@ def _plain(value: Any) -> Any:
 def to(convert: Any) -> Any:
     """A field that is made by ``convert`` of what stands on disk."""
     return field(default=None, metadata={"to": convert})
+
+
+def part(cls: Any) -> Any:
+    """A value that is always known."""
+    return field(default_factory=cls, metadata={"to": cls})
 
 
 def many(convert: Any, empty: str = "unknown") -> Any:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from .base import Value, many, to
+from .base import Value, many, part, to
 from .work import Usage
 
 
@@ -51,7 +51,7 @@ class UsageReport(Value):
     by: str = ""
     """What the runs of a sum have in common: ``run``, ``task``, ``project``, ``agent`` or ``day``."""
     sums: tuple[UsageSum, ...] = many(UsageSum, empty="known")
-    total: UsageSum = to(UsageSum)
+    total: UsageSum = part(UsageSum)
     damage: tuple[Unreadable, ...] = many(Unreadable, empty="known")
 
 
