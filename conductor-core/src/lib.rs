@@ -56,11 +56,11 @@ pub use config::{
 pub use error::{Error, ErrorKind, KINDS, KindRow, Result};
 pub use facade::{
     Activity, AgentCheck, Change, Conductor, Drift, Finding, FindingKind, FoundBus, Gc, JobSpec,
-    Jobs, ListPlan, Living, Location, Named, Options, OutputFile, OutputFollower, OutputPlan,
-    Passed, Pause, PostPlan, ProgramEnd, ReadPlan, Record, Records, Run, RunOutput, RunUsage, Runs,
-    Service, Settings, Surroundings, TERMINAL_PROJECT, Task, TaskEvents, TaskInfo, TaskSpec,
-    TaskStatus, TaskWatch, Tasks, Update, UpdateStatus, Updater, UsageBy, UsageReport, UsageSum,
-    Validate, Validation, Why, Work, Wrapped, wait_any,
+    Jobs, ListPlan, Living, Location, Named, OpenPlan, Options, OutputFile, OutputFollower,
+    OutputPlan, Passed, Pause, PostPlan, ProgramEnd, ReadPlan, Record, Records, Run, RunOutput,
+    RunUsage, Runs, Service, Settings, Surroundings, TERMINAL_PROJECT, Task, TaskEvents, TaskInfo,
+    TaskSpec, TaskStatus, TaskWatch, Tasks, Update, UpdateStatus, Updater, UsageBy, UsagePlan,
+    UsageReport, UsageSum, Validate, Validation, Why, Work, Wrapped, wait_any,
 };
 pub use gc::{GcAction, GcDone, GcItem, GcKind, GcPlan, GcPolicy, GcReason, GcReport, GcResult};
 pub use id::{MessageId, ProjectId, RunId, TaskId, check_id};
