@@ -1,8 +1,7 @@
 //! The command line as a whole: the global flags and the commands.
 
 use crate::commands::{
-    attach, bus, completion, config, doctor, drive, gc, job, list, output, reconcile, resume,
-    self_test, status, stop, task, update, usage, validate, watch, why, wrap,
+    attach, bus, completion, config, doctor, drive, gc, job, list, monitor, output, reconcile, resume, self_test, shell_setup, status, stop, task, update, usage, validate, watch, why, wrap,
 };
 use crate::exit;
 use crate::render::color;
@@ -63,6 +62,7 @@ pub(crate) enum Command {
     Stop(stop::Stop),
     Resume(resume::Resume),
     Drive(drive::Drive),
+    Monitor(monitor::Monitor),
     List(list::List),
     Status(status::Status),
     Watch(watch::Watch),
@@ -80,6 +80,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Config(config::Config),
     Validate(validate::Validate),
+    #[command(subcommand)]
+    ShellSetup(shell_setup::ShellSetupCommand),
     Completion(completion::Completion),
 }
 

@@ -5,6 +5,9 @@ pub const PROJECT_BUS: &str = "PROJECT-MESSAGE-BUS.md";
 /// Link from a project to its source folder (YAML in spite of its name).
 pub const HOME_FOLDERS: &str = "home-folders.md";
 
+/// Held by the monitor of a project's tasks.
+pub const MONITOR_LOCK: &str = ".monitor.lock";
+
 /// The prompt of a task; written once.
 pub const TASK_PROMPT: &str = "TASK.md";
 /// Bus of a task.

@@ -9,10 +9,12 @@ pub(crate) mod drive;
 pub(crate) mod gc;
 pub(crate) mod job;
 pub(crate) mod list;
+pub(crate) mod monitor;
 pub(crate) mod output;
 pub(crate) mod reconcile;
 pub(crate) mod resume;
 pub(crate) mod self_test;
+pub(crate) mod shell_setup;
 pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod task;
@@ -43,6 +45,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Stop(command)) => command.run(context)?,
         Some(Command::Resume(command)) => command.run(context)?,
         Some(Command::Drive(command)) => command.run(context)?,
+        Some(Command::Monitor(command)) => command.run(context)?,
         Some(Command::List(command)) => command.run(context)?,
         Some(Command::Status(command)) => command.run(context)?,
         Some(Command::Watch(command)) => command.run(context)?,
@@ -57,6 +60,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::SelfTest(command)) => command.run(context)?,
         Some(Command::Config(command)) => command.run(context)?,
         Some(Command::Validate(command)) => command.run(context)?,
+        Some(Command::ShellSetup(command)) => command.run(context)?,
         Some(Command::Completion(command)) => command.run(context)?,
     };
     context.out.flush()?;

@@ -9,6 +9,7 @@ mod inference;
 mod list;
 mod output;
 mod reference;
+mod shell_setup;
 mod status;
 mod sums;
 mod support;

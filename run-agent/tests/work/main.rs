@@ -10,6 +10,7 @@ mod background;
 mod crowd;
 mod example;
 mod job;
+mod monitor;
 mod refusals;
 mod signals;
 mod stop;

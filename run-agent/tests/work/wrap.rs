@@ -363,3 +363,24 @@ fn an_agent_of_the_root_that_wraps_is_its_parent() {
     let child = child.into_iter().find(|run| run.id != parent.id).unwrap();
     assert_eq!(child.record.parent_run_id, Some(parent.id.to_string()));
 }
+
+#[test]
+fn the_alias_that_shell_setup_makes_wraps_what_a_person_types() {
+    let sandbox = Sandbox::new();
+    let fakes = sandbox.folder("fakes");
+    for (name, script) in
+        [("claude", "echo \"typed: $*\"; exit 3"), ("run-agent", "exec $RA \"$@\"")]
+    {
+        let path = fakes.join(name);
+        fs::write(&path, format!("#!/bin/sh\n{script}\n")).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    }
+    cli(&sandbox, "shell-setup install --shell bash").succeed();
+    let mut shell = Terminal::shell(&sandbox);
+    shell.answer(&format!("PATH={}:$PATH; . $HOME/.bashrc; echo set-$?", fakes.display()), "set-0");
+    shell.answer("claude --resume 'two words'", "typed: --resume two words");
+    shell.answer("echo code-$?", "code-3");
+    let tasks = conductor(&sandbox).tasks().list(&"terminal".parse().unwrap()).unwrap();
+    let run = tasks.into_iter().next().unwrap().unwrap().latest.unwrap();
+    assert_eq!((&*run.record.agent, run.record.exit_code), ("claude", 3));
+}
