@@ -54,9 +54,9 @@ pub use config::{
 };
 pub use error::{Error, ErrorKind, KINDS, KindRow, Result};
 pub use facade::{
-    Activity, AgentCheck, Conductor, Drift, Finding, FindingKind, FoundBus, Gc, JobSpec, Jobs,
-    ListPlan, Living, Location, Named, Options, OutputFile, OutputFollower, OutputPlan, PostPlan,
-    ReadPlan, Record, Records, Run, RunOutput, RunUsage, Runs, Service, Settings, Surroundings,
+    Activity, AgentCheck, BusSizes, Conductor, Drift, Finding, FindingKind, FoundBus, Gc, JobSpec,
+    Jobs, ListPlan, Living, LivingRuns, Location, Named, Options, OutputFile, OutputFollower,
+    OutputPlan, PostPlan, ProjectDeleted, ProjectInfo, ReadPlan, Record, Records, Run, RunOutput, RunUsage, Runs, RunsWatch, Service, Settings, Surroundings,
     Task, TaskEvents, TaskInfo, TaskSpec, TaskStatus, TaskWatch, Tasks, UsageBy, UsageReport,
     UsageSum, Validate, Validation, Why, Work, wait_any,
 };

@@ -4,6 +4,8 @@ use crate::commands::{
     attach, bus, completion, config, doctor, drive, gc, job, list, output, reconcile, resume,
     status, stop, task, usage, validate, watch, why,
 };
+#[cfg(feature = "server")]
+use crate::commands::serve;
 use crate::exit;
 use crate::render::color;
 use clap::builder::Styles;
@@ -73,6 +75,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Bus(bus::Bus),
     Gc(gc::Gc),
+    #[cfg(feature = "server")]
+    Serve(serve::Serve),
     #[command(subcommand)]
     Config(config::Config),
     Validate(validate::Validate),

@@ -4,6 +4,8 @@
 pub const PROJECT_BUS: &str = "PROJECT-MESSAGE-BUS.md";
 /// Link from a project to its source folder (YAML in spite of its name).
 pub const HOME_FOLDERS: &str = "home-folders.md";
+/// The older program's link from a project to its source folder: its path on one line.
+pub const PROJECT_ROOT: &str = "PROJECT-ROOT.txt";
 
 /// The prompt of a task; written once.
 pub const TASK_PROMPT: &str = "TASK.md";
@@ -79,3 +81,9 @@ pub const CURSORS: &str = "cursors";
 pub const GC: &str = "gc.yaml";
 /// The keeper's program, below [`CONDUCTOR`].
 pub const BIN: &str = "bin";
+/// The token of the server, below [`CONDUCTOR`]; for its owner's eyes only.
+pub const SERVER_TOKEN: &str = "server.token";
+/// Held by who makes the token of the server, below [`CONDUCTOR`].
+pub const SERVER_LOCK: &str = "server.lock";
+/// One entry for each task that a server drives, below [`CONDUCTOR`].
+pub const SERVED: &str = "served";
