@@ -56,9 +56,10 @@ pub use error::{Error, ErrorKind, KINDS, KindRow, Result};
 pub use facade::{
     Activity, AgentCheck, BusSizes, Conductor, Drift, Finding, FindingKind, FoundBus, Gc, JobSpec,
     Jobs, ListPlan, Living, LivingRuns, Location, Named, Options, OutputFile, OutputFollower,
-    OutputPlan, PostPlan, ProjectDeleted, ProjectInfo, ReadPlan, Record, Records, Run, RunOutput, RunUsage, Runs, RunsWatch, Service, Settings, Surroundings,
-    Task, TaskEvents, TaskInfo, TaskSpec, TaskStatus, TaskWatch, Tasks, UsageBy, UsageReport,
-    UsageSum, Validate, Validation, Why, Work, wait_any,
+    OutputPlan, PostPlan, ProjectDeleted, ProjectInfo, ReadPlan, Record, Records, Run, RunOutput,
+    RunUsage, Runs, RunsWatch, Service, Settings, Surroundings, Task, TaskEvents, TaskInfo,
+    TaskSpec, TaskStatus, TaskWatch, Tasks, UsageBy, UsageReport, UsageSum, Validate, Validation,
+    Why, Work, wait_any,
 };
 pub use gc::{GcAction, GcDone, GcItem, GcKind, GcPlan, GcPolicy, GcReason, GcReport, GcResult};
 pub use id::{MessageId, ProjectId, RunId, TaskId, check_id};

@@ -1,11 +1,11 @@
 //! The command line as a whole: the global flags and the commands.
 
+#[cfg(feature = "server")]
+use crate::commands::serve;
 use crate::commands::{
     attach, bus, completion, config, doctor, drive, gc, job, list, output, reconcile, resume,
     status, stop, task, usage, validate, watch, why,
 };
-#[cfg(feature = "server")]
-use crate::commands::serve;
 use crate::exit;
 use crate::render::color;
 use clap::builder::Styles;

@@ -6,7 +6,7 @@ use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, TaskId};
-use crate::layout::{HOME_FOLDERS, PROJECT_BUS, PROJECT_ROOT, TASK_BUS};
+use crate::layout::{HOME_FOLDERS, PROJECT_BUS, PROJECT_ROOT, RUNS, TASK_BUS};
 use crate::limits;
 use crate::supervise::Stop;
 use crate::sys::FileKind;
@@ -27,7 +27,7 @@ pub struct ProjectInfo {
     pub tasks: Vec<TaskId>,
     /// The folder of sources that it is linked to, where it is.
     pub source_folder: Option<PathBuf>,
-    /// When something last changed in its folder, or right below one of its tasks' folders.
+    /// When something last changed in its folder, in those of its tasks, or on their buses.
     pub last_activity: Timestamp,
 }
 
@@ -54,7 +54,7 @@ pub struct ProjectDeleted {
 impl Conductor {
     /// What is known of a project. Reads only.
     ///
-    /// Costs a look at each of its tasks' folders, not at their runs.
+    /// Costs a few looks at each of its tasks' folders, not at their runs.
     ///
     /// # Errors
     /// `project.not_found`; what is wrong with its link to its sources.
@@ -65,7 +65,11 @@ impl Conductor {
         let mut newest = own.modified;
         for task in &tasks {
             // One that goes meanwhile is no activity.
-            newest = newest.max(folder.stat(task.as_str())?.map_or(0, |stat| stat.modified));
+            let Some(task) = folder.folder_if_exists(task)? else { continue };
+            // Whatever happens in a task is told on its bus, at the latest.
+            for name in [".", TASK_BUS, RUNS] {
+                newest = newest.max(task.stat(name)?.map_or(0, |stat| stat.modified));
+            }
         }
         Ok(ProjectInfo {
             id: project.clone(),
@@ -253,7 +257,7 @@ mod tests {
         let source = dir.path().join("src");
         let made = conductor.create_project(&id("shop"), &source).unwrap();
         assert_eq!((made.source_folder.as_deref(), made.tasks.len()), (Some(&*source), 0));
-        assert_eq!(conductor.source_folders().unwrap(), [source.clone()]);
+        assert_eq!(conductor.source_folders().unwrap(), std::slice::from_ref(&source));
         let again = conductor.create_project(&id("shop"), &source).unwrap_err();
         assert_eq!(again.code(), "project.exists");
         for (bad, code) in [

@@ -87,3 +87,9 @@ pub const SERVER_TOKEN: &str = "server.token";
 pub const SERVER_LOCK: &str = "server.lock";
 /// One entry for each task that a server drives, below [`CONDUCTOR`].
 pub const SERVED: &str = "served";
+/// What was changed through the server, in the root.
+pub const AUDIT: &str = "_audit";
+/// The newest entries, below [`AUDIT`].
+pub const AUDIT_LOG: &str = "form-submissions.jsonl";
+/// Held while an entry is added, below [`AUDIT`].
+pub const AUDIT_LOCK: &str = ".lock";

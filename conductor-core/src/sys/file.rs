@@ -151,10 +151,8 @@ pub(crate) fn program_metadata(path: &Path) -> Option<Metadata> {
 pub(crate) fn random(buffer: &mut [u8]) -> io::Result<()> {
     let mut filled = 0;
     while filled < buffer.len() {
-        filled += rustix::rand::getrandom(
-            &mut buffer[filled..],
-            rustix::rand::GetRandomFlags::empty(),
-        )?;
+        filled +=
+            rustix::rand::getrandom(&mut buffer[filled..], rustix::rand::GetRandomFlags::empty())?;
     }
     Ok(())
 }

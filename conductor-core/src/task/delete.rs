@@ -7,9 +7,7 @@ use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::RUNS;
 use crate::run::receipts::{Keeping, Receipt};
-use crate::supervise::{
-    Engine, Finished, OpenEntry, Stop, finish, known, processes_live,
-};
+use crate::supervise::{Engine, Finished, OpenEntry, Stop, finish, known, processes_live};
 use crate::sys::LockKind;
 use std::collections::hash_map::RandomState;
 use std::ffi::OsStr;

@@ -75,9 +75,10 @@ fn escape(json: Vec<u8>) -> Vec<u8> {
 
 /// Gives a read's answer its tag, and says "not modified" to a client that has it already.
 pub(crate) async fn tagged(method: &Method, asked: &HeaderMap, response: Response) -> Response {
-    let is_json = response.headers().get(header::CONTENT_TYPE).is_some_and(|it| {
-        it.as_bytes().starts_with(b"application/json")
-    });
+    let is_json = response
+        .headers()
+        .get(header::CONTENT_TYPE)
+        .is_some_and(|it| it.as_bytes().starts_with(b"application/json"));
     if method != Method::GET || response.status() != StatusCode::OK || !is_json {
         return response;
     }
@@ -89,9 +90,10 @@ pub(crate) async fn tagged(method: &Method, asked: &HeaderMap, response: Respons
     let tag = tag(&bytes);
     let known = asked.get_all(header::IF_NONE_MATCH).iter().any(|value| {
         let value = value.to_str().unwrap_or_default();
-        value.split(',').map(str::trim).any(|known| {
-            known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag
-        })
+        value
+            .split(',')
+            .map(str::trim)
+            .any(|known| known == "*" || known.strip_prefix("W/").unwrap_or(known) == tag)
     });
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         parts.headers.insert(header::ETAG, tag);

@@ -7,8 +7,7 @@ use super::guard::Guard;
 use super::metrics::Metrics;
 use conductor_core::{Conductor, Error, ErrorKind, Result};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
-use tokio::sync::watch;
+use std::time::Instant;
 
 /// What all requests share. Clones are cheap.
 #[derive(Clone)]
@@ -21,7 +20,6 @@ struct Shared {
     metrics: Metrics,
     driver: Driver,
     started: Instant,
-    ending: watch::Sender<bool>,
 }
 
 /// How the server behaves.
@@ -31,10 +29,6 @@ pub(crate) struct Settings {
     pub(crate) guard: Guard,
     /// Whether tasks may be started.
     pub(crate) starts_tasks: bool,
-    /// The pause between two signs of life of a stream.
-    pub(crate) heartbeat: Duration,
-    /// The most clients that follow one thing.
-    pub(crate) clients: usize,
 }
 
 impl App {
@@ -54,23 +48,12 @@ impl App {
             settings,
             metrics,
             started: Instant::now(),
-            ending: watch::Sender::new(false),
         })))
     }
 
     /// Drives the tasks that were started over HTTP.
     pub(crate) fn driver(&self) -> &Driver {
         &self.0.driver
-    }
-
-    /// Ends the streams: the server is about to end.
-    pub(crate) fn end_streams(&self) {
-        self.0.ending.send_replace(true);
-    }
-
-    /// Tells when the server is about to end.
-    pub(crate) fn ending(&self) -> watch::Receiver<bool> {
-        self.0.ending.subscribe()
     }
 
     pub(crate) fn conductor(&self) -> &Conductor {

@@ -2,15 +2,18 @@
 
 use super::answer;
 use super::app::App;
+use super::audit::Change;
 use super::body;
 use super::failure::Failure;
 use super::limits;
 use axum::body::Body;
-use axum::extract::{Request, State};
+use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::{Method, StatusCode};
 use axum::middleware::Next;
 use axum::response::{IntoResponse as _, Response};
+use bytes::Bytes;
+use std::net::SocketAddr;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Instant, SystemTime, UNIX_EPOCH};
 
@@ -19,38 +22,72 @@ const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// The longest request id that is taken from a client, in bytes.
 const LONGEST_ID: usize = 128;
 
-/// The id of a request, for what is noted of it.
-#[derive(Clone, Debug)]
-pub(crate) struct RequestId(pub(crate) String);
+/// Where a request came from.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub(crate) SocketAddr);
 
 /// Lets a request pass to its handler, or answers it; then completes the answer.
-pub(crate) async fn around(State(app): State<App>, mut request: Request, next: Next) -> Response {
+pub(crate) async fn around(State(app): State<App>, request: Request, next: Next) -> Response {
     let began = Instant::now();
     let id = request_id(request.headers());
-    request.extensions_mut().insert(RequestId(id.clone()));
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let headers = request.headers().clone();
     let refusal = app.settings().guard.check(&method, request.uri(), &headers);
     let response = match refusal.and_then(|()| check_length(&headers)) {
         Err(failure) => refused(failure),
         Ok(()) if method == Method::OPTIONS => StatusCode::NO_CONTENT.into_response(),
-        Ok(()) => next.run(request).await,
+        Ok(()) if is_read(&method) => next.run(request).await,
+        Ok(()) => match change(&app, &id, request, next).await {
+            Ok(response) => response,
+            Err(failure) => failure.into_response(),
+        },
     };
     let mut response = in_the_wanted_form(&method, &headers, response).await;
     complete(&app, &headers, &id, &mut response);
     let status = response.status().as_u16();
     app.metrics().answered(method.as_str(), status);
     let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+    let method = method.as_str();
     tracing::info!(
         subsystem = "api",
         request_id = id,
-        method = method.as_str(),
+        method,
         path,
         status,
         duration_ms,
         "request_completed"
     );
     response
+}
+
+fn is_read(method: &Method) -> bool {
+    matches!(*method, Method::GET | Method::HEAD)
+}
+
+/// Lets a change pass, and notes it once it is made.
+async fn change(app: &App, id: &str, request: Request, next: Next) -> Result<Response, Failure> {
+    let (parts, body) = request.into_parts();
+    let asked = body::bytes(body).await?;
+    let route = parts.extensions.get::<MatchedPath>();
+    let mut change = Change {
+        request_id: id.to_owned(),
+        method: parts.method.clone(),
+        path: parts.uri.path().to_owned(),
+        route: route.map_or("", MatchedPath::as_str).to_owned(),
+        peer: parts.extensions.get::<Peer>().map(|peer| peer.0),
+        asked: asked.clone(),
+        answered: Bytes::new(),
+    };
+    let response = next.run(Request::from_parts(parts, Body::from(asked))).await;
+    if !response.status().is_success() {
+        return Ok(response);
+    }
+    let (parts, body) = response.into_parts();
+    // Whole already: answers to changes are encoded before they are sent.
+    change.answered = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
+    let response = Response::from_parts(parts, Body::from(change.answered.clone()));
+    change.note(app).await;
+    Ok(response)
 }
 
 /// Refuses a body that says itself that it is too long, before anything of it is read.
@@ -97,9 +134,9 @@ fn complete(app: &App, asked: &HeaderMap, id: &str, response: &mut Response) {
     }
     // What agents wrote is nothing that a browser may guess at, or run.
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.entry(header::CONTENT_SECURITY_POLICY).or_insert(HeaderValue::from_static(
-        "default-src 'none'; frame-ancestors 'none'",
-    ));
+    headers
+        .entry(header::CONTENT_SECURITY_POLICY)
+        .or_insert(HeaderValue::from_static("default-src 'none'; frame-ancestors 'none'"));
     let guard = &app.settings().guard;
     let Some(origin) = asked.get(header::ORIGIN) else { return };
     let named = origin.to_str().unwrap_or_default().to_ascii_lowercase();

@@ -2,6 +2,7 @@
 
 use super::failure::Failure;
 use super::limits;
+use axum::body::Body;
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -11,32 +12,17 @@ use serde::de::DeserializeOwned;
 #[derive(Debug)]
 pub(crate) struct Read<T>(pub(crate) T);
 
-/// As [`Read`], where no body at all means the default.
-#[derive(Debug)]
-pub(crate) struct ReadOrDefault<T>(pub(crate) T);
-
 impl<S: Send + Sync, T: DeserializeOwned> FromRequest<S> for Read<T> {
     type Rejection = Failure;
 
     async fn from_request(request: Request, _: &S) -> Result<Read<T>, Failure> {
-        parse(&bytes(request).await?).map(Read)
+        parse(&bytes(request.into_body()).await?).map(Read)
     }
 }
 
-impl<S: Send + Sync, T: DeserializeOwned + Default> FromRequest<S> for ReadOrDefault<T> {
-    type Rejection = Failure;
-
-    async fn from_request(request: Request, _: &S) -> Result<ReadOrDefault<T>, Failure> {
-        let bytes = bytes(request).await?;
-        if bytes.trim_ascii().is_empty() {
-            return Ok(ReadOrDefault(T::default()));
-        }
-        parse(&bytes).map(ReadOrDefault)
-    }
-}
-
-async fn bytes(request: Request) -> Result<bytes::Bytes, Failure> {
-    let body = Limited::new(request.into_body(), limits::BODY).collect();
+/// The bytes of a body, bounded in length and in time.
+pub(crate) async fn bytes(body: Body) -> Result<bytes::Bytes, Failure> {
+    let body = Limited::new(body, limits::BODY).collect();
     match tokio::time::timeout(limits::BODY_TIME, body).await {
         Ok(Ok(body)) => Ok(body.to_bytes()),
         Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),

@@ -115,12 +115,9 @@ impl Driver {
         }
         let conductor = self.0.conductor.clone();
         let forget = move || conductor.forget_served(&project, &task);
-        match tokio::task::spawn_blocking(forget).await {
-            Ok(Err(error)) => {
-                tracing::warn!(subsystem = "api", %error, "cannot forget a task that is over");
-            }
-            // The server ends: the note stands, and the next one looks at the task once more.
-            Ok(Ok(())) | Err(_) => {}
+        // Where the server ends now the note stands, and the next one looks at the task once more.
+        if let Ok(Err(error)) = tokio::task::spawn_blocking(forget).await {
+            tracing::warn!(subsystem = "api", %error, "cannot forget a task that is over");
         }
     }
 

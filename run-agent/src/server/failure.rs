@@ -77,11 +77,6 @@ impl Failure {
         Failure::new(StatusCode::NOT_FOUND, code, message)
     }
 
-    /// The state does not allow it.
-    pub(crate) fn conflict(code: &'static str, message: impl Into<String>) -> Failure {
-        Failure::new(StatusCode::CONFLICT, code, message)
-    }
-
     /// Adds something about it.
     #[must_use]
     pub(crate) fn detail(mut self, name: &'static str, value: impl Into<String>) -> Failure {

@@ -33,7 +33,8 @@ pub(crate) struct Guard {
 }
 
 /// Paths that tell that the server lives, and those of the pages themselves, which hold no data.
-const OPEN: &[&str] = &["/api/v1/health", "/api/v1/version", "/metrics", "/healthz", "/readyz", "/", "/ui"];
+const OPEN: &[&str] =
+    &["/api/v1/health", "/api/v1/version", "/metrics", "/healthz", "/readyz", "/", "/ui"];
 const OPEN_BELOW: &[&str] = &["/ui/", "/assets/"];
 
 impl Guard {
@@ -158,8 +159,8 @@ fn check_form(method: &Method, headers: &HeaderMap) -> Result<(), Failure> {
         return Ok(());
     }
     let length = headers.get(header::CONTENT_LENGTH).map(|length| length.as_bytes());
-    let has_body =
-        length.is_some_and(|length| length != b"0") || headers.contains_key(header::TRANSFER_ENCODING);
+    let has_body = length.is_some_and(|length| length != b"0")
+        || headers.contains_key(header::TRANSFER_ENCODING);
     let form = headers.get(header::CONTENT_TYPE).and_then(|form| form.to_str().ok());
     let form = form.map(|form| form.split(';').next().unwrap_or_default().trim());
     match form {

@@ -1,7 +1,9 @@
 //! What the server counts, in the text form of Prometheus.
 
 use conductor_core::LivingRuns;
-use prometheus::{Encoder as _, Gauge, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder};
+use prometheus::{
+    Encoder as _, Gauge, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
+};
 use std::time::Duration;
 
 /// What the server counts.
@@ -10,6 +12,7 @@ pub(crate) struct Metrics {
     registry: Registry,
     uptime: Gauge,
     active_runs: IntGauge,
+    driven_tasks: IntGauge,
     appends: IntCounter,
     requests: IntCounterVec,
 }
@@ -25,6 +28,10 @@ impl Metrics {
                 "conductor_active_runs_total",
                 "Runs of the root that live, whoever started them.",
             )?,
+            driven_tasks: IntGauge::new(
+                "conductor_driven_tasks",
+                "Tasks that this server drives to their ends.",
+            )?,
             appends: IntCounter::new(
                 "conductor_messagebus_appends_total",
                 "Messages that were posted through the server.",
@@ -36,6 +43,7 @@ impl Metrics {
         };
         metrics.registry.register(Box::new(metrics.uptime.clone()))?;
         metrics.registry.register(Box::new(metrics.active_runs.clone()))?;
+        metrics.registry.register(Box::new(metrics.driven_tasks.clone()))?;
         metrics.registry.register(Box::new(metrics.appends.clone()))?;
         metrics.registry.register(Box::new(metrics.requests.clone()))?;
         Ok(metrics)
@@ -55,8 +63,9 @@ impl Metrics {
     }
 
     /// Takes what is so now.
-    pub(crate) fn observe(&self, uptime: Duration, living: Option<&LivingRuns>) {
+    pub(crate) fn observe(&self, uptime: Duration, driven: usize, living: Option<&LivingRuns>) {
         self.uptime.set(uptime.as_secs_f64());
+        self.driven_tasks.set(i64::try_from(driven).unwrap_or(i64::MAX));
         if let Some(living) = living {
             self.active_runs.set(i64::try_from(living.runs.len()).unwrap_or(i64::MAX));
         }
@@ -83,10 +92,11 @@ mod tests {
         metrics.answered("GET", 200);
         metrics.answered("BREW", 405);
         metrics.appended();
-        metrics.observe(Duration::from_secs(3), None);
+        metrics.observe(Duration::from_secs(3), 2, None);
         let text = String::from_utf8(metrics.text()).unwrap();
         for line in [
             "conductor_uptime_seconds 3",
+            "conductor_driven_tasks 2",
             "conductor_messagebus_appends_total 1",
             "conductor_api_requests_total{method=\"GET\",status=\"200\"} 2",
             "conductor_api_requests_total{method=\"other\",status=\"405\"} 1",

@@ -6,6 +6,7 @@
 mod answer;
 mod app;
 mod around;
+mod audit;
 mod body;
 mod calls;
 mod driver;
@@ -23,5 +24,5 @@ mod serve;
 mod settings;
 mod wire;
 
-pub(crate) use serve::{Serving, serve};
+pub(crate) use serve::serve;
 pub(crate) use settings::{AUTH_WORDS, Wishes};

@@ -23,6 +23,11 @@ impl Pollable {
     /// Watches `fd`; the original may be stepped meanwhile.
     pub(crate) fn new(fd: BorrowedFd<'_>) -> io::Result<Pollable> {
         let copy = Copy(fd.try_clone_to_owned()?);
+        #[expect(
+            deprecated,
+            reason = "what it cannot rule out, a descriptor that is another one later, `Copy` rules out; \
+                      the one in its place is unsafe"
+        )]
         AsyncFd::with_interest(copy, Interest::READABLE).map(Pollable)
     }
 

@@ -1,11 +1,15 @@
 //! Listening, and sending what `app` answers, until the process is asked to end.
 
 use super::app::App;
+use super::around::Peer;
 use super::limits;
 use super::log;
 use super::routes;
 use super::settings::{Effective, Wishes, settle};
+use axum::Router;
+use axum::http::Request;
 use conductor_core::{Conductor, Error, ErrorKind, Result, Secret};
+use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
@@ -17,7 +21,8 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tower::ServiceExt as _;
 
 /// Ports that are tried one after the other where none was asked for.
 const PORTS: u16 = 100;
@@ -86,16 +91,13 @@ async fn run(
             _ = term.recv() => break,
             _ = int.recv() => break,
         };
-        let Some((stream, place)) = accepted else { continue };
+        let Some((stream, peer, place)) = accepted else { continue };
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits::HEAD_TIME)
             .max_header_size(limits::HEAD)
             .max_headers(limits::HEADERS)
-            .serve_connection(
-                TokioIo::new(stream),
-                TowerToHyperService::new(router.clone()),
-            );
+            .serve_connection(TokioIo::new(stream), service_of(router.clone(), peer));
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
             // A client that went away, or was too slow, is its own affair.
@@ -105,7 +107,6 @@ async fn run(
     }
     drop(listener);
     tracing::info!(subsystem = "api", "server_shutdown_started");
-    app.end_streams();
     if tokio::time::timeout(limits::FAREWELL, graceful.shutdown()).await.is_err() {
         tracing::warn!(subsystem = "api", "some answers were cut off");
     }
@@ -113,17 +114,33 @@ async fn run(
     Ok(())
 }
 
+/// What answers the requests of a connection.
+fn service_of(
+    router: Router,
+    peer: SocketAddr,
+) -> impl hyper::service::Service<
+    Request<Incoming>,
+    Response = axum::response::Response,
+    Error = std::convert::Infallible,
+    Future: Send,
+> + Clone {
+    TowerToHyperService::new(router.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        request
+    }))
+}
+
 /// The next connection, once there is a place for it; `None` after an error.
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> Option<(TcpStream, tokio::sync::OwnedSemaphorePermit)> {
+) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
     let place = places.clone().acquire_owned().await.ok()?;
     match listener.accept().await {
-        Ok((stream, _)) => {
+        Ok((stream, peer)) => {
             // Small frames are sent as they come.
             let _slower_without = stream.set_nodelay(true);
-            Some((stream, place))
+            Some((stream, peer, place))
         }
         Err(error) => {
             tracing::warn!(subsystem = "api", %error, "cannot accept a connection");
@@ -142,8 +159,7 @@ fn places() -> usize {
 
 fn hear(kind: SignalKind) -> Result<tokio::signal::unix::Signal> {
     signal(kind).map_err(|source| {
-        Error::new(ErrorKind::Io, "server.signals", "cannot listen for signals")
-            .with_source(source)
+        Error::new(ErrorKind::Io, "server.signals", "cannot listen for signals").with_source(source)
     })
 }
 

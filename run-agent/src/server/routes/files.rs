@@ -51,9 +51,8 @@ impl Text {
         tail: Option<usize>,
     ) -> conductor_core::Result<Text> {
         let size_bytes = file.size()?;
-        match tail {
-            Some(lines) => file.tail(lines)?,
-            None => {}
+        if let Some(lines) = tail {
+            file.tail(lines)?;
         }
         if size_bytes.saturating_sub(file.offset()) > MOST {
             file.seek(size_bytes - MOST)?;

@@ -114,7 +114,10 @@ async fn plan(
     let policy = asked.policy(&app, project)?;
     let plan = app.call(move |conductor| {
         let plan = conductor.gc().plan(policy)?;
-        Ok(Plan { items: plan.items().map(|item| Record::from(&item)).collect(), bytes: plan.bytes() })
+        Ok(Plan {
+            items: plan.items().map(|item| Record::from(&item)).collect(),
+            bytes: plan.bytes(),
+        })
     });
     Ok(Json(plan.await?))
 }

@@ -81,7 +81,7 @@ async fn readyz(State(app): State<App>) -> Result<Json<Health>, Failure> {
     responses((status = 200, body = String, content_type = "text/plain; version=0.0.4")))]
 async fn metrics(State(app): State<App>) -> Response {
     let living = app.call(|conductor| conductor.runs().living()).await;
-    app.metrics().observe(app.started().elapsed(), living.ok().as_ref());
+    app.metrics().observe(app.started().elapsed(), app.driver().count(), living.ok().as_ref());
     let form = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
     (form, app.metrics().text()).into_response()
 }

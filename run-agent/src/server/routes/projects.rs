@@ -146,15 +146,10 @@ async fn delete(
     let force = matches!(asked.force.as_deref(), Some("true" | "1" | "yes"));
     let project_id = project.to_string();
     let stop = force.then(|| Stop::because("the project is deleted"));
-    let deleted = app.call(move |conductor| {
-        conductor.delete_project(&project, stop, limits::CHANGE)
-    });
+    let deleted =
+        app.call(move |conductor| conductor.delete_project(&project, stop, limits::CHANGE));
     let deleted = deleted.await?;
-    Ok(Json(Deleted {
-        deleted_tasks: deleted.tasks,
-        freed_bytes: deleted.bytes,
-        project_id,
-    }))
+    Ok(Json(Deleted { deleted_tasks: deleted.tasks, freed_bytes: deleted.bytes, project_id }))
 }
 
 /// Counts of a project

@@ -100,10 +100,7 @@ struct Stopping {
 #[utoipa::path(post, path = "/api/v1/runs/{run}/stop", tag = "runs",
     params(("run" = String, Path)),
     responses((status = 202, body = Stopping), (status = "default", body = ErrorBody)))]
-async fn stop(
-    State(app): State<App>,
-    SomeRun(run): SomeRun,
-) -> Result<Status<Stopping>, Failure> {
+async fn stop(State(app): State<App>, SomeRun(run): SomeRun) -> Result<Status<Stopping>, Failure> {
     app.call(move |conductor| ask_to_end(&conductor.runs().find(&run)?)).await?;
     Ok(Status(StatusCode::ACCEPTED, Stopping { status: "stopping" }))
 }
@@ -112,8 +109,9 @@ async fn stop(
 pub(super) fn ask_to_end(run: &Handle) -> Result<()> {
     let info = run.info()?;
     if info.outcome().is_some() {
-        return Err(Error::new(ErrorKind::Conflict, "run.over", "run already finished")
-            .with_field("run"));
+        return Err(
+            Error::new(ErrorKind::Conflict, "run.over", "run already finished").with_field("run")
+        );
     }
     let patience = PATIENCE.min(limits::CHANGE);
     match run.stop(Stop::because("stopped over HTTP"), patience) {

@@ -20,10 +20,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new()
-        .routes(routes!(page))
-        .routes(routes!(one, delete))
-        .routes(routes!(stop))
+    OpenApiRouter::new().routes(routes!(page)).routes(routes!(one, delete)).routes(routes!(stop))
 }
 
 /// The runs of a task, the newest first

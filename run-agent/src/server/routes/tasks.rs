@@ -48,10 +48,7 @@ struct Tasks {
 /// The tasks of all projects, or of one
 #[utoipa::path(get, path = "/api/v1/tasks", tag = "tasks", params(OfProject),
     responses((status = 200, body = Tasks), (status = "default", body = ErrorBody)))]
-async fn all(
-    State(app): State<App>,
-    Query(of): Query<OfProject>,
-) -> Result<Json<Tasks>, Failure> {
+async fn all(State(app): State<App>, Query(of): Query<OfProject>) -> Result<Json<Tasks>, Failure> {
     let project = of.project_id.as_deref().map(place::project).transpose()?;
     let tasks = app
         .answer(move |app| {
@@ -64,7 +61,9 @@ async fn all(
             for project in projects {
                 let tasks = match conductor.tasks().entries(&project) {
                     // Deleted since it was listed.
-                    Err(error) if error.kind() == ErrorKind::NotFound && of.project_id.is_none() => {
+                    Err(error)
+                        if error.kind() == ErrorKind::NotFound && of.project_id.is_none() =>
+                    {
                         continue;
                     }
                     tasks => tasks.map_err(|error| app.failure(&error))?,
@@ -299,9 +298,8 @@ async fn delete(
     InTask(project, task): InTask,
 ) -> Result<Response, Failure> {
     refuse_pages(&headers, "task deletion")?;
-    let deleted = app.call(move |conductor| {
-        conductor.tasks().delete(&project, &task, None, limits::CHANGE)
-    });
+    let deleted =
+        app.call(move |conductor| conductor.tasks().delete(&project, &task, None, limits::CHANGE));
     match deleted.await {
         Err(failure) if failure.code() == "task.running" => {
             Err(failure.detail("status", "running"))
@@ -325,11 +323,8 @@ async fn resume(
     State(app): State<App>,
     InTask(project, task): InTask,
 ) -> Result<Json<Resumed>, Failure> {
-    let answer = Resumed {
-        project_id: project.to_string(),
-        resumed: true,
-        task_id: task.to_string(),
-    };
+    let answer =
+        Resumed { project_id: project.to_string(), resumed: true, task_id: task.to_string() };
     let set_back = app.call(move |conductor| {
         let info = conductor.tasks().info(&project, &task)?;
         if !info.done && !info.cancelled {

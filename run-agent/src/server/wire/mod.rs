@@ -7,5 +7,5 @@ mod task;
 
 pub(crate) use message::{Message, Posted};
 pub(crate) use project::{Project, Stats};
-pub(crate) use run::{File, FlatRun, Run, TaskRun};
+pub(crate) use run::{FlatRun, Run, TaskRun};
 pub(crate) use task::{Detail, ListedTask, PageTask, RunCounts};
