@@ -42,7 +42,7 @@ pub(crate) fn too_large() -> Failure {
 }
 
 fn parse<T: DeserializeOwned>(bytes: &[u8]) -> Result<T, Failure> {
-    let refuse = |what: String| Failure::bad_request("body.json", what);
+    let refuse = |what: String| Failure::bad_request("body.not_json", what);
     let mut values = serde_json::Deserializer::from_slice(bytes).into_iter::<T>();
     let value = match values.next() {
         None => return Err(refuse("invalid json: the body is empty".to_owned())),
