@@ -1,7 +1,10 @@
 //! The command line as a whole: the global flags and the commands.
 
+#[cfg(feature = "server")]
+use crate::commands::serve;
 use crate::commands::{
-    attach, bus, completion, config, doctor, drive, gc, job, list, monitor, output, reconcile, resume, self_test, shell_setup, status, stop, task, update, usage, validate, watch, why, wrap,
+    attach, bus, completion, config, doctor, drive, gc, job, list, monitor, output, reconcile,
+    resume, self_test, shell_setup, status, stop, task, update, usage, validate, watch, why, wrap,
 };
 use crate::exit;
 use crate::render::color;
@@ -74,6 +77,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Bus(bus::Bus),
     Gc(gc::Gc),
+    #[cfg(feature = "server")]
+    Serve(serve::Serve),
     #[command(subcommand)]
     Update(update::Update),
     SelfTest(self_test::SelfTest),

@@ -4,6 +4,8 @@
 pub const PROJECT_BUS: &str = "PROJECT-MESSAGE-BUS.md";
 /// Link from a project to its source folder (YAML in spite of its name).
 pub const HOME_FOLDERS: &str = "home-folders.md";
+/// The older program's link from a project to its source folder: its path on one line.
+pub const PROJECT_ROOT: &str = "PROJECT-ROOT.txt";
 
 /// Held by the monitor of a project's tasks.
 pub const MONITOR_LOCK: &str = ".monitor.lock";
@@ -91,3 +93,15 @@ pub const UPDATE_LOCK: &str = "self-update.lock";
 pub const ADMISSION_LOCK: &str = "admission.lock";
 /// The keeper's program, below [`CONDUCTOR`].
 pub const BIN: &str = "bin";
+/// The token of the server, below [`CONDUCTOR`]; for its owner's eyes only.
+pub const SERVER_TOKEN: &str = "server.token";
+/// Held by who makes the token of the server, below [`CONDUCTOR`].
+pub const SERVER_LOCK: &str = "server.lock";
+/// One entry for each task that a server drives, below [`CONDUCTOR`].
+pub const SERVED: &str = "served";
+/// What was changed through the server, in the root.
+pub const AUDIT: &str = "_audit";
+/// The newest entries, below [`AUDIT`].
+pub const AUDIT_LOG: &str = "form-submissions.jsonl";
+/// Held while an entry is added, below [`AUDIT`].
+pub const AUDIT_LOCK: &str = ".lock";

@@ -14,6 +14,8 @@ pub(crate) mod output;
 pub(crate) mod reconcile;
 pub(crate) mod resume;
 pub(crate) mod self_test;
+#[cfg(feature = "server")]
+pub(crate) mod serve;
 pub(crate) mod shell_setup;
 pub(crate) mod status;
 pub(crate) mod stop;
@@ -59,6 +61,8 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Update(command)) => command.run(context)?,
         Some(Command::SelfTest(command)) => command.run(context)?,
         Some(Command::Config(command)) => command.run(context)?,
+        #[cfg(feature = "server")]
+        Some(Command::Serve(command)) => command.run(context)?,
         Some(Command::Validate(command)) => command.run(context)?,
         Some(Command::ShellSetup(command)) => command.run(context)?,
         Some(Command::Completion(command)) => command.run(context)?,
