@@ -253,7 +253,9 @@ impl Os for RealOs {
 
     fn visit(&self, folder: &Fd, each: &mut dyn FnMut(&OsStr, FileKind) -> bool) -> io::Result<()> {
         let open = file(folder)?;
-        rustix::fs::seek(open, rustix::fs::SeekFrom::Start(0))?;
+        if folder.note_listed() {
+            rustix::fs::seek(open, rustix::fs::SeekFrom::Start(0))?;
+        }
         // On the heap: visits nest as folders do, and a thread of the host may have a small stack.
         let mut buffer = Vec::<u8>::with_capacity(VISIT_BUFFER);
         let mut names = RawDir::new(open, buffer.spare_capacity_mut());

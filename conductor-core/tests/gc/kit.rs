@@ -1,6 +1,8 @@
 //! Roots made by hand, and what is left of them.
 
-use conductor_core::{Conductor, GcAction, GcPlan, GcPolicy, GcReport, Options, Timestamp, Wait};
+use conductor_core::{
+    Conductor, Error, GcAction, GcItem, GcPlan, GcPolicy, GcReport, Options, Timestamp, Wait,
+};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -122,7 +124,8 @@ impl Root {
     }
 
     pub(crate) fn trash_is_empty(&self) -> bool {
-        fs::read_dir(self.path().join(".conductor/trash")).is_ok_and(|mut e| e.next().is_none())
+        let trash = self.path().join(".conductor/trash");
+        !trash.exists() || fs::read_dir(trash).is_ok_and(|mut entries| entries.next().is_none())
     }
 }
 
@@ -141,9 +144,25 @@ fn walk(top: &Path, below: &Path, found: &mut BTreeSet<PathBuf>) {
     }
 }
 
+/// Everything that a plan judges.
+pub(crate) fn items(plan: &GcPlan) -> impl Iterator<Item = GcItem> {
+    plan.items(Wait::FOREVER).filter_map(Result::ok)
+}
+
+/// What a plan cannot look at.
+pub(crate) fn errors(plan: &GcPlan) -> Vec<Error> {
+    plan.items(Wait::FOREVER).filter_map(Result::err).collect()
+}
+
+/// How much is to be done.
+pub(crate) fn actions(plan: &GcPlan) -> usize {
+    plan.actions(Wait::FOREVER).filter(Result::is_ok).count()
+}
+
 /// The paths below the root of what a plan deletes.
 pub(crate) fn deleted(root: &Root, plan: &GcPlan) -> BTreeSet<PathBuf> {
-    plan.actions()
+    plan.actions(Wait::FOREVER)
+        .filter_map(Result::ok)
         .filter(|item| item.action == GcAction::Delete)
         .map(|item| item.path.strip_prefix(root.path()).unwrap().to_owned())
         .collect()
@@ -151,7 +170,7 @@ pub(crate) fn deleted(root: &Root, plan: &GcPlan) -> BTreeSet<PathBuf> {
 
 /// Why something stays or goes, by the end of its path.
 pub(crate) fn reason(plan: &GcPlan, path: &str) -> (&'static str, &'static str) {
-    let item = plan.items().find(|item| item.path.ends_with(path));
+    let item = items(plan).find(|item| item.path.ends_with(path));
     let item = item.unwrap_or_else(|| panic!("{path} is not in the plan"));
     (item.action.as_str(), item.reason.as_str())
 }
