@@ -84,7 +84,11 @@ impl RunScanner {
         open: bool,
         hasher: &IdHasher,
     ) -> Result<(CameFrom, bool)> {
-        let seen = match self.glimpse(runs, &Path::new(id.as_str()).join(RUN_INFO))? {
+        let seen = match self.read(runs, &Path::new(id.as_str()).join(RUN_INFO))? {
+            Some(record) if !names_others(record) => return Ok(([None, None], false)),
+            record => record.and_then(glimpse),
+        };
+        let seen = match seen {
             Some(seen) => seen,
             None => Glimpse::from(&store::read(&runs.folder_here(id)?)?),
         };
@@ -168,7 +172,7 @@ impl RunScanner {
             fact.state = if starting { RunState::Alive } else { RunState::Orphan };
             return Ok(());
         }
-        let seen = match self.glimpse(folder, Path::new(RUN_INFO))? {
+        let seen = match self.read(folder, Path::new(RUN_INFO))?.and_then(glimpse) {
             Some(seen) => seen,
             None => Glimpse::from(&store::read(folder)?),
         };
@@ -215,9 +219,8 @@ impl RunScanner {
         Ok(())
     }
 
-    /// Reads the few keys of a record that are needed; `None` where only the whole reader can, who
-    /// also knows what is wrong.
-    fn glimpse(&mut self, folder: &Folder, path: &Path) -> Result<Option<Glimpse>> {
+    /// Reads a record as it stands; `None` where only the reader of whole records knows what is wrong.
+    fn read(&mut self, folder: &Folder, path: &Path) -> Result<Option<&[u8]>> {
         let fd = match folder.os().open_at(folder.fd(), path, Open::Read) {
             Ok(fd) => fd,
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
@@ -227,7 +230,7 @@ impl RunScanner {
         };
         // One that grew meanwhile is none of those that are replaced as a whole.
         let read = folder.os().read_at(&fd, &mut self.buffer, 0);
-        Ok(read.ok().filter(|read| *read < USUAL).and_then(|read| glimpse(&self.buffer[..read])))
+        Ok(read.ok().filter(|read| *read < USUAL).map(|read| &self.buffer[..read]))
     }
 
     fn temporaries(&self, folder: &Folder) -> Result<Vec<StrayFact>> {
@@ -302,6 +305,13 @@ impl Names {
         })?;
         Ok(names)
     }
+}
+
+/// Whether a record may name a run that this one came from; with an escape, it may name anything.
+fn names_others(record: &[u8]) -> bool {
+    ["\\", "parent_run_id", "previous_run_id"]
+        .iter()
+        .any(|key| memchr::memmem::find(record, key.as_bytes()).is_some())
 }
 
 /// Whether a record leaves open whether the run is over.

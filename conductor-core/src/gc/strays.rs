@@ -73,16 +73,11 @@ impl Walk<'_> {
     pub(super) fn root_files(&self) -> Loose {
         let mut loose = Loose::default();
         let conductor = Path::new(CONDUCTOR);
-        let looks: [(PathBuf, fn(&OsStr) -> bool); 3] = [
-            (conductor.to_owned(), is_temporary_of_root),
-            (conductor.join(BIN), is_temporary_of_bin),
-            (conductor.join(OPEN), is_temporary_of_open),
-        ];
         let mut found = Vec::new();
         let mut note = |looked: Result<()>| loose.errors.extend(looked.err());
-        for (path, is_temporary) in looks {
-            note(self.temporaries_of_root(&path, is_temporary, &mut found));
-        }
+        note(self.temporaries_of_root(conductor, is_temporary_of_root, &mut found));
+        note(self.temporaries_of_root(&conductor.join(BIN), is_temporary_of_bin, &mut found));
+        note(self.temporaries_of_root(&conductor.join(OPEN), is_temporary_of_open, &mut found));
         for name in LOCK_FOLDERS {
             note(self.locks(&conductor.join(name), &mut found));
         }

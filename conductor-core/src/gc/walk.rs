@@ -96,14 +96,14 @@ impl<'p> Walk<'p> {
             }
         }
         loop {
-            if let Some(mut project) = self.project.take() {
-                if let Some(id) = project.tasks.next() {
-                    let scan = self.open_task(&project.id, &project.folder, id);
-                    self.project = Some(project);
-                    match scan {
-                        Some(scan) => return Some(Step::Task(Box::new(scan))),
-                        None => continue,
-                    }
+            if let Some(mut project) = self.project.take()
+                && let Some(id) = project.tasks.next()
+            {
+                let scan = self.open_task(&project.id, &project.folder, id);
+                self.project = Some(project);
+                match scan {
+                    Some(scan) => return Some(Step::Task(Box::new(scan))),
+                    None => continue,
                 }
             }
             let id = self.projects.next()?;

@@ -51,8 +51,17 @@ fn open_beneath(
     more: ResolveFlags,
 ) -> io::Result<OwnedFd> {
     let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let resolve =
-        ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS | more;
+    let single = is_single_name(path);
+    if single && more.is_empty() {
+        return Ok(retry(|| Ok(rustix::fs::openat(folder, path, flags, mode)?))?);
+    }
+    // A name that is no way leads nowhere: the kernel need not look where it came to.
+    let resolve = match single {
+        true => more,
+        false => {
+            ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS | more
+        }
+    };
     let mut tries = 0;
     loop {
         match rustix::fs::openat2(folder, path, flags, mode, resolve) {
@@ -70,6 +79,12 @@ fn open_beneath(
             answer => return Ok(answer?),
         }
     }
+}
+
+/// Whether a path is one name in a folder, so that not following a link is all that confines it.
+fn is_single_name(path: &Path) -> bool {
+    let name = path.as_os_str().as_bytes();
+    !name.is_empty() && !name.contains(&b'/') && name != b"." && name != b".."
 }
 
 /// Keeps a file away from the numbers of the standard streams. In a host that closed those, whoever
