@@ -53,7 +53,7 @@ fn open_beneath(
     let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let single = is_single_name(path);
     if single && more.is_empty() {
-        return Ok(retry(|| Ok(rustix::fs::openat(folder, path, flags, mode)?))?);
+        return retry(|| Ok(rustix::fs::openat(folder, path, flags, mode)?));
     }
     // A name that is no way leads nowhere: the kernel need not look where it came to.
     let resolve = match single {

@@ -14,7 +14,9 @@ pub(crate) const WEEK: Duration = Duration::from_secs(168 * 3600);
 
 /// A root of one test.
 pub(crate) struct Root {
-    dir: TempDir,
+    path: PathBuf,
+    /// Removed with it; none where the test was given a place.
+    _dir: Option<TempDir>,
 }
 
 /// A run to be written.
@@ -59,11 +61,17 @@ pub(crate) fn age(path: &Path, hours: i64) {
 
 impl Root {
     pub(crate) fn new() -> Root {
-        Root { dir: tempfile::tempdir().unwrap() }
+        let dir = tempfile::tempdir().unwrap();
+        Root { path: dir.path().to_owned(), _dir: Some(dir) }
+    }
+
+    /// A root at a place that somebody else made.
+    pub(crate) fn at(path: &Path) -> Root {
+        Root { path: path.to_owned(), _dir: None }
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.dir.path()
+        &self.path
     }
 
     pub(crate) fn conductor(&self) -> Conductor {
