@@ -64,7 +64,9 @@ pub use facade::{
     TaskStatus, TaskWatch, Tasks, Update, UpdateStatus, Updater, UsageBy, UsagePlan, UsageReport,
     UsageSum, Validate, Validation, Why, Work, Wrapped, wait_any,
 };
-pub use gc::{GcAction, GcDone, GcItem, GcKind, GcPlan, GcPolicy, GcReason, GcReport, GcResult};
+pub use gc::{
+    GcAction, GcDone, GcItem, GcItems, GcKind, GcPlan, GcPolicy, GcReason, GcReport, GcResult,
+};
 pub use id::{MessageId, ProjectId, RunId, TaskId, check_id};
 pub use layout::{Listing, RootOrigin, RootSources};
 pub use limits::{PROMPT_SIZE, STOP_GRACE};
