@@ -104,11 +104,11 @@ impl Engine {
         if !living.is_empty() || processes_live(&runs.folder(run)?)? {
             return Err(run_running(&path, run));
         }
-        let mut receipts = Keeping::new(&folder, wait)?;
+        let mut receipts = Keeping::new(&folder)?;
         if receipts.lacks(run) {
             receipts.add(run, &Receipt::of(&known(&runs.folder(run)?)?.record))?;
         }
-        receipts.write()?;
+        receipts.write(wait)?;
         let trash = self.layout().ensure_trash()?;
         let name = format!("{run}-{:016x}", RandomState::new().build_hasher().finish());
         runs.os()
