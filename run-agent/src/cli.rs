@@ -1,8 +1,10 @@
 //! The command line as a whole: the global flags and the commands.
 
+#[cfg(feature = "server")]
+use crate::commands::serve;
 use crate::commands::{
     attach, bus, completion, config, doctor, drive, gc, job, list, monitor, output, reconcile,
-    resume, shell_setup, status, stop, task, usage, validate, watch, why, wrap,
+    resume, self_test, shell_setup, status, stop, task, update, usage, validate, watch, why, wrap,
 };
 use crate::exit;
 use crate::render::color;
@@ -75,6 +77,11 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Bus(bus::Bus),
     Gc(gc::Gc),
+    #[cfg(feature = "server")]
+    Serve(serve::Serve),
+    #[command(subcommand)]
+    Update(update::Update),
+    SelfTest(self_test::SelfTest),
     #[command(subcommand)]
     Config(config::Config),
     Validate(validate::Validate),

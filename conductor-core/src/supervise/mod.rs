@@ -30,7 +30,7 @@ pub(crate) use glance::glance;
 pub(crate) use handle::RunWatch;
 pub use info::RunInfo;
 pub(crate) use info::{read_info, read_info_in};
-pub(crate) use open_entry::OpenEntry;
+pub(crate) use open_entry::{OpenEntries, OpenEntry};
 pub(crate) use output::last_lines;
 pub(crate) use start::{RunPlan, Started};
 pub(crate) use stop::stop_reason;

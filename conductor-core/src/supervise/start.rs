@@ -30,6 +30,7 @@ use crate::run::store::{self, Keep};
 use crate::run::{Phase, RunRecord, Status};
 use crate::sys::{KeeperControl, KeeperLimits, LockKind, ProcessId, Processes};
 use crate::time::Timestamp;
+use crate::update::{Admission, admit};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -93,6 +94,20 @@ impl Engine {
         }
     }
 
+    /// Lets new work pass the gate that an update of the server closes; `None` for the work of a run
+    /// that lives, which passes always.
+    ///
+    /// # Errors
+    /// `update.in_progress`.
+    pub(crate) fn admit(&self, parent: Option<&RunId>, wait: &Wait) -> Result<Option<Admission>> {
+        if let Some(parent) = parent
+            && !self.living_runs(|entry| entry.run == *parent)?.is_empty()
+        {
+            return Ok(None);
+        }
+        admit(self.layout(), wait).map(Some)
+    }
+
     /// Makes the folder of a new run, and that of its task where `make` says so.
     pub(super) fn prepare<'a>(
         &self,
@@ -100,6 +115,12 @@ impl Engine {
         make: bool,
         wait: &Wait,
     ) -> Result<(Prepared<'a>, FileLock)> {
+        // A loop was let in when it began. Held until the run stands among the open ones, where an
+        // update counts it.
+        let _admission = match plan.series {
+            Some(_) => None,
+            None => self.admit(plan.parent_run.as_ref(), wait)?,
+        };
         let (task, _task_lock) =
             self.lock_task(&plan.project, &plan.task, make, LockKind::Shared, wait)?;
         if task.stat(TASK_PROMPT)?.is_none() {

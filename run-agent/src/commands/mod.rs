@@ -13,11 +13,15 @@ pub(crate) mod monitor;
 pub(crate) mod output;
 pub(crate) mod reconcile;
 pub(crate) mod resume;
+pub(crate) mod self_test;
+#[cfg(feature = "server")]
+pub(crate) mod serve;
 pub(crate) mod shell_setup;
 pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod task;
 mod task_view;
+pub(crate) mod update;
 pub(crate) mod usage;
 pub(crate) mod validate;
 pub(crate) mod watch;
@@ -54,7 +58,11 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Why(command)) => command.run(context)?,
         Some(Command::Reconcile(command)) => command.run(context)?,
         Some(Command::Doctor(command)) => command.run(context)?,
+        Some(Command::Update(command)) => command.run(context)?,
+        Some(Command::SelfTest(command)) => command.run(context)?,
         Some(Command::Config(command)) => command.run(context)?,
+        #[cfg(feature = "server")]
+        Some(Command::Serve(command)) => command.run(context)?,
         Some(Command::Validate(command)) => command.run(context)?,
         Some(Command::ShellSetup(command)) => command.run(context)?,
         Some(Command::Completion(command)) => command.run(context)?,

@@ -13,5 +13,6 @@ mod shell_setup;
 mod status;
 mod sums;
 mod support;
+mod update;
 mod usage;
 mod watch;
