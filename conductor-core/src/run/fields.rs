@@ -57,6 +57,9 @@ impl RunRecord {
             ("cost_usd", self.cost_usd.map(Value::Float)),
             ("error_class", self.error_class.map(|class| Value::from(class.as_str()))),
             ("limit_reset", self.limit_reset.map(Value::timestamp)),
+            ("account", maybe(&self.account)),
+            ("waiting_for", maybe(&self.waiting_for)),
+            ("waiting_until", self.waiting_until.map(Value::timestamp)),
             ("parser", maybe(&self.parser)),
         ]
     }
@@ -131,6 +134,9 @@ impl RunRecord {
             cost_usd: read.amount("cost_usd")?,
             error_class: read.word("error_class", ErrorClass::parse)?,
             limit_reset: read.parsed("limit_reset")?,
+            account: read.text("account")?,
+            waiting_for: read.text("waiting_for")?,
+            waiting_until: read.parsed("waiting_until")?,
             parser: read.text("parser")?,
             supervised: false,
             source: Mapping::new(),

@@ -1,7 +1,7 @@
 //! Waiting for the end of a run, as a machine of steps behind one pollable descriptor.
 
 use super::engine::Engine;
-use super::evidence::{Actors, actors, keeper_record, known, observe};
+use super::evidence::{Actors, known, observe_with_actors};
 use super::finish::{Finished, finish};
 use super::start::Started;
 use super::verdict::Verdict;
@@ -116,9 +116,7 @@ impl RunWatch {
 
     /// Whether what lives says that the run is over; if not, when to look again is arranged.
     fn is_over(&self, folder: &Folder, record: &RunRecord) -> Result<bool> {
-        let verdict = observe(folder, record)?;
-        let Actors { keeper, agent, elsewhere } =
-            actors(record, keeper_record(folder)?.as_ref()).map_err(|e| self.failed("watch", e))?;
+        let (verdict, Actors { keeper, agent, elsewhere }) = observe_with_actors(folder, record)?;
         match verdict {
             Verdict::Over(_) => return Ok(true),
             Verdict::Supervised if elsewhere => self.look_again(ELSEWHERE)?,

@@ -346,6 +346,7 @@ impl Os for RealOs {
     }
 
     fn try_lock(&self, fd: &Fd, kind: LockKind) -> io::Result<bool> {
+        super::fork::notice_forks()?;
         let file = file(fd)?;
         let answer = retry(|| match kind {
             LockKind::Shared => fs2::FileExt::try_lock_shared(file),
