@@ -28,6 +28,9 @@ pub const KEEPER_START: Duration = Duration::from_secs(10);
 pub const STOP_GRACE: Duration = Duration::from_secs(10);
 /// The longest time between two looks at the truth while a notification is awaited.
 pub const SAFETY_POLL: Duration = Duration::from_secs(30);
+/// The same where the kernel tells of all that can happen: the end of a process, names in a folder. A
+/// driver with a silent agent costs nothing then.
+pub const CALM_POLL: Duration = Duration::from_secs(600);
 /// Attempts of a task unless it says otherwise.
 pub const MAX_ATTEMPTS: u32 = 100;
 /// The pause between two attempts of a task unless it says otherwise.

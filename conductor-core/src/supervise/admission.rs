@@ -80,9 +80,9 @@ impl Gate {
             Gate::Space(_) => {
                 format!("disk space: {} must be free", format_size(limits::MIN_FREE_SPACE))
             }
-            Gate::Hold(hold) if hold.known => format!("usage limit of {}", hold.account),
+            Gate::Hold(hold) if hold.known => format!("the usage limit of {}", hold.account),
             Gate::Hold(hold) => {
-                format!("usage limit of {} (its end is not known: next probe)", hold.account)
+                format!("the usage limit of {} (its end is not known: next probe)", hold.account)
             }
             Gate::Slot { pool: Pool::Runs, size } => format!("a slot: {size} runs at a time"),
             Gate::Slot { pool: Pool::Tasks, size } => {
@@ -286,25 +286,30 @@ impl Engine {
     }
 }
 
-/// The error of a start that was not admitted before its wait was over.
+/// The error of a start whose wait was over before it was admitted.
 pub(crate) fn not_admitted(gate: &Gate, over: Error) -> Error {
-    let code = match (over.kind(), gate) {
-        (ErrorKind::Timeout, Gate::Space(_)) => "start.no_space",
-        (ErrorKind::Timeout, Gate::Hold(_)) => "start.on_hold",
-        (ErrorKind::Timeout, Gate::Slot { .. }) => "start.no_slot",
-        _ => return over,
-    };
-    let kind = match gate {
-        Gate::Space(_) => ErrorKind::StorageFull,
-        _ => ErrorKind::Busy,
+    if over.kind() == ErrorKind::Timeout { not_started_before(gate) } else { over }
+}
+
+/// The error of a start that was not made because of a gate.
+pub(crate) fn not_started_before(gate: &Gate) -> Error {
+    let (kind, code, hint) = match gate {
+        Gate::Space(_) => {
+            (ErrorKind::StorageFull, "start.no_space", "make room, then start it again")
+        }
+        Gate::Hold(_) => (
+            ErrorKind::Busy,
+            "start.on_hold",
+            "wait, or remove the hold's file below .conductor/holds to try at once",
+        ),
+        Gate::Slot { .. } => (
+            ErrorKind::Busy,
+            "start.no_slot",
+            "wait until others end, or raise defaults.max_concurrent_runs",
+        ),
     };
     let until = gate.until().map(|until| format!(", until {until}")).unwrap_or_default();
-    let what = format!("the run was not started: it waited for {}{until}", gate.words());
-    let hint = match gate {
-        Gate::Space(_) => "make room, then start it again",
-        Gate::Hold(_) => "wait, or remove the hold's file below .conductor/holds to try at once",
-        Gate::Slot { .. } => "wait until others end, or raise defaults.max_concurrent_runs",
-    };
+    let what = format!("the run was not started: it has to wait for {}{until}", gate.words());
     Error::new(kind, code, what).with_hint(hint)
 }
 

@@ -30,7 +30,7 @@ const ELSEWHERE: Duration = Duration::from_secs(1);
 /// Waits for one run's end and writes it down.
 ///
 /// [`RunWatch::step`] never blocks for longer than the writing of the end takes; between two steps
-/// the descriptor becomes readable when there is news. Idle, it looks at the truth every 30 s.
+/// the descriptor becomes readable when there is news. Idle, it looks at the truth every ten minutes.
 #[derive(Debug)]
 pub(crate) struct RunWatch {
     engine: Engine,
@@ -143,7 +143,7 @@ impl RunWatch {
         *watched = None;
         let fd = self.poller.hold(fd, PROCESS).map_err(failed)?;
         *watched = process.map(|process| (process, fd));
-        self.look_again(limits::SAFETY_POLL)
+        self.look_again(limits::CALM_POLL)
     }
 
     /// Whether the process that was watched last lives.

@@ -5,7 +5,7 @@
 //! with the agent's identity, durable; release. So no run is seen without its record, and a record
 //! `starting` without a process means that nothing ever ran.
 
-use super::admission::{Admission, Admitted, Demand, Gate, not_admitted};
+use super::admission::{Admission, Admitted, Demand, Gate, not_admitted, not_started_before};
 use super::bounds::Family;
 use super::engine::Engine;
 use super::family::Place;
@@ -91,6 +91,8 @@ impl Engine {
         let admitted = admission.step(wait)?;
         let queued = match &admitted {
             Admitted::Go(_) => None,
+            // A run that waits has a folder, and there is no room for one.
+            Admitted::Wait(gate @ Gate::Space(_)) => return Err(not_started_before(gate)),
             Admitted::Wait(gate) => Some(gate.clone()),
         };
         let (prepared, lock) = Prepared::make(self, plan, task, queued.as_ref(), wait)?;

@@ -120,7 +120,8 @@ impl Waiter {
                     // The lease goes back: the loop is over.
                     self.role = Role::StandingBy(None);
                 } else {
-                    self.rest(limits::SAFETY_POLL)?;
+                    // The driver has a timer of its own for what it waits for.
+                    self.rest(limits::CALM_POLL)?;
                 }
                 return Ok(step);
             }
