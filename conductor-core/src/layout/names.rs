@@ -77,7 +77,7 @@ pub const OPEN: &str = "open";
 /// Accounts that are left alone for now, below [`CONDUCTOR`].
 pub const HOLDS: &str = "holds";
 /// Held while an agent's children are counted and one more is started, below [`CONDUCTOR`].
-pub const ADMISSION_LOCK: &str = "admission.lock";
+pub const FAMILY_LOCK: &str = ".family.lock";
 /// Who runs, below [`CONDUCTOR`]: as many locks as may run at a time, in a folder for each pool.
 pub const SLOTS: &str = "slots";
 /// Who waits to run, below [`CONDUCTOR`]: a locked ticket for each, in a folder for each pool.

@@ -6,7 +6,7 @@ use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::{FileLock, found};
 use crate::id::RunId;
-use crate::layout::{ADMISSION_LOCK, CONDUCTOR};
+use crate::layout::{CONDUCTOR, FAMILY_LOCK};
 use crate::limits;
 use crate::sys::LockKind;
 
@@ -63,7 +63,7 @@ impl Engine {
         }
         let conductor = self.layout().ensure_root()?.ensure_folder(CONDUCTOR)?;
         let wait = wait.clone().at_most(limits::RECORD_LOCK);
-        let lock = conductor.lock(ADMISSION_LOCK, LockKind::Exclusive, &wait)?;
+        let lock = conductor.lock(FAMILY_LOCK, LockKind::Exclusive, &wait)?;
         Ok((self.place(parent, family)?, Some(lock)))
     }
 }

@@ -145,7 +145,7 @@ type TaskSpec struct {
 	MaxAttempts      int               // most attempts
 	MaxWall          time.Duration     // longest time that its attempts run, all together
 	MaxTokens        int               // most tokens
-	MaxCostUSD       float64           // highest cost in US dollars
+	MaxCostUsd       float64           // highest cost in US dollars
 	RestartDelay     time.Duration     // pause between two attempts
 	ChildWaitTimeout time.Duration     // how long a finished task waits for its children
 	Verify           string            // line for /bin/sh that says whether the work is done
