@@ -181,6 +181,7 @@ pub(super) fn read_keeper_record(folder: &Folder, name: &str) -> Result<Option<K
 pub(crate) fn keeper_facts(folder: &Folder) -> Result<Vec<(&'static str, String)>> {
     let Some(keeper) = keeper_record(folder)? else { return Ok(Vec::new()) };
     let moment = |at| moment(at).to_string();
+    let span = |cut: sys::KeeperCut| format!("bytes {} to {}", cut.from, cut.to);
     let mut facts = vec![
         ("state", keeper.state.word().to_owned()),
         ("keeper", keeper.keeper.pid.to_string()),
@@ -199,6 +200,8 @@ pub(crate) fn keeper_facts(folder: &Folder) -> Result<Vec<(&'static str, String)
         ("reason", keeper.reason.map(|reason| reason.word().to_owned())),
         ("error", errno.map(|errno| std::io::Error::from_raw_os_error(errno).to_string())),
         ("killed", (keeper.killed > 0).then(|| keeper.killed.to_string())),
+        ("cut out of its output", keeper.cuts[0].map(span)),
+        ("cut out of its errors", keeper.cuts[1].map(span)),
     ];
     facts.extend(told.into_iter().filter_map(|(name, value)| Some((name, value?))));
     Ok(facts)

@@ -3,8 +3,8 @@
 //!
 //! A run whose stream tells of a usage limit raises the hold of its account when it is finished. Where
 //! the stream says when the limit ends, the hold ends then. Where it does not, one run after the other
-//! probes: whoever is first once the time has come moves it on, and starts. A run that completes lifts
-//! the hold.
+//! probes: whoever is first once the time has come moves it on, and starts. A run that the model answered
+//! lifts the hold.
 
 use super::engine::Engine;
 use crate::cancel::Wait;
@@ -82,6 +82,8 @@ impl Hold {
         now: Timestamp,
     ) -> Option<Hold> {
         let ended = record.end_time;
+        // One that ended as it had said has nothing to do with this one.
+        let before = before.filter(|hold| hold.is_in_force(now));
         let since = match &before {
             Some(hold) if hold.run == record.run_id => return None,
             Some(hold) => hold.since,
@@ -211,14 +213,16 @@ impl Engine {
                 Hold::raised(before, account, record, now).map(Some)
             });
         }
-        if record.outcome != Some(Outcome::Completed) {
+        // Not whoever was refused for another reason, or did not come as far.
+        let worked = record.usage.is_some_and(|usage| usage.output_tokens > 0);
+        if record.outcome != Some(Outcome::Completed) && !(worked && record.error_class.is_none()) {
             return Ok(());
         }
         let Some(holds) = self.holds()? else { return Ok(()) };
         if holds.stat(file_of(account))?.is_none() {
             return Ok(());
         }
-        // It began after the limit was met, and came to a good end: the account works.
+        // It began after the limit was met, and the model answered: the account works.
         self.change_hold(&holds, account, wait, |before| match before {
             Some(hold) if record.start_time <= hold.since => None,
             _ => Some(None),
@@ -313,9 +317,11 @@ mod tests {
         assert_eq!(raised(Some(&known), &limited("r2", 101, Some(200))), None);
         assert_eq!(raised(Some(&known), &limited("r2", 101, Some(400))).unwrap().until, at(400));
         assert!(matches!(known.clone().at(at(299)), Held::Wait(_)));
-        assert_eq!(known.at(at(300)), Held::Free);
+        assert_eq!(known.clone().at(at(300)), Held::Free);
         let unknown = raised(None, &limited("r1", 100, None)).unwrap();
         assert!(raised(Some(&unknown), &limited("r2", 101, Some(103))).unwrap().known);
+        let next_day = Hold::raised(Some(known.clone()), "a", &limited("r3", 1700, None), at(1700));
+        assert_eq!(next_day.unwrap().probes, 0, "another limit");
         let soon = raised(None, &limited("r1", 100, Some(100))).unwrap();
         assert_eq!(soon.until, at(101), "a limit that is over at once is given a moment");
         let late = Hold::raised(None, "a", &limited("r1", 100, Some(120)), at(500));

@@ -17,7 +17,7 @@ use super::policy::{LastAttempt, Tally};
 use super::state::{LoopState, TaskResult};
 use crate::bus::{Bus, Cursor, Follower, Post};
 use crate::cancel::{Cancel, Wait};
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::fsx::{FileLock, Folder};
 use crate::id::RunId;
 use crate::layout::DONE;
@@ -32,6 +32,8 @@ use std::time::{Duration, Instant};
 
 /// How soon to look again at what nothing tells of.
 const SOON: Duration = Duration::from_millis(20);
+/// How soon to look again whether there is space on the disk.
+const NO_SPACE: Duration = Duration::from_secs(5);
 /// How long a step waits for a lock of a bus or record before it comes back later.
 const STEP_LOCK: Duration = Duration::from_millis(200);
 
@@ -162,8 +164,12 @@ impl Driver {
                 if since.elapsed() >= limits::BUS_LOCK {
                     return Err(error);
                 }
-                self.timer.set(SOON).map_err(|e| self.folder.error("set the timer of", "", e))?;
-                Ok(Step::Pending)
+                self.come_back_in(SOON)
+            }
+            // A loop outlives a disk that is full for a while, although it can tell nobody then.
+            Err(error) if error.kind() == ErrorKind::StorageFull => {
+                tracing::warn!(%error, "a task waits for space on its disk");
+                self.come_back_in(NO_SPACE)
             }
             turned => {
                 self.busy_since = None;
@@ -216,6 +222,11 @@ impl Driver {
                 Next::End(end) => return self.end(end).map(Step::Ready),
             }
         }
+    }
+
+    fn come_back_in(&mut self, delay: Duration) -> Result<Step<TaskResult>> {
+        self.timer.set(delay).map_err(|e| self.folder.error("set the timer of", "", e))?;
+        Ok(Step::Pending)
     }
 
     /// How long to wait for a lock.

@@ -3,7 +3,7 @@
 use super::{Driver, SOON};
 use crate::bus::Cursor;
 use crate::cancel::Wait;
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::limits;
 use crate::task::decide::WaitFor;
 use crate::task::questions::{OnQuestion, Question, questions};
@@ -74,15 +74,7 @@ impl Driver {
                 let until = self.engine.now().plus(left);
                 let what = format!("the next try to start an attempt: {what}");
                 let waiting = Waiting::new(&what, self.engine.now(), Some(until));
-                match self.rest(Some(waiting), left) {
-                    // Where there is no space to say so, it is waited for all the same.
-                    Err(error) if error.kind() == ErrorKind::StorageFull => {
-                        let failed = |e| self.folder.error("set the timer of", "", e);
-                        self.timer.set(left).map_err(failed)?;
-                        Ok(Step::Pending)
-                    }
-                    rested => rested,
-                }
+                self.rest(Some(waiting), left)
             }
             WaitFor::Dependencies(tasks) => {
                 let names: Vec<_> = tasks.iter().map(ToString::to_string).collect();
