@@ -58,16 +58,20 @@ fn account(chosen: &Chosen, engine: &Engine, work: &Asked) -> Option<String> {
     if let Some(account) = &chosen.account {
         return Some(account.clone());
     }
-    let variable = chosen.token_variable.as_deref()?;
-    let own = work.env.iter().rev().find(|(name, _)| name == variable);
-    let configured = chosen.env.iter().rev().find(|(name, _)| name == variable);
-    let inherited = || {
-        let all = engine.inherited_environment();
-        all.into_iter().find(|(name, _)| name == variable)?.1.into_string().ok()
+    let value_of = |variable: &str| {
+        let own = work.env.iter().rev().find(|(name, _)| name == variable);
+        let own = own.map(|(_, value)| value.clone());
+        let configured = || {
+            let set = chosen.env.iter().rev().find(|(name, _)| name == variable);
+            set.map(|(_, value)| value.reveal().to_owned())
+        };
+        let inherited = || {
+            let all = engine.inherited_environment();
+            all.into_iter().find(|(name, _)| name == variable)?.1.into_string().ok()
+        };
+        own.or_else(configured).or_else(inherited).filter(|token| !token.is_empty())
     };
-    let token = own.map(|(_, value)| value.clone());
-    let token = token.or_else(|| configured.map(|(_, value)| value.reveal().to_owned()));
-    let token = token.or_else(inherited).filter(|token| !token.is_empty());
+    let token = chosen.token_variable.as_deref().and_then(value_of);
     Some(account_name(kind, token.as_deref()))
 }
 

@@ -9,7 +9,7 @@ use super::engine::Engine;
 use super::evidence::{Known, gather, keeper_record, known, moment};
 use super::open_entry::OpenEntry;
 use super::output::{ensure_output, last_stderr_lines, misplaced, read_stream};
-use super::start::{start_key, start_message};
+use super::prepared::{start_key, start_message};
 use super::stop::stop_reason;
 use super::tree::end_leftovers;
 use super::verdict::{Ending, Verdict, judge};

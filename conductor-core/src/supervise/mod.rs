@@ -15,6 +15,7 @@ mod keeper_image;
 mod kept;
 mod open_entry;
 mod output;
+mod prepared;
 mod reconcile;
 mod slots;
 mod start;

@@ -152,6 +152,28 @@ fn an_exit_with_0_without_done_is_followed_by_another_attempt() {
 }
 
 #[test]
+fn accounts_are_told_apart_by_name_token_or_login() {
+    let shop = Shop::new(
+        "agents:\n  named: {type: claude, account: work}\n  other: {type: claude, token: secret}\n  \
+         mine: {type: command, command: [claude], parser: codex}\n",
+    );
+    shop.agent("claude", "true");
+    let account = |job: JobSpec| {
+        let run = shop.conductor().jobs().start(job.prompt("x"), LONG).unwrap();
+        run.wait(LONG).unwrap().record.account
+    };
+    let job = |agent: &str| JobSpec::new("shop").task("fix").agent(agent);
+    assert_eq!(account(job("named")).as_deref(), Some("work"));
+    assert_eq!(account(job("mine")).as_deref(), Some("codex-login"));
+    assert_eq!(account(job("shell")), None);
+    let secret = account(job("other")).unwrap();
+    assert!(secret.starts_with("claude-") && !secret.contains("secret"), "{secret}");
+    // The same token by another way is the same account.
+    let given = job("claude").env("ANTHROPIC_API_KEY", "secret");
+    assert_eq!(account(given), Some(secret));
+}
+
+#[test]
 fn a_hold_that_cannot_be_read_is_told_with_its_file() {
     let shop = Shop::new("");
     let holds = shop.root.path().join(".conductor/holds");
