@@ -72,7 +72,7 @@ pub use layout::{Listing, RootOrigin, RootSources};
 pub use limits::{PROMPT_SIZE, STOP_GRACE};
 pub use run::{Outcome, Phase, RunRecord, Status};
 pub use size::{format_size, parse_size};
-pub use supervise::{RunInfo, Stop, StopReport};
+pub use supervise::{Hold, OnOutputLimit, RunInfo, Stop, StopReport};
 pub use task::{OnQuestion, TaskOutcome, TaskResult, Waiting};
 pub use time::{Timestamp, format_duration, parse_duration};
 pub use update::{Installed, UpdateRequest, UpdateState};
