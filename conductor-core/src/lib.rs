@@ -43,6 +43,9 @@ mod wait;
 #[doc(hidden)]
 pub mod yaml;
 
+pub use agent::rest::RestService;
+#[cfg(feature = "http")]
+pub use agent::rest::{RestCall, RestLimits};
 pub use bus::{
     Bus, Cursor, Damage, Durability, Event, Follower, Link, Message, Parent, Post, Posted,
     ReadOptions, Reader, Scope,

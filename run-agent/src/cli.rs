@@ -1,7 +1,7 @@
 //! The command line as a whole: the global flags and the commands.
 
 use crate::commands::{
-    attach, bus, completion, config, doctor, drive, gc, job, list, output, reconcile, resume,
+    attach, bus, completion, config, doctor, drive, gc, job, list, output, reconcile, rest, resume,
     status, stop, task, usage, validate, watch, why,
 };
 use crate::exit;
@@ -62,6 +62,8 @@ pub(crate) enum Command {
     Stop(stop::Stop),
     Resume(resume::Resume),
     Drive(drive::Drive),
+    #[command(name = "__rest")]
+    Rest(rest::Rest),
     List(list::List),
     Status(status::Status),
     Watch(watch::Watch),

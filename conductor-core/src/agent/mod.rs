@@ -4,9 +4,12 @@
 
 mod command;
 mod environment;
+mod kind;
 mod preamble;
+pub mod rest;
 pub mod stream;
 
-pub use command::{AgentCommand, AgentKind, PromptForm};
+pub use command::{AgentCommand, PromptForm};
 pub use environment::{Environment, RunContext, is_own as is_own_variable, run_environment};
+pub use kind::AgentKind;
 pub use preamble::preamble;

@@ -1,5 +1,6 @@
 //! Starting single runs.
 
+use super::agents::stand_in;
 use super::conductor::Conductor;
 use super::plan::plan_run;
 use super::runs::Run;
@@ -30,5 +31,42 @@ impl Jobs<'_> {
         let plan = plan_run(engine, &spec.work)?;
         let started = engine.start_run(&plan, &wait.into())?;
         Run::of_started(engine.clone(), plan.project, plan.task, started)
+    }
+
+    /// Starts the run that stands in for `failed`, once it is over, by the next of the agents that share
+    /// the work. `None` where `failed` is none of those, did not fail, or the configuration wants no such
+    /// run. `spec` is that of the run that failed.
+    ///
+    /// Whoever waits for a job calls this at its end; a task does the same by itself.
+    ///
+    /// # Errors
+    /// As [`start`](Jobs::start).
+    pub fn start_stand_in(
+        &self,
+        failed: &Run,
+        mut spec: JobSpec,
+        wait: impl Into<Wait>,
+    ) -> Result<Option<Run>> {
+        let engine = &self.0.engine;
+        let info = failed.info()?;
+        let is_failure = info.outcome().is_some_and(|outcome| outcome.is_failure());
+        if !is_failure || spec.work.agent.is_some() {
+            return Ok(None);
+        }
+        spec.work.task = Some(failed.task().to_string());
+        if let Some(folder) = named_task(engine, &spec.work)? {
+            let (agent, limits) = TaskConfig::wishes(&folder)?;
+            spec.work.take_wishes(agent, &limits);
+        }
+        if spec.work.agent.is_some() {
+            return Ok(None);
+        }
+        let name = info.record.agent_name().to_owned();
+        let Some(other) = stand_in(engine, &spec.work, &name)? else { return Ok(None) };
+        spec.work.agent = Some(other);
+        spec.work.previous_run = Some(failed.id().to_string());
+        let plan = plan_run(engine, &spec.work)?;
+        let started = engine.start_run(&plan, &wait.into())?;
+        Run::of_started(engine.clone(), plan.project, plan.task, started).map(Some)
     }
 }

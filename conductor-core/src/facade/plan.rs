@@ -1,13 +1,14 @@
 //! From a spec to a plan: every check that can be made before anything is made.
 
-use super::agents::choose_agent;
+use super::agents::{Choice, choose_agent};
 use super::spec::{Asked, check_env};
 use crate::agent::is_own_variable;
+use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::TaskId;
 use crate::layout::TASK_PROMPT;
 use crate::limits;
-use crate::supervise::{Engine, RunPlan};
+use crate::supervise::{Engine, PlannedAgent, RunPlan};
 use crate::sys::{self, KeeperLimits};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -23,7 +24,8 @@ pub(super) fn plan_run(engine: &Engine, work: &Asked) -> Result<RunPlan> {
         (None, None) => return Err(no_prompt()),
     };
     // Everything that can be wrong is looked at before the first folder is made.
-    let agent = choose_agent(engine, work)?;
+    let choice = choose_agent(engine, work)?;
+    let shared = choice.is_shared(work);
     work.env.iter().try_for_each(|(name, value)| check_env(name, value))?;
     refuse_own_variables(&work.env)?;
     let cwd = work.cwd.as_deref().map(working_folder).transpose()?;
@@ -33,10 +35,18 @@ pub(super) fn plan_run(engine: &Engine, work: &Asked) -> Result<RunPlan> {
         None => fresh_task_id(engine, &project, &prompt)?,
     };
     let bounds = &engine.settings().config.config().limits;
+    choice.take_turn(engine, &Wait::from(limits::RECORD_LOCK))?;
+    let Choice { agent, others, .. } = choice;
     Ok(RunPlan {
         agent: agent.command,
         agent_name: agent.name,
         agent_env: agent.env,
+        model: agent.model,
+        resumes: agent.resumes,
+        redacts: agent.redacts,
+        session: None,
+        others: others.into_iter().map(PlannedAgent::from).collect(),
+        shared,
         command: work.command.clone(),
         project,
         task,

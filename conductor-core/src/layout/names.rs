@@ -75,6 +75,10 @@ pub const OPEN: &str = "open";
 pub const TRASH: &str = "trash";
 /// Places of readers that come back, below [`CONDUCTOR`].
 pub const CURSORS: &str = "cursors";
+/// Whose turn it is among the agents that share the work, and its lock, below [`CONDUCTOR`].
+pub const ROTATION: &str = "rotation.yaml";
+/// The lock of [`ROTATION`].
+pub const ROTATION_LOCK: &str = "rotation.lock";
 /// What the last garbage collection knew of the clock, below [`CONDUCTOR`].
 pub const GC: &str = "gc.yaml";
 /// The keeper's program, below [`CONDUCTOR`].

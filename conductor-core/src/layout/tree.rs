@@ -172,6 +172,16 @@ impl Layout {
         self.root()?.folder_if_exists(Path::new(CONDUCTOR).join(CURSORS))
     }
 
+    /// The folder of the root's own state, made where it is missing.
+    pub fn ensure_conductor(&self) -> Result<Folder> {
+        self.ensure_root()?.ensure_folder(CONDUCTOR)
+    }
+
+    /// The folder of the root's own state; `None` while there is none.
+    pub fn conductor(&self) -> Result<Option<Folder>> {
+        self.root()?.folder_if_exists(CONDUCTOR)
+    }
+
     /// The folder of the keeper's program, made where it is missing.
     pub fn ensure_bin(&self) -> Result<Folder> {
         self.ensure_root()?.ensure_folder(CONDUCTOR)?.ensure_folder(BIN)

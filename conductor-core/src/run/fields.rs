@@ -58,6 +58,8 @@ impl RunRecord {
             ("error_class", self.error_class.map(|class| Value::from(class.as_str()))),
             ("limit_reset", self.limit_reset.map(Value::timestamp)),
             ("parser", maybe(&self.parser)),
+            ("agent_name", maybe(&self.agent_name)),
+            ("resumed_session", maybe(&self.resumed_session)),
         ]
     }
 
@@ -132,6 +134,8 @@ impl RunRecord {
             error_class: read.word("error_class", ErrorClass::parse)?,
             limit_reset: read.parsed("limit_reset")?,
             parser: read.text("parser")?,
+            agent_name: read.text("agent_name")?,
+            resumed_session: read.text("resumed_session")?,
             supervised: false,
             source: Mapping::new(),
         };

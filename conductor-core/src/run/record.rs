@@ -101,6 +101,10 @@ pub struct RunRecord {
     pub limit_reset: Option<Timestamp>,
     /// The form of the agent's output, where it is not the one of its kind.
     pub parser: Option<String>,
+    /// What work calls the agent, where that is not [`agent`](RunRecord::agent).
+    pub agent_name: Option<String>,
+    /// The agent's session that the run was to go on with.
+    pub resumed_session: Option<String>,
 
     /// Whether conductor supervises the run: the record says so, or a keeper's file stands beside
     /// it. The older program drops our keys from the record, but knows nothing of that file.
@@ -170,6 +174,8 @@ impl RunRecord {
             error_class: None,
             limit_reset: None,
             parser: None,
+            agent_name: None,
+            resumed_session: None,
             supervised: false,
             source: Mapping::new(),
         }

@@ -7,6 +7,7 @@
 
 use super::engine::Engine;
 use super::evidence::{Known, gather, keeper_record, known, moment};
+use super::note::Note;
 use super::open_entry::OpenEntry;
 use super::output::{ensure_output, last_stderr_lines, misplaced, read_stream};
 use super::start::{start_key, start_message};
@@ -84,16 +85,20 @@ fn write_down(
     wait: &Wait,
 ) -> Result<()> {
     let end_time = ending.ended_at.map_or(engine.now(), moment);
+    let note = Note::read(folder)?;
+    let mut before = before.clone();
+    note.clone().restore(&mut before);
     let stream = match ending.outcome {
         Outcome::Refused => None,
         _ => {
-            let stream = read_stream(folder, before, end_time)?;
+            let stream = read_stream(folder, &before, end_time)?;
             ensure_output(folder, stream.as_ref())?;
             stream
         }
     };
     let stop_reason = stop_reason(folder)?;
     store::update(folder, wait, Keep::Durably, |record| {
+        note.restore(record);
         record.status = ending.outcome.status();
         record.outcome = Some(ending.outcome);
         record.exit_code = ending.exit_code;
@@ -121,7 +126,7 @@ fn tell(record: &mut RunRecord, stream: StreamSummary) {
         summary.push_str(&why);
     }
     record.session_id = stream.session_id;
-    record.model = stream.model;
+    record.model = stream.model.or(record.model.take());
     record.usage = stream.usage;
     record.cost_usd = stream.cost_usd;
     record.error_class = stream.error_class;

@@ -22,6 +22,8 @@ pub(super) struct Kept<'a> {
     pub(super) stderr: &'a str,
     /// The keeper's own record; made anew.
     pub(super) record: &'a str,
+    /// What its starter wants to be known of it whatever becomes of other files.
+    pub(super) note: &'a str,
     /// Held by the keeper while anything of the program lives.
     pub(super) lock: &'a FileLock,
     pub(super) cwd: &'a Path,
@@ -41,7 +43,7 @@ impl Kept<'_> {
         let stdout = self.folder.open(self.stdout, Open::AppendOrCreate(FILE_MODE))?;
         let stderr = self.folder.open(self.stderr, Open::AppendOrCreate(FILE_MODE))?;
         let record = self.folder.open(self.record, Open::CreateNew(FILE_MODE))?;
-        sys::prepare_keeper_file(real_file(&record)?)
+        sys::prepare_keeper_file(real_file(&record)?, self.note)
             .map_err(|e| self.folder.error("prepare", self.record, e))?;
         self.folder.sync()?;
         let cwd = sys::open_working_folder(self.cwd)

@@ -33,10 +33,12 @@ pub(crate) fn read_stream(
     };
     let Some(kind) = kind else { return Ok(None) };
     let mut parser = StreamParser::new(kind);
-    each_piece(run, STDOUT, |bytes| {
-        parser.push(bytes);
-        Ok(())
-    })?;
+    if parser.wants_stdout() {
+        each_piece(run, STDOUT, |bytes| {
+            parser.push(bytes);
+            Ok(())
+        })?;
+    }
     if parser.wants_stderr() {
         each_piece(run, STDERR, |bytes| {
             parser.push_stderr(bytes);

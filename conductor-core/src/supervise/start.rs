@@ -8,7 +8,9 @@
 use super::engine::Engine;
 use super::handle::RunWatch;
 use super::kept::{Kept, not_started};
+use super::note::Note;
 use super::open_entry::OpenEntry;
+use super::planned::PlannedAgent;
 use super::stop::stop_wished;
 use crate::agent::stream::StreamKind;
 use crate::agent::{AgentCommand, AgentKind, PromptForm, RunContext, preamble, run_environment};
@@ -41,6 +43,18 @@ pub(crate) struct RunPlan {
     pub(crate) agent_name: String,
     /// What the configuration puts into the agent's environment. Never written down.
     pub(crate) agent_env: Vec<(String, Secret)>,
+    /// The model that it is asked to use, where the configuration names one.
+    pub(crate) model: Option<String>,
+    /// Whether the next attempt goes on with the agent's session.
+    pub(crate) resumes: bool,
+    /// Whether known tokens are masked in what the agent prints.
+    pub(crate) redacts: bool,
+    /// The session that the agent goes on with.
+    pub(crate) session: Option<String>,
+    /// The agents that stand in for this one when it failed, in their order.
+    pub(crate) others: Vec<PlannedAgent>,
+    /// Whether the work was shared out, and not given to this very agent.
+    pub(crate) shared: bool,
     /// The command that work itself gave; empty where its agent has one.
     pub(crate) command: Vec<OsString>,
     /// What to do, without the preamble.
@@ -185,6 +199,7 @@ impl<'a> Prepared<'a> {
         let prompt = match self.plan.agent.prompt {
             PromptForm::WithPreamble => preamble(&self.context(engine), &self.plan.prompt),
             PromptForm::Raw => format!("{}\n", self.plan.prompt.trim_end()),
+            PromptForm::Plain => format!("{}\n", self.plan.prompt.trim()),
         };
         drop(self.folder.create(PROMPT, prompt.as_bytes())?);
         store::create(&self.folder, &self.record(engine))?;
@@ -309,6 +324,11 @@ impl<'a> Prepared<'a> {
         record.stdout_path = text(self.folder.join(STDOUT));
         record.stderr_path = text(self.folder.join(STDERR));
         record.series = self.plan.series;
+        // Until the agent says which one answers, and where it never does.
+        record.model = self.plan.model.clone();
+        record.resumed_session = self.plan.session.clone();
+        record.agent_name =
+            Some(&self.plan.agent_name).filter(|name| **name != record.agent).cloned();
         let stream = self.plan.agent.stream;
         if stream != self.plan.agent.kind.stream() {
             record.parser = Some(stream.map_or("text", StreamKind::name).to_owned());
@@ -341,6 +361,7 @@ impl<'a> Prepared<'a> {
             stderr: STDERR,
             record: KEEPER,
             lock,
+            note: &Note::of(&self.record(engine)).to_text(),
             cwd: &self.cwd,
             program: self.plan.agent.program.as_os_str(),
             argv: &self.plan.agent.argv,

@@ -31,7 +31,7 @@ pub(crate) use fork::{Born, Listed, generation};
 pub(crate) use keeper_file::{
     Ended as KeeperEnd, Identity as KeeperIdentity, Moment as KeeperMoment, Reason as KeeperReason,
     Record as KeeperRecord, State as KeeperState, prepare as prepare_keeper_file,
-    read as read_keeper_file,
+    read as read_keeper_file, read_note as read_keeper_note,
 };
 pub use os::Os;
 pub use process::{ProcessId, Processes, Signal};

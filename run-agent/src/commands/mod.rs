@@ -11,6 +11,7 @@ pub(crate) mod job;
 pub(crate) mod list;
 pub(crate) mod output;
 pub(crate) mod reconcile;
+pub(crate) mod rest;
 pub(crate) mod resume;
 pub(crate) mod status;
 pub(crate) mod stop;
@@ -39,6 +40,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Stop(command)) => command.run(context)?,
         Some(Command::Resume(command)) => command.run(context)?,
         Some(Command::Drive(command)) => command.run(context)?,
+        Some(Command::Rest(command)) => command.run(context)?,
         Some(Command::List(command)) => command.run(context)?,
         Some(Command::Status(command)) => command.run(context)?,
         Some(Command::Watch(command)) => command.run(context)?,

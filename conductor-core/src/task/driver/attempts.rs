@@ -7,8 +7,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::RunId;
 use crate::layout::{Layout, RUNS};
-use crate::run::Outcome;
 use crate::run::receipts::{self, Receipt};
+use crate::run::{Outcome, RunRecord};
 use crate::supervise::{DELETED, RunWatch, Started, Stop, known, tell_deleted};
 use crate::task::decide::LastAttempt;
 use crate::task::questions::{questions, told};
@@ -129,7 +129,7 @@ impl Driver {
         let restart = self.state.attempts;
         let text = format!("starting root agent (restart #{restart})");
         self.post_once(&format!("start:{restart}"), "INFO", &text)?;
-        let mut plan = self.plan.clone();
+        let mut plan = self.plan.behind(self.last_record()?.as_ref());
         plan.series = Some(self.state.series);
         plan.previous_run = self.last.as_ref().map(|ended| ended.run.clone());
         let raw = plan.agent.prompt == PromptForm::Raw;
@@ -159,6 +159,13 @@ impl Driver {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// The record of the last attempt, where it can be read.
+    fn last_record(&self) -> Result<Option<RunRecord>> {
+        let Some(ended) = &self.last else { return Ok(None) };
+        let folder = self.folder.folder_if_exists(Path::new(RUNS).join(&ended.run))?;
+        Ok(folder.and_then(|folder| known(&folder).ok()).map(|known| known.record))
     }
 
     pub(super) fn tell_refused(&self, error: &Error) -> Result<()> {
