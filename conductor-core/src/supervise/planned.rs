@@ -182,9 +182,7 @@ mod tests {
         last.resumed_session = Some("s-0".into());
         last.outcome = Some(Outcome::Failed);
         assert_eq!(alone.behind(Some(&last)).session, None, "nothing came of it");
-        let mut usage = Usage::default();
-        usage.output_tokens = 1;
-        last.usage = Some(usage);
+        last.usage = Some(Usage { output_tokens: 1, ..Usage::default() });
         assert_eq!(alone.behind(Some(&last)).session.as_deref(), Some("s-1"), "it worked");
         let mut plain = alone.clone();
         plain.resumes = false;
