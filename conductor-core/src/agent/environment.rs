@@ -86,6 +86,16 @@ pub fn run_environment(
     env
 }
 
+/// An environment for a program that is only asked about itself: no keys, nothing of a run.
+pub(crate) fn without_secrets(
+    inherited: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Vec<(OsString, OsString)> {
+    let vendor = |name: &OsStr| VENDOR_KEYS.iter().any(|key| name.eq_ignore_ascii_case(key));
+    let kept =
+        |name: &OsStr| !is_own(name) && !is_token(name) && name != "CLAUDECODE" && !vendor(name);
+    inherited.into_iter().filter(|(name, _)| kept(name)).collect()
+}
+
 /// Whether it holds a token for conductor itself, which puts into each agent's environment its own.
 fn is_token(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();

@@ -6,10 +6,13 @@ mod command;
 mod environment;
 mod kind;
 mod preamble;
+mod probe;
 pub mod rest;
 pub mod stream;
 
 pub use command::{AgentCommand, PromptForm};
+pub(crate) use environment::without_secrets;
 pub use environment::{Environment, RunContext, is_own as is_own_variable, run_environment};
 pub use kind::AgentKind;
 pub use preamble::preamble;
+pub(crate) use probe::Probed;

@@ -23,6 +23,8 @@ pub(super) struct Chosen {
     pub(super) env: Vec<(String, Secret)>,
     /// The model that it is asked to use.
     pub(super) model: Option<String>,
+    /// The version of its program; empty where that is not known.
+    pub(super) version: String,
     /// Whether the next attempt goes on with its session.
     pub(super) resumes: bool,
     /// Whether known tokens are masked in what it prints.
@@ -40,8 +42,8 @@ pub(super) struct Choice {
 
 impl From<Chosen> for PlannedAgent {
     fn from(chosen: Chosen) -> PlannedAgent {
-        let Chosen { name, command, env, model, resumes, redacts } = chosen;
-        PlannedAgent { command, name, env, model, resumes, redacts }
+        let Chosen { name, command, env, model, version, resumes, redacts } = chosen;
+        PlannedAgent { command, name, env, model, version, resumes, redacts }
     }
 }
 
@@ -61,12 +63,13 @@ impl Choice {
 }
 
 /// The agent of `work`: the one it names, else one of those that share work that names none, else the
-/// configured default. Reads only.
+/// configured default. A program that is not known yet is asked for its version and options; nothing else
+/// is written.
 ///
 /// # Errors
-/// `agent.missing`, `agent.unknown`, `agent.no_run_agent`, `agent.no_token`, what
+/// `agent.missing`, `agent.unknown`, `agent.no_run_agent`, `agent.no_token`, `agent.too_old`, what
 /// [`AgentCommand::resolve`] says, and what is wrong with a token file.
-pub(super) fn choose_agent(engine: &Engine, work: &Asked) -> Result<Choice> {
+pub(super) fn choose_agent(engine: &Engine, work: &Asked, wait: &Wait) -> Result<Choice> {
     let loaded = &engine.settings().config;
     let named = said(work.agent.as_deref());
     let sharing = &loaded.config().defaults.diversification;
@@ -76,27 +79,32 @@ pub(super) fn choose_agent(engine: &Engine, work: &Asked) -> Result<Choice> {
     match (named, rotation) {
         (Some(name), Some(rotation)) if work.shared && falls_back => {
             // Work that was shared out before goes on as it began.
-            let agent = named_agent(engine, work, &name)?;
+            let agent = named_agent(engine, work, &name, wait)?;
             let order = rotation.order_behind(&name);
-            let others = order.iter().map(|name| named_agent(engine, work, name));
+            let others = order.iter().map(|name| named_agent(engine, work, name, wait));
             Ok(Choice { agent, others: others.filter_map(Result::ok).collect(), rotation: None })
         }
-        (None, Some(rotation)) => share_out(engine, work, rotation, falls_back),
+        (None, Some(rotation)) => share_out(engine, work, rotation, falls_back, wait),
         (named, _) => {
             let default = || said(loaded.config().defaults.agent.as_deref());
             let Some(name) = named.or_else(default) else {
                 return Err(no_agent(loaded, &search_path(engine, work)));
             };
-            let agent = named_agent(engine, work, &name)?;
+            let agent = named_agent(engine, work, &name, wait)?;
             Ok(Choice { agent, others: Vec::new(), rotation: None })
         }
     }
 }
 
 /// The agent that stands in for `name`; `None` where none does.
-pub(super) fn stand_in(engine: &Engine, work: &Asked, name: &str) -> Result<Option<String>> {
+pub(super) fn stand_in(
+    engine: &Engine,
+    work: &Asked,
+    name: &str,
+    wait: &Wait,
+) -> Result<Option<String>> {
     let named = Asked { agent: Some(name.to_owned()), shared: true, ..work.clone() };
-    let choice = choose_agent(engine, &named)?;
+    let choice = choose_agent(engine, &named, wait)?;
     Ok(choice.others.into_iter().next().map(|other| other.name))
 }
 
@@ -120,6 +128,7 @@ fn share_out(
     work: &Asked,
     rotation: Rotation,
     falls_back: bool,
+    wait: &Wait,
 ) -> Result<Choice> {
     let order = rotation.order(engine.layout())?;
     if order.is_empty() {
@@ -130,12 +139,12 @@ fn share_out(
     }
     let mut first_error = None;
     for (at, name) in order.iter().enumerate() {
-        match named_agent(engine, work, name) {
+        match named_agent(engine, work, name, wait) {
             Ok(mut agent) => {
                 // The name in the list is the one that has turns.
                 agent.name.clone_from(name);
                 let behind = if falls_back { &order[at + 1..] } else { &[] };
-                let others = behind.iter().map(|name| named_agent(engine, work, name));
+                let others = behind.iter().map(|name| named_agent(engine, work, name, wait));
                 let others = others.filter_map(Result::ok).collect();
                 return Ok(Choice { agent, others, rotation: Some(rotation) });
             }
@@ -149,13 +158,17 @@ fn share_out(
 }
 
 /// The agent `name` as this work starts it.
-fn named_agent(engine: &Engine, work: &Asked, name: &str) -> Result<Chosen> {
+fn named_agent(engine: &Engine, work: &Asked, name: &str, wait: &Wait) -> Result<Chosen> {
     let loaded = &engine.settings().config;
     let path = search_path(engine, work);
     let mut chosen = match loaded.config().find_agent(name) {
         Some((known, agent)) => configured(engine, known, agent, work, &path),
         None => built_in(engine, name, work, &path),
     }?;
+    let own_command = loaded.config().find_agent(name).is_some_and(|(_, a)| a.command.is_some());
+    if !own_command {
+        chosen.version = engine.probe(&chosen.command, wait)?.version;
+    }
     // What the agent starts itself shall know the same agents.
     let path = loaded.path().and_then(Path::to_str);
     chosen.env.extend(path.map(|path| ("CONDUCTOR_CONFIG".to_owned(), Secret::new(path))));
@@ -187,7 +200,8 @@ fn built_in(engine: &Engine, name: &str, work: &Asked, path: &OsStr) -> Result<C
         need_token(engine, kind, variable, &env, work)?;
     }
     let name = kind.name().to_owned();
-    Ok(Chosen { name, command, env, model: None, resumes: false, redacts: false })
+    let version = String::new();
+    Ok(Chosen { name, command, env, model: None, version, resumes: false, redacts: false })
 }
 
 fn configured(
@@ -251,7 +265,8 @@ fn configured(
     let model = agent.model.clone().filter(|_| kind.takes_model());
     let resumes = agent.resume_session == Some(true);
     let redacts = agent.redact == Some(true);
-    Ok(Chosen { name: name.to_owned(), command, env, model, resumes, redacts })
+    let (name, version) = (name.to_owned(), String::new());
+    Ok(Chosen { name, command, env, model, version, resumes, redacts })
 }
 
 /// The command that calls a service: `run-agent` itself.

@@ -28,8 +28,9 @@ impl Jobs<'_> {
             let (agent, limits) = TaskConfig::wishes(&folder)?;
             spec.work.take_wishes(agent, &limits);
         }
-        let plan = plan_run(engine, &spec.work)?;
-        let started = engine.start_run(&plan, &wait.into())?;
+        let wait = wait.into();
+        let plan = plan_run(engine, &spec.work, &wait)?;
+        let started = engine.start_run(&plan, &wait)?;
         Run::of_started(engine.clone(), plan.project, plan.task, started)
     }
 
@@ -62,11 +63,12 @@ impl Jobs<'_> {
             return Ok(None);
         }
         let name = info.record.agent_name().to_owned();
-        let Some(other) = stand_in(engine, &spec.work, &name)? else { return Ok(None) };
+        let wait = wait.into();
+        let Some(other) = stand_in(engine, &spec.work, &name, &wait)? else { return Ok(None) };
         spec.work.agent = Some(other);
         spec.work.previous_run = Some(failed.id().to_string());
-        let plan = plan_run(engine, &spec.work)?;
-        let started = engine.start_run(&plan, &wait.into())?;
+        let plan = plan_run(engine, &spec.work, &wait)?;
+        let started = engine.start_run(&plan, &wait)?;
         Run::of_started(engine.clone(), plan.project, plan.task, started).map(Some)
     }
 }

@@ -15,7 +15,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The plan of a run, or of the first attempt of a task.
-pub(super) fn plan_run(engine: &Engine, work: &Asked) -> Result<RunPlan> {
+pub(super) fn plan_run(engine: &Engine, work: &Asked, wait: &Wait) -> Result<RunPlan> {
     let project = work.project_id()?;
     let given = work.task_id()?;
     let prompt = match (read_prompt(work)?, &given) {
@@ -24,7 +24,7 @@ pub(super) fn plan_run(engine: &Engine, work: &Asked) -> Result<RunPlan> {
         (None, None) => return Err(no_prompt()),
     };
     // Everything that can be wrong is looked at before the first folder is made.
-    let choice = choose_agent(engine, work)?;
+    let choice = choose_agent(engine, work, wait)?;
     let shared = choice.is_shared(work);
     work.env.iter().try_for_each(|(name, value)| check_env(name, value))?;
     refuse_own_variables(&work.env)?;
@@ -35,13 +35,14 @@ pub(super) fn plan_run(engine: &Engine, work: &Asked) -> Result<RunPlan> {
         None => fresh_task_id(engine, &project, &prompt)?,
     };
     let bounds = &engine.settings().config.config().limits;
-    choice.take_turn(engine, &Wait::from(limits::RECORD_LOCK))?;
+    choice.take_turn(engine, wait)?;
     let Choice { agent, others, .. } = choice;
     Ok(RunPlan {
         agent: agent.command,
         agent_name: agent.name,
         agent_env: agent.env,
         model: agent.model,
+        version: agent.version,
         resumes: agent.resumes,
         redacts: agent.redacts,
         session: None,

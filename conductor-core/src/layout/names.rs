@@ -75,6 +75,8 @@ pub const OPEN: &str = "open";
 pub const TRASH: &str = "trash";
 /// Places of readers that come back, below [`CONDUCTOR`].
 pub const CURSORS: &str = "cursors";
+/// What programs of agents said of themselves, a folder for each, below [`CONDUCTOR`].
+pub const PROBES: &str = "probes";
 /// Whose turn it is among the agents that share the work, and its lock, below [`CONDUCTOR`].
 pub const ROTATION: &str = "rotation.yaml";
 /// The lock of [`ROTATION`].

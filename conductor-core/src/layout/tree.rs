@@ -1,6 +1,6 @@
 //! The folders of a root, opened by id.
 
-use super::names::{BIN, CONDUCTOR, CURSORS, OPEN, RUNS, TRASH};
+use super::names::{BIN, CONDUCTOR, CURSORS, OPEN, PROBES, RUNS, TRASH};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
@@ -170,6 +170,11 @@ impl Layout {
     /// The folder of the places of readers that come back; `None` while there is none.
     pub fn cursors(&self) -> Result<Option<Folder>> {
         self.root()?.folder_if_exists(Path::new(CONDUCTOR).join(CURSORS))
+    }
+
+    /// The folder of what programs said of themselves, made where it is missing.
+    pub fn ensure_probes(&self) -> Result<Folder> {
+        self.ensure_conductor()?.ensure_folder(PROBES)
     }
 
     /// The folder of the root's own state, made where it is missing.

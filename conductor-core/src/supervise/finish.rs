@@ -9,7 +9,7 @@ use super::engine::Engine;
 use super::evidence::{Known, gather, keeper_record, known, moment};
 use super::note::Note;
 use super::open_entry::OpenEntry;
-use super::output::{ensure_output, last_stderr_lines, misplaced, read_stream};
+use super::output::{ensure_output, last_stderr_lines, misplaced, read_stream, refused_format};
 use super::start::{start_key, start_message};
 use super::stop::stop_reason;
 use super::verdict::{Ending, Verdict, judge};
@@ -96,6 +96,14 @@ fn write_down(
             stream
         }
     };
+    let mut ending = ending;
+    if refused_format(folder, &before, stream.as_ref())? {
+        // Its exit code may say that all went well.
+        ending.error = Some("gemini CLI rejected --output-format stream-json".to_owned());
+        if ending.outcome == Outcome::Completed {
+            (ending.outcome, ending.exit_code) = (Outcome::Failed, 1);
+        }
+    }
     let stop_reason = stop_reason(folder)?;
     store::update(folder, wait, Keep::Durably, |record| {
         note.restore(record);

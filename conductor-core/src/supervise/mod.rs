@@ -13,6 +13,7 @@ mod note;
 mod open_entry;
 mod output;
 mod planned;
+mod probe;
 mod start;
 mod stop;
 mod verdict;

@@ -48,6 +48,25 @@ pub(crate) fn read_stream(
     Ok(Some(parser.finish(ended, &Zone::local())))
 }
 
+/// What a Gemini CLI says that is too old for the stream that it is asked for.
+const REFUSALS: [&str; 5] =
+    ["unknown flag", "unrecognized option", "output-format", "stream-json", "invalid flag"];
+
+/// Whether the run's agent did not take the option that makes it tell its stream: only Gemini CLI may
+/// do so and exit with 0.
+pub(crate) fn refused_format(
+    run: &Folder,
+    record: &RunRecord,
+    stream: Option<&StreamSummary>,
+) -> Result<bool> {
+    let gemini = AgentKind::parse(&record.agent).ok() == Some(AgentKind::Gemini);
+    if !gemini || record.parser.is_some() || stream.is_none_or(|stream| stream.events > 0) {
+        return Ok(false);
+    }
+    let said = last_lines(run, STDERR, STDERR_LINES)?.to_lowercase();
+    Ok(REFUSALS.iter().any(|words| said.contains(words)))
+}
+
 /// Makes `output.md`, unless the agent wrote one itself: from the final text of its stream where that
 /// is known, else from all that it printed.
 pub(crate) fn ensure_output(run: &Folder, stream: Option<&StreamSummary>) -> Result<()> {

@@ -15,6 +15,8 @@ pub(crate) struct PlannedAgent {
     pub(crate) env: Vec<(String, Secret)>,
     /// The model that it is asked to use, where the configuration names one.
     pub(crate) model: Option<String>,
+    /// The version of its program; empty where that is not known.
+    pub(crate) version: String,
     /// Whether the next attempt goes on with its session.
     pub(crate) resumes: bool,
     /// Whether known tokens are masked in what it prints.
@@ -28,6 +30,7 @@ impl RunPlan {
         self.agent_name = agent.name;
         self.agent_env = agent.env;
         self.model = agent.model;
+        self.version = agent.version;
         self.resumes = agent.resumes;
         self.redacts = agent.redacts;
     }
@@ -101,6 +104,7 @@ mod tests {
             name: name.to_owned(),
             env: Vec::new(),
             model: None,
+            version: String::new(),
             resumes: true,
             redacts: false,
         }
@@ -116,6 +120,7 @@ mod tests {
             agent_name: first.name,
             agent_env: first.env,
             model: first.model,
+            version: first.version,
             resumes: first.resumes,
             redacts: first.redacts,
             session: None,

@@ -45,6 +45,8 @@ pub(crate) struct RunPlan {
     pub(crate) agent_env: Vec<(String, Secret)>,
     /// The model that it is asked to use, where the configuration names one.
     pub(crate) model: Option<String>,
+    /// The version of its program, where that is known.
+    pub(crate) version: String,
     /// Whether the next attempt goes on with the agent's session.
     pub(crate) resumes: bool,
     /// Whether known tokens are masked in what the agent prints.
@@ -318,6 +320,7 @@ impl<'a> Prepared<'a> {
         record.series = self.plan.series;
         // Until the agent says which one answers, and where it never does.
         record.model = self.plan.model.clone();
+        record.agent_version = self.plan.version.clone();
         record.resumed_session = self.plan.session.clone();
         record.agent_name =
             Some(&self.plan.agent_name).filter(|name| **name != record.agent).cloned();

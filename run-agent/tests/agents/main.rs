@@ -6,6 +6,7 @@
     reason = "what fails here fails the test"
 )]
 
+mod probe;
 mod rest;
 mod selection;
 mod sessions;

@@ -5,13 +5,16 @@
 //! feature `http`. It is made by a hidden command of `run-agent` under a keeper of its own, so that
 //! stopping, time limits and a lost starter work as for any other agent.
 
+#[cfg(feature = "http")]
 mod answer;
 #[cfg(feature = "http")]
 mod call;
 #[cfg(feature = "http")]
 mod client;
+#[cfg(feature = "http")]
 mod retry;
 mod service;
+#[cfg(feature = "http")]
 mod sse;
 mod told;
 
