@@ -110,8 +110,10 @@ fn inside() {
     let links: Vec<&str> = links.lines().skip(2).filter_map(|l| l.split(':').next()).collect();
     assert_eq!(links.iter().map(|l| l.trim()).collect::<Vec<_>>(), ["lo"], "only the loopback");
 
+    // The first attempt leaves the task unfinished.
     let command = format!(
-        "run-agent bus post --type FACT --body \"{TOLD}\" && touch \"$JRUN_TASK_FOLDER/DONE\""
+        "run-agent bus post --type FACT --body \"{TOLD}\" && cd \"$JRUN_TASK_FOLDER\" && \
+         if [ -e first ]; then touch DONE; else touch first; fi"
     );
     let server = model::start(&command);
     let sandbox = Sandbox::new();
@@ -130,7 +132,7 @@ fn run_task(sandbox: &Sandbox, real: Real, config: &Path, programs: &Path) -> Fi
     sandbox
         .run_agent(args)
         .args(["task", "--project", "real", "--task", "one", "--agent", real.name])
-        .args(["--prompt", "Report on the bus, then finish.", "--max-attempts", "1"])
+        .args(["--prompt", "Report on the bus, then finish.", "--max-attempts", "2"])
         .args(["--idle-timeout", "3m", "--total-timeout", "5m"])
         .path_first(programs)
         .limit(Duration::from_secs(400))
@@ -167,7 +169,8 @@ fn configure(sandbox: &Sandbox, real: Real, server: &Server) -> PathBuf {
         }
     };
     let text = format!(
-        "agents:\n  {}:\n    token: {TOKEN}\n    model: {}\n    env: {{{env}}}\n",
+        "agents:\n  {}:\n    token: {TOKEN}\n    model: {}\n    resume_session: true\n    \
+         env: {{{env}}}\n",
         real.name, real.model
     );
     let path = sandbox.folder("config").join("config.yaml");
@@ -181,19 +184,39 @@ fn check(sandbox: &Sandbox, real: Real, server: &Server) {
     let task = sandbox.root().join("real/one");
     assert!(task.join("DONE").is_file());
     let bus = fs::read_to_string(task.join("TASK-MESSAGE-BUS.md")).expect("a bus");
-    assert!(bus.contains(TOLD), "{bus}");
-    let mut runs = fs::read_dir(task.join("runs")).expect("runs").flatten();
-    let run = runs.next().expect("a run").path();
-    assert!(runs.next().is_none(), "one attempt was enough");
+    assert_eq!(bus.matches(TOLD).count(), 2, "{bus}");
+    let runs = fs::read_dir(task.join("runs")).expect("runs").flatten();
+    let mut runs: Vec<PathBuf> = runs.map(|run| run.path()).collect();
+    runs.sort();
+    assert_eq!(runs.len(), 2, "one attempt, and one that went on with its session");
+    let first = check_run(&runs[0], real, None);
+    check_run(&runs[1], real, Some(&first));
+    // What was said in the first attempt is known in the second.
+    let last = server.requests().pop().expect("a request").json().to_string();
+    assert!(last.matches(TOLD).count() >= 2, "the conversation went on");
+    let with_token = server
+        .requests()
+        .iter()
+        .filter(|request| request.headers.iter().any(|(_, value)| value.contains(TOKEN)))
+        .count();
+    assert!(with_token >= 4, "the agent got its token and used it");
+}
+
+/// Looks at what is recorded of a run that went on with the session `before`; its own session.
+fn check_run(run: &Path, real: Real, before: Option<&str>) -> String {
     let record = fs::read_to_string(run.join("run-info.yaml")).expect("a record");
     println!("{record}");
+    let found = |key: &str| {
+        let lines = record.lines().map(str::trim);
+        lines.filter_map(|line| line.strip_prefix(key)?.strip_prefix(": ")).next()
+    };
     let value = |key: &str| {
-        let line =
-            record.lines().find_map(|line| line.trim().strip_prefix(key)?.strip_prefix(": "));
-        line.unwrap_or_else(|| panic!("the record has no {key}\n{record}")).to_owned()
+        found(key).unwrap_or_else(|| panic!("the record has no {key}\n{record}")).to_owned()
     };
     assert_eq!(value("outcome"), "completed");
+    assert!(value("agent_version").contains('.'), "{}", value("agent_version"));
     assert!(value("session_id").len() >= 8);
+    assert_eq!(found("resumed_session"), before);
     assert!(value("model").contains(real.model), "{}", value("model"));
     let tokens = |key: &str| value(key).parse::<u64>().expect("a number");
     let (input, cached, output) = model::TOKENS;
@@ -203,10 +226,5 @@ fn check(sandbox: &Sandbox, real: Real, server: &Server) {
     assert!(tokens("cache_read_tokens") >= 2 * cached, "{record}");
     let output = fs::read_to_string(run.join("output.md")).expect("an output");
     assert!(output.contains(model::ANSWER), "{output}");
-    let with_token = server
-        .requests()
-        .iter()
-        .filter(|request| request.headers.iter().any(|(_, value)| value.contains(TOKEN)))
-        .count();
-    assert!(with_token >= 2, "the agent got its token and used it");
+    value("session_id")
 }

@@ -11,14 +11,14 @@ pub(super) fn answer(request: &Request, stream: &mut TcpStream, command: &str) -
     let has_shell = body["tools"]
         .as_array()
         .is_some_and(|tools| tools.iter().any(|tool| tool["name"] == "Bash"));
-    let was_run = body["messages"].to_string().contains("\"tool_result\"");
+    let was_run = super::was_run(&body["messages"], "\"tool_result\"");
     let (input, cached, output) = TOKENS;
     let usage = json!({"input_tokens": input - cached, "cache_read_input_tokens": cached,
         "cache_creation_input_tokens": 0, "output_tokens": output});
     let (block, delta, reason) = if has_shell && !was_run {
         let input = json!({"command": command, "description": "Report and finish"});
         (
-            json!({"type": "tool_use", "id": "toolu_standin01", "name": "Bash", "input": {}}),
+            json!({"type": "tool_use", "id": super::unique("toolu"), "name": "Bash", "input": {}}),
             json!({"type": "input_json_delta", "partial_json": input.to_string()}),
             "tool_use",
         )
@@ -30,7 +30,7 @@ pub(super) fn answer(request: &Request, stream: &mut TcpStream, command: &str) -
         )
     };
     let message = |content: Value, reason: Value| {
-        json!({"id": "msg_standin", "type": "message", "role": "assistant",
+        json!({"id": super::unique("msg"), "type": "message", "role": "assistant",
             "model": body["model"], "content": content, "stop_reason": reason,
             "stop_sequence": null, "usage": usage})
     };

@@ -9,7 +9,7 @@ use std::net::TcpStream;
 pub(super) fn answer(request: &Request, stream: &mut TcpStream, command: &str) -> io::Result<()> {
     let body = request.json();
     let has_shell = body["tools"].to_string().contains("\"run_shell_command\"");
-    let was_run = body["contents"].to_string().contains("\"functionResponse\"");
+    let was_run = super::was_run(&body["contents"], "\"functionResponse\"");
     let part = if has_shell && !was_run {
         let args = json!({"command": command, "description": "Report and finish"});
         json!({"functionCall": {"name": "run_shell_command", "args": args}})

@@ -1,6 +1,6 @@
 //! A stand-in for the services that coding agents call: Anthropic's, OpenAI's and Google's.
 //!
-//! It answers every conversation in the same way: first it asks the agent's own shell tool to run one
+//! It answers every prompt in the same way: first it asks the agent's own shell tool to run one
 //! command, and once the command's output came back it says one sentence. So a test drives the real
 //! program of an agent, with its real protocol, without a network and without an account.
 
@@ -11,6 +11,7 @@ mod openai;
 use crate::http::{Request, Server, whole};
 use std::io;
 use std::net::TcpStream;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 /// What the model says in the end.
 pub const ANSWER: &str = "All of the work is done.";
@@ -38,4 +39,17 @@ fn answer(request: &Request, stream: &mut TcpStream, command: &str) -> io::Resul
     } else {
         whole(stream, 200, "application/json", b"{}")
     }
+}
+
+/// A name that no other answer has: agents tell messages and calls apart by theirs.
+fn unique(prefix: &str) -> String {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    format!("{prefix}_standin{:06}", NEXT.fetch_add(1, Ordering::Relaxed))
+}
+
+/// Whether a tool's result stands behind the last prompt: a conversation may hold earlier ones.
+fn was_run(messages: &serde_json::Value, result: &str) -> bool {
+    let text = messages.to_string();
+    let last = |words: &str| text.rfind(words).map_or(0, |at| at + 1);
+    last(result) > last("JRUN_RUN_FOLDER=")
 }

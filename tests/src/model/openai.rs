@@ -8,11 +8,13 @@ use std::net::TcpStream;
 
 pub(super) fn answer(request: &Request, stream: &mut TcpStream, command: &str) -> io::Result<()> {
     let body = request.json();
-    let was_run = body["input"].to_string().contains("call_output\"");
+    let was_run = super::was_run(&body["input"], "call_output\"");
     let item = match shell_call(&body["tools"], command) {
-        Some((name, arguments)) if !was_run => json!({"type": "function_call", "id": "fc_standin",
-            "call_id": "call_standin", "name": name, "arguments": arguments.to_string()}),
-        _ => json!({"type": "message", "id": "msg_standin", "role": "assistant",
+        Some((name, arguments)) if !was_run => {
+            json!({"type": "function_call", "id": super::unique("fc"),
+            "call_id": super::unique("call"), "name": name, "arguments": arguments.to_string()})
+        }
+        _ => json!({"type": "message", "id": super::unique("msg"), "role": "assistant",
             "content": [{"type": "output_text", "text": ANSWER, "annotations": []}]}),
     };
     let (input, cached, output) = TOKENS;
@@ -20,7 +22,7 @@ pub(super) fn answer(request: &Request, stream: &mut TcpStream, command: &str) -
         "output_tokens": output, "output_tokens_details": {"reasoning_tokens": 0},
         "total_tokens": input + output});
     let response = |status: &str, output: Value| {
-        json!({"id": "resp_standin", "object": "response", "status": status,
+        json!({"id": super::unique("resp"), "object": "response", "status": status,
             "model": body["model"], "output": output, "usage": usage})
     };
     let all = [
