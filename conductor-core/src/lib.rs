@@ -29,6 +29,7 @@ mod id;
 #[doc(hidden)]
 pub mod layout;
 pub mod limits;
+mod mask;
 mod nearest;
 mod run;
 mod size;
@@ -67,6 +68,7 @@ pub use gc::{GcAction, GcDone, GcItem, GcKind, GcPlan, GcPolicy, GcReason, GcRep
 pub use id::{MessageId, ProjectId, RunId, TaskId, check_id};
 pub use layout::{Listing, RootOrigin, RootSources};
 pub use limits::{PROMPT_SIZE, STOP_GRACE};
+pub use mask::Redactor;
 pub use run::{Outcome, Phase, RunRecord, Status};
 pub use size::{format_size, parse_size};
 pub use supervise::{RunInfo, Stop, StopReport};

@@ -83,6 +83,7 @@ impl Timestamp {
     }
 
     /// Reads a moment as HTTP writes it: `Wed, 21 Oct 2015 07:28:00 GMT`.
+    #[cfg(feature = "http")]
     pub(crate) fn parse_http_date(text: &str) -> Option<Timestamp> {
         let moment = jiff::fmt::rfc2822::parse(text.trim()).ok()?;
         Some(Timestamp(moment.timestamp()))

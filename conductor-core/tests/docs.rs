@@ -71,8 +71,13 @@ fn the_kinds_are_those_of_the_code() {
 
 /// Texts of the form `word.word` that are no error codes.
 const NO_CODES: &[&str] = &[
-    // A file's name.
+    // Names of files.
     "gc.yaml",
+    "program.yaml",
+    "rotation.lock",
+    "rotation.yaml",
+    "stderr.txt",
+    "stdout.txt",
     // A module of the Python package.
     "conductor.errors",
     // A key of the configuration, and files that hold one.

@@ -1,8 +1,8 @@
 //! The command line as a whole: the global flags and the commands.
 
 use crate::commands::{
-    attach, bus, completion, config, doctor, drive, gc, job, list, output, reconcile, rest, resume,
-    status, stop, task, usage, validate, watch, why,
+    attach, bus, completion, config, doctor, drive, gc, job, list, mask, output, reconcile, rest,
+    resume, status, stop, task, usage, validate, watch, why,
 };
 use crate::exit;
 use crate::render::color;
@@ -62,6 +62,8 @@ pub(crate) enum Command {
     Stop(stop::Stop),
     Resume(resume::Resume),
     Drive(drive::Drive),
+    #[command(name = "__mask")]
+    Mask(mask::Mask),
     #[command(name = "__rest")]
     Rest(rest::Rest),
     List(list::List),

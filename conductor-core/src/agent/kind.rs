@@ -62,6 +62,8 @@ pub(crate) struct Service {
     pub(crate) variables: &'static [&'static str],
 }
 
+/// The hidden command of `run-agent` that masks what an agent prints.
+pub(crate) const MASK_COMMAND: &str = "__mask";
 /// The hidden command of `run-agent` that calls a service.
 pub(crate) const REST_COMMAND: &str = "__rest";
 

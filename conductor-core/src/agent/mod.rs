@@ -11,8 +11,9 @@ pub mod rest;
 pub mod stream;
 
 pub use command::{AgentCommand, PromptForm};
-pub(crate) use environment::without_secrets;
 pub use environment::{Environment, RunContext, is_own as is_own_variable, run_environment};
+pub(crate) use environment::{is_vendor_key, without_secrets};
 pub use kind::AgentKind;
+pub(crate) use kind::MASK_COMMAND;
 pub use preamble::preamble;
 pub(crate) use probe::Probed;

@@ -3,7 +3,9 @@
 use super::cursor::Cursor;
 use crate::id::RunId;
 use crate::limits;
+use crate::mask::Secrets;
 use crate::time::Timestamp;
+use std::sync::Arc;
 
 /// What a message that was acknowledged survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -30,6 +32,8 @@ pub struct BusOptions {
     /// Whether programs may write here that do not look for a rotation, as older versions do. Then
     /// the bus is never rotated.
     pub allow_legacy_writers: bool,
+    /// What no message may hold.
+    pub(crate) secrets: Arc<Secrets>,
 }
 
 impl Default for BusOptions {
@@ -39,6 +43,7 @@ impl Default for BusOptions {
             max_body: limits::MESSAGE_BODY,
             max_size: None,
             allow_legacy_writers: false,
+            secrets: Arc::default(),
         }
     }
 }

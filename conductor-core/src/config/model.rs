@@ -204,7 +204,7 @@ pub(super) const WITHOUT_EFFECT: &[(&str, &str, &str)] = &[(
 /// Keys that are taken and wait for the part of conductor that will honour them, by section. Whoever
 /// writes that part takes its names out.
 pub(super) const NOT_YET: &[(&str, &[&str])] = &[
-    ("agents", &["account", "redact"]),
+    ("agents", &["account"]),
     ("bus", &["max_size"]),
     ("defaults", &["max_concurrent_root_tasks", "max_concurrent_runs"]),
     (

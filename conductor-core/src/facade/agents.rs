@@ -9,7 +9,7 @@ use crate::cancel::Wait;
 use crate::config::{Agent, LoadedConfig, Secret};
 use crate::error::{Error, ErrorKind, Result};
 use crate::nearest::nearest;
-use crate::supervise::{Engine, PlannedAgent};
+use crate::supervise::{Engine, PlannedAgent, no_masking};
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
@@ -168,6 +168,12 @@ fn named_agent(engine: &Engine, work: &Asked, name: &str, wait: &Wait) -> Result
     let own_command = loaded.config().find_agent(name).is_some_and(|(_, a)| a.command.is_some());
     if !own_command {
         chosen.version = engine.probe(&chosen.command, wait)?.version;
+    }
+    if chosen.redacts {
+        // One that knows how to call a service also knows how to mask.
+        let helper = engine.run_agent().ok_or_else(no_masking)?;
+        let helper = AgentCommand::of_program(AgentKind::Xai, AgentKind::Xai.argv(), helper);
+        engine.probe(&helper, wait)?;
     }
     // What the agent starts itself shall know the same agents.
     let path = loaded.path().and_then(Path::to_str);

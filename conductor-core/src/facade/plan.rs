@@ -10,7 +10,7 @@ use crate::layout::TASK_PROMPT;
 use crate::limits;
 use crate::supervise::{Engine, PlannedAgent, RunPlan};
 use crate::sys::{self, KeeperLimits};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -23,6 +23,8 @@ pub(super) fn plan_run(engine: &Engine, work: &Asked, wait: &Wait) -> Result<Run
         (None, Some(task)) => stored_prompt(engine, &project, task)?,
         (None, None) => return Err(no_prompt()),
     };
+    let prompt = engine.secrets().hide(&prompt).into_owned();
+    refuse_secrets(engine, &work.command)?;
     // Everything that can be wrong is looked at before the first folder is made.
     let choice = choose_agent(engine, work, wait)?;
     let shared = choice.is_shared(work);
@@ -64,6 +66,19 @@ pub(super) fn plan_run(engine: &Engine, work: &Asked, wait: &Wait) -> Result<Run
             total: limit(work.total_timeout.or(bounds.total_timeout)),
         },
     })
+}
+
+/// A command is written down, with all its arguments.
+fn refuse_secrets(engine: &Engine, command: &[OsString]) -> Result<()> {
+    match command.iter().any(|word| engine.secrets().holds(word.as_encoded_bytes())) {
+        false => Ok(()),
+        true => {
+            let what = "the command holds a token that the configuration knows";
+            Err(Error::invalid("agent.command_secret", "command", what).with_hint(
+                "a command is written down: let the program read the token from a variable",
+            ))
+        }
+    }
 }
 
 /// The variables that tell an agent where it is are conductor's own to set.

@@ -61,6 +61,7 @@ impl Check<'_> {
             folder: self.folder,
             run: self.run.as_str(),
             stdin: None,
+            memory: None,
             stdout: &files.output,
             stderr: &files.output,
             record: &files.record,

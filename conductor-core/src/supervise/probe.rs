@@ -160,6 +160,7 @@ fn answer(
         folder,
         run: "probe",
         stdin: None,
+        memory: None,
         stdout: STDOUT,
         stderr: STDERR,
         record: RECORD,

@@ -8,6 +8,7 @@
 use super::engine::Engine;
 use super::handle::RunWatch;
 use super::kept::{Kept, not_started};
+use super::masked::masked_command;
 use super::note::Note;
 use super::open_entry::OpenEntry;
 use super::planned::PlannedAgent;
@@ -271,7 +272,7 @@ impl<'a> Prepared<'a> {
         // A wait that is over already must not keep the end from being written down.
         let wait = Wait::from(limits::RECORD_LOCK);
         store::update(&self.folder, &wait, Keep::Loosely, |record| {
-            record.error_summary = Some(why);
+            record.error_summary = Some(engine.secrets().hide(&why).into_owned());
             Ok(())
         })?;
         let (project, task) = (self.plan.project.clone(), self.plan.task.clone());
@@ -311,8 +312,11 @@ impl<'a> Prepared<'a> {
         record.exit_code = -1;
         record.phase = Some(Phase::Starting);
         record.cwd = text(self.cwd.clone());
-        record.commandline =
-            Some(format!("{} < {}", self.plan.agent.line(), prompt.to_string_lossy()));
+        record.commandline = Some(format!(
+            "{} < {}",
+            engine.secrets().hide(&self.plan.agent.line()),
+            prompt.to_string_lossy()
+        ));
         record.prompt_path = text(prompt);
         record.output_path = text(self.folder.join(OUTPUT));
         record.stdout_path = text(self.folder.join(STDOUT));
@@ -348,18 +352,27 @@ impl<'a> Prepared<'a> {
         )
         .into_iter()
         .collect();
+        let masked = match self.plan.redacts {
+            true => Some(masked_command(engine, &self.plan.agent, &extra)?),
+            false => None,
+        };
+        let (program, argv, secrets) = match &masked {
+            Some(masked) => (&masked.program, &masked.argv, Some(&*masked.secrets)),
+            None => (&self.plan.agent.program, &self.plan.agent.argv, None),
+        };
         let kept = Kept {
             folder: &self.folder,
             run: self.run.as_str(),
             stdin: Some(PROMPT),
+            memory: secrets,
             stdout: STDOUT,
             stderr: STDERR,
             record: KEEPER,
             lock,
             note: &Note::of(&self.record(engine)).to_text(),
             cwd: &self.cwd,
-            program: self.plan.agent.program.as_os_str(),
-            argv: &self.plan.agent.argv,
+            program: program.as_os_str(),
+            argv,
             env: &env,
             limits: self.plan.limits,
         };

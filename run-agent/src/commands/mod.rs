@@ -9,6 +9,7 @@ pub(crate) mod drive;
 pub(crate) mod gc;
 pub(crate) mod job;
 pub(crate) mod list;
+pub(crate) mod mask;
 pub(crate) mod output;
 pub(crate) mod reconcile;
 pub(crate) mod rest;
@@ -40,6 +41,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Stop(command)) => command.run(context)?,
         Some(Command::Resume(command)) => command.run(context)?,
         Some(Command::Drive(command)) => command.run(context)?,
+        Some(Command::Mask(command)) => command.run(context)?,
         Some(Command::Rest(command)) => command.run(context)?,
         Some(Command::List(command)) => command.run(context)?,
         Some(Command::Status(command)) => command.run(context)?,

@@ -4,7 +4,7 @@ use crate::args::duration;
 use crate::context::Context;
 use crate::exit::{self, Failure};
 use clap::Args;
-use conductor_core::{Error, ErrorKind, RestCall, RestLimits, RestService, Result, Secret};
+use conductor_core::{Error, ErrorKind, RestCall, RestLimits, RestService, Result};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -44,7 +44,7 @@ impl Rest {
         let service = RestService::parse(&self.service)?;
         let token = variable(service.token_variable()).unwrap_or_default();
         let address = service.address_variables().iter().find_map(|name| variable(name));
-        let call = RestCall::new(service, Secret::new(token.trim()))?
+        let call = RestCall::new(service, &token)?
             .base_url(address)
             .model(self.model.clone().or_else(|| variable(service.model_variable())))
             .limits(self.limits());

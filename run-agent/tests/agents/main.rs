@@ -7,6 +7,7 @@
 )]
 
 mod probe;
+mod redaction;
 mod rest;
 mod selection;
 mod sessions;

@@ -6,12 +6,13 @@ use super::retry::{Next, class_of, next};
 use super::service::RestService;
 use super::sse::{Events, TooLarge};
 use super::told::Told;
-use crate::config::Secret;
 use crate::error::{Error, ErrorKind, Result};
+use crate::mask::Secrets;
 use crate::sys::{Os as _, RealOs};
 use crate::time::format_duration;
 use crate::usage::ErrorClass;
 use std::collections::hash_map::RandomState;
+use std::fmt;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::io::{Read as _, Write};
 use std::time::{Duration, Instant};
@@ -46,13 +47,24 @@ impl Default for RestLimits {
 }
 
 /// A call of a service. Whoever makes it blocks until the answer is whole.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct RestCall {
     service: RestService,
-    token: Secret,
+    token: String,
+    /// The token, hidden wherever it would be told.
+    secrets: Secrets,
     base_url: Option<String>,
     model: Option<String>,
     limits: RestLimits,
+}
+
+impl fmt::Debug for RestCall {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let RestCall { service, base_url, model, limits, .. } = self;
+        let mut debug = f.debug_struct("RestCall");
+        debug.field("service", service).field("base_url", base_url);
+        debug.field("model", model).field("limits", limits).finish_non_exhaustive()
+    }
 }
 
 impl RestCall {
@@ -60,9 +72,9 @@ impl RestCall {
     ///
     /// # Errors
     /// `rest.no_token` for a token that is blank, or that no header can hold.
-    pub fn new(service: RestService, token: Secret) -> Result<RestCall> {
-        let text = token.reveal();
-        if text.trim().is_empty() || text.chars().any(|c| c.is_control()) {
+    pub fn new(service: RestService, token: &str) -> Result<RestCall> {
+        let token = token.trim();
+        if token.is_empty() || token.chars().any(|c| c.is_control()) {
             let name = service.kind().name();
             let what = format!("the token of {name} is empty, or holds what no header can hold");
             let variable = service.token_variable();
@@ -71,7 +83,8 @@ impl RestCall {
             )));
         }
         let limits = RestLimits::default();
-        Ok(RestCall { service, token, base_url: None, model: None, limits })
+        let (token, secrets) = (token.to_owned(), Secrets::new([token]));
+        Ok(RestCall { service, token, secrets, base_url: None, model: None, limits })
     }
 
     /// Another address than the service's own.
@@ -288,7 +301,7 @@ impl RestCall {
 
     /// What a service says may repeat the token that it was given.
     fn masked(&self, text: &str) -> String {
-        text.replace(self.token.reveal().trim(), &self.token.to_string())
+        self.secrets.hide(text).into_owned()
     }
 
     fn say(&self, log: &mut dyn Write, line: &str) -> Result<()> {

@@ -2,7 +2,6 @@
 
 use super::call::RestLimits;
 use super::retry::retry_after;
-use crate::config::Secret;
 use crate::sys::{Os as _, RealOs};
 use std::io::Read;
 use std::time::Duration;
@@ -34,7 +33,7 @@ pub(super) struct NoReply {
 /// Posts `body` and waits for the head of the answer.
 pub(super) fn post(
     url: &str,
-    token: &Secret,
+    token: &str,
     body: &str,
     limits: &RestLimits,
     left: Option<Duration>,
@@ -52,7 +51,7 @@ pub(super) fn post(
         .user_agent(concat!("conductor/", env!("CARGO_PKG_VERSION")))
         .tls_config(tls)
         .build();
-    let bearer = format!("Bearer {}", token.reveal());
+    let bearer = format!("Bearer {}", token);
     let answer = ureq::Agent::new_with_config(config)
         .post(url)
         .header("Authorization", &bearer)

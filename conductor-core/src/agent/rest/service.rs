@@ -39,6 +39,7 @@ impl RestService {
     }
 
     /// The model that is asked unless another one is named.
+    #[cfg_attr(not(feature = "http"), allow(dead_code, reason = "only a call asks"))]
     pub(crate) fn model(self) -> &'static str {
         match self {
             RestService::Perplexity => "sonar-reasoning",
@@ -65,6 +66,7 @@ impl RestService {
     }
 
     /// The address that is called. Perplexity's is given whole; of xAI's the end may be left out.
+    #[cfg_attr(not(feature = "http"), allow(dead_code, reason = "only a call asks"))]
     pub(crate) fn endpoint(self, base: &str) -> String {
         match self {
             RestService::Perplexity => base.to_owned(),
