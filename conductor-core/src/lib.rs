@@ -71,7 +71,7 @@ pub use limits::{PROMPT_SIZE, STOP_GRACE};
 pub use mask::Redactor;
 pub use run::{Outcome, Phase, RunRecord, Status};
 pub use size::{format_size, parse_size};
-pub use supervise::{RunInfo, Stop, StopReport};
+pub use supervise::{Hold, OnOutputLimit, RunInfo, Stop, StopReport};
 pub use task::{OnQuestion, TaskOutcome, TaskResult, Waiting};
 pub use time::{Timestamp, format_duration, parse_duration};
 pub use usage::{ErrorClass, Usage};

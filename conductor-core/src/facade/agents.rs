@@ -9,7 +9,7 @@ use crate::cancel::Wait;
 use crate::config::{Agent, LoadedConfig, Secret};
 use crate::error::{Error, ErrorKind, Result};
 use crate::nearest::nearest;
-use crate::supervise::{Engine, PlannedAgent, no_masking};
+use crate::supervise::{Engine, PlannedAgent, account_name, no_masking};
 use std::ffi::{OsStr, OsString};
 use std::path::Path;
 
@@ -25,6 +25,10 @@ pub(super) struct Chosen {
     pub(super) model: Option<String>,
     /// The version of its program; empty where that is not known.
     pub(super) version: String,
+    /// Whose usage limit holds for it; `None` for an agent that tells of none.
+    pub(super) account: Option<String>,
+    /// The variable that it reads its token from.
+    token_variable: Option<String>,
     /// Whether the next attempt goes on with its session.
     pub(super) resumes: bool,
     /// Whether known tokens are masked in what it prints.
@@ -42,8 +46,8 @@ pub(super) struct Choice {
 
 impl From<Chosen> for PlannedAgent {
     fn from(chosen: Chosen) -> PlannedAgent {
-        let Chosen { name, command, env, model, version, resumes, redacts } = chosen;
-        PlannedAgent { command, name, env, model, version, resumes, redacts }
+        let Chosen { name, command, env, model, version, account, resumes, redacts, .. } = chosen;
+        PlannedAgent { command, name, env, model, version, account, resumes, redacts }
     }
 }
 
@@ -178,7 +182,31 @@ fn named_agent(engine: &Engine, work: &Asked, name: &str, wait: &Wait) -> Result
     // What the agent starts itself shall know the same agents.
     let path = loaded.path().and_then(Path::to_str);
     chosen.env.extend(path.map(|path| ("CONDUCTOR_CONFIG".to_owned(), Secret::new(path))));
+    chosen.account = account(&chosen, engine, work);
     Ok(chosen)
+}
+
+/// Whose usage limit holds for an agent: the configured account, else its kind with the hash of its
+/// token, else its kind's own login. `None` for one that tells of no usage limit.
+fn account(chosen: &Chosen, engine: &Engine, work: &Asked) -> Option<String> {
+    let kind = match chosen.command.stream? {
+        StreamKind::Rest => chosen.command.kind.name(),
+        stream => stream.name(),
+    };
+    if let Some(account) = &chosen.account {
+        return Some(account.clone());
+    }
+    let variable = chosen.token_variable.as_deref()?;
+    let own = work.env.iter().rev().find(|(name, _)| name == variable);
+    let configured = chosen.env.iter().rev().find(|(name, _)| name == variable);
+    let inherited = || {
+        let all = engine.inherited_environment();
+        all.into_iter().find(|(name, _)| name == variable)?.1.into_string().ok()
+    };
+    let token = own.map(|(_, value)| value.clone());
+    let token = token.or_else(|| configured.map(|(_, value)| value.reveal().to_owned()));
+    let token = token.or_else(inherited).filter(|token| !token.is_empty());
+    Some(account_name(kind, token.as_deref()))
 }
 
 /// The value of `PATH` that the agent will have.
@@ -207,7 +235,17 @@ fn built_in(engine: &Engine, name: &str, work: &Asked, path: &OsStr) -> Result<C
     }
     let name = kind.name().to_owned();
     let version = String::new();
-    Ok(Chosen { name, command, env, model: None, version, resumes: false, redacts: false })
+    Ok(Chosen {
+        name,
+        command,
+        env,
+        model: None,
+        version,
+        account: None,
+        token_variable: variable.map(|name| (*name).to_owned()),
+        resumes: false,
+        redacts: false,
+    })
 }
 
 fn configured(
@@ -272,7 +310,9 @@ fn configured(
     let resumes = agent.resume_session == Some(true);
     let redacts = agent.redact == Some(true);
     let (name, version) = (name.to_owned(), String::new());
-    Ok(Chosen { name, command, env, model, version, resumes, redacts })
+    let account = agent.account.clone().filter(|account| !account.trim().is_empty());
+    let token_variable = variable_of(agent, Some(kind)).map(str::to_owned);
+    Ok(Chosen { name, command, env, model, version, account, token_variable, resumes, redacts })
 }
 
 /// The command that calls a service: `run-agent` itself.

@@ -1,14 +1,14 @@
 //! From a spec to a plan: every check that can be made before anything is made.
 
 use super::agents::{Choice, choose_agent};
-use super::spec::{Asked, check_env};
+use super::spec::{Asked, check_env, on_output_limit};
 use crate::agent::is_own_variable;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::TaskId;
 use crate::layout::TASK_PROMPT;
 use crate::limits;
-use crate::supervise::{Engine, PlannedAgent, RunPlan};
+use crate::supervise::{Engine, Family, OnOutputLimit, PlannedAgent, RunPlan};
 use crate::sys::{self, KeeperLimits};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -39,6 +39,8 @@ pub(super) fn plan_run(engine: &Engine, work: &Asked, wait: &Wait) -> Result<Run
     let bounds = &engine.settings().config.config().limits;
     choice.take_turn(engine, wait)?;
     let Choice { agent, others, .. } = choice;
+    let stops = work.on_output_limit.or(on_output_limit(bounds)) == Some(OnOutputLimit::Stop);
+    let output = work.output_limit.or(bounds.output_limit).unwrap_or(limits::OUTPUT);
     Ok(RunPlan {
         agent: agent.command,
         agent_name: agent.name,
@@ -64,7 +66,17 @@ pub(super) fn plan_run(engine: &Engine, work: &Asked, wait: &Wait) -> Result<Run
             first_byte: limit(work.first_byte_timeout.or(bounds.first_byte_timeout)),
             idle: limit(work.idle_timeout.or(bounds.idle_timeout)),
             total: limit(work.total_timeout.or(bounds.total_timeout)),
+            output: Some(output).filter(|limit| *limit > 0),
+            stop_on_output: stops,
         },
+        family: Family {
+            max_depth: work.max_depth.or(bounds.max_depth),
+            max_children: work
+                .max_children
+                .or(bounds.max_children)
+                .or(Some(limits::MAX_CHILDREN as u64)),
+        },
+        account: agent.account,
     })
 }
 

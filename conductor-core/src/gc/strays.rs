@@ -12,7 +12,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 /// Folders below `.conductor` whose files are locks, each held by who made it.
-pub(super) const LOCK_FOLDERS: [&str; 4] = ["queue", "slots", "slots/run", "slots/task"];
+pub(super) const LOCK_FOLDERS: [&str; 4] = ["queue/run", "queue/task", "slots/run", "slots/task"];
 
 /// A file with which the older program was about to replace the record.
 pub(super) fn is_temporary_of_run(name: &OsStr) -> bool {

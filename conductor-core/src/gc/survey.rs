@@ -91,7 +91,7 @@ impl Survey<'_> {
         let found = OpenEntry::list(self.engine.layout())?;
         self.facts.errors.extend(found.damaged);
         for entry in found.entries {
-            let OpenEntry { project, task, run, name } = &entry;
+            let OpenEntry { project, task, run, name, .. } = &entry;
             let folder = match self.engine.layout().run(project, task, run) {
                 Err(error) if error.kind() == ErrorKind::NotFound => {
                     if self.policy.project.is_none() {

@@ -295,7 +295,16 @@ fn receipt(held: &HeldTask, fact: &RunFact) -> Result<Option<Receipt>> {
     let Glimpse { agent, series, start_time: start, .. } = seen;
     Ok(Some(match known {
         Some(known) => Receipt { end, ..known },
-        None => Receipt { agent, series, start, end, model: None, usage: None, cost_usd: None },
+        None => Receipt {
+            agent,
+            series,
+            start,
+            end,
+            class: None,
+            model: None,
+            usage: None,
+            cost_usd: None,
+        },
     }))
 }
 

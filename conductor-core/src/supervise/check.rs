@@ -67,6 +67,7 @@ impl Check<'_> {
             record: &files.record,
             lock: &lock,
             note: "",
+            slot: None,
             cwd: self.cwd,
             program: self.program.as_os_str(),
             argv: self.argv,

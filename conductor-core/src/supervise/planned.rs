@@ -17,6 +17,8 @@ pub(crate) struct PlannedAgent {
     pub(crate) model: Option<String>,
     /// The version of its program; empty where that is not known.
     pub(crate) version: String,
+    /// Whose usage limit holds for it; `None` for an agent that tells of none.
+    pub(crate) account: Option<String>,
     /// Whether the next attempt goes on with its session.
     pub(crate) resumes: bool,
     /// Whether known tokens are masked in what it prints.
@@ -31,6 +33,7 @@ impl RunPlan {
         self.agent_env = agent.env;
         self.model = agent.model;
         self.version = agent.version;
+        self.account = agent.account;
         self.resumes = agent.resumes;
         self.redacts = agent.redacts;
     }
@@ -105,6 +108,7 @@ mod tests {
             env: Vec::new(),
             model: None,
             version: String::new(),
+            account: None,
             resumes: true,
             redacts: false,
         }
@@ -134,6 +138,8 @@ mod tests {
             series: None,
             env: Vec::new(),
             limits: crate::sys::KeeperLimits::default(),
+            family: Default::default(),
+            account: first.account,
         }
     }
 

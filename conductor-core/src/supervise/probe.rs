@@ -165,6 +165,7 @@ fn answer(
         stderr: STDERR,
         record: RECORD,
         lock: &lock,
+        slot: None,
         note: "",
         cwd: folder.path(),
         program: command.program.as_os_str(),

@@ -5,7 +5,10 @@
 //! with the agent's identity, durable; release. So no run is seen without its record, and a record
 //! `starting` without a process means that nothing ever ran.
 
+use super::admission::{Admission, Admitted, Demand, Gate, not_admitted, not_started_before};
+use super::bounds::Family;
 use super::engine::Engine;
+use super::family::Place;
 use super::handle::RunWatch;
 use super::kept::{Kept, not_started};
 use super::masked::masked_command;
@@ -19,18 +22,20 @@ use crate::bus::{Post, Posted};
 use crate::cancel::Wait;
 use crate::config::Secret;
 use crate::error::{Error, ErrorKind, Result};
-use crate::fsx::{FileLock, Folder, found};
+use crate::fsx::{FILE_MODE, FileLock, Folder, found};
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{
-    KEEPER, OUTPUT, PROMPT, RUN_LOCK, RUNS, STDERR, STDOUT, TASK_BUS, TASK_PROMPT,
+    KEEPER, OUTPUT, PROMPT, RESERVE, RUN_LOCK, RUNS, STDERR, STDOUT, TASK_BUS, TASK_PROMPT,
 };
 use crate::limits;
 use crate::run::receipts;
 use crate::run::store::{self, Keep};
 use crate::run::{Phase, RunRecord, Status};
-use crate::sys::{KeeperControl, KeeperLimits, LockKind, ProcessId, Processes};
+use crate::sys::{KeeperControl, KeeperLimits, LockKind, Open, ProcessId, Processes};
 use crate::time::Timestamp;
+use crate::wait::{both, failed};
 use std::ffi::OsString;
+use std::os::fd::AsFd as _;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -70,6 +75,10 @@ pub(crate) struct RunPlan {
     pub(crate) series: Option<u64>,
     pub(crate) env: Vec<(String, String)>,
     pub(crate) limits: KeeperLimits,
+    /// What its agent may start.
+    pub(crate) family: Family,
+    /// The account whose usage limit holds for it; `None` for an agent that tells of none.
+    pub(crate) account: Option<String>,
 }
 
 /// A run that was started.
@@ -81,34 +90,75 @@ pub(crate) struct Started {
 }
 
 impl Engine {
-    /// Starts a run. Returns when its agent runs and its record is on disk, or when somebody stopped it
-    /// meanwhile.
+    /// Starts a run that is no attempt of a loop. Returns when its agent runs and its record is on disk,
+    /// or when somebody stopped it meanwhile. Where it may not start yet, it waits: as a run of its own,
+    /// in the phase `queued`, which says what for.
     ///
     /// # Errors
     /// What stood in the way. If it came after the run's folder was made, the run is finished as
     /// `refused` and the error names it.
-    pub(crate) fn start_run(&self, plan: &RunPlan, wait: &Wait) -> Result<Started> {
-        // A loop has its task's folder: an attempt does not bring a deleted task back.
-        let make = plan.series.is_none();
+    pub(crate) fn start_job(&self, plan: &RunPlan, wait: &Wait) -> Result<Started> {
         let (task, task_lock) =
-            self.lock_task(&plan.project, &plan.task, make, LockKind::Shared, wait)?;
+            self.lock_task(&plan.project, &plan.task, true, LockKind::Shared, wait)?;
+        self.close_what_is_over(&plan.project, &plan.task, wait);
         if task.stat(TASK_PROMPT)?.is_none() {
             task.create_once(TASK_PROMPT, format!("{}\n", plan.prompt.trim()).as_bytes())?;
         }
-        let (prepared, lock) = Prepared::make(self, plan, task, wait)?;
+        let mut admission = Admission::of_run(self.clone(), self.demand(plan)?)?;
+        let admitted = admission.step(wait)?;
+        let queued = match &admitted {
+            Admitted::Go(_) => None,
+            // A run that waits has a folder, and there is no room for one.
+            Admitted::Wait(gate @ Gate::Space(_)) => return Err(not_started_before(gate)),
+            Admitted::Wait(gate) => Some(gate.clone()),
+        };
+        let (prepared, lock) = Prepared::make(self, plan, task, queued.as_ref(), wait)?;
         drop(task_lock);
-        match prepared.launch(self, lock, wait) {
-            Ok(keeper) => Ok(Started { run: prepared.run, keeper: Some(keeper) }),
-            Err(error) => {
-                // The run never began; its record says so. The first error is the one to tell.
-                let _first_error_is_told = prepared.refused(self, &error);
-                // Somebody stopped it while it began, which is no failure to start.
-                match stop_wished(&prepared.folder)? {
-                    true => Ok(Started { run: prepared.run, keeper: None }),
-                    false => Err(error),
-                }
-            }
+        let launched = match admitted {
+            Admitted::Go(slot) => Ok(slot),
+            Admitted::Wait(gate) => prepared.wait_in_line(self, admission, gate, wait),
+        };
+        let launched = launched.and_then(|slot| prepared.launch(self, lock, slot, wait));
+        prepared.started(self, launched)
+    }
+
+    /// Starts an attempt of the loop that works in `task`, which was admitted with this slot.
+    ///
+    /// # Errors
+    /// As [`start_job`](Engine::start_job); `task.deleted` where another folder has the task's name.
+    pub(crate) fn start_attempt(
+        &self,
+        plan: &RunPlan,
+        task: &Folder,
+        slot: Option<FileLock>,
+        wait: &Wait,
+    ) -> Result<Started> {
+        let locked = self.lock_task(&plan.project, &plan.task, false, LockKind::Shared, wait);
+        let (named, task_lock) = match locked {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Err(deleted(task)),
+            locked => locked?,
+        };
+        // An attempt does not work in a task that took the name of a deleted one.
+        let stat = |folder: &Folder| {
+            folder.os().stat(folder.fd()).map_err(|e| folder.error("look at", "", e))
+        };
+        if !stat(task)?.same_file(&stat(&named)?) {
+            return Err(deleted(task));
         }
+        let (prepared, lock) = Prepared::make(self, plan, named, None, wait)?;
+        drop(task_lock);
+        let launched = prepared.launch(self, lock, slot, wait);
+        prepared.started(self, launched)
+    }
+
+    /// What a run wants that may be short.
+    pub(crate) fn demand(&self, plan: &RunPlan) -> Result<Demand> {
+        let place = self.place(plan.parent_run.as_ref(), plan.family)?;
+        Ok(Demand {
+            account: plan.account.clone(),
+            slot: place.is_root,
+            who: format!("{}/{}", plan.project, plan.task),
+        })
     }
 
     /// Removes the entry of a run, and what else is left of it, whose starter died before the run's
@@ -135,6 +185,29 @@ impl Engine {
         OpenEntry::remove(self.layout(), project, task, run)?;
         Ok(true)
     }
+}
+
+/// The size of the file whose space is set aside for a run's end, in bytes.
+const RESERVED: u64 = 64 << 10;
+
+/// Writes down what a run waits for that may not start yet.
+fn note_gate(record: &mut RunRecord, gate: &Gate) {
+    record.phase = Some(Phase::Queued);
+    record.waiting_for = Some(gate.words());
+    record.waiting_until = gate.until();
+}
+
+fn stopped_in_line() -> Error {
+    let what = "the run was stopped while it waited to start";
+    Error::new(ErrorKind::Conflict, "run.stopped", what)
+}
+
+fn deleted(folder: &Folder) -> Error {
+    let what = format!("{} was deleted while its loop went on", folder.path().display());
+    Error::new(ErrorKind::NotFound, "task.deleted", what)
+        .with_path(folder.path())
+        .with_field("task")
+        .with_hint("start the task anew")
 }
 
 /// An id that no other run of this process has.
@@ -165,9 +238,11 @@ impl<'a> Prepared<'a> {
         engine: &Engine,
         plan: &'a RunPlan,
         task: Folder,
+        queued: Option<&Gate>,
         wait: &Wait,
     ) -> Result<(Prepared<'a>, FileLock)> {
         let runs = task.ensure_folder(RUNS)?;
+        let (place, _counted) = engine.take_place(plan.parent_run.as_ref(), plan.family, wait)?;
         let cwd = plan.cwd.clone().unwrap_or_else(|| task.path().to_owned());
         loop {
             let run = next_id(&runs, engine.now())?;
@@ -177,7 +252,7 @@ impl<'a> Prepared<'a> {
             };
             let (task, cwd) = (task.clone(), cwd.clone());
             let prepared = Prepared { plan, task, run, folder, cwd };
-            match prepared.fill(engine, &runs, wait) {
+            match prepared.fill(engine, &runs, &place, queued, wait) {
                 Ok(lock) => return Ok((prepared, lock)),
                 Err(error) => {
                     prepared.forget(engine, &runs);
@@ -189,7 +264,14 @@ impl<'a> Prepared<'a> {
         }
     }
 
-    fn fill(&self, engine: &Engine, runs: &Folder, wait: &Wait) -> Result<FileLock> {
+    fn fill(
+        &self,
+        engine: &Engine,
+        runs: &Folder,
+        place: &Place,
+        queued: Option<&Gate>,
+        wait: &Wait,
+    ) -> Result<FileLock> {
         let lock = self.folder.lock(RUN_LOCK, LockKind::Exclusive, wait)?;
         let prompt = match self.plan.agent.prompt {
             PromptForm::WithPreamble => preamble(&self.context(engine), &self.plan.prompt),
@@ -197,13 +279,91 @@ impl<'a> Prepared<'a> {
             PromptForm::Plain => format!("{}\n", self.plan.prompt.trim()),
         };
         drop(self.folder.create(PROMPT, prompt.as_bytes())?);
-        store::create(&self.folder, &self.record(engine))?;
-        OpenEntry::create(engine.layout(), &self.plan.project, &self.plan.task, &self.run)?;
+        self.set_space_aside()?;
+        let mut record = self.record(engine);
+        if let Some(gate) = queued {
+            note_gate(&mut record, gate);
+        }
+        store::create(&self.folder, &record)?;
+        let ids = (&self.plan.project, &self.plan.task, &self.run);
+        OpenEntry::create(engine.layout(), ids, &place.parents, place.family)?;
         let (from, to) = (hidden(&self.run), self.run.as_str());
         runs.os()
             .rename_at(runs.fd(), from.as_ref(), runs.fd(), to.as_ref(), false)
             .map_err(|e| runs.error("make folder", to, e))?;
         Ok(lock)
+    }
+
+    /// Space for the end, should the disk be full by then: whoever writes it down removes the file.
+    fn set_space_aside(&self) -> Result<()> {
+        let file = self.folder.open(RESERVE, Open::CreateNew(FILE_MODE))?;
+        let allocated = self.folder.os().allocate(&file, RESERVED);
+        allocated.map_err(|e| self.folder.error("set space aside in", RESERVE, e))
+    }
+
+    /// Waits until the run may start; its slot. Says what for in the record and on the bus.
+    fn wait_in_line(
+        &self,
+        engine: &Engine,
+        mut admission: Admission,
+        mut gate: Gate,
+        wait: &Wait,
+    ) -> Result<Option<FileLock>> {
+        let bus = engine.task_bus(&self.plan.project, &self.plan.task)?;
+        let tell = |gate: &Gate| {
+            let until = gate.until().map(|until| format!(" until {until}")).unwrap_or_default();
+            let text = format!("the run waits for {}{until}", gate.words());
+            bus.post(Post::new("PROGRESS", text).run(&self.run), wait.clone()).map(drop)
+        };
+        tell(&gate)?;
+        // A stop is a name that appears in the run's folder.
+        admission.also_watch(&self.folder)?;
+        let poller = both(admission.as_fd(), wait).map_err(failed)?;
+        loop {
+            if stop_wished(&self.folder)? {
+                return Err(stopped_in_line());
+            }
+            match admission.step(wait)? {
+                Admitted::Go(slot) => {
+                    store::update(&self.folder, wait, Keep::Loosely, |record| {
+                        record.start_time = engine.now();
+                        record.phase = Some(Phase::Starting);
+                        record.waiting_for = None;
+                        record.waiting_until = None;
+                        Ok(())
+                    })?;
+                    return Ok(slot);
+                }
+                Admitted::Wait(now) => {
+                    if (now.words(), now.until()) != (gate.words(), gate.until()) {
+                        store::update(&self.folder, wait, Keep::Loosely, |record| {
+                            note_gate(record, &now);
+                            Ok(())
+                        })?;
+                        tell(&now)?;
+                        gate = now;
+                    }
+                }
+            }
+            wait.check().map_err(|over| not_admitted(&gate, over))?;
+            poller.wait(wait.remaining()).map_err(failed)?;
+        }
+    }
+
+    /// What came of the start; one that failed is written down as a run that never began.
+    fn started(self, engine: &Engine, launched: Result<ProcessId>) -> Result<Started> {
+        match launched {
+            Ok(keeper) => Ok(Started { run: self.run, keeper: Some(keeper) }),
+            Err(error) => {
+                // The run never began; its record says so. The first error is the one to tell.
+                let _first_error_is_told = self.refused(engine, &error);
+                // Somebody stopped it while it began, which is no failure to start.
+                match stop_wished(&self.folder)? {
+                    true => Ok(Started { run: self.run, keeper: None }),
+                    false => Err(error),
+                }
+            }
+        }
     }
 
     /// Takes back what [`fill`](Prepared::fill) did before it failed, as far as the disk lets us.
@@ -214,12 +374,19 @@ impl<'a> Prepared<'a> {
     }
 
     /// Starts the keeper and the agent; the keeper's process.
-    fn launch(&self, engine: &Engine, lock: FileLock, wait: &Wait) -> Result<ProcessId> {
+    fn launch(
+        &self,
+        engine: &Engine,
+        lock: FileLock,
+        slot: Option<FileLock>,
+        wait: &Wait,
+    ) -> Result<ProcessId> {
         self.task.folder(RUNS)?.sync()?;
-        let mut keeper = self.spawn(engine, &self.context(engine), &lock)?;
+        let mut keeper = self.spawn(engine, &self.context(engine), &lock, slot.as_ref())?;
         // The keeper holds the run's lock from here. Closing our copy does not give it back, whatever
         // happens; unlocking it would.
         let _copy = lock.into_fd();
+        let _copy_of_slot = slot.and_then(FileLock::into_fd);
         let born = keeper.born().map_err(not_started)?;
         let process = ProcessId { pid: born.keeper.pid, start: born.keeper.start };
         let posted = self.post_start(engine, wait)?;
@@ -328,6 +495,7 @@ impl<'a> Prepared<'a> {
         record.resumed_session = self.plan.session.clone();
         record.agent_name =
             Some(&self.plan.agent_name).filter(|name| **name != record.agent).cloned();
+        record.account.clone_from(&self.plan.account);
         let stream = self.plan.agent.stream;
         if stream != self.plan.agent.kind.stream() {
             record.parser = Some(stream.map_or("text", StreamKind::name).to_owned());
@@ -340,6 +508,7 @@ impl<'a> Prepared<'a> {
         engine: &Engine,
         context: &RunContext,
         lock: &FileLock,
+        slot: Option<&FileLock>,
     ) -> Result<KeeperControl> {
         let configured = self.plan.agent_env.iter();
         let configured = configured.map(|(name, value)| (name.clone(), value.reveal().to_owned()));
@@ -370,6 +539,7 @@ impl<'a> Prepared<'a> {
             record: KEEPER,
             lock,
             note: &Note::of(&self.record(engine)).to_text(),
+            slot,
             cwd: &self.cwd,
             program: program.as_os_str(),
             argv,

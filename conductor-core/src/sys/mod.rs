@@ -8,6 +8,7 @@
 //! that the build script compiles and that `spawn` embeds.
 #![expect(unsafe_code, reason = "system calls that no safe wrapper offers; each block says why")]
 
+mod errno;
 mod event;
 mod file;
 mod fork;
@@ -20,6 +21,7 @@ mod real;
 mod spawn;
 mod spawn_clone;
 
+pub(crate) use errno::may_pass;
 pub(crate) use event::LOOK_OFTEN;
 pub use event::{EventFd, Polled, Poller, Ready, TimerFd, Watch};
 pub use file::{Entry, Fd, FileKind, FileSystem, LockKind, Open, Stat};
@@ -29,9 +31,9 @@ pub(crate) use file::{
 };
 pub(crate) use fork::{Born, Listed, generation};
 pub(crate) use keeper_file::{
-    Ended as KeeperEnd, Identity as KeeperIdentity, Moment as KeeperMoment, Reason as KeeperReason,
-    Record as KeeperRecord, State as KeeperState, prepare as prepare_keeper_file,
-    read as read_keeper_file, read_note as read_keeper_note,
+    Cut as KeeperCut, Ended as KeeperEnd, Identity as KeeperIdentity, Moment as KeeperMoment,
+    Reason as KeeperReason, Record as KeeperRecord, State as KeeperState,
+    prepare as prepare_keeper_file, read as read_keeper_file, read_note as read_keeper_note,
 };
 pub use os::Os;
 pub use process::{ProcessId, Processes, Signal};

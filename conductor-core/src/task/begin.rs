@@ -39,7 +39,9 @@ impl Engine {
         if let Some(tasks) = &depends_on {
             refuse_cycle(self.layout(), &project, &task, tasks)?;
         }
+        self.refuse_too_deep(&plan)?;
         let (folder, task_lock) = self.lock_task(&project, &task, true, LockKind::Shared, wait)?;
+        self.close_what_is_over(&project, &task, wait);
         let held = take_or_join(&folder, wait)?;
         // Whoever holds the lease has written TASK.md by now.
         let stored = stored_prompt(&folder)?;
@@ -81,8 +83,17 @@ impl Engine {
         drop(task_lock);
         waiter.drive(lease, state)?;
         // The first attempt is running and on disk when this returns, unless it must wait.
-        waiter.first_step()?;
+        waiter.first_step(wait)?;
         Ok(waiter)
+    }
+
+    /// A loop that may start no attempt at all is not begun. How many others its parent started is
+    /// another matter: that passes.
+    fn refuse_too_deep(&self, plan: &RunPlan) -> Result<()> {
+        match self.demand(plan) {
+            Err(error) if error.kind() != ErrorKind::Busy => Err(error),
+            _ => Ok(()),
+        }
     }
 
     /// The state to begin with: the series of a driver that died goes on with what is asked for now,

@@ -33,6 +33,9 @@ type RunInfo struct {
 	StartTime        time.Time
 	EndTime          time.Time
 	LimitReset       time.Time
+	Account          string // account whose usage limit holds for it
+	WaitingFor       string // what it waits for before it may start
+	WaitingUntil     time.Time
 	Cwd              string
 	Folder           string
 	PromptPath       string
@@ -158,7 +161,8 @@ func (p part) runInfo() RunInfo {
 		ErrorClass: p.text("error_class"), StopReason: p.text("stop_reason"),
 		ExitCode: p.number("exit_code"), Signal: p.number("signal"), Pid: p.number("pid"),
 		Pgid: p.number("pgid"), StartTime: p.moment("start_time"), EndTime: p.moment("end_time"),
-		LimitReset: p.moment("limit_reset"), Cwd: p.text("cwd"), Folder: p.text("folder"),
+		LimitReset: p.moment("limit_reset"), Account: p.text("account"),
+		WaitingFor: p.text("waiting_for"), WaitingUntil: p.moment("waiting_until"), Cwd: p.text("cwd"), Folder: p.text("folder"),
 		PromptPath: p.text("prompt_path"), OutputPath: p.text("output_path"),
 		StdoutPath: p.text("stdout_path"), StderrPath: p.text("stderr_path"),
 		Commandline: p.text("commandline"), ProcessOwnership: p.text("process_ownership"),
