@@ -10,6 +10,7 @@ use super::evidence::{Known, gather, keeper_record, known, moment};
 use super::note::Note;
 use super::open_entry::OpenEntry;
 use super::output::{ensure_output, last_stderr_lines, misplaced, read_stream, refused_format};
+use super::session::own_usage;
 use super::start::{start_key, start_message};
 use super::stop::stop_reason;
 use super::tree::end_leftovers;
@@ -139,6 +140,8 @@ fn write_down(
             stream
         }
     };
+    let stream = stream
+        .map(|stream| StreamSummary { usage: own_usage(engine, &before, stream.usage), ..stream });
     let mut ending = ending;
     if refused_format(folder, &before, stream.as_ref())? {
         // Its exit code may say that all went well.

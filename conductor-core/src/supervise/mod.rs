@@ -20,6 +20,7 @@ mod output;
 mod planned;
 mod probe;
 mod reconcile;
+mod session;
 mod slots;
 mod start;
 mod stop;

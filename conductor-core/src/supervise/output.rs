@@ -29,11 +29,7 @@ pub(crate) fn read_stream(
     record: &RunRecord,
     ended: Timestamp,
 ) -> Result<Option<StreamSummary>> {
-    let kind = match &record.parser {
-        Some(parser) => StreamKind::parse(parser),
-        None => AgentKind::parse(&record.agent).ok().and_then(AgentKind::stream),
-    };
-    let Some(kind) = kind else { return Ok(None) };
+    let Some(kind) = stream_kind(record) else { return Ok(None) };
     let mut parser = StreamParser::new(kind);
     // What stands before a gap and what stands behind it are no line together.
     let gap = |_| "\n".to_owned();
@@ -50,6 +46,14 @@ pub(crate) fn read_stream(
         })?;
     }
     Ok(Some(parser.finish(ended, &Zone::local())))
+}
+
+/// The form of what the run's agent printed; `None` where it is plain text.
+pub(super) fn stream_kind(record: &RunRecord) -> Option<StreamKind> {
+    match &record.parser {
+        Some(parser) => StreamKind::parse(parser),
+        None => AgentKind::parse(&record.agent).ok().and_then(AgentKind::stream),
+    }
 }
 
 /// What a Gemini CLI says that is too old for the stream that it is asked for.

@@ -6,6 +6,7 @@
     reason = "what fails here fails the test"
 )]
 
+mod older;
 mod probe;
 mod redaction;
 mod rest;

@@ -53,6 +53,39 @@ fn the_next_attempt_goes_on_with_the_session() {
 }
 
 #[test]
+fn what_an_agent_counts_for_the_whole_session_is_counted_once() {
+    let sandbox = Sandbox::new();
+    let path = sandbox.folder("bin").join("codex");
+    let work = sandbox.work();
+    let text = format!(
+        "#!/bin/sh\ncase \"$*\" in *--help*|*--version*) \
+         echo --config --json --dangerously-bypass-approvals-and-sandbox; exit;; esac\n\
+         n=$(($(cat {work}/n 2>/dev/null || echo 0) + 1)); echo $n >{work}/n; cat >/dev/null\n\
+         echo '{{\"type\":\"thread.started\",\"thread_id\":\"t-1\"}}'\n\
+         echo '{{\"type\":\"turn.completed\",\"usage\":{{\"input_tokens\":'$((n * 100))',\
+         \"cached_input_tokens\":'$((n * 20))',\"output_tokens\":'$((n * 30))'}}}}'\n\
+         [ $n -lt 3 ] || touch \"$JRUN_TASK_FOLDER/DONE\"\n",
+        work = work.display()
+    );
+    fs::write(&path, text).unwrap();
+    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    let config = config(&sandbox, "agents:\n  codex: {resume_session: true}\n");
+    run_agent(&sandbox, ["--config".as_ref(), config.as_os_str()])
+        .args(["task", "--project", "p", "--task", "t", "--agent", "codex", "--prompt", "x"])
+        .args(["--restart-delay", "10ms", "--max-attempts", "4"])
+        .path_first(sandbox.folder("bin"))
+        .succeed();
+    for run in runs(&sandbox) {
+        let usage = run.record.usage.unwrap();
+        assert_eq!(
+            (usage.input_tokens, usage.cache_read_tokens, usage.output_tokens),
+            (80, 20, 30)
+        );
+    }
+    assert_eq!(runs(&sandbox)[2].record.resumed_session.as_deref(), Some("t-1"));
+}
+
+#[test]
 fn nobody_goes_on_with_a_session_unasked() {
     let sandbox = Sandbox::new();
     claude(&sandbox, "answer s-$n; [ $n -lt 2 ] || touch \"$JRUN_TASK_FOLDER/DONE\"");

@@ -58,6 +58,11 @@ impl StreamKind {
         }
     }
 
+    /// Whether the tokens that it tells are those of the whole session, earlier runs included.
+    pub(crate) const fn counts_sessions(self) -> bool {
+        matches!(self, StreamKind::Codex)
+    }
+
     /// The kind of this name.
     pub fn parse(name: &str) -> Option<StreamKind> {
         StreamKind::ALL.into_iter().find(|kind| kind.name() == name)
