@@ -62,6 +62,8 @@ impl RunRecord {
             ("waiting_until", self.waiting_until.map(Value::timestamp)),
             ("parser", maybe(&self.parser)),
             ("attached", self.attached.then(|| Value::from(true))),
+            ("agent_name", maybe(&self.agent_name)),
+            ("resumed_session", maybe(&self.resumed_session)),
         ]
     }
 
@@ -140,6 +142,8 @@ impl RunRecord {
             waiting_until: read.parsed("waiting_until")?,
             parser: read.text("parser")?,
             attached: read.parsed("attached")?.unwrap_or(false),
+            agent_name: read.text("agent_name")?,
+            resumed_session: read.text("resumed_session")?,
             supervised: false,
             source: Mapping::new(),
         };
