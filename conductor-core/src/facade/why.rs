@@ -4,7 +4,7 @@ use super::record::Record;
 use super::runs::Run;
 use crate::error::Result;
 use crate::layout::{RUN_LOCK, STDERR};
-use crate::run::Outcome;
+use crate::run::{Outcome, Phase, RunRecord};
 use crate::supervise::{RunInfo, keeper_facts, keeper_record, last_lines, stop_reason};
 use crate::sys::KeeperReason;
 use crate::usage::ErrorClass;
@@ -41,6 +41,9 @@ impl Run {
             ("stop_reason", record.stop_reason.clone().or(stop_reason(&folder)?)),
             ("error_class", record.error_class.map(|class| class.as_str().to_owned())),
             ("limit_reset", record.limit_reset.map(|reset| reset.to_string())),
+            ("account", record.account.clone()),
+            ("waiting_for", record.waiting_for.clone()),
+            ("waiting_until", record.waiting_until.map(|time| time.to_string())),
         ] {
             evidence.extend(value.map(|value| (format!("run-info.yaml: {name}"), value)));
         }
@@ -70,6 +73,9 @@ fn judge(info: &RunInfo, reason: Option<KeeperReason>, adopted: bool) -> (String
     };
     let Some(outcome) = info.outcome() else { return of_living(info, adopted, &run) };
     let say = |because: &str, next: String| (because.to_owned(), next);
+    if let Some(told) = class_of(record, &again) {
+        return told;
+    }
     match outcome {
         Outcome::Completed => match record.series {
             Some(_) => {
@@ -83,7 +89,15 @@ fn judge(info: &RunInfo, reason: Option<KeeperReason>, adopted: bool) -> (String
                 say("the agent exited with 0", format!("`run-agent output {run}` shows its result"))
             }
         },
-        Outcome::Failed => of_failed(info, code, &run, &again),
+        Outcome::Failed => {
+            let next = match record.attached {
+                true => "its terminal showed what it complained about".to_owned(),
+                false => {
+                    format!("`run-agent output --file stderr {run}` shows what it complained about")
+                }
+            };
+            (format!("the agent exited with code {code}"), next)
+        }
         Outcome::Killed => {
             let signal = record.signal.unwrap_or_default();
             let because = format!("signal {signal} ended the agent, and conductor did not send it");
@@ -116,7 +130,7 @@ fn judge(info: &RunInfo, reason: Option<KeeperReason>, adopted: bool) -> (String
         }
         Outcome::OutputLimit => say(
             "it wrote more than it may",
-            format!("raise the limit on output if that was meant; {again}"),
+            format!("raise --output-limit if that was meant; {again}"),
         ),
         Outcome::Stopped => {
             let because = match record.stop_reason.as_deref() {
@@ -146,6 +160,11 @@ fn judge(info: &RunInfo, reason: Option<KeeperReason>, adopted: bool) -> (String
 
 fn of_living(info: &RunInfo, adopted: bool, run: &str) -> (String, String) {
     let follow = format!("`run-agent output -f {run}` shows what it prints");
+    if info.alive.is_some() && info.record.phase == Some(Phase::Queued) {
+        let what = info.record.waiting_for.as_deref().unwrap_or("its turn");
+        let next = format!("`run-agent stop {run}` takes it out of the line");
+        return (format!("it waits for {what}"), next);
+    }
     match (info.alive, adopted, info.record.attached) {
         (None, ..) => (
             "another program started it, and its process number is in use: it may live".to_owned(),
@@ -164,33 +183,28 @@ fn of_living(info: &RunInfo, adopted: bool, run: &str) -> (String, String) {
     }
 }
 
-/// What to do about an agent that failed depends on what it told of itself.
-fn of_failed(info: &RunInfo, code: i32, run: &str, again: &str) -> (String, String) {
-    let because = format!("the agent exited with code {code}");
-    let stderr = format!("`run-agent output --file stderr {run}` shows what it complained about");
-    match (info.record.error_class, info.record.limit_reset) {
-        (Some(ErrorClass::UsageLimit), Some(reset)) => (
-            format!("{because}: the usage limit of its account was reached"),
-            format!("wait until {reset}; {again}"),
-        ),
-        (Some(ErrorClass::UsageLimit), None) => (
-            format!("{because}: the usage limit of its account was reached"),
-            format!("wait until the limit ends, or use another account; {again}"),
-        ),
-        (Some(ErrorClass::BadCredentials), _) => (
-            format!("{because}: its service refused its credentials"),
-            "log in with the agent's own program, or set its token; `run-agent validate` checks it"
-                .to_owned(),
-        ),
-        (Some(ErrorClass::Transient), _) => (
-            format!("{because}: its service was overloaded or out of reach"),
-            format!("try again later; {again}"),
-        ),
-        _ if info.record.attached => {
-            (because, "its terminal showed what it complained about".into())
+/// What the agent's own stream says kept it from its work, and what follows; `None` where it says nothing
+/// that decides.
+fn class_of(record: &RunRecord, attempt: &str) -> Option<(String, String)> {
+    let account = record.account.as_deref().unwrap_or("its account");
+    Some(match record.error_class? {
+        ErrorClass::UsageLimit => {
+            let until = record.limit_reset.map(|until| format!(" until {until}"));
+            (
+                format!("the usage limit of {account} was reached{}", until.unwrap_or_default()),
+                format!("`run-agent doctor` tells when it is tried again; {attempt}"),
+            )
         }
-        _ => (because, stderr),
-    }
+        ErrorClass::BadCredentials => (
+            format!("{account} was refused: bad credentials"),
+            "put the token or the login right, then start it again".to_owned(),
+        ),
+        ErrorClass::Transient => (
+            "the agent's service was overloaded or out of reach".to_owned(),
+            format!("its task tries again by itself, less and less often; {attempt}"),
+        ),
+        ErrorClass::Other => return None,
+    })
 }
 
 impl From<&Why> for Record {
@@ -262,10 +276,10 @@ mod tests {
             })
         };
         let reset = Some(Timestamp::UNIX_EPOCH);
-        assert!(failed(ErrorClass::UsageLimit, reset).contains("wait until 1970-01-01T00:00:00Z"));
-        assert!(failed(ErrorClass::UsageLimit, None).contains("another account"));
-        assert!(failed(ErrorClass::BadCredentials, None).contains("log in"));
-        assert!(failed(ErrorClass::Transient, None).contains("later"));
+        assert!(failed(ErrorClass::UsageLimit, reset).contains("until 1970-01-01T00:00:00Z"));
+        assert!(failed(ErrorClass::UsageLimit, None).contains("usage limit of its account"));
+        assert!(failed(ErrorClass::BadCredentials, None).contains("the login right"));
+        assert!(failed(ErrorClass::Transient, None).contains("tries again by itself"));
         assert!(failed(ErrorClass::Other, None).contains("--file stderr"));
         let killed = |signal, attached| {
             told(None, &move |record: &mut RunRecord| {

@@ -2,9 +2,9 @@
 
 use super::engine::Engine;
 use super::evidence::{Actors, actors, keeper_record, known, observe};
-use super::family::Family;
 use super::handle::RunWatch;
 use super::open_entry::OpenEntry;
+use super::tree::processes_of;
 use super::verdict::Verdict;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
@@ -154,22 +154,15 @@ impl Engine {
         asked: &[RunId],
     ) -> Result<Vec<OpenEntry>> {
         let open = self.living_runs(|entry| !asked.contains(&entry.run))?;
-        let family = Family { layout: self.layout(), living: &open };
-        let first: HashSet<&str> = open
-            .iter()
-            .filter(|(entry, _)| chosen(entry))
-            .map(|(entry, _)| entry.run.as_str())
-            .chain(asked.iter().map(RunId::as_str))
-            .collect();
-        let ancestor = |id: &str| first.contains(id) || parent(id);
-        let mut picked = Vec::new();
-        for (entry, record) in &open {
-            if chosen(entry) || family.descends(entry, record, ancestor)? {
-                picked.push(entry.clone());
-            }
-        }
-        // Parents before their children, as a person reads it.
-        picked.sort_by_key(|entry| !chosen(entry));
+        let (mut picked, mut rest): (Vec<_>, Vec<_>) =
+            open.into_iter().map(|(entry, _)| entry).partition(|entry| chosen(entry));
+        let mut above: HashSet<RunId> = asked.iter().cloned().collect();
+        above.extend(picked.iter().map(|entry| entry.run.clone()));
+        // An entry names all runs above its own, also those that are over by now.
+        rest.retain(|entry| {
+            entry.parents.iter().any(|id| above.contains(id) || parent(id.as_str()))
+        });
+        picked.append(&mut rest);
         Ok(picked)
     }
 
@@ -285,11 +278,19 @@ fn signal(folder: &Folder, record: &RunRecord, force: bool) -> Result<bool> {
     {
         return Ok(true);
     }
-    let to_agent = if force { Signal::Kill } else { Signal::Term };
-    match agent {
-        Some(agent) => Processes.signal(agent, to_agent).map_err(failed),
-        None => Ok(false),
+    // Its keeper died, and with it all that kept its processes together.
+    let to_all = if force { Signal::Kill } else { Signal::Term };
+    let mut any = match agent {
+        Some(agent) => Processes.signal(agent, to_all).map_err(failed)?,
+        None => false,
+    };
+    let run = RunId::new(record.run_id.as_str());
+    for process in run.map_or(Ok(Vec::new()), |run| processes_of(folder, &run))? {
+        if Some(process) != agent {
+            any |= Processes.signal(process, to_all).map_err(failed)?;
+        }
     }
+    Ok(any)
 }
 
 fn elsewhere_error(folder: &Folder) -> Error {

@@ -5,7 +5,7 @@ use crate::error::{ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::Layout;
-use crate::supervise::{Engine, Family, is_damage};
+use crate::supervise::{Engine, is_damage};
 use crate::sys::Stat;
 use crate::time::Timestamp;
 use std::collections::{BTreeSet, HashSet};
@@ -94,7 +94,6 @@ impl Children {
         task: &TaskId,
     ) -> Result<Vec<(TaskId, RunId)>> {
         let living = engine.living_runs(|entry| entry.project == *project)?;
-        let family = Family { layout: engine.layout(), living: &living };
         let own = match living.is_empty() {
             true => HashSet::new(),
             false => own_runs(&engine.layout().task(project, task)?)?,
@@ -104,7 +103,7 @@ impl Children {
             let is_child = match entry.task == *task {
                 // An attempt is no child, also where its task is that of somebody's agent.
                 true => record.parent_run_id.is_some() && record.series.is_none(),
-                false => family.descends(entry, record, |id| own.contains(id))?,
+                false => entry.parents.iter().any(|id| own.contains(id.as_str())),
             };
             if is_child {
                 if entry.task != *task && record.series.is_some() {

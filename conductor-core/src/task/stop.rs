@@ -9,7 +9,7 @@ use crate::error::{ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::CANCELLED;
-use crate::supervise::{Engine, Family, OpenEntry, Stop, StopReport, glance};
+use crate::supervise::{Engine, OpenEntry, Stop, StopReport, glance};
 use crate::yaml::{Mapping, Value};
 use std::collections::HashSet;
 use std::time::Duration;
@@ -66,11 +66,10 @@ impl Engine {
     fn living_with_children(&self, project: &ProjectId, task: &TaskId) -> Result<Vec<RunId>> {
         let own = own_runs(&self.layout().task(project, task)?)?;
         let living = self.living_runs(|_| true)?;
-        let family = Family { layout: self.layout(), living: &living };
         let mut found = Vec::new();
-        for (entry, record) in &living {
+        for (entry, _) in &living {
             if entry.is_of(project, task)
-                || family.descends(entry, record, |id| own.contains(id))?
+                || entry.parents.iter().any(|id| own.contains(id.as_str()))
             {
                 found.push(entry.run.clone());
             }
@@ -88,11 +87,10 @@ impl Engine {
         reason: &str,
     ) -> Result<()> {
         let living = self.living_runs(|_| true)?;
-        let family = Family { layout: self.layout(), living: &living };
         for (entry, record) in &living {
             if !entry.is_of(project, task)
                 && record.series.is_some()
-                && family.descends(entry, record, |id| own.contains(id))?
+                && entry.parents.iter().any(|id| own.contains(id.as_str()))
             {
                 self.wish_task_stop(&entry.project, &entry.task, reason)?;
             }
