@@ -37,6 +37,17 @@ impl Family {
         self.root.conductor.jobs().start(spec.parent_run_id(parent), LONG).unwrap()
     }
 
+    /// A run in the task `other` that this run started, and one that it starts before it ends.
+    fn orphan(&self, parent: &str, script: &str) -> Run {
+        let leave = self.root.task_folder().join("leave");
+        let wait = format!("while [ ! -e '{}' ]; do sleep 0.01; done", leave.display());
+        let child = self.child("other", parent, &wait);
+        let orphan = self.child("other", child.id().as_str(), script);
+        fs::write(leave, "").unwrap();
+        child.wait(LONG).unwrap();
+        orphan
+    }
+
     /// A run that ends when `end` stands in the folder of `fix`.
     fn waiting_child(&self, task: &str, parent: &str) -> Run {
         let end = self.root.task_folder().join("end");
@@ -83,9 +94,9 @@ fn a_task_waits_for_children_in_other_tasks_of_its_project() {
 #[test]
 fn a_task_waits_for_grandchildren_whose_parent_has_ended() {
     let family = family(DONE_AT_GO, |spec| spec);
-    let child = family.child("other", &family.parent, "exit 0");
-    child.wait(LONG).unwrap();
-    let grandchild = family.waiting_child("other", child.id().as_str());
+    let end = family.root.task_folder().join("end");
+    let script = format!("while [ ! -e '{}' ]; do sleep 0.01; done", end.display());
+    let grandchild = family.orphan(&family.parent, &script);
     family.say_done();
     family.await_wait_for(&[grandchild.id().as_str()]);
     family.end_children();
@@ -146,9 +157,7 @@ fn a_stop_takes_the_children_of_ended_attempts_and_of_ended_children_along() {
                   [ $(wc -l <parent) -gt 1 ] && sleep 1000";
     let family = family(script, |spec| spec);
     let of_first = family.child("other", &family.parent, "sleep 1000");
-    let ended = family.child("other", &family.parent, "exit 0");
-    ended.wait(LONG).unwrap();
-    let of_ended = family.child("other", ended.id().as_str(), "sleep 1000");
+    let of_ended = family.orphan(&family.parent, "sleep 1000");
     family.say_done();
     until("the second attempt", || {
         let _not_yet = family.task.wait(Wait::NONE);
