@@ -62,3 +62,6 @@ pub const VERIFY: Duration = Duration::from_secs(600);
 pub const MAX_CHILDREN: usize = 8;
 /// What is kept of each output stream of a run, in bytes, unless it says otherwise.
 pub const OUTPUT: u64 = 1 << 30;
+
+/// How long a new program of a server may take for each answer, before the old one returns.
+pub const UPDATE_HEALTH: Duration = Duration::from_secs(30);

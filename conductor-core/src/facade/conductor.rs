@@ -5,6 +5,7 @@ use super::jobs::Jobs;
 use super::options::Options;
 use super::runs::Runs;
 use super::tasks::Tasks;
+use super::update::Update;
 use crate::bus::{Bus, Scope};
 use crate::cancel::Wait;
 use crate::error::{Error, Result};
@@ -131,6 +132,11 @@ impl Conductor {
                 Ok(holds.into_iter().filter(|hold| hold.is_in_force(self.engine.now())).collect())
             }
         }
+    }
+
+    /// The update of the server's program.
+    pub fn update(&self) -> Update<'_> {
+        Update(self)
     }
 
     /// Writes down the ends of runs that nobody saw ending, once in all, and gives their records.

@@ -61,6 +61,7 @@ impl RunRecord {
             ("waiting_for", maybe(&self.waiting_for)),
             ("waiting_until", self.waiting_until.map(Value::timestamp)),
             ("parser", maybe(&self.parser)),
+            ("attached", self.attached.then(|| Value::from(true))),
         ]
     }
 
@@ -138,6 +139,7 @@ impl RunRecord {
             waiting_for: read.text("waiting_for")?,
             waiting_until: read.parsed("waiting_until")?,
             parser: read.text("parser")?,
+            attached: read.parsed("attached")?.unwrap_or(false),
             supervised: false,
             source: Mapping::new(),
         };

@@ -107,6 +107,8 @@ pub struct RunRecord {
     pub waiting_until: Option<Timestamp>,
     /// The form of the agent's output, where it is not the one of its kind.
     pub parser: Option<String>,
+    /// Whether it shares the terminal of the process that started it, and is kept by that.
+    pub attached: bool,
 
     /// Whether conductor supervises the run: the record says so, or a keeper's file stands beside
     /// it. The older program drops our keys from the record, but knows nothing of that file.
@@ -179,6 +181,7 @@ impl RunRecord {
             waiting_for: None,
             waiting_until: None,
             parser: None,
+            attached: false,
             supervised: false,
             source: Mapping::new(),
         }

@@ -1,6 +1,7 @@
 //! One run: its start, its watch, its end, and ending it on purpose.
 
 mod admission;
+mod attached;
 mod bounds;
 mod check;
 mod engine;
@@ -24,6 +25,7 @@ mod tree;
 mod verdict;
 
 pub(crate) use admission::{Admission, Admitted, Demand, Gate};
+pub(crate) use attached::{Attached, Changed};
 pub use bounds::OnOutputLimit;
 pub(crate) use bounds::{Family, ON_OUTPUT_LIMIT};
 pub(crate) use check::{Check, Checked, checked, stop_check};
@@ -38,7 +40,7 @@ pub use hold::Hold;
 pub(crate) use hold::account_name;
 pub use info::RunInfo;
 pub(crate) use info::{read_info, read_info_in};
-pub(crate) use open_entry::OpenEntry;
+pub(crate) use open_entry::{OpenEntries, OpenEntry};
 pub(crate) use output::{cut_of, gap_note, last_lines};
 pub(crate) use slots::Pool;
 pub(crate) use start::{RunPlan, Started};

@@ -15,7 +15,9 @@ use super::open_entry::OpenEntry;
 use super::start::{RunPlan, Started};
 use super::stop::stop_wished;
 use crate::agent::stream::StreamKind;
-use crate::agent::{AgentKind, PromptForm, RunContext, preamble, run_environment};
+use crate::agent::{
+    AgentKind, PromptForm, RunContext, attached_environment, preamble, run_environment,
+};
 use crate::bus::{Post, Posted};
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
@@ -64,11 +66,11 @@ pub(super) fn hidden(run: &RunId) -> String {
 
 /// A run whose folder is made, or about to be.
 pub(super) struct Prepared<'a> {
-    plan: &'a RunPlan,
-    task: Folder,
-    run: RunId,
-    folder: Folder,
-    cwd: PathBuf,
+    pub(super) plan: &'a RunPlan,
+    pub(super) task: Folder,
+    pub(super) run: RunId,
+    pub(super) folder: Folder,
+    pub(super) cwd: PathBuf,
 }
 
 impl<'a> Prepared<'a> {
@@ -221,26 +223,15 @@ impl<'a> Prepared<'a> {
         wait: &Wait,
     ) -> Result<ProcessId> {
         self.task.folder(RUNS)?.sync()?;
-        let mut keeper = self.spawn(engine, &self.context(engine), &lock, slot.as_ref())?;
+        let mut keeper = self.spawn(engine, &lock, slot.as_ref())?;
         // The keeper holds the run's lock from here. Closing our copy does not give it back, whatever
         // happens; unlocking it would.
         let _copy = lock.into_fd();
         let _copy_of_slot = slot.and_then(FileLock::into_fd);
         let born = keeper.born().map_err(not_started)?;
         let process = ProcessId { pid: born.keeper.pid, start: born.keeper.start };
-        let posted = self.post_start(engine, wait)?;
-        let record = store::update(&self.folder, wait, Keep::Durably, |record| {
-            record.pid = i64::from(born.agent.pid);
-            record.pgid = i64::from(born.agent.pid);
-            record.phase = Some(Phase::Running);
-            record.process_start = Some(born.agent.start);
-            record.keeper_pid = Some(born.keeper.pid);
-            record.keeper_start = Some(born.keeper.start);
-            record.boot_id = Processes.boot_id().ok().map(str::to_owned);
-            record.pid_ns = Processes.pid_namespace().ok();
-            record.start_msg = Some(posted.cursor.to_string());
-            Ok(())
-        })?;
+        let agent = ProcessId { pid: born.agent.pid, start: born.agent.start };
+        let record = self.tell_start(engine, agent, process, wait)?;
         if record.series.is_some() {
             receipts::begin(&self.task, &record, wait)?;
         }
@@ -257,7 +248,30 @@ impl<'a> Prepared<'a> {
         }
     }
 
-    fn agent_not_started(&self, source: std::io::Error) -> Error {
+    /// Tells the task's bus that the run starts, and the record who acts in it.
+    pub(super) fn tell_start(
+        &self,
+        engine: &Engine,
+        agent: ProcessId,
+        keeper: ProcessId,
+        wait: &Wait,
+    ) -> Result<RunRecord> {
+        let posted = self.post_start(engine, wait)?;
+        store::update(&self.folder, wait, Keep::Durably, |record| {
+            record.pid = i64::from(agent.pid);
+            record.pgid = i64::from(agent.pid);
+            record.phase = Some(Phase::Running);
+            record.process_start = Some(agent.start);
+            record.keeper_pid = Some(keeper.pid);
+            record.keeper_start = Some(keeper.start);
+            record.boot_id = Processes.boot_id().ok().map(str::to_owned);
+            record.pid_ns = Processes.pid_namespace().ok();
+            record.start_msg = Some(posted.cursor.to_string());
+            Ok(())
+        })
+    }
+
+    pub(super) fn agent_not_started(&self, source: std::io::Error) -> Error {
         let program = &self.plan.agent.program;
         Error::new(
             ErrorKind::SpawnFailed,
@@ -270,7 +284,7 @@ impl<'a> Prepared<'a> {
     }
 
     /// Writes down that the run never began, and why.
-    fn refused(&self, engine: &Engine, error: &Error) -> Result<()> {
+    pub(super) fn refused(&self, engine: &Engine, error: &Error) -> Result<()> {
         let why = match std::error::Error::source(error) {
             Some(source) => format!("{error}: {source}"),
             None => error.to_string(),
@@ -318,39 +332,49 @@ impl<'a> Prepared<'a> {
         record.exit_code = -1;
         record.phase = Some(Phase::Starting);
         record.cwd = text(self.cwd.clone());
-        record.commandline =
-            Some(format!("{} < {}", self.plan.agent.line(), prompt.to_string_lossy()));
+        let line = self.plan.agent.line();
+        record.commandline = Some(match self.plan.attached {
+            true => line,
+            false => format!("{line} < {}", prompt.to_string_lossy()),
+        });
         record.prompt_path = text(prompt);
         record.output_path = text(self.folder.join(OUTPUT));
         record.stdout_path = text(self.folder.join(STDOUT));
         record.stderr_path = text(self.folder.join(STDERR));
         record.series = self.plan.series;
         record.account.clone_from(&self.plan.account);
+        record.attached = self.plan.attached;
         let stream = self.plan.agent.stream;
-        if stream != self.plan.agent.kind.stream() {
+        if self.plan.attached {
+            // Its name may be that of an agent with a stream.
+            record.parser = Some("text".to_owned());
+        } else if stream != self.plan.agent.kind.stream() {
             record.parser = Some(stream.map_or("text", StreamKind::name).to_owned());
         }
         record
     }
 
-    fn spawn(
-        &self,
-        engine: &Engine,
-        context: &RunContext,
-        lock: &FileLock,
-        slot: Option<&FileLock>,
-    ) -> Result<KeeperControl> {
+    /// The whole environment of the agent.
+    pub(super) fn environment(&self, engine: &Engine) -> Vec<(OsString, OsString)> {
         let configured = self.plan.agent_env.iter();
         let configured = configured.map(|(name, value)| (name.clone(), value.reveal().to_owned()));
         let extra: Vec<_> = configured.chain(self.plan.env.iter().cloned()).collect();
-        let env: Vec<(OsString, OsString)> = run_environment(
-            engine.inherited_environment(),
-            &extra,
-            self.plan.agent.kind.own_keys(),
-            context,
-        )
-        .into_iter()
-        .collect();
+        let inherited = engine.inherited_environment();
+        let context = self.context(engine);
+        let env = match self.plan.attached {
+            true => attached_environment(inherited, &extra, &context),
+            false => run_environment(inherited, &extra, self.plan.agent.kind.own_keys(), &context),
+        };
+        env.into_iter().collect()
+    }
+
+    fn spawn(
+        &self,
+        engine: &Engine,
+        lock: &FileLock,
+        slot: Option<&FileLock>,
+    ) -> Result<KeeperControl> {
+        let env = self.environment(engine);
         let kept = Kept {
             folder: &self.folder,
             run: self.run.as_str(),

@@ -13,6 +13,7 @@ use crate::fsx::{FileLock, Folder, found};
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{RUN_LOCK, RUNS, TASK_PROMPT};
 use crate::sys::{KeeperLimits, LockKind, ProcessId};
+use crate::update;
 use std::ffi::OsString;
 use std::path::PathBuf;
 
@@ -42,6 +43,8 @@ pub(crate) struct RunPlan {
     pub(crate) family: Family,
     /// The account whose usage limit holds for it; `None` for an agent that tells of none.
     pub(crate) account: Option<String>,
+    /// Whether it shares the terminal of this process, which keeps it.
+    pub(crate) attached: bool,
 }
 
 /// A run that was started.
@@ -50,6 +53,12 @@ pub(crate) struct Started {
     pub(crate) run: RunId,
     /// Its keeper's process, unless it was stopped before there was one.
     pub(crate) keeper: Option<ProcessId>,
+}
+
+/// Held while a new run is made.
+struct Passage {
+    _lock: FileLock,
+    _admission: Option<update::Admission>,
 }
 
 impl Engine {
@@ -61,12 +70,7 @@ impl Engine {
     /// What stood in the way. If it came after the run's folder was made, the run is finished as
     /// `refused` and the error names it.
     pub(crate) fn start_job(&self, plan: &RunPlan, wait: &Wait) -> Result<Started> {
-        let (task, task_lock) =
-            self.lock_task(&plan.project, &plan.task, true, LockKind::Shared, wait)?;
-        self.close_what_is_over(&plan.project, &plan.task, wait);
-        if task.stat(TASK_PROMPT)?.is_none() {
-            task.create_once(TASK_PROMPT, format!("{}\n", plan.prompt.trim()).as_bytes())?;
-        }
+        let (task, passage) = self.enter(plan, wait)?;
         let mut admission = Admission::of_run(self.clone(), self.demand(plan)?)?;
         let admitted = admission.step(wait)?;
         let queued = match &admitted {
@@ -76,13 +80,56 @@ impl Engine {
             Admitted::Wait(gate) => Some(gate.clone()),
         };
         let (prepared, lock) = Prepared::make(self, plan, task, queued.as_ref(), wait)?;
-        drop(task_lock);
+        drop(passage);
         let launched = match admitted {
             Admitted::Go(slot) => Ok(slot),
             Admitted::Wait(gate) => prepared.wait_in_line(self, admission, gate, wait),
         };
         let launched = launched.and_then(|slot| prepared.launch(self, lock, slot, wait));
         prepared.started(self, launched)
+    }
+
+    /// Makes the folder of a run that this process keeps itself. It has the terminal to itself, and waits
+    /// for nothing.
+    pub(super) fn prepare<'a>(
+        &self,
+        plan: &'a RunPlan,
+        wait: &Wait,
+    ) -> Result<(Prepared<'a>, FileLock)> {
+        let (task, _passage) = self.enter(plan, wait)?;
+        Prepared::make(self, plan, task, None, wait)
+    }
+
+    /// The folder of the task of a new run, made where it is missing. As long as the passage is held
+    /// nobody deletes it, and an update of the server waits: by its end the run stands among the open
+    /// ones, where an update counts it.
+    fn enter(&self, plan: &RunPlan, wait: &Wait) -> Result<(Folder, Passage)> {
+        let admission = self.admit(plan.parent_run.as_ref(), wait)?;
+        let (task, lock) =
+            self.lock_task(&plan.project, &plan.task, true, LockKind::Shared, wait)?;
+        self.close_what_is_over(&plan.project, &plan.task, wait);
+        if task.stat(TASK_PROMPT)?.is_none() {
+            task.create_once(TASK_PROMPT, format!("{}\n", plan.prompt.trim()).as_bytes())?;
+        }
+        Ok((task, Passage { _lock: lock, _admission: admission }))
+    }
+
+    /// Lets new work pass the gate that an update of the server closes; `None` for the work of a run
+    /// that lives, which passes always.
+    ///
+    /// # Errors
+    /// `update.in_progress`.
+    pub(crate) fn admit(
+        &self,
+        parent: Option<&RunId>,
+        wait: &Wait,
+    ) -> Result<Option<update::Admission>> {
+        if let Some(parent) = parent
+            && !self.living_runs(|entry| entry.run == *parent)?.is_empty()
+        {
+            return Ok(None);
+        }
+        update::admit(self.layout(), wait).map(Some)
     }
 
     /// Starts an attempt of the loop that works in `task`, which was admitted with this slot.

@@ -10,8 +10,8 @@ use super::state::{LoopState, TaskOutcome};
 use crate::bus::Bus;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
-use crate::fsx::Folder;
-use crate::id::TaskId;
+use crate::fsx::{Folder, found};
+use crate::id::{ProjectId, TaskId};
 use crate::layout::{CANCELLED, DONE, TASK_PROMPT};
 use crate::limits;
 use crate::supervise::{Engine, RunPlan};
@@ -40,6 +40,12 @@ impl Engine {
             refuse_cycle(self.layout(), &project, &task, tasks)?;
         }
         self.refuse_too_deep(&plan)?;
+        // To attach to a loop that is driven needs no admission.
+        let admission = match self.admit(plan.parent_run.as_ref(), wait) {
+            Err(error) if error.kind() != ErrorKind::UpdateInProgress => return Err(error),
+            Err(error) if !self.is_driven(&project, &task)? => return Err(error),
+            answer => answer,
+        };
         let (folder, task_lock) = self.lock_task(&project, &task, true, LockKind::Shared, wait)?;
         self.close_what_is_over(&project, &task, wait);
         let held = take_or_join(&folder, wait)?;
@@ -52,6 +58,7 @@ impl Engine {
             Ok(lease) => lease,
             Err(driven) => return attach(&folder, waiter, &driven, &wanted, prompt_given),
         };
+        let admission = admission?;
         let before = LoopState::read(&folder)?;
         if resume {
             set_aside(&folder)?;
@@ -80,7 +87,8 @@ impl Engine {
             folder.create_once(TASK_PROMPT, format!("{prompt}\n").as_bytes())?;
         }
         state.write(&folder)?;
-        drop(task_lock);
+        // From here on the loop is driven, and an update counts it.
+        drop((task_lock, admission));
         waiter.drive(lease, state)?;
         // The first attempt is running and on disk when this returns, unless it must wait.
         waiter.first_step(wait)?;
@@ -93,6 +101,13 @@ impl Engine {
         match self.demand(plan) {
             Err(error) if error.kind() != ErrorKind::Busy => Err(error),
             _ => Ok(()),
+        }
+    }
+
+    fn is_driven(&self, project: &ProjectId, task: &TaskId) -> Result<bool> {
+        match found(self.layout().task(project, task))? {
+            Some(folder) => Ok(living_driver(&folder)?.is_some()),
+            None => Ok(false),
         }
     }
 
