@@ -25,11 +25,14 @@ mod facade;
 #[doc(hidden)]
 pub mod fsx;
 mod gc;
+#[cfg(feature = "http")]
+mod http;
 mod id;
 #[doc(hidden)]
 pub mod layout;
 pub mod limits;
 mod nearest;
+mod outbox;
 mod run;
 mod size;
 mod supervise;

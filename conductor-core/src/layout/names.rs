@@ -79,3 +79,5 @@ pub const CURSORS: &str = "cursors";
 pub const GC: &str = "gc.yaml";
 /// The keeper's program, below [`CONDUCTOR`].
 pub const BIN: &str = "bin";
+/// Events that wait to be told to the webhook, below [`CONDUCTOR`].
+pub const OUTBOX: &str = "outbox";
