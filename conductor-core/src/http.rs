@@ -172,7 +172,10 @@ mod tests {
             let (mut stream, _) = listener.accept().unwrap();
             let mut request = Vec::new();
             let mut buffer = [0; 4096];
-            while !request.ends_with(b"}") && !request.ends_with(b"\r\n\r\n") {
+            let end: &[u8] = b"\r\n\r\n";
+            while !(request.ends_with(b"}")
+                || request.starts_with(b"HEAD") && request.ends_with(end))
+            {
                 let read = stream.read(&mut buffer).unwrap();
                 request.extend_from_slice(&buffer[..read]);
             }

@@ -58,15 +58,16 @@ pub use config::{
 pub use error::{Error, ErrorKind, KINDS, KindRow, Result};
 pub use facade::{
     Activity, AgentCheck, Conductor, Drift, Finding, FindingKind, FoundBus, Gc, JobSpec, Jobs,
-    ListPlan, Living, Location, Named, Options, OutputFile, OutputFollower, OutputPlan, PostPlan,
-    ReadPlan, Record, Records, Run, RunOutput, RunUsage, Runs, Service, Settings, Surroundings,
-    Task, TaskEvents, TaskInfo, TaskSpec, TaskStatus, TaskWatch, Tasks, UsageBy, UsageReport,
-    UsageSum, Validate, Validation, Why, Work, wait_any,
+    ListPlan, Living, Location, Named, Options, Outbox, OutputFile, OutputFollower, OutputPlan,
+    PostPlan, ReadPlan, Record, Records, Run, RunOutput, RunUsage, Runs, Service, Settings,
+    Surroundings, Task, TaskEvents, TaskInfo, TaskSpec, TaskStatus, TaskWatch, Tasks, UsageBy,
+    UsageReport, UsageSum, Validate, Validation, Why, Work, wait_any,
 };
 pub use gc::{GcAction, GcDone, GcItem, GcKind, GcPlan, GcPolicy, GcReason, GcReport, GcResult};
 pub use id::{MessageId, ProjectId, RunId, TaskId, check_id};
 pub use layout::{Listing, RootOrigin, RootSources};
 pub use limits::{PROMPT_SIZE, STOP_GRACE};
+pub use outbox::{Delivery, EventKind, OutboxEvent, Receiver, SignedHeaders, sign};
 pub use run::{Outcome, Phase, RunRecord, Status};
 pub use size::{format_size, parse_size};
 pub use supervise::{RunInfo, Stop, StopReport};

@@ -95,6 +95,8 @@ pub enum About {
     Gc,
     /// What runs used, summed up.
     Usage,
+    /// An event that waits for the webhook.
+    Event,
 }
 
 /// An option of a call.
@@ -352,6 +354,15 @@ fields! {
         "result"     "what became of it: done, gone, kept or failed";
         "kept_for"   "why it stays for now although it was to go";
         "error"      "why it failed";
+    }
+    Event {
+        "event_id"           "what the receiver knows it by; the same at each try";
+        "event"              "what happened: run_start, run_stop, task_done, task_failed, waiting, budget";
+        "at": Time           "when it happened";
+        "attempts": Number   "how often it was tried";
+        "next_attempt": Time "it is not tried again before then";
+        "error"              "why the last try failed";
+        "body"               "what is told: one JSON object as text";
     }
     Stop {
         "signalled": List "runs that were asked to end";

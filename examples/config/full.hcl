@@ -93,6 +93,7 @@ webhook {
   events  = ["run_stop", "task_done", "task_failed"]
   secret  = "not a real secret"
   timeout = "10s"
+  at_exit = "2s"
 }
 
 gc {

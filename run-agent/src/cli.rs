@@ -2,7 +2,7 @@
 
 use crate::commands::{
     attach, bus, completion, config, doctor, drive, gc, job, list, output, reconcile, resume,
-    status, stop, task, usage, validate, watch, why,
+    status, stop, task, usage, validate, watch, webhook, why,
 };
 use crate::exit;
 use crate::render::color;
@@ -76,6 +76,8 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Config(config::Config),
     Validate(validate::Validate),
+    #[command(subcommand)]
+    Webhook(webhook::Webhook),
     Completion(completion::Completion),
 }
 

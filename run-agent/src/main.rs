@@ -13,12 +13,8 @@ mod work;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = match cli::parse() {
-        Ok(cli) => cli,
-        Err(code) => return code,
-    };
-    match commands::run(cli) {
-        Ok(code) => code,
-        Err(failure) => failure.report(),
+    match cli::parse() {
+        Ok(cli) => commands::run(cli),
+        Err(code) => code,
     }
 }

@@ -242,7 +242,10 @@ fn is_loopback(host: &str) -> bool {
 
 fn check_webhook(config: &Config, reader: &mut Reader<'_>) {
     let webhook = &config.webhook;
-    let said = webhook.events.is_some() || webhook.secret.is_some() || webhook.timeout.is_some();
+    let said = webhook.events.is_some()
+        || webhook.secret.is_some()
+        || webhook.timeout.is_some()
+        || webhook.at_exit.is_some();
     if webhook.url.is_none() && said {
         let problem = Problem::warning("config.no_effect", "no effect: the webhook has no url")
             .hint("add url, or leave the section out".to_owned());

@@ -139,6 +139,7 @@ section! {
         events: Vec<String> = Kind::Words(EVENTS), "" "[run_stop, task_done]" "events that are told; all unless set";
         secret: Secret = Kind::Secret, "" "\"shared with the receiver\"" "key that signs the calls";
         timeout: Duration = Kind::Duration, "10s" "10s" "longest time of one call";
+        at_exit: Duration = Kind::Duration, "5s" "2s" "longest time that a command calls at its end; the next one goes on";
     }
 }
 

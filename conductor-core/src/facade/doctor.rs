@@ -45,6 +45,8 @@ pub enum FindingKind {
     LeftBehind,
     /// The disk is nearly full.
     LittleSpace,
+    /// The webhook's receiver does not take what is told, or events were given up.
+    NotTold,
 }
 
 impl FindingKind {
@@ -59,6 +61,7 @@ impl FindingKind {
             FindingKind::Foreign => "foreign",
             FindingKind::LeftBehind => "left_behind",
             FindingKind::LittleSpace => "little_space",
+            FindingKind::NotTold => "not_told",
         }
     }
 }
@@ -87,6 +90,7 @@ impl Conductor {
         self.look_at_open_runs(&mut found)?;
         self.look_at_tasks(&mut found)?;
         self.look_at_leftovers(&mut found)?;
+        self.look_at_outbox(&mut found)?;
         self.look_at_space(&mut found)?;
         Ok(found)
     }
@@ -220,7 +224,7 @@ impl Conductor {
     }
 }
 
-fn damaged(error: &Error, path: &Path) -> Finding {
+pub(super) fn damaged(error: &Error, path: &Path) -> Finding {
     Finding {
         kind: FindingKind::Damaged,
         path: error.path().unwrap_or(path).to_owned(),

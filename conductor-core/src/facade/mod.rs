@@ -13,6 +13,7 @@ mod gc;
 mod jobs;
 mod locate;
 mod options;
+mod outbox;
 mod output;
 mod plan;
 mod record;
@@ -25,6 +26,8 @@ mod tasks;
 mod usage;
 mod validate;
 mod watch;
+#[cfg(feature = "http")]
+mod webhook;
 mod why;
 
 pub use activity::{Activity, Drift};
@@ -37,6 +40,7 @@ pub use gc::Gc;
 pub use jobs::Jobs;
 pub use locate::{Location, Named, Surroundings};
 pub use options::Options;
+pub use outbox::Outbox;
 pub use output::{OutputFile, OutputFollower, RunOutput};
 pub use record::Record;
 pub use records::Records;

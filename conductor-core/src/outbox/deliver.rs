@@ -26,9 +26,19 @@ pub struct Delivery {
     pub next: Option<Timestamp>,
 }
 
-/// Tells what waits and is due, and what becomes due before the wait is over.
+/// How to deliver.
+#[derive(Clone, Debug)]
+pub(crate) struct Manner {
+    /// Everything is tried once, whether it is due or not and however the receiver was met last.
+    pub(crate) eager: bool,
+    /// What becomes due before the wait is over is waited for.
+    pub(crate) patient: bool,
+    /// What ends a call that is under way; the wait itself is asked between two calls.
+    pub(crate) call: Wait,
+}
+
+/// Tells what waits and is due.
 ///
-/// With `eager` everything is tried once, whether it is due or not and however the receiver was met last.
 /// The end of the wait is no error: the report says what is left.
 ///
 /// # Errors
@@ -36,16 +46,20 @@ pub struct Delivery {
 pub(crate) fn deliver(
     outbox: &Outbox,
     receiver: &mut dyn Receiver,
-    eager: bool,
+    manner: &Manner,
     wait: &Wait,
 ) -> Result<Delivery> {
     let mut told = Delivery::default();
     let Some(folder) = outbox.folder()? else { return Ok(told) };
-    let mut pass = Pass { folder: &folder, receiver, eager, wait, told: &mut told, damaged: None };
+    let call = &manner.call;
+    let eager = manner.eager;
+    let told_now = &mut told;
+    let mut pass =
+        Pass { folder: &folder, receiver, eager, wait, call, told: told_now, damaged: None };
     loop {
         pass.run()?;
         pass.eager = false;
-        let Some(next) = pass.told.next else { break };
+        let Some(next) = pass.told.next.filter(|_| manner.patient) else { break };
         let pause = next.since(folder.os().now()).max(Duration::from_millis(1));
         if wait.check().is_err() || wait.remaining().is_some_and(|left| left < pause) {
             break;
@@ -66,6 +80,7 @@ struct Pass<'a> {
     receiver: &'a mut dyn Receiver,
     eager: bool,
     wait: &'a Wait,
+    call: &'a Wait,
     told: &'a mut Delivery,
     damaged: Option<crate::Error>,
 }
@@ -102,7 +117,7 @@ impl Pass<'_> {
                 continue;
             }
             let event = claim.event(self.folder);
-            match self.receiver.take(&event, self.wait) {
+            match self.receiver.take(&event, self.call) {
                 Ok(()) => {
                     claim.told(self.folder)?;
                     ReceiverState::took(self.folder)?;
@@ -114,7 +129,7 @@ impl Pass<'_> {
                     );
                 }
                 // Not the receiver's fault: the wait was ended.
-                Err(_) if self.wait.cancel().is_some_and(crate::Cancel::is_set) => return Ok(()),
+                Err(_) if self.call.cancel().is_some_and(crate::Cancel::is_set) => return Ok(()),
                 Err(why) => {
                     let now = self.folder.os().now();
                     tracing::warn!(
@@ -184,13 +199,22 @@ mod tests {
         (dir, outbox)
     }
 
+    fn tell(
+        outbox: &Outbox,
+        receiver: &mut dyn Receiver,
+        eager: bool,
+        wait: &Wait,
+    ) -> Result<Delivery> {
+        deliver(outbox, receiver, &Manner { eager, patient: true, call: wait.clone() }, wait)
+    }
+
     #[test]
     fn a_receiver_that_fails_now_and_then_gets_everything_in_the_end() {
         let (_dir, outbox) = filled(20, Duration::ZERO);
         let answers = (0..20).map(|number| number % 3 != 0).collect();
         let mut fake = Fake { answers, ..Fake::default() };
         let wait = Wait::from(Duration::from_secs(30));
-        let told = deliver(&outbox, &mut fake, false, &wait).unwrap();
+        let told = tell(&outbox, &mut fake, false, &wait).unwrap();
         assert_eq!((told.delivered, told.left), (20, 0));
         assert_eq!(fake.calls.len(), 20);
         assert_eq!(fake.calls.values().sum::<u32>() as u64, 20 + told.failed);
@@ -201,14 +225,14 @@ mod tests {
         let (_dir, outbox) = filled(20, Duration::ZERO);
         let mut fake = Fake { answers: vec![false; 1000], ..Fake::default() };
         let at_once = Wait::from(Duration::from_millis(50));
-        let told = deliver(&outbox, &mut fake, false, &at_once).unwrap();
+        let told = tell(&outbox, &mut fake, false, &at_once).unwrap();
         assert_eq!((told.delivered, told.left), (0, 20));
         assert_eq!(told.failed, 5, "it is not called for each event");
         assert!(told.error.is_some() && told.next.is_some());
-        let again = deliver(&outbox, &mut fake, false, &at_once).unwrap();
+        let again = tell(&outbox, &mut fake, false, &at_once).unwrap();
         assert_eq!(again.failed, 0, "the next command leaves it alone too");
         fake.answers.clear();
-        let eager = deliver(&outbox, &mut fake, true, &Wait::FOREVER).unwrap();
+        let eager = tell(&outbox, &mut fake, true, &Wait::FOREVER).unwrap();
         assert_eq!((eager.delivered, eager.left), (20, 0));
     }
 
@@ -216,7 +240,7 @@ mod tests {
     fn an_event_of_days_ago_is_given_up_and_counted() {
         let (_dir, outbox) = filled(3, limits::OUTBOX_AGE + Duration::from_secs(60));
         let mut fake = Fake::default();
-        let told = deliver(&outbox, &mut fake, false, &Wait::FOREVER).unwrap();
+        let told = tell(&outbox, &mut fake, false, &Wait::FOREVER).unwrap();
         assert_eq!((told.delivered, told.left), (0, 0));
         assert!(fake.calls.is_empty());
         assert_eq!(outbox.dropped().unwrap().count, 3);
@@ -227,7 +251,7 @@ mod tests {
         let (_dir, outbox) = filled(2, Duration::ZERO);
         let folder = outbox.ensure_folder().unwrap();
         std::fs::write(folder.join("0-damaged"), "{").unwrap();
-        let error = deliver(&outbox, &mut Fake::default(), false, &Wait::FOREVER).unwrap_err();
+        let error = tell(&outbox, &mut Fake::default(), false, &Wait::FOREVER).unwrap_err();
         assert_eq!(error.code(), "outbox.corrupt");
         assert_eq!(outbox.count().unwrap(), 1, "only the damaged one is left");
     }

@@ -16,11 +16,11 @@ mod sign;
 mod store;
 
 pub use deliver::Delivery;
-pub(crate) use deliver::deliver;
+pub(crate) use deliver::{Manner, deliver};
 pub use event::EventKind;
 pub(crate) use event::{Notice, event_id};
 pub use receiver::Receiver;
 pub(crate) use receiver::ReceiverState;
 pub use sign::{SignedHeaders, sign};
+pub(crate) use store::Outbox;
 pub use store::OutboxEvent;
-pub(crate) use store::{Dropped, Outbox};

@@ -3,7 +3,8 @@
 //! Finishing is a function of the files alone. Whoever gets the run's lock after its keeper gave it
 //! back may do it; the program that started the run has no privilege. Each step leaves a state from
 //! which the next finisher goes on: `output.md`, the final record (a terminal outcome stays), the
-//! message (looked up before it is posted), the receipt, and last the entry among the open runs.
+//! message (looked up before it is posted), the event for the webhook, the receipt, and last the entry
+//! among the open runs.
 
 use super::engine::Engine;
 use super::evidence::{Known, gather, keeper_record, known, moment};
@@ -152,6 +153,7 @@ pub(crate) fn tell_deleted(
 ) -> Result<()> {
     let post = Post::new("RUN_CRASH", format!("run lost: {DELETED}")).run(run);
     engine.task_bus(project, task)?.append_once(&end_key(run), None, post, wait.clone())?;
+    engine.tell_lost(project, task, run, DELETED)?;
     OpenEntry::remove(engine.layout(), project, task, run)
 }
 
@@ -197,13 +199,17 @@ fn post_end(
             // Its starter died before it told, or before it noted that it had; or the older program
             // dropped the note.
             let start = start_message(folder, run);
-            Some(bus.append_once(&start_key(run), None, start, wait.clone())?.cursor)
+            let posted = bus.append_once(&start_key(run), None, start, wait.clone())?;
+            engine.tell_start(record)?;
+            Some(posted.cursor)
         }
         noted => noted,
     };
     let kind = if crashed { "RUN_CRASH" } else { "RUN_STOP" };
     let post = Post::new(kind, body).run(run);
     let posted = bus.append_once(&end_key(run), since.as_ref(), post, wait.clone())?;
+    engine.tell_end(record)?;
+    // Where this note is lost, all of the above is done again, and changes nothing.
     store::update(folder, wait, Keep::Loosely, |record| {
         record.stop_msg = Some(posted.cursor.to_string());
         Ok(())

@@ -9,6 +9,7 @@ mod handle;
 mod info;
 mod keeper_image;
 mod kept;
+mod notify;
 mod open_entry;
 mod output;
 mod start;

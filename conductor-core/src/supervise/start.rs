@@ -22,6 +22,7 @@ use crate::layout::{
     KEEPER, OUTPUT, PROMPT, RUN_LOCK, RUNS, STDERR, STDOUT, TASK_BUS, TASK_PROMPT,
 };
 use crate::limits;
+use crate::outbox::EventKind;
 use crate::run::receipts;
 use crate::run::store::{self, Keep};
 use crate::run::{Phase, RunRecord, Status};
@@ -217,6 +218,9 @@ impl<'a> Prepared<'a> {
             record.start_msg = Some(posted.cursor.to_string());
             Ok(())
         })?;
+        if let Err(error) = engine.tell_start(&record) {
+            tracing::warn!(name: "webhook_event_lost", run_id = %self.run, %error, "a start is not told");
+        }
         if record.series.is_some() {
             receipts::begin(&self.task, &record, wait)?;
         }
@@ -301,6 +305,8 @@ impl<'a> Prepared<'a> {
         record.stdout_path = text(self.folder.join(STDOUT));
         record.stderr_path = text(self.folder.join(STDERR));
         record.series = self.plan.series;
+        // Whoever writes its end down may have another configuration, or none.
+        record.webhook = engine.tells(EventKind::RunStop).then_some(true);
         let stream = self.plan.agent.stream;
         if stream != self.plan.agent.kind.stream() {
             record.parser = Some(stream.map_or("text", StreamKind::name).to_owned());

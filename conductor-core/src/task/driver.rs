@@ -5,6 +5,7 @@
 
 mod attempts;
 mod ending;
+mod notify;
 mod waits;
 
 use super::children::living_children;

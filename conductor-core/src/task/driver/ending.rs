@@ -72,6 +72,7 @@ impl Driver {
                 self.state.checks = judge.number(&self.bench()?, self.state.checks)?;
             }
         }
+        self.tell_end(outcome, reason.as_deref())?;
         self.state.end(outcome, reason, self.engine.now());
         self.state.write(&self.folder)?;
         self.lease.forget_stop_wish(&self.folder)?;

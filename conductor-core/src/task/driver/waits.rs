@@ -120,6 +120,9 @@ impl Driver {
         if same {
             return Ok(());
         }
+        if let Some(waiting) = &waiting {
+            self.tell_waiting(waiting)?;
+        }
         self.state.phase = phase;
         self.state.waiting = waiting;
         // What the loop waits for is news for people; a power cut may take it back.
