@@ -31,6 +31,7 @@ mod id;
 #[doc(hidden)]
 pub mod layout;
 pub mod limits;
+mod log;
 mod nearest;
 mod outbox;
 mod run;
@@ -67,6 +68,7 @@ pub use gc::{GcAction, GcDone, GcItem, GcKind, GcPlan, GcPolicy, GcReason, GcRep
 pub use id::{MessageId, ProjectId, RunId, TaskId, check_id};
 pub use layout::{Listing, RootOrigin, RootSources};
 pub use limits::{PROMPT_SIZE, STOP_GRACE};
+pub use log::{LogLevel, LogLevels, LogLine, LogReader, LogValue, escaped, redacted};
 pub use outbox::{Delivery, EventKind, OutboxEvent, Receiver, SignedHeaders, sign};
 pub use run::{Outcome, Phase, RunRecord, Status};
 pub use size::{format_size, parse_size};

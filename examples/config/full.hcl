@@ -96,6 +96,11 @@ webhook {
   at_exit = "2s"
 }
 
+log {
+  levels = "info,messagebus=debug"
+  format = "json"
+}
+
 gc {
   older_than        = "168h"
   keep_failed       = true

@@ -5,10 +5,12 @@ use crate::commands::{
     status, stop, task, usage, validate, watch, webhook, why,
 };
 use crate::exit;
+use crate::log::LogForm;
 use crate::render::color;
 use clap::builder::Styles;
 use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory as _, Parser, Subcommand};
+use conductor_core::LogLevels;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -45,6 +47,15 @@ pub(crate) struct Cli {
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
+    /// What to say of the own work, on stderr: off, error, warn, info, debug; warn,runner=debug for a part
+    /// [default: the configuration's, warn]
+    #[arg(long, global = true, value_name = "LEVELS", env = "CONDUCTOR_LOG", value_parser = levels)]
+    pub(crate) log: Option<LogLevels>,
+
+    /// The form of that [default: the configuration's, auto]
+    #[arg(long, global = true, value_name = "FORM")]
+    pub(crate) log_format: Option<LogForm>,
+
     /// Print version
     #[arg(short = 'v', short_alias = 'V', long, action = ArgAction::Version)]
     version: Option<bool>,
@@ -79,6 +90,14 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Webhook(webhook::Webhook),
     Completion(completion::Completion),
+}
+
+/// Reads the levels of a log.
+fn levels(text: &str) -> Result<LogLevels, String> {
+    text.parse().map_err(|error: conductor_core::Error| match error.specific_hint() {
+        Some(hint) => format!("{error}; {hint}"),
+        None => error.to_string(),
+    })
 }
 
 /// Reads this process's command line; an error, and a wish for help, end the program with the code.

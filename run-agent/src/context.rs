@@ -2,11 +2,13 @@
 
 use crate::args::Place;
 use crate::exit::{self, code_of};
+use crate::log;
 use crate::out::Out;
 use crate::render::error;
 use crate::work::courier::Courier;
 use conductor_core::{
-    Conductor, ConfigSources, Error, Location, Named, Options, Result, RootSources, Surroundings,
+    Conductor, ConfigSources, Error, Location, LogLevel, Named, Options, Result, RootSources,
+    Surroundings,
 };
 use std::cell::OnceCell;
 use std::path::PathBuf;
@@ -34,8 +36,10 @@ impl Context {
     /// The root that the command line, the environment or the configuration names. A configuration that
     /// cannot be used ends the command.
     pub(crate) fn conductor(&self) -> Result<Conductor> {
-        let (root, config) = (self.root.clone(), self.config.clone());
-        let conductor = Conductor::open_configured(root, config, Options::default())?;
+        let loaded = Conductor::load_config(&self.config_sources())?;
+        // What is doubtful in it is told when its root is opened.
+        log::configure(loaded.config(), LogLevel::Warn);
+        let conductor = Conductor::open_loaded(self.root.clone(), loaded, Options::default())?;
         if self.tells {
             self.courier.get_or_init(|| Courier::start(&conductor));
         }

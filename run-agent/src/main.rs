@@ -6,6 +6,7 @@ mod commands;
 mod context;
 mod exit;
 mod interrupt;
+mod log;
 mod out;
 mod render;
 mod work;

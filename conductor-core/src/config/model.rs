@@ -26,6 +26,7 @@ const STRATEGIES: &[&str] = &["round-robin", "weighted"];
 const AUTH: &[&str] = &["token", "all", "off"];
 const DURABILITIES: &[&str] = &["disk", "process"];
 const ON_OUTPUT_LIMIT: &[&str] = &["trim", "stop"];
+const LOG_FORMATS: &[&str] = &["auto", "human", "pairs", "json"];
 const EVENTS: &[&str] = &["run_start", "run_stop", "task_done", "task_failed", "waiting", "budget"];
 
 section! {
@@ -144,6 +145,14 @@ section! {
 }
 
 section! {
+    /// What the commands say of their own work.
+    Log "log" "what the commands say of their own work, on the standard error" {
+        levels: String = Kind::Text, "warn" "\"info,messagebus=debug\"" "levels: off, error, warn, info or debug for all, and others for parts";
+        format: String = Kind::Word(LOG_FORMATS), "auto" "json" "form of the lines; auto is for people at a terminal, and pairs otherwise";
+    }
+}
+
+section! {
     /// What garbage collection takes when its command line does not say.
     Gc "gc" "what garbage collection takes when its command line does not say" {
         older_than: Duration = Kind::Duration, "168h" "168h" "age from which a finished run may go";
@@ -189,6 +198,7 @@ section! {
         storage: Storage "where runs are kept";
         bus: BusSettings "the message buses";
         webhook: Webhook "calls to an address of yours";
+        log: Log "what the commands say of their own work";
         gc: Gc "garbage collection";
         update: Update "the update of the server's own program";
         monitor: Monitor "the monitor of a list of tasks";

@@ -30,11 +30,26 @@ impl Conductor {
     pub fn open_configured(
         root: Option<PathBuf>,
         config: Option<PathBuf>,
-        mut options: Options,
+        options: Options,
     ) -> Result<Conductor> {
         let loaded = Conductor::load_config(&Conductor::config_sources(config))?;
+        Conductor::open_loaded(root, loaded, options)
+    }
+
+    /// As [`open_configured`](Conductor::open_configured), with a configuration that was read before.
+    ///
+    /// # Errors
+    /// `root.unknown` and `root.not_absolute`.
+    pub fn open_loaded(
+        root: Option<PathBuf>,
+        loaded: LoadedConfig,
+        mut options: Options,
+    ) -> Result<Conductor> {
         for warning in loaded.warnings() {
-            tracing::warn!(code = warning.code, "{}", warning.line_for_people());
+            tracing::warn!(
+                name: "config_doubtful", code = warning.code, hint = warning.hint,
+                "{}", warning.line_for_people()
+            );
         }
         let mut sources = Conductor::sources(root);
         sources.configured = loaded.config().storage.runs_dir.clone();

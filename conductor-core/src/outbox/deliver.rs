@@ -2,7 +2,7 @@
 
 use super::pace;
 use super::receiver::{Receiver, ReceiverState};
-use super::store::Outbox;
+use super::store::{Outbox, OutboxEvent};
 use crate::cancel::Wait;
 use crate::error::{ErrorKind, Result};
 use crate::fsx::Folder;
@@ -125,18 +125,14 @@ impl Pass<'_> {
                     self.told.delivered += 1;
                     tracing::debug!(
                         name: "webhook_event_delivered", event_id = %event.id,
-                        event = event.kind.as_str(), attempts = event.attempts + 1,
+                        kind = event.kind.as_str(), attempts = event.attempts + 1,
                     );
                 }
                 // Not the receiver's fault: the wait was ended.
                 Err(_) if self.call.cancel().is_some_and(crate::Cancel::is_set) => return Ok(()),
                 Err(why) => {
                     let now = self.folder.os().now();
-                    tracing::warn!(
-                        name: "webhook_delivery_failed", event_id = %event.id,
-                        event = event.kind.as_str(), attempts = event.attempts + 1, error = %why,
-                        "the webhook's receiver did not take an event"
-                    );
+                    log_failure(&event, &why);
                     claim.failed(self.folder, &why, now)?;
                     state = ReceiverState::failed(self.folder, &why, now)?;
                     self.told.failed += 1;
@@ -156,10 +152,23 @@ impl Pass<'_> {
     }
 }
 
+/// Now and then a receiver fails; one that goes on failing is worth a warning.
+fn log_failure(event: &OutboxEvent, why: &str) {
+    let (event_id, kind, attempts) = (&event.id, event.kind.as_str(), event.attempts + 1);
+    match attempts < 3 {
+        true => tracing::info!(
+            name: "webhook_delivery_failed", event_id, kind, attempts, error = why,
+        ),
+        false => tracing::warn!(
+            name: "webhook_delivery_failed", event_id, kind, attempts, error = why,
+            "the webhook's receiver does not take an event"
+        ),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::super::event::{EventKind, Notice, event_id};
-    use super::super::store::OutboxEvent;
     use super::*;
     use crate::layout::Layout;
     use crate::limits;

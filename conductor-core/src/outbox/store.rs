@@ -207,7 +207,7 @@ impl Claim {
     pub(super) fn give_up(self, folder: &Folder, now: Timestamp) -> Result<()> {
         let _lock = folder.lock(LOCK, LockKind::Exclusive, &limits::RECORD_LOCK.into())?;
         tracing::warn!(
-            name: "webhook_event_given_up", event_id = %self.notice.id, event = self.notice.kind.as_str(),
+            name: "webhook_event_given_up", event_id = %self.notice.id, kind = self.notice.kind.as_str(),
             attempts = self.notice.attempts, error = self.notice.error.as_deref(),
             "the webhook's receiver did not take an event for days"
         );

@@ -71,6 +71,7 @@ pub(crate) fn finish(
     let record = store::read(&folder)?;
     if record.stop_msg.is_none() {
         post_end(engine, &folder, (project, task, run), &record, wait)?;
+        log_end(&record);
     }
     receipts::end(&engine.layout().task(project, task)?, &record, wait)?;
     OpenEntry::remove(engine.layout(), project, task, run)?;
@@ -113,6 +114,23 @@ fn write_down(
         Ok(())
     })
     .map(drop)
+}
+
+fn log_end(record: &RunRecord) {
+    let seconds = record.end_time.since(record.start_time).as_secs_f64();
+    let (project_id, task_id, run_id) = (&record.project_id, &record.task_id, &record.run_id);
+    let outcome = record.outcome.map_or("unknown", |outcome| outcome.as_str());
+    match record.outcome {
+        Some(Outcome::Completed | Outcome::Stopped) => tracing::info!(
+            name: "run_execution_completed", project_id, task_id, run_id, outcome, seconds,
+            exit_code = record.exit_code,
+        ),
+        // A run that fails is news, and no fault of who looks after it.
+        _ => tracing::info!(
+            name: "run_execution_failed", project_id, task_id, run_id, outcome, seconds,
+            exit_code = record.exit_code, error = record.error_summary,
+        ),
+    }
 }
 
 /// Takes what the agent's stream said into the record.

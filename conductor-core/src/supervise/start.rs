@@ -82,8 +82,18 @@ impl Engine {
         let (prepared, lock) = Prepared::make(self, plan, task, wait)?;
         drop(task_lock);
         match prepared.launch(self, lock, wait) {
-            Ok(keeper) => Ok(Started { run: prepared.run, keeper: Some(keeper) }),
+            Ok(keeper) => {
+                tracing::info!(
+                    name: "run_started", project_id = %plan.project, task_id = %plan.task,
+                    run_id = %prepared.run, agent = plan.agent_name, keeper_pid = keeper.pid,
+                );
+                Ok(Started { run: prepared.run, keeper: Some(keeper) })
+            }
             Err(error) => {
+                tracing::info!(
+                    name: "run_not_started", project_id = %plan.project, task_id = %plan.task,
+                    run_id = %prepared.run, agent = plan.agent_name, code = error.code(), %error,
+                );
                 // The run never began; its record says so. The first error is the one to tell.
                 let _first_error_is_told = prepared.refused(self, &error);
                 // Somebody stopped it while it began, which is no failure to start.

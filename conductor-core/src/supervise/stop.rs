@@ -193,6 +193,10 @@ impl Engine {
         let record = known(&folder)?.record;
         refuse_foreign(&folder, &record)?;
         note_reason(&folder, &stop.reason)?;
+        tracing::info!(
+            name: "run_stop_requested", project_id = %project, task_id = %task, run_id = %run,
+            reason = stop.reason, force = stop.force,
+        );
         signal(&folder, &record, stop.force)
     }
 }

@@ -78,6 +78,10 @@ impl Engine {
             folder.create_once(TASK_PROMPT, format!("{prompt}\n").as_bytes())?;
         }
         state.write(&folder)?;
+        tracing::info!(
+            name: "task_run_started", project_id = %project, task_id = %task, series = state.series,
+            attempts = state.attempts, max_attempts = state.parameters.max_attempts,
+        );
         drop(task_lock);
         waiter.drive(lease, state)?;
         // The first attempt is running and on disk when this returns, unless it must wait.

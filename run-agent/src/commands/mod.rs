@@ -25,11 +25,13 @@ pub(crate) mod why;
 use crate::cli::{Cli, Command};
 use crate::context::Context;
 use crate::exit::{self, Failure};
+use crate::log;
 use std::io::Write as _;
 use std::process::ExitCode;
 
 /// Runs the command that was asked for, tells what became of it, and gives its exit code.
 pub(crate) fn run(cli: Cli) -> ExitCode {
+    log::begin(log::Said { levels: cli.log, form: cli.log_format });
     let mut context = Context::new(cli.root, cli.config);
     if cli.command.as_ref().is_some_and(works) {
         context.tell_webhook();

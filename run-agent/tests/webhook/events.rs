@@ -24,7 +24,10 @@ fn a_run_is_told_in_the_older_programs_words_and_ours() {
     assert_eq!(keys, expected.split_whitespace().collect::<Vec<_>>());
     assert_eq!((&stop.body["project_id"], &stop.body["task_id"]), (&"p".into(), &"t".into()));
     assert_eq!((&stop.body["status"], &stop.body["exit_code"]), (&"failed".into(), &3.into()));
-    assert_eq!((&stop.body["agent_type"], &stop.body["outcome"]), (&"shell".into(), &"failed".into()));
+    assert_eq!(
+        (&stop.body["agent_type"], &stop.body["outcome"]),
+        (&"shell".into(), &"failed".into())
+    );
     assert_eq!(stop.body["run_id"], start.body["run_id"]);
     assert!(stop.body["duration_seconds"].as_f64().unwrap() >= 0.0);
     assert_eq!(cli(&sandbox, "webhook list --json").succeed().stdout, "");
@@ -50,7 +53,8 @@ fn a_task_that_waits_and_one_that_used_up_its_attempts_are_told() {
     let sandbox = Sandbox::new();
     let receiver = Receiver::start(|_| 200);
     configure(&sandbox, &receiver.url, "  events: [waiting, budget, task_failed]\n");
-    let line = "task --project p --task t --agent shell --max-attempts 2 --restart-delay 1ms --prompt :";
+    let line =
+        "task --project p --task t --agent shell --max-attempts 2 --restart-delay 1ms --prompt :";
     drop(cli(&sandbox, line).exits(1));
     let told = [receiver.next(), receiver.next()];
     let mut events: Vec<&str> = told.iter().map(|call| call.event()).collect();

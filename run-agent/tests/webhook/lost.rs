@@ -81,16 +81,11 @@ fn a_killed_command_leaves_its_event_to_whoever_writes_the_end_down() {
     configure(&sandbox, &receiver.url, "  events: [run_stop]\n");
     let gate = sandbox.work().join("gate");
     mkfifoat(CWD, &gate, Mode::RUSR | Mode::WUSR).unwrap();
-    let running = job(&sandbox, &format!("read line <'{}'", gate.display())).start();
+    let script = format!("echo ready; read line <'{}'", gate.display());
+    let mut running = job(&sandbox, &script).arg("--follow").start();
+    running.wait_for("the agent", |text| text == "ready\n");
     let root = conductor(&sandbox);
     let (project, task) = ("p".parse().unwrap(), "t".parse().unwrap());
-    let alive = || {
-        let runs = root.runs().list(&project, &task).unwrap_or_default();
-        runs.into_iter().flatten().find(|run| run.alive == Some(true))
-    };
-    while alive().is_none() {
-        std::thread::yield_now();
-    }
     running.signal(Signal::KILL);
     drop(running.finish());
     open_gate(&gate);

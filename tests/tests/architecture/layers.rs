@@ -23,6 +23,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("yaml", 1),
     ("wait", 1),
     ("layout", 2),
+    ("log", 2),
     ("bus", 3),
     ("run", 3),
     ("agent", 3),

@@ -121,6 +121,10 @@ impl Driver {
             return Ok(());
         }
         if let Some(waiting) = &waiting {
+            tracing::debug!(
+                name: "task_waiting", project_id = %self.plan.project, task_id = %self.plan.task,
+                waiting_for = waiting.what,
+            );
             self.tell_waiting(waiting)?;
         }
         self.state.phase = phase;
