@@ -54,7 +54,8 @@ pub use bus::{
 pub use cancel::{Cancel, NoWait, Wait};
 pub use config::{
     Config, ConfigOrigin, ConfigPlace, ConfigSources, ConfigUse, ConfigValue, LoadedConfig, Origin,
-    Problem, Rejected, Secret, Severity, Variables, config_schema, config_template,
+    Problem, Rejected, Secret, Severity, Variables, config_reference, config_schema,
+    config_template,
 };
 pub use error::{Error, ErrorKind, KINDS, KindRow, Result};
 pub use facade::{

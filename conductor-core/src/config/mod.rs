@@ -26,7 +26,7 @@ mod tests;
 mod token;
 mod variables;
 
-pub use document::{config_schema, config_template};
+pub use document::{config_reference, config_schema, config_template};
 pub use find::{ConfigOrigin, ConfigPlace, ConfigSources, ConfigUse};
 pub(crate) use load::read_limits;
 pub use load::{LoadedConfig, Origin, Rejected};

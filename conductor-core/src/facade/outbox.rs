@@ -46,7 +46,7 @@ impl Outbox<'_> {
     /// cannot be read, once all others were tried; `http.unsupported` in a library without HTTP.
     pub fn deliver(&self, wait: impl Into<Wait>) -> Result<Delivery> {
         let wait = wait.into();
-        self.to_webhook(&Manner { eager: false, patient: true, call: wait.clone() }, &wait)
+        self.tell_webhook(&Manner { eager: false, patient: true, call: wait.clone() }, &wait)
     }
 
     /// As [`deliver`](Outbox::deliver), and tries everything at least once, due or not.
@@ -55,7 +55,7 @@ impl Outbox<'_> {
     /// As [`deliver`](Outbox::deliver).
     pub fn deliver_now(&self, wait: impl Into<Wait>) -> Result<Delivery> {
         let wait = wait.into();
-        self.to_webhook(&Manner { eager: true, patient: true, call: wait.clone() }, &wait)
+        self.tell_webhook(&Manner { eager: true, patient: true, call: wait.clone() }, &wait)
     }
 
     /// As [`deliver`](Outbox::deliver), to a receiver of the caller's own.
@@ -92,7 +92,7 @@ impl Outbox<'_> {
         let manner = Manner { eager: false, patient: false, call: Wait::FOREVER };
         while wait.check().is_ok() {
             names.drain();
-            let next = match self.to_webhook(&manner, &wait) {
+            let next = match self.tell_webhook(&manner, &wait) {
                 Ok(told) => told.next,
                 Err(error) if error.kind() == ErrorKind::Corrupt => None,
                 Err(error) => return Err(error),
@@ -110,7 +110,7 @@ impl Outbox<'_> {
         outbox::Outbox::of(self.0.engine.layout())
     }
 
-    fn to_webhook(&self, manner: &Manner, wait: &Wait) -> Result<Delivery> {
+    fn tell_webhook(&self, manner: &Manner, wait: &Wait) -> Result<Delivery> {
         let store = self.store();
         let webhook = &self.0.config().webhook;
         if webhook.url.is_none() {
