@@ -47,13 +47,20 @@ pub(crate) struct Cli {
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
-    /// What to say of the own work, on stderr: off, error, warn, info, debug; warn,runner=debug for a part
-    /// [default: the configuration's, warn]
-    #[arg(long, global = true, value_name = "LEVELS", env = "CONDUCTOR_LOG", value_parser = levels)]
+    /// What to say of its own work, on stderr: off, error, warn, info, debug; warn,runner=debug for parts
+    /// [default: $CONDUCTOR_LOG, the configuration, warn]
+    #[arg(
+        long,
+        global = true,
+        value_name = "LEVELS",
+        env = "CONDUCTOR_LOG",
+        hide_env = true,
+        value_parser = levels
+    )]
     pub(crate) log: Option<LogLevels>,
 
-    /// The form of that [default: the configuration's, auto]
-    #[arg(long, global = true, value_name = "FORM")]
+    /// The form of that: auto, human, pairs, json [default: the configuration, auto]
+    #[arg(long, global = true, value_name = "FORM", hide_possible_values = true)]
     pub(crate) log_format: Option<LogForm>,
 
     /// Print version

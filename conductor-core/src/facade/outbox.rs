@@ -49,7 +49,7 @@ impl Outbox<'_> {
         self.tell_webhook(&Manner { eager: false, patient: true, call: wait.clone() }, &wait)
     }
 
-    /// As [`deliver`](Outbox::deliver), and tries everything at least once, due or not.
+    /// As [`deliver`](Outbox::deliver), and tries everything, due or not; what fails, again after seconds.
     ///
     /// # Errors
     /// As [`deliver`](Outbox::deliver).

@@ -29,7 +29,8 @@ pub struct Delivery {
 /// How to deliver.
 #[derive(Clone, Debug)]
 pub(crate) struct Manner {
-    /// Everything is tried once, whether it is due or not and however the receiver was met last.
+    /// Everything is tried, whether it is due or not and however the receiver was met last; what fails,
+    /// again after seconds.
     pub(crate) eager: bool,
     /// What becomes due before the wait is over is waited for.
     pub(crate) patient: bool,
@@ -56,11 +57,14 @@ pub(crate) fn deliver(
     let told_now = &mut told;
     let mut pass =
         Pass { folder: &folder, receiver, eager, wait, call, told: told_now, damaged: None };
-    loop {
+    for number in 1u32.. {
         pass.run()?;
-        pass.eager = false;
         let Some(next) = pass.told.next.filter(|_| manner.patient) else { break };
-        let pause = next.since(folder.os().now()).max(Duration::from_millis(1));
+        let pause = match manner.eager {
+            // Somebody waits for it.
+            true => pace::pause(number.min(3), 20),
+            false => next.since(folder.os().now()).max(Duration::from_millis(1)),
+        };
         if wait.check().is_err() || wait.remaining().is_some_and(|left| left < pause) {
             break;
         }
@@ -241,8 +245,9 @@ mod tests {
         let again = tell(&outbox, &mut fake, false, &at_once).unwrap();
         assert_eq!(again.failed, 0, "the next command leaves it alone too");
         fake.answers.clear();
+        fake.answers = vec![false; 30];
         let eager = tell(&outbox, &mut fake, true, &Wait::FOREVER).unwrap();
-        assert_eq!((eager.delivered, eager.left), (20, 0));
+        assert_eq!((eager.delivered, eager.left, eager.failed), (20, 0, 30), "soon, however often");
     }
 
     #[test]

@@ -9,13 +9,13 @@ use std::fmt::Write as _;
 /// The forms that can be asked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum LogForm {
-    /// For people at a terminal, pairs otherwise
+    // For people at a terminal, pairs otherwise.
     Auto,
-    /// For people
+    // For people.
     Human,
-    /// Pairs of names and values: `level=INFO event=run_started`
+    // Pairs of names and values: `level=INFO event=run_started`.
     Pairs,
-    /// JSON, one object on each line
+    // JSON, one object on each line.
     Json,
 }
 
