@@ -32,8 +32,7 @@ impl Conductor {
         config: Option<PathBuf>,
         options: Options,
     ) -> Result<Conductor> {
-        let loaded = Conductor::load_config(&Conductor::config_sources(config))?;
-        Conductor::open_loaded(root, loaded, options)
+        Conductor::open_as_planned(root, config, options, None)
     }
 
     /// As [`open_configured`](Conductor::open_configured), with a configuration that was read before.
@@ -43,7 +42,28 @@ impl Conductor {
     pub fn open_loaded(
         root: Option<PathBuf>,
         loaded: LoadedConfig,
+        options: Options,
+    ) -> Result<Conductor> {
+        Conductor::open_with(root, loaded, options, None)
+    }
+
+    /// As [`open_configured`](Conductor::open_configured), with a `durability` that goes before the
+    /// configured one.
+    pub(super) fn open_as_planned(
+        root: Option<PathBuf>,
+        config: Option<PathBuf>,
+        options: Options,
+        durability: Option<Durability>,
+    ) -> Result<Conductor> {
+        let loaded = Conductor::load_config(&Conductor::config_sources(config))?;
+        Conductor::open_with(root, loaded, options, durability)
+    }
+
+    fn open_with(
+        root: Option<PathBuf>,
+        loaded: LoadedConfig,
         mut options: Options,
+        durability: Option<Durability>,
     ) -> Result<Conductor> {
         for warning in loaded.warnings() {
             tracing::warn!(
@@ -53,9 +73,11 @@ impl Conductor {
         }
         let mut sources = Conductor::sources(root);
         sources.configured = loaded.config().storage.runs_dir.clone();
-        if loaded.config().bus.durability.as_deref() == Some("process") {
-            options.durability = Durability::Process;
-        }
+        let configured = match loaded.config().bus.durability.as_deref() {
+            Some("process") => Durability::Process,
+            _ => options.durability,
+        };
+        options.durability = durability.unwrap_or(configured);
         Conductor::open_from(&sources, options.config(loaded))
     }
 

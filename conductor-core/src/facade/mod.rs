@@ -45,7 +45,7 @@ pub use output::{OutputFile, OutputFollower, RunOutput};
 pub use record::Record;
 pub use records::Records;
 pub use runs::{Run, Runs};
-pub use settings::{ListPlan, OutputPlan, PostPlan, ReadPlan, Settings};
+pub use settings::{ListPlan, OpenPlan, OutputPlan, PostPlan, ReadPlan, Settings, UsagePlan};
 pub use spec::{JobSpec, TaskSpec};
 pub use task_status::{Living, TaskStatus};
 pub use tasks::{Task, TaskInfo, Tasks};

@@ -1,6 +1,7 @@
 //! What is known of something, as named fields: the form that every language reads.
 
 mod bus;
+mod report;
 
 use super::tasks::TaskInfo;
 use super::usage::UsageSum;
@@ -373,7 +374,7 @@ mod tests {
     }
 
     /// The names of a record's fields; groups that the vocabulary takes apart are taken apart.
-    fn names(record: &Record, about: About) -> Vec<String> {
+    pub(super) fn names(record: &Record, about: About) -> Vec<String> {
         let known = |name: &str| FIELDS.iter().any(|f| f.about == about && f.name == name);
         let mut names = Vec::new();
         for (name, value) in &record.0 {
@@ -387,11 +388,11 @@ mod tests {
         names
     }
 
-    fn of_the_vocabulary(about: About) -> Vec<&'static str> {
+    pub(super) fn of_the_vocabulary(about: About) -> Vec<&'static str> {
         FIELDS.iter().filter(|field| field.about == about).map(|field| field.name).collect()
     }
 
-    fn full_run() -> RunInfo {
+    pub(super) fn full_run() -> RunInfo {
         let text = || Some("x".to_owned());
         let record = RunRecord {
             parent_run_id: text(),

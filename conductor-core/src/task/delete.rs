@@ -5,6 +5,7 @@ use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, TaskId};
+use crate::run::receipts::hand_over;
 use crate::supervise::{Engine, OpenEntry, Stop};
 use crate::sys::LockKind;
 use std::collections::hash_map::RandomState;
@@ -38,10 +39,12 @@ impl Engine {
         if let Some((entry, _)) = self.living_runs(of_task)?.first() {
             return Err(running(&folder, "deleted", &format!("its run {} lives", entry.run)));
         }
+        let tasks = self.layout().project(project)?;
+        // What was used stays used: sums over the project go on to count it.
+        hand_over(&folder, task, &tasks, wait)?;
         let trash = self.layout().ensure_trash()?;
         let number = RandomState::new().build_hasher().finish();
         let name = format!("{project}-{task}-{number:016x}");
-        let tasks = self.layout().project(project)?;
         tasks
             .os()
             .rename_at(tasks.fd(), OsStr::new(task.as_str()), trash.fd(), OsStr::new(&name), false)
