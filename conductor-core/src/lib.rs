@@ -60,10 +60,10 @@ pub use config::{
 pub use error::{Error, ErrorKind, KINDS, KindRow, Result};
 pub use facade::{
     Activity, AgentCheck, Conductor, Drift, Finding, FindingKind, FoundBus, Gc, JobSpec, Jobs,
-    ListPlan, Living, Location, Named, OpenPlan, Options, Outbox, OutputFile, OutputFollower, OutputPlan,
-    PostPlan, ReadPlan, Record, Records, Run, RunOutput, RunUsage, Runs, Service, Settings,
-    Surroundings, Task, TaskEvents, TaskInfo, TaskSpec, TaskStatus, TaskWatch, Tasks, UsageBy,
-    UsagePlan, UsageReport, UsageSum, Validate, Validation, Why, Work, wait_any,
+    ListPlan, Living, Location, Named, OpenPlan, Options, Outbox, OutputFile, OutputFollower,
+    OutputPlan, PostPlan, ReadPlan, Record, Records, Run, RunOutput, RunUsage, Runs, Service,
+    Settings, Surroundings, Task, TaskEvents, TaskInfo, TaskSpec, TaskStatus, TaskWatch, Tasks,
+    UsageBy, UsagePlan, UsageReport, UsageSum, Validate, Validation, Why, Work, wait_any,
 };
 pub use gc::{GcAction, GcDone, GcItem, GcKind, GcPlan, GcPolicy, GcReason, GcReport, GcResult};
 pub use id::{MessageId, ProjectId, RunId, TaskId, check_id};

@@ -12,6 +12,7 @@ mod find_run;
 mod gc;
 mod jobs;
 mod locate;
+mod log;
 mod options;
 mod outbox;
 mod output;

@@ -219,3 +219,15 @@ impl From<&OutboxEvent> for Record {
         record
     }
 }
+
+impl From<&Delivery> for Record {
+    fn from(told: &Delivery) -> Record {
+        let mut record = Record::default();
+        record.put("delivered", told.delivered);
+        record.put("failed", told.failed);
+        record.put("left", told.left);
+        record.put_known("error", told.error.as_deref());
+        record.put_known("next_attempt", told.next.map(|next| next.to_string()));
+        record
+    }
+}
