@@ -48,3 +48,6 @@ pub const OUTBOX_AGE: Duration = Duration::from_secs(3 * 24 * 3600);
 pub const WEBHOOK_CALL: Duration = Duration::from_secs(10);
 /// How long a command calls the webhook at its end unless the configuration says otherwise.
 pub const WEBHOOK_AT_EXIT: Duration = Duration::from_secs(5);
+
+/// How long a new program of a server may take for each answer, before the old one returns.
+pub const UPDATE_HEALTH: Duration = Duration::from_secs(30);

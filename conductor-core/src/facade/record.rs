@@ -351,7 +351,7 @@ mod tests {
     use crate::outbox::{EventKind, OutboxEvent};
     use crate::vocabulary::{About, FIELDS};
     use crate::{Conductor, Options, Outcome, Phase, ProjectId, RunId, TaskId, TaskOutcome, Wait};
-    use crate::{Error, ErrorKind};
+    use crate::{Error, ErrorKind, UpdateState, UpdateStatus};
     use std::collections::BTreeSet;
 
     fn run() -> RunRecord {
@@ -430,6 +430,7 @@ mod tests {
             error_class: Some(crate::ErrorClass::Other),
             limit_reset: Some(Timestamp::UNIX_EPOCH),
             parser: text(),
+            attached: true,
             ..run()
         };
         RunInfo {
@@ -482,6 +483,21 @@ mod tests {
             error: Some("503".into()),
             path: "/x".into(),
         };
+        let text = || Some("x".to_owned());
+        let update = UpdateStatus {
+            state: UpdateState::Failed,
+            served: true,
+            binary: Some("/new".into()),
+            requested_at: Some(epoch),
+            started_at: Some(epoch),
+            finished_at: Some(epoch),
+            active_runs_at_request: 1,
+            active_runs_now: 1,
+            active_runs_error: text(),
+            step: text(),
+            last_error: text(),
+            last_note: text(),
+        };
         let sum = UsageSum { name: "shop".into(), cost_usd: Some(0.5), ..UsageSum::default() };
         for (about, record) in [
             (About::Run, Record::from(&run)),
@@ -493,6 +509,7 @@ mod tests {
             (About::Output, Record::of_output("x", 0)),
             (About::Usage, Record::from(&sum)),
             (About::Event, Record::from(&event)),
+            (About::Update, Record::from(&update)),
         ] {
             assert_eq!(names(&record, about), of_the_vocabulary(about), "{about:?}");
         }

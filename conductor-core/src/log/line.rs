@@ -76,6 +76,13 @@ impl LogLine {
             fields: Vec::new(),
         };
         event.record(&mut line);
+        // A message of one plain word is the name of what happened.
+        let is_name = |text: &str| {
+            !text.is_empty() && text.bytes().all(|b| b.is_ascii_lowercase() || b == b'_')
+        };
+        if line.event.is_none() && is_name(&line.message) {
+            line.event = Some(std::mem::take(&mut line.message));
+        }
         line
     }
 

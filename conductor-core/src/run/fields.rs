@@ -59,6 +59,7 @@ impl RunRecord {
             ("limit_reset", self.limit_reset.map(Value::timestamp)),
             ("parser", maybe(&self.parser)),
             ("webhook", self.webhook.map(Value::from)),
+            ("attached", self.attached.then(|| Value::from(true))),
         ]
     }
 
@@ -134,6 +135,7 @@ impl RunRecord {
             limit_reset: read.parsed("limit_reset")?,
             parser: read.text("parser")?,
             webhook: read.parsed("webhook")?,
+            attached: read.parsed("attached")?.unwrap_or(false),
             supervised: false,
             source: Mapping::new(),
         };

@@ -103,6 +103,8 @@ pub struct RunRecord {
     pub parser: Option<String>,
     /// Whether its end is told to the webhook, whoever writes it down.
     pub(crate) webhook: Option<bool>,
+    /// Whether it shares the terminal of the process that started it, and is kept by that.
+    pub attached: bool,
 
     /// Whether conductor supervises the run: the record says so, or a keeper's file stands beside
     /// it. The older program drops our keys from the record, but knows nothing of that file.
@@ -173,6 +175,7 @@ impl RunRecord {
             limit_reset: None,
             parser: None,
             webhook: None,
+            attached: false,
             supervised: false,
             source: Mapping::new(),
         }

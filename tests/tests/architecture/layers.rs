@@ -29,6 +29,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("agent", 3),
     ("config", 3),
     ("outbox", 3),
+    ("update", 3),
     ("supervise", 4),
     ("task", 5),
     ("gc", 5),
