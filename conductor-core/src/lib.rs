@@ -79,7 +79,7 @@ pub use log::{LogLevel, LogLevels, LogLine, LogReader, LogValue, escaped, redact
 pub use outbox::{Delivery, EventKind, OutboxEvent, Receiver, SignedHeaders, sign};
 pub use run::{Outcome, Phase, RunRecord, Status};
 pub use size::{format_size, parse_size};
-pub use supervise::{RunInfo, Stop, StopReport};
+pub use supervise::{Hold, OnOutputLimit, RunInfo, Stop, StopReport};
 pub use task::{OnQuestion, TaskOutcome, TaskResult, Waiting};
 pub use time::{Timestamp, format_duration, parse_duration};
 pub use update::{Installed, UpdateRequest, UpdateState};

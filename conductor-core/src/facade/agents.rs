@@ -7,7 +7,7 @@ use crate::agent::{AgentCommand, AgentKind};
 use crate::config::{Agent, LoadedConfig, Secret, token_variable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::nearest::nearest;
-use crate::supervise::Engine;
+use crate::supervise::{Engine, account_name};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 
@@ -18,6 +18,10 @@ pub(super) struct Chosen {
     pub(super) command: AgentCommand,
     /// What the configuration puts into its environment, its token among it.
     pub(super) env: Vec<(String, Secret)>,
+    /// Whose usage limit holds for it; `None` for an agent that tells of none.
+    pub(super) account: Option<String>,
+    /// The variable that it reads its token from.
+    token_variable: Option<String>,
 }
 
 /// The agent of `work`: the one it names, else the configured default.
@@ -42,8 +46,33 @@ pub(super) fn choose_agent(engine: &Engine, work: &Asked) -> Result<Chosen> {
         // What the agent starts itself shall know the same agents.
         let path = loaded.path().and_then(Path::to_str);
         chosen.env.extend(path.map(|path| ("CONDUCTOR_CONFIG".to_owned(), Secret::new(path))));
+        chosen.account = account(&chosen, engine, work);
         chosen
     })
+}
+
+/// Whose usage limit holds for an agent: the configured account, else its kind with the hash of its
+/// token, else its kind's own login. `None` for one that tells of no usage limit.
+fn account(chosen: &Chosen, engine: &Engine, work: &Asked) -> Option<String> {
+    let kind = chosen.command.stream?.name();
+    if let Some(account) = &chosen.account {
+        return Some(account.clone());
+    }
+    let value_of = |variable: &str| {
+        let own = work.env.iter().rev().find(|(name, _)| name == variable);
+        let own = own.map(|(_, value)| value.clone());
+        let configured = || {
+            let set = chosen.env.iter().rev().find(|(name, _)| name == variable);
+            set.map(|(_, value)| value.reveal().to_owned())
+        };
+        let inherited = || {
+            let all = engine.inherited_environment();
+            all.into_iter().find(|(name, _)| name == variable)?.1.into_string().ok()
+        };
+        own.or_else(configured).or_else(inherited).filter(|token| !token.is_empty())
+    };
+    let token = chosen.token_variable.as_deref().and_then(value_of);
+    Some(account_name(kind, token.as_deref()))
 }
 
 /// What can be said of an agent without starting it.
@@ -139,7 +168,9 @@ fn built_in(loaded: &LoadedConfig, name: &str, work: &Asked, path: &OsStr) -> Re
     let variable = kind.own_keys().first();
     let token = loaded.variables().token(kind.name());
     let env = variable.zip(token).map(|(name, token)| ((*name).to_owned(), token.clone()));
-    Ok(Chosen { name: kind.name().to_owned(), command, env: env.into_iter().collect() })
+    let env = env.into_iter().collect();
+    let token_variable = variable.map(|name| (*name).to_owned());
+    Ok(Chosen { name: kind.name().to_owned(), command, env, account: None, token_variable })
 }
 
 fn configured(
@@ -195,7 +226,9 @@ fn configured(
     {
         env.push((variable.to_owned(), token));
     }
-    Ok(Chosen { name: name.to_owned(), command, env })
+    let account = agent.account.clone().filter(|account| !account.trim().is_empty());
+    let token_variable = variable_of(agent, Some(kind)).map(str::to_owned);
+    Ok(Chosen { name: name.to_owned(), command, env, account, token_variable })
 }
 
 /// The variable that an agent reads its token from.

@@ -1,14 +1,14 @@
 //! From a spec to a plan: every check that can be made before anything is made.
 
 use super::agents::{choose_agent, search_path};
-use super::spec::{Asked, check_env};
+use super::spec::{Asked, check_env, on_output_limit};
 use super::wrap::project_of;
 use crate::agent::{AgentCommand, is_own_variable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::TaskId;
 use crate::layout::TASK_PROMPT;
 use crate::limits;
-use crate::supervise::{Engine, RunPlan};
+use crate::supervise::{Engine, Family, OnOutputLimit, RunPlan};
 use crate::sys::{self, KeeperLimits};
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -34,6 +34,8 @@ pub(super) fn plan_run(engine: &Engine, work: &Asked) -> Result<RunPlan> {
         None => fresh_task_id(engine, &project, &prompt)?,
     };
     let bounds = &engine.settings().config.config().limits;
+    let stops = work.on_output_limit.or(on_output_limit(bounds)) == Some(OnOutputLimit::Stop);
+    let output = work.output_limit.or(bounds.output_limit).unwrap_or(limits::OUTPUT);
     Ok(RunPlan {
         agent: agent.command,
         agent_name: agent.name,
@@ -52,7 +54,11 @@ pub(super) fn plan_run(engine: &Engine, work: &Asked) -> Result<RunPlan> {
             first_byte: limit(work.first_byte_timeout.or(bounds.first_byte_timeout)),
             idle: limit(work.idle_timeout.or(bounds.idle_timeout)),
             total: limit(work.total_timeout.or(bounds.total_timeout)),
+            output: Some(output).filter(|limit| *limit > 0),
+            stop_on_output: stops,
         },
+        family: family_of(engine, work),
+        account: agent.account,
         attached: false,
     })
 }
@@ -89,6 +95,7 @@ pub(super) fn plan_attached(engine: &Engine, work: Asked) -> Result<RunPlan> {
         Some(task) => task,
         None => fresh_task_id(engine, &project, &prompt)?,
     };
+    let family = family_of(engine, &work);
     let configured = &engine.settings().config.config().limits;
     let grace = work.grace.or(configured.grace).unwrap_or(limits::STOP_GRACE);
     let total = limit(work.total_timeout);
@@ -105,9 +112,28 @@ pub(super) fn plan_attached(engine: &Engine, work: Asked) -> Result<RunPlan> {
         previous_run,
         series: None,
         env: work.env,
-        limits: KeeperLimits { grace, first_byte: None, idle: None, total },
+        limits: KeeperLimits {
+            grace,
+            first_byte: None,
+            idle: None,
+            total,
+            output: None,
+            stop_on_output: false,
+        },
+        family,
+        account: None,
         attached: true,
     })
+}
+
+/// What the agent of this work may start.
+fn family_of(engine: &Engine, work: &Asked) -> Family {
+    let bounds = &engine.settings().config.config().limits;
+    let default = Some(limits::MAX_CHILDREN as u64);
+    Family {
+        max_depth: work.max_depth.or(bounds.max_depth),
+        max_children: work.max_children.or(bounds.max_children).or(default),
+    }
 }
 
 /// The variables that tell an agent where it is are conductor's own to set.

@@ -99,6 +99,12 @@ pub struct RunRecord {
     pub error_class: Option<ErrorClass>,
     /// When the limit ends that kept it from its work.
     pub limit_reset: Option<Timestamp>,
+    /// The account whose usage limit holds for it.
+    pub account: Option<String>,
+    /// What it waits for before it may start.
+    pub waiting_for: Option<String>,
+    /// Until when, where that is known.
+    pub waiting_until: Option<Timestamp>,
     /// The form of the agent's output, where it is not the one of its kind.
     pub parser: Option<String>,
     /// Whether its end is told to the webhook, whoever writes it down.
@@ -173,6 +179,9 @@ impl RunRecord {
             cost_usd: None,
             error_class: None,
             limit_reset: None,
+            account: None,
+            waiting_for: None,
+            waiting_until: None,
             parser: None,
             webhook: None,
             attached: false,

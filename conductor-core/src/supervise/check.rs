@@ -65,6 +65,7 @@ impl Check<'_> {
             stderr: &files.output,
             record: &files.record,
             lock: &lock,
+            slot: None,
             cwd: self.cwd,
             program: self.program.as_os_str(),
             argv: self.argv,

@@ -24,6 +24,8 @@ pub(super) struct Kept<'a> {
     pub(super) record: &'a str,
     /// Held by the keeper while anything of the program lives.
     pub(super) lock: &'a FileLock,
+    /// Held likewise: what lets the program count among those that run.
+    pub(super) slot: Option<&'a FileLock>,
     pub(super) cwd: &'a Path,
     pub(super) program: &'a OsStr,
     pub(super) argv: &'a [OsString],
@@ -56,7 +58,7 @@ impl Kept<'_> {
             stderr: raw(&stderr)?,
             record: raw(&record)?,
             run_lock: raw(self.lock.fd())?,
-            slot: None,
+            slot: self.slot.map(|slot| raw(slot.fd())).transpose()?,
             cwd: cwd.as_fd(),
             limits: self.limits,
             program: self.program,

@@ -1,12 +1,14 @@
 //! What an agent printed: `output.md`, what its stream says, and the end of its errors for the bus.
 
+use super::evidence::keeper_record;
 use crate::agent::AgentKind;
 use crate::agent::stream::{StreamKind, StreamParser, StreamSummary, Zone};
 use crate::error::{ErrorKind, Result};
 use crate::fsx::{FILE_MODE, Folder};
 use crate::layout::{OUTPUT, STDERR, STDOUT};
 use crate::run::RunRecord;
-use crate::sys::{Fd, FileKind, Open};
+use crate::size::format_size;
+use crate::sys::{Fd, FileKind, KeeperCut, Open};
 use crate::time::Timestamp;
 use std::ffi::OsStr;
 
@@ -33,12 +35,14 @@ pub(crate) fn read_stream(
     };
     let Some(kind) = kind else { return Ok(None) };
     let mut parser = StreamParser::new(kind);
-    each_piece(run, STDOUT, |bytes| {
+    // What stands before a gap and what stands behind it are no line together.
+    let gap = |_| "\n".to_owned();
+    each_piece(run, STDOUT, gap, |bytes| {
         parser.push(bytes);
         Ok(())
     })?;
     if parser.wants_stderr() {
-        each_piece(run, STDERR, |bytes| {
+        each_piece(run, STDERR, gap, |bytes| {
             parser.push_stderr(bytes);
             Ok(())
         })?;
@@ -79,7 +83,7 @@ fn fill_output(run: &Folder, copy: &Fd, stream: Option<&StreamSummary>) -> Resul
             }
             run.write_all(copy, OUTPUT, text.as_bytes())?;
         }
-        None => each_piece(run, STDOUT, |bytes| run.write_all(copy, OUTPUT, bytes))?,
+        None => each_piece(run, STDOUT, gap_note, |bytes| run.write_all(copy, OUTPUT, bytes))?,
     }
     run.os().sync_data(copy).map_err(|e| run.error("sync", OUTPUT, e))
 }
@@ -103,14 +107,45 @@ pub(crate) fn misplaced(run: &Folder) -> Result<Vec<&'static str>> {
     Ok(names)
 }
 
-/// Hands a file on, piece by piece; one that is missing has none.
-fn each_piece(run: &Folder, name: &str, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+/// What the keeper cut out of a file of the agent's output: zeros stand there.
+pub(crate) fn cut_of(run: &Folder, name: &str) -> Result<Option<KeeperCut>> {
+    let index = match name {
+        STDOUT => 0,
+        STDERR => 1,
+        _ => return Ok(None),
+    };
+    Ok(keeper_record(run)?.and_then(|keeper| keeper.cuts[index]))
+}
+
+/// What a reader sees in the place of so many bytes that were cut out.
+pub(crate) fn gap_note(bytes: u64) -> String {
+    format!("\n[{} cut out here: the output was longer than its limit]\n", format_size(bytes))
+}
+
+/// Hands a file on, piece by piece; one that is missing has none. In the place of what was cut out comes
+/// what `gap` makes of its length.
+fn each_piece(
+    run: &Folder,
+    name: &str,
+    gap: impl Fn(u64) -> String,
+    mut take: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
     let Some(file) = opened(run, name)? else { return Ok(()) };
+    let mut cut = cut_of(run, name)?;
     let mut buffer = vec![0; CHUNK];
     let mut offset = 0;
     loop {
-        let read =
-            run.os().read_at(&file, &mut buffer, offset).map_err(|e| run.error("read", name, e))?;
+        let mut wanted = buffer.len();
+        if let Some(KeeperCut { from, to }) = cut {
+            if offset == from {
+                take(gap(to - from).as_bytes())?;
+                (offset, cut) = (to, None);
+            } else {
+                wanted = usize::try_from(from - offset).map_or(wanted, |left| left.min(wanted));
+            }
+        }
+        let read = run.os().read_at(&file, &mut buffer[..wanted], offset);
+        let read = read.map_err(|e| run.error("read", name, e))?;
         if read == 0 {
             return Ok(());
         }
@@ -128,7 +163,8 @@ pub(crate) fn last_stderr_lines(run: &Folder) -> Result<String> {
 pub(crate) fn last_lines(folder: &Folder, name: &str, count: usize) -> Result<String> {
     let Some(file) = opened(folder, name)? else { return Ok(String::new()) };
     let size = folder.os().stat(&file).map_err(|e| folder.error("look at", name, e))?.size;
-    let start = size.saturating_sub(WINDOW);
+    let behind = cut_of(folder, name)?.map_or(0, |cut| cut.to.min(size));
+    let start = size.saturating_sub(WINDOW).max(behind);
     let mut bytes = vec![0; usize::try_from(size - start).unwrap_or(0)];
     let mut filled = 0;
     while filled < bytes.len() {

@@ -10,7 +10,7 @@ use std::os::unix::fs::FileExt;
 mod record;
 
 #[allow(unused_imports, reason = "part of what a reader of records needs")]
-pub(crate) use record::{Ended, FILE_LEN, Identity, Moment, Reason, Record, State};
+pub(crate) use record::{Cut, Ended, FILE_LEN, Identity, Moment, Reason, Record, State};
 
 /// Fills a new `.keeper` file with zeros and makes them durable, so that every later write is
 /// in place and needs no space.
@@ -98,6 +98,8 @@ mod tests {
             exited_at: Some(at),
             empty_at: Some(at),
             killed: u32::MAX,
+            // Four exbibytes: no file system has more.
+            cuts: [Some(Cut { from: 1 << 62, to: 1 << 62 }); 2],
         }
     }
 

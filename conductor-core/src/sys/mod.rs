@@ -9,6 +9,7 @@
 #![expect(unsafe_code, reason = "system calls that no safe wrapper offers; each block says why")]
 
 mod child;
+mod errno;
 mod event;
 mod file;
 mod fork;
@@ -23,6 +24,7 @@ mod spawn_clone;
 mod terminal;
 
 pub(crate) use child::{Child, ChildEnd, ChildLook, ChildSpec};
+pub(crate) use errno::may_pass;
 pub(crate) use event::LOOK_OFTEN;
 pub use event::{EventFd, Polled, Poller, Ready, TimerFd, Watch};
 pub use file::{Entry, Fd, FileKind, FileSystem, LockKind, Open, Stat};
@@ -32,7 +34,7 @@ pub(crate) use file::{
 };
 pub(crate) use fork::{Born, Listed, generation};
 pub(crate) use keeper_file::{
-    Ended as KeeperEnd, Identity as KeeperIdentity, Journal as KeeperJournal,
+    Cut as KeeperCut, Ended as KeeperEnd, Identity as KeeperIdentity, Journal as KeeperJournal,
     Moment as KeeperMoment, Reason as KeeperReason, Record as KeeperRecord, State as KeeperState,
     moment as keeper_moment, prepare as prepare_keeper_file, read as read_keeper_file,
 };

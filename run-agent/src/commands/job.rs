@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::exit::{self, Failure};
 use crate::out::Out;
 use crate::render::error::notice;
-use crate::render::json;
+use crate::render::{json, time};
 use crate::work::drive::{Drive, End, earlier, wait_for_any};
 use crate::work::ending::code_of_wait;
 use crate::work::options::JobOptions;
@@ -101,6 +101,12 @@ impl Start {
         place::default_parent(&mut options.work, context, &conductor)?;
         let grace = options.work.grace.unwrap_or(STOP_GRACE);
         let spec = std::mem::take(options).spec(project.as_str());
+        if !self.quiet
+            && let Some(waiting) = conductor.jobs().would_wait(&spec)?
+        {
+            let until = waiting.until.map(|until| format!(", until {}", time::local_clock(until)));
+            notice(&format!("waits for {}{}", waiting.what, until.unwrap_or_default()));
+        }
         let run = conductor.jobs().start(spec, signals.first())?;
         let info = run.info()?;
         if !self.quiet {

@@ -8,7 +8,7 @@ use crate::time::Timestamp;
 use serde_json::{Value, json};
 
 /// Waits that end by themselves, and soon: nobody needs to know.
-const QUIET: &[&str] = &["delay", "children", "the completion check"];
+const QUIET: &[&str] = &["delay", "children", "the completion check", "a slot"];
 
 impl Driver {
     /// Has the end of the loop told, where that is configured, and that it came at one of the loop's
@@ -70,6 +70,6 @@ impl Driver {
 
     /// Whether the loop used up what it may use.
     fn is_at_a_bound(&self) -> bool {
-        self.state.attempts >= self.bounds.max_attempts
+        self.bounds.budget.used_up(&self.tally).is_some()
     }
 }
