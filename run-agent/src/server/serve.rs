@@ -3,12 +3,13 @@
 use super::app::App;
 use super::around::Peer;
 use super::limits;
-use super::log;
+
 use super::routes;
 use super::settings::{Effective, Wishes, settle};
+use crate::log;
 use axum::Router;
 use axum::http::Request;
-use conductor_core::{Conductor, Error, ErrorKind, Result, Secret};
+use conductor_core::{Conductor, Error, ErrorKind, LogLevel, Result, Secret};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -48,7 +49,7 @@ pub(crate) fn serve(
     wishes: Wishes,
     told: impl FnOnce(&Serving),
 ) -> Result<()> {
-    log::begin();
+    log::configure(conductor.config(), LogLevel::Info);
     let effective = settle(&conductor, wishes)?;
     let runtime = runtime()?;
     let answer = runtime.block_on(run(conductor, effective, told));

@@ -7,6 +7,7 @@ mod doctor;
 mod gc;
 mod inference;
 mod list;
+mod log;
 mod output;
 mod reference;
 mod shell_setup;
