@@ -4,7 +4,7 @@
 use crate::commands::serve;
 use crate::commands::{
     attach, bus, completion, config, doctor, drive, gc, job, list, output, reconcile, resume,
-    status, stop, task, usage, validate, watch, why,
+    server, status, stop, task, usage, validate, watch, why,
 };
 use crate::exit;
 use crate::render::color;
@@ -15,7 +15,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-const STYLES: Styles = Styles::plain()
+pub(crate) const STYLES: Styles = Styles::plain()
     .header(color::HEADING)
     .usage(color::HEADING)
     .literal(color::LITERAL)
@@ -78,6 +78,8 @@ pub(crate) enum Command {
     #[cfg(feature = "server")]
     Serve(serve::Serve),
     #[command(subcommand)]
+    Server(server::Server),
+    #[command(subcommand)]
     Config(config::Config),
     Validate(validate::Validate),
     Completion(completion::Completion),
@@ -95,7 +97,8 @@ pub(crate) fn parse() -> Result<Cli, ExitCode> {
     }
 }
 
-fn refuse(error: &clap::Error) -> ExitCode {
+/// Tells what is wrong with a command line, or what was asked of it; the exit code.
+pub(crate) fn refuse(error: &clap::Error) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             let _nobody_listens = error.print();

@@ -3,7 +3,10 @@
 
 mod args;
 mod cli;
+mod client;
 mod commands;
+#[cfg(feature = "server")]
+mod conductor;
 mod context;
 mod exit;
 mod interrupt;
@@ -25,4 +28,10 @@ pub fn main() -> ExitCode {
         Ok(code) => code,
         Err(failure) => failure.report(),
     }
+}
+
+/// The program `conductor`.
+#[cfg(feature = "server")]
+pub fn conductor() -> ExitCode {
+    conductor::run()
 }

@@ -14,6 +14,7 @@ pub(crate) mod reconcile;
 pub(crate) mod resume;
 #[cfg(feature = "server")]
 pub(crate) mod serve;
+pub(crate) mod server;
 pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod task;
@@ -52,6 +53,7 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Reconcile(command)) => command.run(context)?,
         Some(Command::Doctor(command)) => command.run(context)?,
         Some(Command::Config(command)) => command.run(context)?,
+        Some(Command::Server(command)) => command.run(context)?,
         #[cfg(feature = "server")]
         Some(Command::Serve(command)) => command.run(context)?,
         Some(Command::Validate(command)) => command.run(context)?,

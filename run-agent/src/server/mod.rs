@@ -22,6 +22,7 @@ mod pollable;
 mod routes;
 mod serve;
 mod settings;
+mod stream;
 mod wire;
 
 pub(crate) use serve::serve;
