@@ -8,7 +8,9 @@
 )]
 
 mod attacks;
+mod during;
 mod full_disk;
+mod hooked;
 mod kit;
 mod meanwhile;
 mod model;
