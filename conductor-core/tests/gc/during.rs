@@ -140,7 +140,7 @@ fn fill(root: &Root) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 80, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 40, ..ProptestConfig::default() })]
 
     #[test]
     fn whatever_happens_between_two_calls_nothing_needed_goes_and_nothing_is_half_gone(

@@ -8,6 +8,7 @@
 )]
 
 mod attacks;
+mod calls;
 mod during;
 mod full_disk;
 mod hooked;
