@@ -157,6 +157,16 @@ pub(crate) fn program_metadata(path: &Path) -> Option<Metadata> {
     std::fs::metadata(path).ok()
 }
 
+/// Fills the buffer with random bytes from the kernel.
+pub(crate) fn random(buffer: &mut [u8]) -> io::Result<()> {
+    let mut filled = 0;
+    while filled < buffer.len() {
+        filled +=
+            rustix::rand::getrandom(&mut buffer[filled..], rustix::rand::GetRandomFlags::empty())?;
+    }
+    Ok(())
+}
+
 /// Whether we may make files in a folder.
 pub(crate) fn may_write(folder: &Path) -> io::Result<bool> {
     use rustix::fs::{Access, access};
