@@ -52,6 +52,7 @@ for row, task in enumerate(readable):
 axes.set_yticks(range(len(readable)), [f"{task.project_id}/{task.task_id}" for task in readable])
 axes.invert_yaxis()
 axes.xaxis_date()
+axes.margins(x=0.02)
 axes.legend(handles=[Patch(color=color, label=how or "running") for how, color in COLORS.items()])
 axes.set_title(f"{len(readable)} tasks in {c.root}")
 figure.savefig(folder / "runs.png")
