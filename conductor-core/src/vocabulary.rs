@@ -103,6 +103,8 @@ pub enum About {
     Posted,
     /// A piece of what a run wrote.
     Output,
+    /// Where the update of a server's program stands.
+    Update,
     /// What garbage collection does with one thing.
     Gc,
     /// What runs used, summed up.
@@ -314,6 +316,7 @@ fields! {
         "error_class"                         "what kept the agent from its work";
         "limit_reset": Time                   "when the limit ends that kept it from its work";
         "parser"                              "form of its output, where it is not the one of its kind";
+        "attached": Flag                      "whether it shares the terminal of its starter";
         "alive": Flag                         "whether anything of it lives";
         "folder": Path                        "its folder";
     }
@@ -379,6 +382,20 @@ fields! {
     Output {
         "text"           "whole lines, where lines end within 64 KiB";
         "offset": Number "first byte of it in the file";
+    }
+    Update {
+        "state"      "idle, deferred, applying or failed";
+        "served": Flag       "whether a server lives that can carry it out";
+        "binary_path": Path  "the new program";
+        "requested_at": Time "when it was asked for";
+        "started_at": Time   "when the exchange began";
+        "finished_at": Time  "when it ended";
+        "active_runs_at_request": Number "root runs that were active then";
+        "active_runs_now": Number "root runs that it waits for";
+        "active_runs_error" "what could not be read, and counts as active";
+        "step"       "what is being done to the program";
+        "last_error" "why the last one failed";
+        "last_note"  "how the last one ended otherwise";
     }
     Gc {
         "action"     "keep, delete or rotate";

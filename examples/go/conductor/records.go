@@ -34,6 +34,7 @@ type RunInfo struct {
 	StderrPath       string    `json:"stderr_path,omitempty"`
 	Commandline      string    `json:"commandline,omitempty"`
 	ProcessOwnership string    `json:"process_ownership,omitempty"`
+	Attached         bool      `json:"attached,omitempty"` // whether it shares the terminal of its starter
 	Alive            *bool     `json:"alive,omitempty"` // nil where only a number of a process is known
 	Version          *int64    `json:"version,omitempty"`
 	Rev              *int64    `json:"rev,omitempty"`

@@ -46,6 +46,7 @@ class RunInfo(Value):
     session_id: str | None = None
     model: str | None = None
     parser: str | None = None
+    attached: bool = False
     usage: Usage | None = to(Usage)
     cost_usd: float | None = None
     folder: Path | None = to(Path)
