@@ -31,8 +31,8 @@ mod id;
 #[doc(hidden)]
 pub mod layout;
 pub mod limits;
-mod mask;
 mod log;
+mod mask;
 mod nearest;
 mod outbox;
 mod run;
@@ -79,8 +79,8 @@ pub use gc::{
 pub use id::{MessageId, ProjectId, RunId, TaskId, check_id};
 pub use layout::{Listing, RootOrigin, RootSources};
 pub use limits::{PROMPT_SIZE, STOP_GRACE};
-pub use mask::Redactor;
 pub use log::{LogLevel, LogLevels, LogLine, LogReader, LogValue, escaped, redacted};
+pub use mask::Redactor;
 pub use outbox::{Delivery, EventKind, OutboxEvent, Receiver, SignedHeaders, sign};
 pub use run::{Outcome, Phase, RunRecord, Status};
 pub use size::{format_size, parse_size};

@@ -3,7 +3,9 @@
 #[cfg(feature = "server")]
 use crate::commands::serve;
 use crate::commands::{
-    attach, bus, completion, config, doctor, drive, gc, job, list, mask, monitor, output, reconcile, rest, resume, self_test, server, shell_setup, status, stop, task, update, usage, validate, watch, webhook, why, wrap,
+    attach, bus, completion, config, doctor, drive, gc, job, list, mask, monitor, output,
+    reconcile, rest, resume, self_test, server, shell_setup, status, stop, task, update, usage,
+    validate, watch, webhook, why, wrap,
 };
 use crate::exit;
 use crate::log::LogForm;
@@ -103,12 +105,14 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Update(update::Update),
     SelfTest(self_test::SelfTest),
+    #[command(subcommand)]
     Server(server::Server),
     #[command(subcommand)]
     Config(config::Config),
     Validate(validate::Validate),
     #[command(subcommand)]
     Webhook(webhook::Webhook),
+    #[command(subcommand)]
     ShellSetup(shell_setup::ShellSetupCommand),
     Completion(completion::Completion),
 }

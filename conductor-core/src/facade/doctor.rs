@@ -3,10 +3,10 @@
 use super::conductor::Conductor;
 use super::record::Record;
 use crate::error::{Error, ErrorKind, Result};
+use crate::gc;
 use crate::id::{ProjectId, TaskId};
 use crate::layout::{BIN, CONDUCTOR, HOLDS, RUNS};
 use crate::supervise::{Hold, Known, OpenEntry, Verdict, known, observe};
-use crate::gc;
 use crate::sys::FileKind;
 use std::path::{Path, PathBuf};
 

@@ -18,8 +18,8 @@ pub(crate) mod resume;
 pub(crate) mod self_test;
 #[cfg(feature = "server")]
 pub(crate) mod serve;
-pub(crate) mod shell_setup;
 pub(crate) mod server;
+pub(crate) mod shell_setup;
 pub(crate) mod status;
 pub(crate) mod stop;
 pub(crate) mod task;

@@ -6,8 +6,8 @@ use super::limits;
 
 use super::routes;
 use super::settings::{Effective, Wishes, settle};
-use crate::log;
 use super::stream;
+use crate::log;
 use axum::Router;
 use axum::http::Request;
 use conductor_core::{Conductor, Error, ErrorKind, LogLevel, Result, Secret};
