@@ -32,6 +32,7 @@ mod id;
 pub mod layout;
 pub mod limits;
 mod log;
+mod mask;
 mod nearest;
 mod outbox;
 mod run;
@@ -48,6 +49,9 @@ mod wait;
 #[doc(hidden)]
 pub mod yaml;
 
+pub use agent::rest::RestService;
+#[cfg(feature = "http")]
+pub use agent::rest::{RestCall, RestLimits};
 pub use bus::{
     Bus, Cursor, Damage, Durability, Event, Follower, Link, Message, Parent, Post, Posted,
     ReadOptions, Reader, Scope,
@@ -76,6 +80,7 @@ pub use id::{MessageId, ProjectId, RunId, TaskId, check_id};
 pub use layout::{Listing, RootOrigin, RootSources};
 pub use limits::{PROMPT_SIZE, STOP_GRACE};
 pub use log::{LogLevel, LogLevels, LogLine, LogReader, LogValue, escaped, redacted};
+pub use mask::Redactor;
 pub use outbox::{Delivery, EventKind, OutboxEvent, Receiver, SignedHeaders, sign};
 pub use run::{Outcome, Phase, RunRecord, Status};
 pub use size::{format_size, parse_size};

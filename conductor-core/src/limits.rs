@@ -22,6 +22,8 @@ pub const PROMPT_SIZE: u64 = 64 << 20;
 pub const BUS_LOCK: Duration = Duration::from_secs(10);
 /// How long a writer waits for the lock of a run's record.
 pub const RECORD_LOCK: Duration = Duration::from_secs(5);
+/// How long an agent's program may be asked about itself where nobody says how long to wait.
+pub const PROBE: Duration = Duration::from_secs(60);
 /// How long the keeper may take to start and to report the agent's identity.
 pub const KEEPER_START: Duration = Duration::from_secs(10);
 /// The time between the polite signal and the one that cannot be ignored.

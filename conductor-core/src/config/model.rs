@@ -214,11 +214,7 @@ pub(super) const WITHOUT_EFFECT: &[(&str, &str, &str)] = &[(
 
 /// Keys that are taken and wait for the part of conductor that will honour them, by section. Whoever
 /// writes that part takes its names out.
-pub(super) const NOT_YET: &[(&str, &[&str])] = &[
-    ("agents", &["redact", "resume_session"]),
-    ("bus", &["max_size"]),
-    ("diversification", &["enabled"]),
-];
+pub(super) const NOT_YET: &[(&str, &[&str])] = &[("bus", &["max_size"])];
 
 #[cfg(test)]
 mod tests {

@@ -1,6 +1,6 @@
 //! Starting single runs.
 
-use super::agents::choose_agent;
+use super::agents::{choose_agent, stand_in};
 use super::conductor::Conductor;
 use super::plan::plan_run;
 use super::runs::Run;
@@ -8,6 +8,7 @@ use super::spec::JobSpec;
 use super::tasks::named_task;
 use crate::cancel::Wait;
 use crate::error::Result;
+use crate::limits;
 use crate::supervise::{Demand, Family};
 use crate::task::{TaskConfig, Waiting};
 
@@ -28,7 +29,7 @@ impl Jobs<'_> {
             let (agent, limits) = TaskConfig::wishes(&folder)?;
             work.take_wishes(agent, &limits);
         }
-        let account = choose_agent(engine, &work)?.account;
+        let account = choose_agent(engine, &work, &Wait::from(limits::PROBE))?.agent.account;
         let place = engine.place(work.parent_run_id()?.as_ref(), Family::default())?;
         let demand = Demand { account, slot: place.is_root, who: String::new() };
         let gate = engine.would_wait(&demand)?;
@@ -50,8 +51,47 @@ impl Jobs<'_> {
             let (agent, limits) = TaskConfig::wishes(&folder)?;
             spec.work.take_wishes(agent, &limits);
         }
-        let plan = plan_run(engine, &spec.work)?;
-        let started = engine.start_job(&plan, &wait.into())?;
+        let wait = wait.into();
+        let plan = plan_run(engine, &spec.work, &wait)?;
+        let started = engine.start_job(&plan, &wait)?;
         Run::of_started(engine.clone(), plan.project, plan.task, started)
+    }
+
+    /// Starts the run that stands in for `failed`, once it is over, by the next of the agents that share
+    /// the work. `None` where `failed` is none of those, did not fail, or the configuration wants no such
+    /// run. `spec` is that of the run that failed.
+    ///
+    /// Whoever waits for a job calls this at its end; a task does the same by itself.
+    ///
+    /// # Errors
+    /// As [`start`](Jobs::start).
+    pub fn start_stand_in(
+        &self,
+        failed: &Run,
+        mut spec: JobSpec,
+        wait: impl Into<Wait>,
+    ) -> Result<Option<Run>> {
+        let engine = &self.0.engine;
+        let info = failed.info()?;
+        let is_failure = info.outcome().is_some_and(|outcome| outcome.is_failure());
+        if !is_failure || spec.work.agent.is_some() {
+            return Ok(None);
+        }
+        spec.work.task = Some(failed.task().to_string());
+        if let Some(folder) = named_task(engine, &spec.work)? {
+            let (agent, limits) = TaskConfig::wishes(&folder)?;
+            spec.work.take_wishes(agent, &limits);
+        }
+        if spec.work.agent.is_some() {
+            return Ok(None);
+        }
+        let name = info.record.agent_name().to_owned();
+        let wait = wait.into();
+        let Some(other) = stand_in(engine, &spec.work, &name, &wait)? else { return Ok(None) };
+        spec.work.agent = Some(other);
+        spec.work.previous_run = Some(failed.id().to_string());
+        let plan = plan_run(engine, &spec.work, &wait)?;
+        let started = engine.start_job(&plan, &wait)?;
+        Run::of_started(engine.clone(), plan.project, plan.task, started).map(Some)
     }
 }

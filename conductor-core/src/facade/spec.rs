@@ -21,6 +21,8 @@ pub(crate) struct Asked {
     pub(crate) project: String,
     pub(crate) task: Option<String>,
     pub(crate) agent: Option<String>,
+    /// Whether the agent was given its turn when the work began, and was not named.
+    pub(crate) shared: bool,
     pub(crate) command: Vec<OsString>,
     pub(crate) prompt: Option<String>,
     pub(crate) prompt_file: Option<PathBuf>,
@@ -450,6 +452,7 @@ impl TaskSpec {
         let work = &mut self.work;
         if work.agent.is_none() {
             work.agent = Some(stored.agent.clone());
+            work.shared = stored.shared;
             if work.command.is_empty() {
                 work.command = stored.command.iter().map(OsString::from).collect();
             }

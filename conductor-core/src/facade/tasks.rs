@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{CANCELLED, DONE};
+use crate::limits;
 use crate::supervise::{Engine, RunInfo, Stop, StopReport, glance};
 use crate::task::{
     Begin, CanDrive, LoopState, TaskConfig, TaskOutcome, TaskResult, Waiter, Waiting, depends_on,
@@ -72,7 +73,7 @@ impl Tasks<'_> {
             }
         }
         let depends_on = spec.dependencies()?;
-        let plan = plan_run(engine, &spec.work)?;
+        let plan = plan_run(engine, &spec.work, wait)?;
         let bounds = spec.bounds(self.0.limits());
         let (project, task) = (plan.project.clone(), plan.task.clone());
         let begin = Begin { plan, bounds, depends_on, prompt_given, resume };
@@ -103,7 +104,7 @@ impl Tasks<'_> {
                 // A variable that cannot be had keeps the handle from driving, not from waiting.
                 spec.go_on_from(state.parameters(), &engine.inherited_environment());
                 Some(CanDrive {
-                    plan: plan_run(engine, &spec.work)?,
+                    plan: plan_run(engine, &spec.work, &Wait::from(limits::PROBE))?,
                     bounds: spec.bounds(self.0.limits()),
                 })
             }

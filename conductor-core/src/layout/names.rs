@@ -93,6 +93,12 @@ pub const QUEUE: &str = "queue";
 pub const TRASH: &str = "trash";
 /// Places of readers that come back, below [`CONDUCTOR`].
 pub const CURSORS: &str = "cursors";
+/// What programs of agents said of themselves, a folder for each, below [`CONDUCTOR`].
+pub const PROBES: &str = "probes";
+/// Whose turn it is among the agents that share the work, and its lock, below [`CONDUCTOR`].
+pub const ROTATION: &str = "rotation.yaml";
+/// The lock of [`ROTATION`].
+pub const ROTATION_LOCK: &str = "rotation.lock";
 /// What the last garbage collection knew of the clock, below [`CONDUCTOR`].
 pub const GC: &str = "gc.yaml";
 /// Where the update of the server's program stands, below [`CONDUCTOR`].

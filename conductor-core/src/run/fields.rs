@@ -63,6 +63,8 @@ impl RunRecord {
             ("parser", maybe(&self.parser)),
             ("webhook", self.webhook.map(Value::from)),
             ("attached", self.attached.then(|| Value::from(true))),
+            ("agent_name", maybe(&self.agent_name)),
+            ("resumed_session", maybe(&self.resumed_session)),
         ]
     }
 
@@ -142,6 +144,8 @@ impl RunRecord {
             parser: read.text("parser")?,
             webhook: read.parsed("webhook")?,
             attached: read.parsed("attached")?.unwrap_or(false),
+            agent_name: read.text("agent_name")?,
+            resumed_session: read.text("resumed_session")?,
             supervised: false,
             source: Mapping::new(),
         };

@@ -111,6 +111,10 @@ pub struct RunRecord {
     pub(crate) webhook: Option<bool>,
     /// Whether it shares the terminal of the process that started it, and is kept by that.
     pub attached: bool,
+    /// What work calls the agent, where that is not [`agent`](RunRecord::agent).
+    pub agent_name: Option<String>,
+    /// The agent's session that the run was to go on with.
+    pub resumed_session: Option<String>,
 
     /// Whether conductor supervises the run: the record says so, or a keeper's file stands beside
     /// it. The older program drops our keys from the record, but knows nothing of that file.
@@ -184,7 +188,9 @@ impl RunRecord {
             waiting_until: None,
             parser: None,
             webhook: None,
+            agent_name: None,
             attached: false,
+            resumed_session: None,
             supervised: false,
             source: Mapping::new(),
         }

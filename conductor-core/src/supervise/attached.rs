@@ -109,7 +109,7 @@ impl Attached {
         drop(folder.create(STDERR, b"")?);
         drop(folder.create(ATTACHED, b"")?);
         let file = real_file(folder.open(KEEPER, Open::CreateNew(FILE_MODE))?)?;
-        prepare_keeper_file(&file).map_err(|e| folder.error("prepare", KEEPER, e))?;
+        prepare_keeper_file(&file, "").map_err(|e| folder.error("prepare", KEEPER, e))?;
         folder.sync()?;
         task.folder(RUNS)?.sync()?;
 

@@ -167,6 +167,16 @@ pub(crate) fn keeper_record(folder: &Folder) -> Result<Option<KeeperRecord>> {
     read_keeper_record(folder, KEEPER)
 }
 
+/// What the starter noted beside the keeper's record; `None` where there is no note.
+pub(super) fn keeper_note(folder: &Folder) -> Result<Option<String>> {
+    let fd = match folder.open_if_exists(KEEPER, Open::Read) {
+        Err(error) if error.kind() == ErrorKind::InvalidInput => None,
+        fd => fd?,
+    };
+    let Some(file) = fd.as_ref().and_then(|fd| fd.as_file()) else { return Ok(None) };
+    sys::read_keeper_note(file).map_err(|e| folder.error("read", KEEPER, e))
+}
+
 /// The newest record in the keeper's file `name`.
 pub(super) fn read_keeper_record(folder: &Folder, name: &str) -> Result<Option<KeeperRecord>> {
     let fd = match folder.open_if_exists(name, Open::Read) {

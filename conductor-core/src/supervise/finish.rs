@@ -8,9 +8,11 @@
 
 use super::engine::Engine;
 use super::evidence::{Known, gather, keeper_record, known, moment};
+use super::note::Note;
 use super::open_entry::OpenEntry;
-use super::output::{ensure_output, last_stderr_lines, misplaced, read_stream};
+use super::output::{ensure_output, last_stderr_lines, misplaced, read_stream, refused_format};
 use super::prepared::{start_key, start_message};
+use super::session::own_usage;
 use super::stop::stop_reason;
 use super::tree::end_leftovers;
 use super::verdict::{Ending, Verdict, judge};
@@ -123,10 +125,13 @@ fn write_down(
 ) -> Result<()> {
     let mut note = None;
     let end_time = ending.ended_at.map_or(engine.now(), moment);
+    let noted = Note::read(folder)?;
+    let mut before = before.clone();
+    noted.clone().restore(&mut before);
     let stream = match ending.outcome {
         Outcome::Refused => None,
         _ => {
-            let stream = read_stream(folder, before, end_time)?;
+            let stream = read_stream(folder, &before, end_time)?;
             match ensure_output(folder, stream.as_ref()) {
                 // It is a copy of what the agent printed, which is all there.
                 Err(error) if error.kind() == ErrorKind::StorageFull && space == Space::Short => {
@@ -137,8 +142,19 @@ fn write_down(
             stream
         }
     };
+    let stream = stream
+        .map(|stream| StreamSummary { usage: own_usage(engine, &before, stream.usage), ..stream });
+    let mut ending = ending;
+    if refused_format(folder, &before, stream.as_ref())? {
+        // Its exit code may say that all went well.
+        ending.error = Some("gemini CLI rejected --output-format stream-json".to_owned());
+        if ending.outcome == Outcome::Completed {
+            (ending.outcome, ending.exit_code) = (Outcome::Failed, 1);
+        }
+    }
     let stop_reason = stop_reason(folder)?;
     store::update(folder, wait, Keep::Durably, |record| {
+        noted.restore(record);
         record.status = ending.outcome.status();
         record.outcome = Some(ending.outcome);
         record.exit_code = ending.exit_code;
@@ -189,7 +205,7 @@ fn tell(record: &mut RunRecord, stream: StreamSummary) {
         summary.push_str(&why);
     }
     record.session_id = stream.session_id;
-    record.model = stream.model;
+    record.model = stream.model.or(record.model.take());
     record.usage = stream.usage;
     record.cost_usd = stream.cost_usd;
     record.error_class = stream.error_class;

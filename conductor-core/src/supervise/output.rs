@@ -29,18 +29,16 @@ pub(crate) fn read_stream(
     record: &RunRecord,
     ended: Timestamp,
 ) -> Result<Option<StreamSummary>> {
-    let kind = match &record.parser {
-        Some(parser) => StreamKind::parse(parser),
-        None => AgentKind::parse(&record.agent).ok().and_then(AgentKind::stream),
-    };
-    let Some(kind) = kind else { return Ok(None) };
+    let Some(kind) = stream_kind(record) else { return Ok(None) };
     let mut parser = StreamParser::new(kind);
     // What stands before a gap and what stands behind it are no line together.
     let gap = |_| "\n".to_owned();
-    each_piece(run, STDOUT, gap, |bytes| {
-        parser.push(bytes);
-        Ok(())
-    })?;
+    if parser.wants_stdout() {
+        each_piece(run, STDOUT, gap, |bytes| {
+            parser.push(bytes);
+            Ok(())
+        })?;
+    }
     if parser.wants_stderr() {
         each_piece(run, STDERR, gap, |bytes| {
             parser.push_stderr(bytes);
@@ -48,6 +46,33 @@ pub(crate) fn read_stream(
         })?;
     }
     Ok(Some(parser.finish(ended, &Zone::local())))
+}
+
+/// The form of what the run's agent printed; `None` where it is plain text.
+pub(super) fn stream_kind(record: &RunRecord) -> Option<StreamKind> {
+    match &record.parser {
+        Some(parser) => StreamKind::parse(parser),
+        None => AgentKind::parse(&record.agent).ok().and_then(AgentKind::stream),
+    }
+}
+
+/// What a Gemini CLI says that is too old for the stream that it is asked for.
+const REFUSALS: [&str; 5] =
+    ["unknown flag", "unrecognized option", "output-format", "stream-json", "invalid flag"];
+
+/// Whether the run's agent did not take the option that makes it tell its stream: only Gemini CLI may
+/// do so and exit with 0.
+pub(crate) fn refused_format(
+    run: &Folder,
+    record: &RunRecord,
+    stream: Option<&StreamSummary>,
+) -> Result<bool> {
+    let gemini = AgentKind::parse(&record.agent).ok() == Some(AgentKind::Gemini);
+    if !gemini || record.parser.is_some() || stream.is_none_or(|stream| stream.events > 0) {
+        return Ok(false);
+    }
+    let said = last_lines(run, STDERR, STDERR_LINES)?.to_lowercase();
+    Ok(REFUSALS.iter().any(|words| said.contains(words)))
 }
 
 /// Makes `output.md`, unless the agent wrote one itself: from the final text of its stream where that

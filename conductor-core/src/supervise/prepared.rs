@@ -11,6 +11,8 @@ use super::engine::Engine;
 use super::family::Place;
 use super::handle::RunWatch;
 use super::kept::{Kept, not_started};
+use super::masked::masked_command;
+use super::note::Note;
 use super::open_entry::OpenEntry;
 use super::start::{RunPlan, Started};
 use super::stop::stop_wished;
@@ -119,6 +121,7 @@ impl<'a> Prepared<'a> {
         let prompt = match self.plan.agent.prompt {
             PromptForm::WithPreamble => preamble(&self.context(engine), &self.plan.prompt),
             PromptForm::Raw => format!("{}\n", self.plan.prompt.trim_end()),
+            PromptForm::Plain => format!("{}\n", self.plan.prompt.trim()),
         };
         drop(self.folder.create(PROMPT, prompt.as_bytes())?);
         self.set_space_aside()?;
@@ -308,7 +311,7 @@ impl<'a> Prepared<'a> {
         // A wait that is over already must not keep the end from being written down.
         let wait = Wait::from(limits::RECORD_LOCK);
         store::update(&self.folder, &wait, Keep::Loosely, |record| {
-            record.error_summary = Some(why);
+            record.error_summary = Some(engine.secrets().hide(&why).into_owned());
             Ok(())
         })?;
         let (project, task) = (self.plan.project.clone(), self.plan.task.clone());
@@ -348,7 +351,7 @@ impl<'a> Prepared<'a> {
         record.exit_code = -1;
         record.phase = Some(Phase::Starting);
         record.cwd = text(self.cwd.clone());
-        let line = self.plan.agent.line();
+        let line = engine.secrets().hide(&self.plan.agent.line()).into_owned();
         record.commandline = Some(match self.plan.attached {
             true => line,
             false => format!("{line} < {}", prompt.to_string_lossy()),
@@ -358,6 +361,12 @@ impl<'a> Prepared<'a> {
         record.stdout_path = text(self.folder.join(STDOUT));
         record.stderr_path = text(self.folder.join(STDERR));
         record.series = self.plan.series;
+        // Until the agent says which one answers, and where it never does.
+        record.model = self.plan.model.clone();
+        record.agent_version = self.plan.version.clone();
+        record.resumed_session = self.plan.session.clone();
+        record.agent_name =
+            Some(&self.plan.agent_name).filter(|name| **name != record.agent).cloned();
         record.account.clone_from(&self.plan.account);
         record.attached = self.plan.attached;
         // Whoever writes its end down may have another configuration, or none.
@@ -372,11 +381,16 @@ impl<'a> Prepared<'a> {
         record
     }
 
-    /// The whole environment of the agent.
-    pub(super) fn environment(&self, engine: &Engine) -> Vec<(OsString, OsString)> {
+    /// What the configuration and the work put into the agent's environment.
+    fn extra(&self) -> Vec<(String, String)> {
         let configured = self.plan.agent_env.iter();
         let configured = configured.map(|(name, value)| (name.clone(), value.reveal().to_owned()));
-        let extra: Vec<_> = configured.chain(self.plan.env.iter().cloned()).collect();
+        configured.chain(self.plan.env.iter().cloned()).collect()
+    }
+
+    /// The whole environment of the agent.
+    pub(super) fn environment(&self, engine: &Engine) -> Vec<(OsString, OsString)> {
+        let extra = self.extra();
         let inherited = engine.inherited_environment();
         let context = self.context(engine);
         let env = match self.plan.attached {
@@ -393,18 +407,28 @@ impl<'a> Prepared<'a> {
         slot: Option<&FileLock>,
     ) -> Result<KeeperControl> {
         let env = self.environment(engine);
+        let masked = match self.plan.redacts {
+            true => Some(masked_command(engine, &self.plan.agent, &self.extra())?),
+            false => None,
+        };
+        let (program, argv, secrets) = match &masked {
+            Some(masked) => (&masked.program, &masked.argv, Some(&*masked.secrets)),
+            None => (&self.plan.agent.program, &self.plan.agent.argv, None),
+        };
         let kept = Kept {
             folder: &self.folder,
             run: self.run.as_str(),
             stdin: Some(PROMPT),
+            memory: secrets,
             stdout: STDOUT,
             stderr: STDERR,
             record: KEEPER,
             lock,
+            note: &Note::of(&self.record(engine)).to_text(),
             slot,
             cwd: &self.cwd,
-            program: self.plan.agent.program.as_os_str(),
-            argv: &self.plan.agent.argv,
+            program: program.as_os_str(),
+            argv,
             env: &env,
             limits: self.plan.limits,
         };

@@ -4,6 +4,7 @@ use super::admission::{Admission, Admitted, Demand, Gate, not_started_before};
 use super::bounds::Family;
 use super::engine::Engine;
 use super::open_entry::OpenEntry;
+use super::planned::PlannedAgent;
 use super::prepared::{Prepared, hidden};
 use crate::agent::AgentCommand;
 use crate::cancel::Wait;
@@ -27,6 +28,20 @@ pub(crate) struct RunPlan {
     pub(crate) agent_name: String,
     /// What the configuration puts into the agent's environment. Never written down.
     pub(crate) agent_env: Vec<(String, Secret)>,
+    /// The model that it is asked to use, where the configuration names one.
+    pub(crate) model: Option<String>,
+    /// The version of its program, where that is known.
+    pub(crate) version: String,
+    /// Whether the next attempt goes on with the agent's session.
+    pub(crate) resumes: bool,
+    /// Whether known tokens are masked in what the agent prints.
+    pub(crate) redacts: bool,
+    /// The session that the agent goes on with.
+    pub(crate) session: Option<String>,
+    /// The agents that stand in for this one when it failed, in their order.
+    pub(crate) others: Vec<PlannedAgent>,
+    /// Whether the work was shared out, and not given to this very agent.
+    pub(crate) shared: bool,
     /// The command that work itself gave; empty where its agent has one.
     pub(crate) command: Vec<OsString>,
     /// What to do, without the preamble.

@@ -260,6 +260,7 @@ pub(crate) fn parameters(mine: &CanDrive, stored_prompt: Option<&str>) -> Parame
     let prompt = plan.prompt.trim();
     Parameters {
         agent: plan.agent_name.clone(),
+        shared: plan.shared,
         command,
         prompt: (stored_prompt.map(str::trim) != Some(prompt)).then(|| prompt.to_owned()),
         cwd: plan.cwd.as_ref().map(text),

@@ -242,6 +242,7 @@ impl Reader<'_> {
             ended_at: self.parsed("ended_at")?,
             parameters: Parameters {
                 agent: self.required("agent")?,
+                shared: self.text("shared").as_deref() == Some("true"),
                 command: self.list("command")?,
                 prompt: self.text("prompt"),
                 cwd: self.text("cwd"),

@@ -11,6 +11,8 @@ use std::time::Duration;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Parameters {
     pub(crate) agent: String,
+    /// Whether the work was shared out, and not given to this very agent.
+    pub(crate) shared: bool,
     pub(crate) command: Vec<String>,
     /// The prompt, where it is not that of `TASK.md`.
     pub(crate) prompt: Option<String>,
@@ -67,6 +69,9 @@ impl Parameters {
     /// Writes them into the document of the loop's state.
     pub(super) fn insert_into(&self, map: &mut Mapping) {
         map.insert("agent", Value::from(self.agent.as_str()));
+        if self.shared {
+            map.insert("shared", Value::from(true));
+        }
         let lists =
             [("command", &self.command), ("env_names", &self.env_names), ("verify", &self.verify)];
         for (key, list) in lists {

@@ -18,6 +18,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("usage", 0),
     ("nearest", 0),
     ("http", 1),
+    ("mask", 0),
     ("sys", 0),
     ("fsx", 1),
     ("yaml", 1),

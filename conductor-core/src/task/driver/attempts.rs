@@ -7,9 +7,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::RunId;
 use crate::layout::{Layout, RUNS};
 use crate::limits;
-use crate::run::Outcome;
 use crate::run::receipts::{self, Receipt};
-use crate::supervise::{DELETED, RunWatch, Started, Stop, is_damage, known, tell_deleted};
+use crate::run::{Outcome, RunRecord};
+use crate::supervise::{DELETED, RunPlan, RunWatch, Started, Stop, is_damage, known, tell_deleted};
 use crate::task::policy::{LastAttempt, Tally};
 use crate::task::questions::{questions, told};
 use crate::task::state::{Phase, Spent};
@@ -178,7 +178,7 @@ impl Driver {
         let restart = self.state.attempts;
         let text = format!("starting root agent (restart #{restart})");
         self.post_once(&format!("start:{restart}"), "INFO", &text)?;
-        let mut plan = self.plan.clone();
+        let mut plan = self.next_plan()?;
         plan.series = Some(self.state.series);
         plan.previous_run = self.last.as_ref().map(|ended| ended.run.clone());
         // The keeper ends the attempt that uses up the time of all.
@@ -212,6 +212,18 @@ impl Driver {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// The plan of the next attempt: by whom, and going on with what.
+    pub(super) fn next_plan(&self) -> Result<RunPlan> {
+        Ok(self.plan.behind(self.last_record()?.as_ref()))
+    }
+
+    /// The record of the last attempt, where it can be read.
+    fn last_record(&self) -> Result<Option<RunRecord>> {
+        let Some(ended) = &self.last else { return Ok(None) };
+        let folder = self.folder.folder_if_exists(Path::new(RUNS).join(&ended.run))?;
+        Ok(folder.and_then(|folder| known(&folder).ok()).map(|known| known.record))
     }
 
     pub(super) fn tell_refused(&self, error: &Error) -> Result<()> {
