@@ -5,15 +5,19 @@ use super::doctor::{Finding, FindingKind, damaged};
 use super::record::Record;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
+use crate::fsx::Folder;
 use crate::limits;
 use crate::outbox::{self, Delivery, Manner, OutboxEvent, Receiver, ReceiverState};
 use crate::sys::{LOOK_OFTEN, Poller, Watch};
+use crate::wait::rest;
 use std::time::Duration;
 
 /// How long an event may wait to be told before that is worth a finding.
 const LATE: Duration = Duration::from_secs(60);
 /// The shortest pause between two looks at what waits.
 const PAUSE: Duration = Duration::from_millis(20);
+/// The longest pause between two looks for the first event.
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
 /// The events that wait for the webhook; from [`Conductor::outbox`].
 ///
@@ -80,7 +84,7 @@ impl Outbox<'_> {
     /// As [`deliver`](Outbox::deliver), but an event that cannot be read ends nothing.
     pub fn serve(&self, wait: impl Into<Wait>, at_end: Duration) -> Result<Delivery> {
         let wait = wait.into();
-        let folder = self.store().ensure_folder()?;
+        let Some(folder) = self.folder_in_time(&wait)? else { return self.deliver(at_end) };
         let failed = |e| folder.error("watch", "", e);
         let names = Watch::or_silent().map_err(failed)?;
         names.add_names(folder.path()).map_err(failed)?;
@@ -104,6 +108,20 @@ impl Outbox<'_> {
             poller.wait(Some(pause.min(left).max(PAUSE))).map_err(failed)?;
         }
         self.deliver(at_end)
+    }
+
+    /// The folder of the outbox once there is one, which the first event makes; `None` when the wait is
+    /// over before. Nothing is made here: the root may not exist.
+    fn folder_in_time(&self, wait: &Wait) -> Result<Option<Folder>> {
+        let mut pause = PAUSE;
+        while wait.check().is_ok() {
+            if let Some(folder) = self.store().folder()? {
+                return Ok(Some(folder));
+            }
+            rest(wait, pause)?;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+        Ok(None)
     }
 
     fn store(&self) -> outbox::Outbox {

@@ -82,7 +82,8 @@ impl Outbox {
     }
 
     /// Its folder, made where it is missing.
-    pub(crate) fn ensure_folder(&self) -> Result<Folder> {
+    #[cfg(test)]
+    pub(super) fn ensure_folder(&self) -> Result<Folder> {
         self.layout.ensure_outbox()
     }
 

@@ -114,3 +114,14 @@ fn jobs_side_by_side_tell_each_event_once() {
     let ids: BTreeSet<&str> = calls.iter().map(|call| call.header("idempotency-key")).collect();
     assert_eq!((calls.len(), ids.len()), (8, 8));
 }
+
+#[test]
+fn a_root_that_does_not_exist_is_not_made_for_the_webhook() {
+    let sandbox = Sandbox::new();
+    let receiver = Receiver::start(|_| 200);
+    configure(&sandbox, &receiver.url, "");
+    let nowhere = sandbox.work().join("nowhere");
+    let line = format!("reconcile --root {}", nowhere.display());
+    drop(cli(&sandbox, &line).succeed());
+    assert!(!nowhere.exists());
+}
