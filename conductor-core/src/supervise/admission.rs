@@ -249,8 +249,11 @@ impl Admission {
             Gate::Hold(hold) => {
                 let holds = self.engine.layout().path().join(Path::new(CONDUCTOR).join(HOLDS));
                 // Somebody may lift it before its time.
-                let watched = self.news.add_names(&holds);
-                watched.map_err(|e| Error::io("watch", &holds, e))?;
+                match self.news.add_names(&holds) {
+                    // Lifted with its folder.
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                    watched => watched.map_err(|e| Error::io("watch", &holds, e))?,
+                }
                 hold.until.since(self.engine.now()).min(limits::SAFETY_POLL)
             }
             Gate::Space(_) | Gate::Slot { .. } => LOOK_AGAIN,
