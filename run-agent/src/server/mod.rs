@@ -14,7 +14,6 @@ mod failure;
 mod family;
 mod guard;
 mod limits;
-mod log;
 mod metrics;
 mod page;
 mod place;
@@ -22,6 +21,7 @@ mod pollable;
 mod routes;
 mod serve;
 mod settings;
+mod stream;
 mod wire;
 
 pub(crate) use serve::serve;

@@ -3,12 +3,14 @@
 use super::app::App;
 use super::around::Peer;
 use super::limits;
-use super::log;
+
 use super::routes;
 use super::settings::{Effective, Wishes, settle};
+use super::stream;
+use crate::log;
 use axum::Router;
 use axum::http::Request;
-use conductor_core::{Conductor, Error, ErrorKind, Result, Secret};
+use conductor_core::{Conductor, Error, ErrorKind, LogLevel, Result, Secret};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -48,7 +50,7 @@ pub(crate) fn serve(
     wishes: Wishes,
     told: impl FnOnce(&Serving),
 ) -> Result<()> {
-    log::begin();
+    log::configure(conductor.config(), LogLevel::Info);
     let effective = settle(&conductor, wishes)?;
     let runtime = runtime()?;
     let answer = runtime.block_on(run(conductor, effective, told));
@@ -80,6 +82,7 @@ async fn run(
     let address = listener.local_addr().map_err(|e| cannot_listen(address, e))?;
     let app = App::new(conductor, settings)?;
     app.driver().resume()?;
+    tokio::spawn(stream::keep_books(app.clone()));
     let router = routes::app(app.clone());
     told(&Serving { address, token, token_is_stored });
     tracing::info!(subsystem = "api", address = %address, "server_listening");
@@ -107,6 +110,7 @@ async fn run(
     }
     drop(listener);
     tracing::info!(subsystem = "api", "server_shutdown_started");
+    app.end_streams();
     if tokio::time::timeout(limits::FAREWELL, graceful.shutdown()).await.is_err() {
         tracing::warn!(subsystem = "api", "some answers were cut off");
     }
