@@ -434,6 +434,8 @@ mod tests {
             waiting_until: Some(Timestamp::UNIX_EPOCH),
             parser: text(),
             attached: true,
+            agent_name: text(),
+            resumed_session: text(),
             ..run()
         };
         RunInfo {
