@@ -53,14 +53,19 @@ impl Follower {
         // Told before this look: seen by it. Told from here on: wakes the next wait.
         self.signal.heed();
         loop {
-            let locked = match self.walk.step()? {
-                Walked::Event(event) if self.filter.takes(&event) => {
+            let event = match self.walk.step()? {
+                Walked::Record(met) => Ok(self.walk.event(&met)?),
+                Walked::Event(event) => Ok(*event),
+                Walked::End => Err(false),
+                Walked::Locked => Err(true),
+            };
+            let locked = match event {
+                Ok(event) if self.filter.takes(&event) => {
                     self.signal.rest = FIRST_POLL;
                     return Ok(Step::Ready(event));
                 }
-                Walked::Event(_) => continue,
-                Walked::End => false,
-                Walked::Locked => true,
+                Ok(_) => continue,
+                Err(locked) => locked,
             };
             // A lock that is given back does not tell.
             self.signal.sleep(locked).map_err(wait_failed)?;

@@ -11,6 +11,7 @@ use super::named::{self, NamedCursor};
 use super::options::{BusOptions, ReadOptions};
 use super::place::walk_from;
 use super::post::{ONCE_KEY, Post, Posted};
+use super::raw::RawReader;
 use super::reader::{Filter, Reader, step_patiently};
 use super::record::Draft;
 use super::registry;
@@ -261,6 +262,15 @@ impl Bus {
     /// `bus.cursor_not_found` and `bus.cursor_diverged` for a cursor that does not fit.
     pub fn read(&self, options: ReadOptions) -> Result<Reader> {
         Reader::new(self.store(), options)
+    }
+
+    /// What comes after `after` up to the present end, without copies: each record is borrowed from
+    /// the bytes that were read.
+    ///
+    /// # Errors
+    /// As [`Bus::read`].
+    pub fn read_raw(&self, after: &Cursor) -> Result<RawReader> {
+        RawReader::new(self.store(), after)
     }
 
     /// The last `count` messages, oldest first.

@@ -4,6 +4,7 @@
 //! are judged by the checker against all logs.
 
 use super::checker::{Seals, read_bus};
+use super::dice::Dice;
 use super::kit::*;
 use super::processes::{die_with_parent, start_child};
 use rustix::process::{Pid, Signal, kill_process};
@@ -78,23 +79,6 @@ fn child_follows() {
                 panic!("{other:?}");
             }
         }
-    }
-}
-
-/// A generator of numbers that can be had again from its seed.
-#[derive(Debug)]
-pub(crate) struct Dice(u64);
-
-impl Dice {
-    pub(crate) fn new(seed: u64) -> Dice {
-        Dice(seed | 1)
-    }
-
-    pub(crate) fn roll(&mut self, sides: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % sides
     }
 }
 

@@ -1,6 +1,6 @@
 //! A bus on a machine that fails: at each call an error, the death of the process, or a power cut.
 
-use super::chaos::Dice;
+use super::dice::Dice;
 use super::checker::read_segment;
 use super::kit::*;
 use super::machine::{Disk, Fault, Machine};

@@ -1,7 +1,7 @@
 //! A machine that a test makes up: one folder of files in memory, where any call can fail, any
 //! process can die at any call, and a power cut loses what was not synced.
 
-use super::chaos::Dice;
+use super::dice::Dice;
 use conductor_core::Timestamp;
 use conductor_core::sys::{Entry, Fd, FileKind, FileSystem, LockKind, Open, Os, Stat};
 use parking_lot::{Condvar, Mutex, MutexGuard};

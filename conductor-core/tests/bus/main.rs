@@ -11,6 +11,7 @@ mod basics;
 mod chaos;
 mod checker;
 mod crashes;
+mod dice;
 mod keeping;
 mod kit;
 mod machine;

@@ -26,11 +26,13 @@ mod escape;
 mod flow;
 mod head;
 mod legacy;
+mod lines;
 mod quote;
 mod stamp;
 
 pub(crate) use decode::decode;
 pub(crate) use draft::{Draft, Stamp, is_type};
+pub(crate) use escape::body;
 pub(crate) use head::{Head, Look, claimed_seq, is_torn, look};
 pub(crate) use legacy::{decode_legacy, decode_line, legacy_body_end};
 pub(crate) use stamp::Moment;
