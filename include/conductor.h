@@ -452,8 +452,9 @@ void conductor_run_free(conductor_run *run);
 // Returns when the first attempt runs, or when it is known what the task waits for. The handle drives.
 //
 // Options: as conductor_job_start(), and "depends_on" (a task of the project), "max_attempts" ("100"),
-// "restart_delay" ("1s"), "child_wait_timeout" ("5m"), "verify" (a line for /bin/sh),
-// "verify_timeout". CONDUCTOR_CONFLICT where another process drives it with other parameters.
+// "restart_delay" ("1s"), "child_wait_timeout" ("5m"), "verify" (a line for /bin/sh), "verify_timeout",
+// "on_question" ("go_on", "wait"), "question_timeout". CONDUCTOR_CONFLICT where another process drives it
+// with other parameters.
 conductor_status conductor_task_start(const conductor *conductor,
                                       const conductor_options *options,
                                       const conductor_cancel *cancel,

@@ -35,7 +35,7 @@ pub(crate) fn block_on<T>(
 }
 
 /// A poller of the descriptor and of the switch that ends the wait.
-fn both(fd: BorrowedFd<'_>, wait: &Wait) -> std::io::Result<Poller> {
+pub(crate) fn both(fd: BorrowedFd<'_>, wait: &Wait) -> std::io::Result<Poller> {
     let poller = Poller::new()?;
     poller.add(fd, 0)?;
     if let Some(cancel) = wait.cancel().and_then(crate::Cancel::fd) {
@@ -44,6 +44,7 @@ fn both(fd: BorrowedFd<'_>, wait: &Wait) -> std::io::Result<Poller> {
     Ok(poller)
 }
 
-fn failed(source: std::io::Error) -> Error {
+/// The error of a wait that the system does not let us make.
+pub(crate) fn failed(source: std::io::Error) -> Error {
     Error::new(crate::ErrorKind::Io, "wait.failed", "cannot wait").with_source(source)
 }

@@ -79,10 +79,8 @@ pub unsafe extern "C" fn conductor_bus_post(
         let plan = settings.post(kind, body)?;
         // SAFETY: by the header's rules NULL, or a bus that lives.
         let posted = unsafe { handle::with(bus, "bus", |bus| plan.send(bus, wait))? };
-        if !out.is_null() {
-            // SAFETY: not NULL, so by the header's rules it points to a writable pointer.
-            unsafe { out.write(Record::into_handle(&posted)) };
-        }
+        // SAFETY: by the header's rules NULL, or a writable pointer.
+        unsafe { Record::give(out, &posted) };
         Ok(())
     })
 }

@@ -1,6 +1,6 @@
 //! A defect behind each exported function is a status, and the host goes on.
 
-use crate::boundary::tests::DEFECT;
+use crate::boundary::tests::{DEFECT, HITS};
 use crate::bus::*;
 use crate::cancel::*;
 use crate::check::*;
@@ -125,6 +125,7 @@ fn a_defect_behind_the_others_is_no_answer() {
     let options = conductor_options_new();
     let cancel = conductor_cancel_new();
     let record = Record::into_handle(conductor_core::Record::default());
+    let before = HITS.get();
     DEFECT.set(true);
     // SAFETY: the handles live; the frees are told to fail and free nothing.
     unsafe {
@@ -139,10 +140,21 @@ fn a_defect_behind_the_others_is_no_answer() {
             [conductor_reader_fd(null()), conductor_run_fd(null()), conductor_task_fd(null())],
             [-1; 3]
         );
+        assert!(conductor_error_text(null(), X).ptr.is_null());
         conductor_options_free(options);
+        conductor_bus_free(null_mut());
+        conductor_cancel_free(null_mut());
+        conductor_error_free(null_mut());
+        conductor_free(null_mut());
+        conductor_reader_free(null_mut());
+        conductor_record_free(null_mut());
+        conductor_run_free(null_mut());
+        conductor_task_free(null_mut());
         conductor_cancel_set(cancel);
     }
     DEFECT.set(false);
+    // Most would give the same answer to nothing at all: the boundary was met in each.
+    assert_eq!(HITS.get() - before, SILENT.len());
     // SAFETY: each is freed once here.
     unsafe {
         assert!(conductor_cancel_is_set(cancel));

@@ -13,7 +13,6 @@
 use crate::boundary::guard_value;
 use crate::handle::{self, handle};
 use crate::text::Str;
-use std::error::Error as _;
 use std::os::unix::ffi::OsStrExt as _;
 
 /// How a call ended: CONDUCTOR_OK, or what the caller should do about it. The numbers are never used
@@ -38,15 +37,9 @@ handle!(Error, b"cerr", "conductor_error", Told);
 impl Error {
     /// An object that belongs to the caller until it is freed.
     pub(crate) fn into_handle(inner: conductor_core::Error) -> *mut Error {
-        let mut causes = Vec::new();
-        let mut next = inner.source();
-        while let Some(cause) = next {
-            causes.push(cause.to_string());
-            next = cause.source();
-        }
         handle::make(Told {
             message: inner.to_string(),
-            cause: (!causes.is_empty()).then(|| causes.join(": ")),
+            cause: inner.cause(),
             errno: inner.raw_os_error().map(|errno| errno.to_string()),
             inner,
         })

@@ -34,6 +34,17 @@ impl Record {
         let (texts, json) = (Mutex::default(), OnceLock::new());
         handle::make(Fields { record: record.into(), texts, json })
     }
+
+    /// Gives a record to a caller who may have no use for it.
+    ///
+    /// # Safety
+    /// `out` is NULL or writable.
+    pub(crate) unsafe fn give(out: *mut *mut Record, record: impl Into<conductor_core::Record>) {
+        if !out.is_null() {
+            // SAFETY: not NULL, so the caller says that it is writable.
+            unsafe { out.write(Record::into_handle(record)) };
+        }
+    }
 }
 
 impl Fields {

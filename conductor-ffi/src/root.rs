@@ -154,10 +154,8 @@ pub unsafe extern "C" fn conductor_stop(
         };
         // SAFETY: by the header's rules NULL, or a root that lives.
         let report = unsafe { handle::with(conductor, "conductor", end)? };
-        if !out.is_null() {
-            // SAFETY: not NULL, so by the header's rules it points to a writable pointer.
-            unsafe { out.write(Record::into_handle(&report)) };
-        }
+        // SAFETY: by the header's rules NULL, or a writable pointer.
+        unsafe { Record::give(out, &report) };
         Ok(())
     })
 }

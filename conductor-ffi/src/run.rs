@@ -167,10 +167,8 @@ pub unsafe extern "C" fn conductor_run_stop(
         let (stop, wait) = unsafe { (settings(options)?.stop()?, wait_of(-1, cancel)?) };
         // SAFETY: by the header's rules NULL, or a run that lives.
         let report = unsafe { handle::with(run, "run", |run| run.stop(stop, wait))? };
-        if !out.is_null() {
-            // SAFETY: not NULL, so by the header's rules it points to a writable pointer.
-            unsafe { out.write(Record::into_handle(&report)) };
-        }
+        // SAFETY: by the header's rules NULL, or a writable pointer.
+        unsafe { Record::give(out, &report) };
         Ok(())
     })
 }

@@ -18,7 +18,7 @@ use crate::reader::Reader;
 use crate::record::Record;
 use crate::root::{Conductor, task_ids};
 use crate::text::{Str, place};
-use conductor_core::{Records, Result, Wait};
+use conductor_core::{ProjectId, Records, Result, TaskId, TaskSpec, Tasks, Wait};
 use std::os::fd::AsRawFd as _;
 
 /// Runs of an agent until DONE stands.
@@ -32,8 +32,9 @@ handle!(Task, b"ctsk", "conductor_task", conductor_core::Task);
 /// Returns when the first attempt runs, or when it is known what the task waits for. The handle drives.
 ///
 /// Options: as conductor_job_start(), and "depends_on" (a task of the project), "max_attempts" ("100"),
-/// "restart_delay" ("1s"), "child_wait_timeout" ("5m"), "verify" (a line for /bin/sh),
-/// "verify_timeout". CONDUCTOR_CONFLICT where another process drives it with other parameters.
+/// "restart_delay" ("1s"), "child_wait_timeout" ("5m"), "verify" (a line for /bin/sh), "verify_timeout",
+/// "on_question" ("go_on", "wait"), "question_timeout". CONDUCTOR_CONFLICT where another process drives it
+/// with other parameters.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conductor_task_start(
     conductor: *const Conductor,
@@ -42,18 +43,8 @@ pub unsafe extern "C" fn conductor_task_start(
     out: *mut *mut Task,
     err: *mut *mut Error,
 ) -> Status {
-    guard(err, || {
-        let out = place(out, "out")?;
-        // SAFETY: by the header's rules the handles are NULL or live.
-        let (spec, wait) = unsafe { (settings(options)?.task()?, wait_of(-1, cancel)?) };
-        // SAFETY: by the header's rules NULL, or a root that lives.
-        let task = unsafe {
-            handle::with(conductor, "conductor", |opened| opened.tasks().start(spec, wait))?
-        };
-        // SAFETY: not NULL, so by the header's rules it points to a writable pointer.
-        unsafe { out.write(handle::make(task)) };
-        Ok(())
-    })
+    // SAFETY: the header's rules are the same.
+    unsafe { begin(conductor, options, cancel, out, err, |all, spec, wait| all.start(spec, wait)) }
 }
 
 /// Starts a task that is done or gave up once more, as a continuation: DONE is set aside and its attempts
@@ -66,13 +57,29 @@ pub unsafe extern "C" fn conductor_task_resume(
     out: *mut *mut Task,
     err: *mut *mut Error,
 ) -> Status {
+    // SAFETY: the header's rules are the same.
+    unsafe { begin(conductor, options, cancel, out, err, |all, spec, wait| all.resume(spec, wait)) }
+}
+
+/// Gives the task that `start` starts by the options.
+///
+/// # Safety
+/// Handles are NULL or live, and places are NULL or writable.
+unsafe fn begin(
+    conductor: *const Conductor,
+    options: *const Options,
+    cancel: *const Cancel,
+    out: *mut *mut Task,
+    err: *mut *mut Error,
+    start: impl FnOnce(Tasks<'_>, TaskSpec, Wait) -> Result<conductor_core::Task>,
+) -> Status {
     guard(err, || {
         let out = place(out, "out")?;
         // SAFETY: by the header's rules the handles are NULL or live.
         let (spec, wait) = unsafe { (settings(options)?.task()?, wait_of(-1, cancel)?) };
         // SAFETY: by the header's rules NULL, or a root that lives.
         let task = unsafe {
-            handle::with(conductor, "conductor", |opened| opened.tasks().resume(spec, wait))?
+            handle::with(conductor, "conductor", |opened| start(opened.tasks(), spec, wait))?
         };
         // SAFETY: not NULL, so by the header's rules it points to a writable pointer.
         unsafe { out.write(handle::make(task)) };
@@ -90,18 +97,8 @@ pub unsafe extern "C" fn conductor_task_open(
     out: *mut *mut Task,
     err: *mut *mut Error,
 ) -> Status {
-    guard(err, || {
-        let out = place(out, "out")?;
-        // SAFETY: by the header's rules the texts live.
-        let (project, task) = unsafe { task_ids(project, task)? };
-        // SAFETY: by the header's rules NULL, or a root that lives.
-        let task = unsafe {
-            handle::with(conductor, "conductor", |opened| opened.tasks().get(&project, &task))?
-        };
-        // SAFETY: not NULL, so by the header's rules it points to a writable pointer.
-        unsafe { out.write(handle::make(task)) };
-        Ok(())
-    })
+    // SAFETY: the header's rules are the same.
+    unsafe { find(conductor, project, task, out, err, |all, project, task| all.get(project, task)) }
 }
 
 /// A task that was started before, to be driven as it was asked for then, as after your own crash.
@@ -113,13 +110,31 @@ pub unsafe extern "C" fn conductor_task_attach(
     out: *mut *mut Task,
     err: *mut *mut Error,
 ) -> Status {
+    // SAFETY: the header's rules are the same.
+    unsafe {
+        find(conductor, project, task, out, err, |all, project, task| all.attach(project, task))
+    }
+}
+
+/// Gives the task of these ids as `open` opens it.
+///
+/// # Safety
+/// Texts live, the handle is NULL or lives, and places are NULL or writable.
+unsafe fn find(
+    conductor: *const Conductor,
+    project: Str,
+    task: Str,
+    out: *mut *mut Task,
+    err: *mut *mut Error,
+    open: impl FnOnce(Tasks<'_>, &ProjectId, &TaskId) -> Result<conductor_core::Task>,
+) -> Status {
     guard(err, || {
         let out = place(out, "out")?;
         // SAFETY: by the header's rules the texts live.
         let (project, task) = unsafe { task_ids(project, task)? };
         // SAFETY: by the header's rules NULL, or a root that lives.
         let task = unsafe {
-            handle::with(conductor, "conductor", |opened| opened.tasks().attach(&project, &task))?
+            handle::with(conductor, "conductor", |opened| open(opened.tasks(), &project, &task))?
         };
         // SAFETY: not NULL, so by the header's rules it points to a writable pointer.
         unsafe { out.write(handle::make(task)) };
@@ -216,10 +231,8 @@ pub unsafe extern "C" fn conductor_task_stop(
         let (stop, wait) = unsafe { (settings(options)?.stop()?, wait_of(-1, cancel)?) };
         // SAFETY: by the header's rules NULL, or a task that lives.
         let report = unsafe { handle::with(task, "task", |task| task.stop(stop, wait))? };
-        if !out.is_null() {
-            // SAFETY: not NULL, so by the header's rules it points to a writable pointer.
-            unsafe { out.write(Record::into_handle(&report)) };
-        }
+        // SAFETY: by the header's rules NULL, or a writable pointer.
+        unsafe { Record::give(out, &report) };
         Ok(())
     })
 }

@@ -4,7 +4,6 @@ use conductor_core::Error;
 use conductor_core::KINDS;
 use pyo3::prelude::*;
 use pyo3::types::{PyDict, PyTuple};
-use std::error::Error as _;
 
 /// The exception for `error`; where the class cannot be had, the exception that says why.
 pub(crate) fn raise(py: Python<'_>, error: &Error) -> PyErr {
@@ -18,20 +17,9 @@ fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     details.set_item("hint", error.hint())?;
     details.set_item("path", error.path())?;
     details.set_item("field", error.field())?;
-    details.set_item("cause", cause(error))?;
+    details.set_item("cause", error.cause())?;
     details.set_item("errno", error.raw_os_error())?;
     Ok(PyErr::from_value(class.call((error.to_string(),), Some(&details))?))
-}
-
-/// The chain of causes in one line.
-fn cause(error: &Error) -> Option<String> {
-    let mut causes = Vec::new();
-    let mut next = error.source();
-    while let Some(cause) = next {
-        causes.push(cause.to_string());
-        next = cause.source();
-    }
-    (!causes.is_empty()).then(|| causes.join(": "))
 }
 
 /// The table of kinds, for a test of the classes: class, second base, kind, exit code, retryable.

@@ -52,6 +52,6 @@ fn beside(name: &str, work: impl FnOnce() + Send + 'static) -> Result<()> {
     thread.spawn(work).map(drop).map_err(failed)
 }
 
-fn failed(source: std::io::Error) -> Error {
+pub(crate) fn failed(source: std::io::Error) -> Error {
     Error::new(ErrorKind::Io, "signals.failed", "cannot listen for signals").with_source(source)
 }

@@ -172,6 +172,11 @@ impl Running {
         }
     }
 
+    /// Reads its standard output no more: the other end of the pipe is closed.
+    pub fn close_stdout(&mut self) {
+        self.stdout.reader = None;
+    }
+
     /// Waits for its end. What descends from it and holds its output open is not waited for.
     pub fn finish(mut self) -> Finished {
         while self.pump() {}

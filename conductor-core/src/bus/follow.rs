@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::limits;
 use crate::sys::{Poller, TimerFd, Watch};
-use crate::wait::Step;
+use crate::wait::{Step, failed};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::path::PathBuf;
@@ -68,7 +68,7 @@ impl Follower {
                 Err(locked) => locked,
             };
             // A lock that is given back does not tell.
-            self.signal.sleep(locked).map_err(wait_failed)?;
+            self.signal.sleep(locked).map_err(failed)?;
             return Ok(Step::Pending);
         }
     }
@@ -79,7 +79,7 @@ impl Follower {
                 return Ok(event);
             }
             self.wait.check()?;
-            self.poller.wait(self.wait.remaining()).map_err(wait_failed)?;
+            self.poller.wait(self.wait.remaining()).map_err(failed)?;
         }
     }
 }
@@ -169,8 +169,4 @@ fn watch(folder: &Folder) -> Option<Watch> {
 
 fn cannot_watch(store: &Store, source: io::Error) -> Error {
     Error::io("follow", store.path(), source)
-}
-
-fn wait_failed(source: io::Error) -> Error {
-    Error::new(ErrorKind::Io, "wait.failed", "cannot wait").with_source(source)
 }

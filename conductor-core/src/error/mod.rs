@@ -128,6 +128,17 @@ impl Error {
     pub fn raw_os_error(&self) -> Option<i32> {
         self.0.source.as_deref()?.downcast_ref::<io::Error>()?.raw_os_error()
     }
+
+    /// The chain of causes in one line, the nearest first; `None` where there is none.
+    pub fn cause(&self) -> Option<String> {
+        let mut next = std::error::Error::source(self);
+        let mut causes = Vec::new();
+        while let Some(cause) = next {
+            causes.push(cause.to_string());
+            next = cause.source();
+        }
+        (!causes.is_empty()).then(|| causes.join(": "))
+    }
 }
 
 /// Kind and code of an operating system error.
@@ -193,5 +204,7 @@ mod tests {
         let error = Error::io("read", "/x", io::Error::other("broken"));
         assert!(!error.to_string().contains("broken"));
         assert_eq!(error.source().unwrap().to_string(), "broken");
+        let outer = Error::new(ErrorKind::Io, "x.y", "it failed").with_source(error);
+        assert_eq!(outer.cause().unwrap(), "cannot read /x: broken");
     }
 }

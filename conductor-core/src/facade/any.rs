@@ -3,9 +3,9 @@
 use super::runs::Run;
 use super::tasks::Task;
 use crate::cancel::Wait;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::sys::Poller;
-use crate::wait::Step;
+use crate::wait::{Step, failed};
 use std::os::fd::BorrowedFd;
 
 /// Work whose end can be waited for together with that of other work: a [`Run`] or a [`Task`].
@@ -94,8 +94,4 @@ pub fn wait_any(work: &[&dyn Work], wait: impl Into<Wait>) -> Result<usize> {
             }
         }
     }
-}
-
-fn failed(source: std::io::Error) -> Error {
-    Error::new(ErrorKind::Io, "wait.failed", "cannot wait").with_source(source)
 }

@@ -3,9 +3,8 @@
 use super::conductor::Conductor;
 use super::record::Record;
 use crate::error::{Error, ErrorKind, Result};
-use crate::layout::{BIN, CONDUCTOR, TRASH};
-use crate::run::store;
-use crate::supervise::{OpenEntry, Verdict, observe};
+use crate::layout::{BIN, CONDUCTOR, RUNS};
+use crate::supervise::{Known, OpenEntry, Verdict, known, observe};
 use crate::sys::FileKind;
 use std::path::{Path, PathBuf};
 
@@ -101,9 +100,11 @@ impl Conductor {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
                 folder => folder?,
             };
-            let record = match store::read(&folder) {
-                Ok(record) => record,
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            let record = match known(&folder) {
+                Ok(Known { record, damage }) => {
+                    found.extend(damage.iter().map(|error| damaged(error, folder.path())));
+                    record
+                }
                 Err(error) => {
                     found.push(damaged(&error, folder.path()));
                     continue;
@@ -156,7 +157,7 @@ impl Conductor {
                     Ok(info) => info,
                 };
                 for run in &info.unreadable {
-                    let path = info.folder.join("runs").join(run);
+                    let path = info.folder.join(RUNS).join(run);
                     if let Err(error) = self.runs().info(&project, &task, run) {
                         found.push(damaged(&error, &path));
                     }
@@ -176,8 +177,15 @@ impl Conductor {
 
     fn look_at_leftovers(&self, found: &mut Vec<Finding>) -> Result<()> {
         let root = self.engine.layout().root()?;
-        if let Some(trash) = root.folder_if_exists(Path::new(CONDUCTOR).join(TRASH))? {
+        if let Some(trash) = self.engine.layout().trash()? {
             for entry in trash.list()? {
+                // What a living collector has in hand is no leftover.
+                if entry.kind == FileKind::Folder
+                    && let Some(batch) = trash.folder_if_exists(&entry.name)?
+                    && batch.is_held()?
+                {
+                    continue;
+                }
                 found.push(left_behind(trash.join(&entry.name), "a deletion that was cut short"));
             }
         }

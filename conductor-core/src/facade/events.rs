@@ -74,9 +74,7 @@ impl TaskEvents {
                 Err(over) if over.kind() == ErrorKind::Cancelled => return Ok(None),
                 answer => answer?,
             }
-            self.poller.wait(self.wait.remaining()).map_err(|source| {
-                crate::Error::new(ErrorKind::Io, "wait.failed", "cannot wait").with_source(source)
-            })?;
+            self.poller.wait(self.wait.remaining()).map_err(crate::wait::failed)?;
         }
     }
 }

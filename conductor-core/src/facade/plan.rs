@@ -139,22 +139,9 @@ fn stored_prompt(engine: &Engine, project: &crate::ProjectId, task: &TaskId) -> 
         Err(error) if error.kind() == ErrorKind::NotFound => return Err(no_prompt()),
         folder => folder?,
     };
-    let Some(bytes) = folder.read_if_exists(TASK_PROMPT, limits::PROMPT_SIZE)? else {
-        return Err(no_prompt().with_path(folder.join(TASK_PROMPT)));
-    };
-    let text = String::from_utf8(bytes).map_err(|source| {
-        Error::new(
-            ErrorKind::Corrupt,
-            "prompt.not_utf8",
-            format!("{} is not UTF-8", folder.join(TASK_PROMPT).display()),
-        )
-        .with_path(folder.join(TASK_PROMPT))
-        .with_source(source)
-    })?;
-    if text.trim().is_empty() {
-        return Err(no_prompt().with_path(folder.join(TASK_PROMPT)));
-    }
-    Ok(text)
+    crate::task::stored_prompt(&folder)?
+        .filter(|text| !text.trim().is_empty())
+        .ok_or_else(|| no_prompt().with_path(folder.join(TASK_PROMPT)))
 }
 
 /// An id that no task of the project has, made by an exclusive `mkdir`.

@@ -12,8 +12,8 @@ use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{CANCELLED, DONE};
 use crate::supervise::{Engine, RunInfo, Stop, StopReport, glance};
 use crate::task::{
-    Begin, CanDrive, LoopState, Parameters, TaskConfig, TaskOutcome, TaskResult, Waiter, Waiting,
-    depends_on, living_driver, not_ready,
+    Begin, CanDrive, LoopState, TaskConfig, TaskOutcome, TaskResult, Waiter, Waiting, depends_on,
+    living_driver, not_ready,
 };
 use crate::time::Timestamp;
 use crate::wait::{Step, block_on};
@@ -56,18 +56,19 @@ impl Tasks<'_> {
     fn begin(&self, mut spec: TaskSpec, resume: bool, wait: &Wait) -> Result<Task> {
         let engine = &self.0.engine;
         let prompt_given = spec.work.names_prompt();
-        if spec.verify.is_empty() {
-            spec.verify = self.configured_check(&spec)?;
-        }
         if let Some(folder) = named_task(engine, &spec.work)? {
+            if spec.verify.is_empty() {
+                spec.verify = TaskConfig::read(&folder)?.verify;
+            }
             let (agent, limits) = TaskConfig::wishes(&folder)?;
             spec.work.take_wishes(agent, &limits);
             spec.max_attempts = spec.max_attempts.or(limits.max_attempts);
-        }
-        if let Some(stored) = self.stored(&spec)? {
-            let missing = spec.go_on_from(&stored, &engine.inherited_environment());
-            if let Some(name) = missing.first() {
-                return Err(missing_variable(name));
+            // What was asked for before.
+            if let Some(stored) = LoopState::read(&folder)? {
+                let missing = spec.go_on_from(stored.parameters(), &engine.inherited_environment());
+                if let Some(name) = missing.first() {
+                    return Err(missing_variable(name));
+                }
             }
         }
         let depends_on = spec.dependencies()?;
@@ -79,29 +80,13 @@ impl Tasks<'_> {
         Task::new(engine.clone(), project, task, waiter)
     }
 
-    /// The completion check that stands in the task's own configuration.
-    fn configured_check(&self, spec: &TaskSpec) -> Result<Vec<String>> {
-        match named_task(&self.0.engine, &spec.work)? {
-            None => Ok(Vec::new()),
-            Some(folder) => Ok(TaskConfig::read(&folder)?.verify),
-        }
-    }
-
-    /// What the task of this spec was asked for before, where it exists and ever was.
-    fn stored(&self, spec: &TaskSpec) -> Result<Option<Parameters>> {
-        match named_task(&self.0.engine, &spec.work)? {
-            None => Ok(None),
-            Some(folder) => Ok(LoopState::read(&folder)?.map(|state| state.parameters().clone())),
-        }
-    }
-
     /// A task that exists, to be looked at and stopped; waiting for it does not drive it.
     ///
     /// # Errors
     /// `task.not_found`.
     pub fn get(&self, project: &ProjectId, task: &TaskId) -> Result<Task> {
         let engine = &self.0.engine;
-        let waiter = engine.attach_task(project, task, None)?;
+        let waiter = Waiter::new(engine.clone(), project, task, None)?;
         Task::new(engine.clone(), project.clone(), task.clone(), waiter)
     }
 
@@ -124,7 +109,7 @@ impl Tasks<'_> {
             }
             _ => None,
         };
-        let waiter = engine.attach_task(project, task, can_drive)?;
+        let waiter = Waiter::new(engine.clone(), project, task, can_drive)?;
         Task::new(engine.clone(), project.clone(), task.clone(), waiter)
     }
 

@@ -3,7 +3,7 @@
 use super::conductor::Conductor;
 use super::tasks::{TaskInfo, read_task};
 use crate::cancel::Wait;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::RUNS;
 use crate::supervise::{Engine, RunWatch};
@@ -69,14 +69,8 @@ impl TaskWatch {
     pub fn wait(&self, wait: impl Into<Wait>) -> Result<()> {
         let wait = wait.into();
         wait.check()?;
-        let failed =
-            |source| Error::new(ErrorKind::Io, "wait.failed", "cannot wait").with_source(source);
-        let both = Poller::new().map_err(failed)?;
-        both.add(self.poller.as_fd(), 0).map_err(failed)?;
-        if let Some(cancel) = wait.cancel().and_then(crate::Cancel::fd) {
-            both.add(cancel, 1).map_err(failed)?;
-        }
-        both.wait(wait.remaining()).map_err(failed)?;
+        let both = crate::wait::both(self.fd(), &wait).map_err(crate::wait::failed)?;
+        both.wait(wait.remaining()).map_err(crate::wait::failed)?;
         wait.check()
     }
 }

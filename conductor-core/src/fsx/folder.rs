@@ -315,7 +315,7 @@ pub(super) fn mount_point(path: PathBuf) -> Error {
 }
 
 /// Turns "does not exist" into `None`.
-fn found<T>(answer: Result<T>) -> Result<Option<T>> {
+pub(crate) fn found<T>(answer: Result<T>) -> Result<Option<T>> {
     match answer {
         Ok(value) => Ok(Some(value)),
         Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),

@@ -84,6 +84,15 @@ impl Folder {
         Ok(!free)
     }
 
+    /// Whether somebody holds the lock of this folder itself, as a collector does with its own.
+    pub fn is_held(&self) -> Result<bool> {
+        let free = self
+            .os()
+            .try_lock(self.fd(), LockKind::Shared)
+            .map_err(|e| self.error("look at the lock of", "", e))?;
+        Ok(!free)
+    }
+
     /// Opens `name` as told and locks it, looking again when the path changed meanwhile.
     pub fn lock_file(
         &self,

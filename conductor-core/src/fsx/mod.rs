@@ -8,6 +8,7 @@ mod measure;
 mod remove;
 mod replace;
 
+pub(crate) use folder::found;
 pub use folder::{DIR_MODE, FILE_MODE, Folder};
 pub use lock::{FileLock, LockError};
 pub use measure::Measure;

@@ -94,7 +94,14 @@ impl Folder {
         }
     }
 
-    fn write_all(&self, fd: &Fd, name: &OsStr, mut bytes: &[u8]) -> Result<()> {
+    /// Writes all of it to the open file `name` of this folder.
+    pub(crate) fn write_all(
+        &self,
+        fd: &Fd,
+        name: impl AsRef<OsStr>,
+        mut bytes: &[u8],
+    ) -> Result<()> {
+        let name = name.as_ref();
         while !bytes.is_empty() {
             match self.os().write(fd, bytes) {
                 Ok(0) => {

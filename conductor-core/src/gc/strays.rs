@@ -176,9 +176,8 @@ impl Survey<'_> {
 /// How much lies in a part of the trash, and whether somebody is at it.
 fn look_at_trash(trash: &Folder, name: &OsStr) -> Result<(Measure, bool)> {
     let folder = trash.folder_here(name)?;
-    let free = folder.os().try_lock(folder.fd(), LockKind::Shared);
-    let free = free.map_err(|e| trash.error("look at the lock of", name, e))?;
-    Ok((folder.measure(&mut |_, _| true)?, !free))
+    let held = folder.is_held()?;
+    Ok((folder.measure(&mut |_, _| true)?, held))
 }
 
 /// Removes a lock file that nobody holds; `false` where somebody does.

@@ -151,15 +151,8 @@ impl Work<'_> {
             return Ok(Err(GcResult::Kept(GcReason::Busy)));
         };
         // Who deleted the task before us moved the folder away that we locked.
-        let named = self.engine.layout().task(project, &task.id);
-        let stat = |folder: &Folder| {
-            folder.os().stat(folder.fd()).map_err(|e| folder.error("look at", "", e))
-        };
-        match named {
-            Ok(named) if stat(&named)?.same_file(&stat(&folder)?) => {}
-            Ok(_) => return Ok(Err(GcResult::Kept(GcReason::Changed))),
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Err(GcResult::Gone)),
-            Err(error) => return Err(error),
+        if !self.engine.layout().is_task(&folder, project, &task.id)? {
+            return Ok(Err(GcResult::Kept(GcReason::Changed)));
         }
         if self.began_meanwhile(task)? {
             return Ok(Err(GcResult::Kept(GcReason::Alive)));

@@ -27,9 +27,7 @@ pub(crate) fn known(folder: &Folder) -> Result<Known> {
         Ok(record) => return Ok(Known { record, damage: None }),
         Err(error) => error,
     };
-    let damaged =
-        matches!(damage.kind(), ErrorKind::NotFound | ErrorKind::Corrupt | ErrorKind::InvalidInput);
-    if !damaged || folder.stat(RUN_LOCK)?.is_none() {
+    if !is_damage(&damage) || folder.stat(RUN_LOCK)?.is_none() {
         return Err(damage);
     }
     let mut record = store::stand_in(folder);
@@ -39,6 +37,11 @@ pub(crate) fn known(folder: &Folder) -> Result<Known> {
         record.pgid = record.pid;
     }
     Ok(Known { record, damage: Some(damage) })
+}
+
+/// Whether a record that cannot be read never will be; else the next try may read it.
+pub(crate) fn is_damage(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Corrupt | ErrorKind::InvalidInput)
 }
 
 /// What became of a run that has no outcome yet.
@@ -122,14 +125,25 @@ fn here(boot: &[u8], namespace: u64, actors: Actors) -> std::io::Result<Actors> 
 /// Whether the agent or the keeper of a run lives, by the identity of the processes alone: whatever its
 /// record and its locks say. One of another pid namespace may, as long as no end is known.
 pub(crate) fn processes_live(folder: &Folder) -> Result<bool> {
-    let Some(keeper) = keeper_record(folder)? else { return Ok(false) };
     let look = |e| folder.error("look at the processes of", "", e);
-    let Actors { keeper: own, agent, elsewhere } = actors_of(&keeper).map_err(look)?;
-    if elsewhere {
-        return Ok(keeper.ended.is_none() && keeper.state == KeeperState::Released);
+    let (actors, may_go_on) = match keeper_record(folder)? {
+        Some(keeper) => {
+            let mut actors = actors_of(&keeper).map_err(look)?;
+            actors.agent = actors.agent.filter(|_| keeper.ended.is_none());
+            (actors, keeper.ended.is_none() && keeper.state == KeeperState::Released)
+        }
+        // The agent may have removed it.
+        None => match store::read(folder) {
+            Ok(record) => (actors(&record, None).map_err(look)?, record.is_open()),
+            Err(error) if is_damage(&error) => return Ok(false),
+            Err(error) => return Err(error),
+        },
+    };
+    if actors.elsewhere {
+        return Ok(may_go_on);
     }
-    let agent = agent.filter(|_| keeper.ended.is_none());
-    let mut living = own.into_iter().chain(agent).map(|process| Processes.is_alive(process));
+    let Actors { keeper, agent, .. } = actors;
+    let mut living = keeper.into_iter().chain(agent).map(|process| Processes.is_alive(process));
     living.try_fold(false, |any, alive| Ok(any || alive?)).map_err(look)
 }
 

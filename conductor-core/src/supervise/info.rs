@@ -7,7 +7,7 @@ use super::verdict::Verdict;
 use crate::error::{ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
-use crate::layout::{Layout, RUN_LOCK, RUNS};
+use crate::layout::{RUN_LOCK, RUNS};
 use crate::run::{Outcome, Phase, RunRecord, Status, store};
 use std::path::{Path, PathBuf};
 
@@ -119,18 +119,6 @@ impl Engine {
         }
         Ok(living)
     }
-}
-
-/// The newest run of a task whose record can be read, and how many runs there are.
-pub(crate) fn newest_readable(
-    task_folder: &Folder,
-    project: &ProjectId,
-    task: &TaskId,
-) -> Result<(usize, Option<RunInfo>)> {
-    let runs = Layout::runs_in(task_folder)?.ids;
-    let newest =
-        runs.iter().rev().find_map(|run| read_info_in(task_folder, project, task, run).ok());
-    Ok((runs.len(), newest))
 }
 
 #[cfg(test)]

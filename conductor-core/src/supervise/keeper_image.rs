@@ -3,7 +3,7 @@
 use crate::error::{Error, Result};
 use crate::fsx::Folder;
 use crate::layout::Layout;
-use crate::sys::{self, Fd, KeeperImage, Open};
+use crate::sys::{self, KeeperImage, Open};
 use parking_lot::Mutex;
 use std::collections::hash_map::RandomState;
 use std::ffi::CString;
@@ -99,7 +99,7 @@ fn install(bin: &Folder) -> Result<Installed> {
         // Several may do this at once: each writes a file of its own.
         let next = format!(".{name}.{:016x}.next", RandomState::new().build_hasher().finish());
         let fd = bin.open(&next, Open::CreateNew(EXECUTABLE))?;
-        let written = write_all(bin, &fd, &next, bytes);
+        let written = bin.write_all(&fd, &next, bytes);
         drop(fd);
         let renamed = written.and_then(|()| {
             bin.os()
@@ -115,12 +115,4 @@ fn install(bin: &Folder) -> Result<Installed> {
     CString::new(path.as_os_str().as_bytes())
         .map(Installed::File)
         .map_err(|source| Error::invalid("path.nul", "root", "NUL in a path").with_source(source))
-}
-
-fn write_all(bin: &Folder, fd: &Fd, name: &str, mut bytes: &[u8]) -> Result<()> {
-    while !bytes.is_empty() {
-        let written = bin.os().write(fd, bytes).map_err(|e| bin.error("write", name, e))?;
-        bytes = &bytes[written..];
-    }
-    Ok(())
 }

@@ -17,12 +17,14 @@ mod verdict;
 
 pub(crate) use check::{Check, Checked, checked, stop_check};
 pub(crate) use engine::{Engine, Settings};
-pub(crate) use evidence::{exec_failed, keeper_facts, known, moment, observe, processes_live};
+pub(crate) use evidence::{
+    Known, exec_failed, is_damage, keeper_facts, known, moment, observe, processes_live,
+};
 pub(crate) use finish::{DELETED, Finished, finish, tell_deleted};
 pub(crate) use glance::glance;
 pub(crate) use handle::RunWatch;
 pub use info::RunInfo;
-pub(crate) use info::{newest_readable, read_info, read_info_in};
+pub(crate) use info::{read_info, read_info_in};
 pub(crate) use open_entry::OpenEntry;
 pub(crate) use output::last_lines;
 pub(crate) use start::{RunPlan, Started};

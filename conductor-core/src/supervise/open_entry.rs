@@ -52,6 +52,11 @@ impl OpenEntry {
         Ok(entry)
     }
 
+    /// Whether it is of a run of this task.
+    pub(crate) fn is_of(&self, project: &ProjectId, task: &TaskId) -> bool {
+        self.project == *project && self.task == *task
+    }
+
     fn line(&self) -> String {
         format!("{}/{}/{RUNS}/{}\n", self.project, self.task, self.run)
     }

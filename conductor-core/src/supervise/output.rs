@@ -75,11 +75,11 @@ fn fill_output(run: &Folder, copy: &Fd, stream: Option<&StreamSummary>) -> Resul
         Some((text, omitted)) => {
             if omitted > 0 {
                 let note = format!("({omitted} bytes of earlier text are in {STDOUT} alone)\n\n");
-                write_all(run, copy, note.as_bytes())?;
+                run.write_all(copy, OUTPUT, note.as_bytes())?;
             }
-            write_all(run, copy, text.as_bytes())?;
+            run.write_all(copy, OUTPUT, text.as_bytes())?;
         }
-        None => each_piece(run, STDOUT, |bytes| write_all(run, copy, bytes))?,
+        None => each_piece(run, STDOUT, |bytes| run.write_all(copy, OUTPUT, bytes))?,
     }
     run.os().sync_data(copy).map_err(|e| run.error("sync", OUTPUT, e))
 }
@@ -117,14 +117,6 @@ fn each_piece(run: &Folder, name: &str, mut take: impl FnMut(&[u8]) -> Result<()
         take(&buffer[..read])?;
         offset += read as u64;
     }
-}
-
-fn write_all(run: &Folder, to: &Fd, mut rest: &[u8]) -> Result<()> {
-    while !rest.is_empty() {
-        let written = run.os().write(to, rest).map_err(|e| run.error("write", OUTPUT, e))?;
-        rest = &rest[written..];
-    }
-    Ok(())
 }
 
 /// The last lines of `agent-stderr.txt`; empty where it is empty or missing.

@@ -16,7 +16,7 @@ use crate::bus::{Post, Posted};
 use crate::cancel::Wait;
 use crate::config::Secret;
 use crate::error::{Error, ErrorKind, Result};
-use crate::fsx::{FileLock, Folder};
+use crate::fsx::{FileLock, Folder, found};
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{
     KEEPER, OUTPUT, PROMPT, RUN_LOCK, RUNS, STDERR, STDOUT, TASK_BUS, TASK_PROMPT,
@@ -117,14 +117,6 @@ impl Engine {
         }
         OpenEntry::remove(self.layout(), project, task, run)?;
         Ok(true)
-    }
-}
-
-/// Turns "does not exist" into `None`.
-fn found(folder: Result<Folder>) -> Result<Option<Folder>> {
-    match folder {
-        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
-        folder => folder.map(Some),
     }
 }
 

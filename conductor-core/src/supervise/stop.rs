@@ -97,9 +97,7 @@ impl Engine {
             return Ok(StopReport::default());
         }
         refuse_foreign(&folder, &record)?;
-        self.stop_open_runs(stop, wait, |entry| {
-            entry.project == *project && entry.task == *task && entry.run == *run
-        })
+        self.stop_open_runs(stop, wait, |entry| entry.is_of(project, task) && entry.run == *run)
     }
 
     /// Stops every open run that `chosen` picks, and the runs that their agents started, wherever in

@@ -11,7 +11,7 @@ use crate::bus::Bus;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
-use crate::id::{ProjectId, TaskId};
+use crate::id::TaskId;
 use crate::layout::{CANCELLED, DONE, TASK_PROMPT};
 use crate::limits;
 use crate::supervise::{Engine, RunPlan};
@@ -118,16 +118,6 @@ impl Engine {
             }
         }
     }
-
-    /// A waiter that drives with what the loop was asked for, where nobody else does.
-    pub(crate) fn attach_task(
-        &self,
-        project: &ProjectId,
-        task: &TaskId,
-        can_drive: Option<CanDrive>,
-    ) -> Result<Waiter> {
-        Waiter::new(self.clone(), project, task, can_drive)
-    }
 }
 
 /// Takes the marks of an end away, so that the task can go on.
@@ -203,7 +193,8 @@ fn cancelled(folder: &Folder) -> Error {
     .with_hint("`run-agent task resume` goes on with it all the same")
 }
 
-fn stored_prompt(folder: &Folder) -> Result<Option<String>> {
+/// The prompt that an existing task keeps.
+pub(crate) fn stored_prompt(folder: &Folder) -> Result<Option<String>> {
     let Some(bytes) = folder.read_if_exists(TASK_PROMPT, limits::PROMPT_SIZE)? else {
         return Ok(None);
     };

@@ -10,7 +10,7 @@ pub(super) fn living_children(
     project: &ProjectId,
     task: &TaskId,
 ) -> Result<Vec<RunId>> {
-    let living = engine.living_runs(|entry| entry.project == *project && entry.task == *task)?;
+    let living = engine.living_runs(|entry| entry.is_of(project, task))?;
     let children = living.into_iter().filter(|(_, record)| record.parent_run_id.is_some());
     Ok(children.map(|(entry, _)| entry.run).collect())
 }

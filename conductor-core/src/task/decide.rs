@@ -12,14 +12,14 @@ use std::time::Duration;
 /// Everything that the decision depends on.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Facts {
-    /// The reason of a wish to stop that is younger than this loop.
+    /// The reason of a wish to stop that is meant for this loop.
     pub(crate) stop: Option<String>,
     /// Whether `DONE` stands.
     pub(crate) done: bool,
     /// Dependencies that are not ready.
     pub(crate) blocked_by: Vec<TaskId>,
-    /// The attempt that still lives.
-    pub(crate) attempt: Option<RunId>,
+    /// Whether an attempt still lives.
+    pub(crate) attempt: bool,
     /// Attempts of this series so far.
     pub(crate) attempts: u32,
     /// How the last attempt of this series ended.
@@ -89,7 +89,7 @@ pub(crate) enum Next {
     /// Start an attempt.
     Start,
     /// End the attempt that lives, because a stop is wished.
-    StopAttempt(RunId),
+    StopAttempt,
     /// Begin the completion check.
     Check,
     /// End the completion check that runs, because a stop is wished.
@@ -106,7 +106,7 @@ pub(crate) enum Next {
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum WaitFor {
     /// The attempt that lives.
-    Attempt(RunId),
+    Attempt,
     /// Other tasks.
     Dependencies(Vec<TaskId>),
     /// Answers to these questions, for at most this long where there is a limit.
@@ -132,10 +132,10 @@ pub(crate) enum End {
 
 /// Decides what a task needs next.
 pub(crate) fn decide(facts: &Facts, bounds: &Bounds) -> Next {
-    if let Some(run) = &facts.attempt {
+    if facts.attempt {
         return match facts.stop {
-            Some(_) => Next::StopAttempt(run.clone()),
-            None => Next::Wait(WaitFor::Attempt(run.clone())),
+            Some(_) => Next::StopAttempt,
+            None => Next::Wait(WaitFor::Attempt),
         };
     }
     if let Some(reason) = &facts.stop {
@@ -227,13 +227,13 @@ mod tests {
             ("fresh", none.clone(), Next::Start),
             (
                 "alive",
-                Facts { attempt: Some(run()), done: true, ..none.clone() },
-                Next::Wait(WaitFor::Attempt(run())),
+                Facts { attempt: true, done: true, ..none.clone() },
+                Next::Wait(WaitFor::Attempt),
             ),
             (
                 "alive, stop wished",
-                Facts { attempt: Some(run()), stop: stop(), ..none.clone() },
-                Next::StopAttempt(run()),
+                Facts { attempt: true, stop: stop(), ..none.clone() },
+                Next::StopAttempt,
             ),
             (
                 "stop wins over done and over the next attempt",

@@ -7,7 +7,7 @@ use crate::fsx::Folder;
 use crate::id::{ProjectId, TaskId};
 use crate::layout::{DONE, Layout};
 use crate::run::Outcome;
-use crate::supervise::newest_readable;
+use crate::supervise::glance;
 use std::collections::BTreeSet;
 
 /// What the task in `folder` depends on, in the order of its configuration.
@@ -46,7 +46,7 @@ fn is_ready(layout: &Layout, project: &ProjectId, task: &TaskId) -> Result<bool>
     if folder.has_file(DONE)? {
         return Ok(true);
     }
-    let (_, newest) = newest_readable(&folder, project, task)?;
+    let newest = glance(&folder, project, task)?.latest;
     Ok(newest.is_some_and(|run| run.outcome() == Some(Outcome::Completed)))
 }
 

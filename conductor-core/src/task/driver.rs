@@ -142,7 +142,7 @@ impl Driver {
             let facts = self.facts()?;
             match decide(&facts, &self.bounds) {
                 Next::Start => self.start_attempt()?,
-                Next::StopAttempt(_) => {
+                Next::StopAttempt => {
                     self.ask_attempt_to_stop(facts.stop.as_deref().unwrap_or_default())?;
                     return self.rest(None, limits::SAFETY_POLL);
                 }
@@ -180,7 +180,7 @@ impl Driver {
             } else {
                 not_ready(self.engine.layout(), &self.plan.project, &self.folder)?
             },
-            attempt: self.attempt.as_ref().map(|(run, _)| run.clone()),
+            attempt: self.attempt.is_some(),
             attempts: self.state.attempts,
             last,
             children: if done && self.attempt.is_none() {

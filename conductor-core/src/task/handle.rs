@@ -50,7 +50,7 @@ enum Role {
 }
 
 impl Waiter {
-    /// A waiter for the task, driving it if `lease` was had already.
+    /// A waiter for the task; it does not drive yet.
     pub(crate) fn new(
         engine: Engine,
         project: &ProjectId,

@@ -104,14 +104,19 @@ impl Judge {
         }
         // The descriptor of a process that ended stays readable: it must go.
         self.watched = None;
-        let Some(fd) = Processes.open(process).map_err(failed)? else { return Ok(false) };
+        let Some(fd) = Processes.watch(process).map_err(failed)? else { return Ok(false) };
         self.watched = Some((process, poller.hold(fd, 4).map_err(failed)?));
         Ok(true)
     }
 
+    /// The number of the last check.
+    pub(super) fn number(&self, bench: &Bench, after: u32) -> Result<u32> {
+        Ok(self.latest(bench, after)?.0)
+    }
+
     /// The number of the check that failed, and the end of what it printed.
     pub(super) fn findings(&self, bench: &Bench, after: u32) -> Result<(u32, String)> {
-        let (number, _) = self.latest(bench, after)?;
+        let number = self.number(bench, after)?;
         let lines = last_lines(&bench.folder, &check_files(number).output, SHOWN_LINES)?;
         Ok((number, lines))
     }
@@ -160,8 +165,8 @@ impl Bench {
         run_environment(engine.inherited_environment(), &plan.env, kept, &context)
     }
 
-    /// Sets `DONE` aside under a name that nothing has; gives the name.
-    pub(super) fn set_done_aside(&self, number: u32) -> Result<String> {
+    /// Sets `DONE` aside under a name that nothing has.
+    pub(super) fn set_done_aside(&self, number: u32) -> Result<()> {
         let task = &self.task;
         for number in number.. {
             let aside = format!("{DONE}.rejected-{number}");
@@ -170,15 +175,14 @@ impl Bench {
             match renamed {
                 Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {}
                 // The agent took it back itself.
-                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(aside),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
                 renamed => {
                     renamed.map_err(|e| task.error("set aside", DONE, e))?;
-                    task.sync()?;
-                    return Ok(aside);
+                    return task.sync();
                 }
             }
         }
-        Ok(DONE.to_owned())
+        Ok(())
     }
 }
 

@@ -22,7 +22,7 @@ mod state;
 mod stop;
 mod summary;
 
-pub(crate) use begin::Begin;
+pub(crate) use begin::{Begin, stored_prompt};
 pub(crate) use config::{TaskConfig, shell_line};
 pub(crate) use decide::Bounds;
 pub(crate) use dependencies::{depends_on, not_ready};

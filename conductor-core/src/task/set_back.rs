@@ -4,10 +4,11 @@ use super::begin::set_aside;
 use super::delete::running;
 use super::lease::Lease;
 use super::state::{LoopState, TaskOutcome};
+use super::stop::end_check;
 use crate::cancel::Wait;
 use crate::error::Result;
 use crate::id::{ProjectId, TaskId};
-use crate::supervise::{Engine, OpenEntry};
+use crate::supervise::Engine;
 use crate::sys::LockKind;
 
 /// What is done to the task; also recorded as the reason of its loop's end.
@@ -30,12 +31,14 @@ impl Engine {
         let Some(lease) = Lease::take_unless_driven(&folder)? else {
             return Err(running(&folder, WHAT, "a process drives it"));
         };
-        let of_task = |entry: &OpenEntry| entry.project == *project && entry.task == *task;
-        if let Some((entry, _)) = self.living_runs(of_task)?.first() {
+        if let Some((entry, _)) = self.living_runs(|entry| entry.is_of(project, task))?.first() {
             return Err(running(&folder, WHAT, &format!("its run {} lives", entry.run)));
         }
         set_aside(&folder)?;
         if let Some(mut state) = LoopState::read(&folder)? {
+            if state.result().is_none() {
+                end_check(&folder, &state)?;
+            }
             state.end(TaskOutcome::Stopped, Some(WHAT.to_owned()), self.now());
             state.write(&folder)?;
         }

@@ -8,12 +8,10 @@ use crate::error::{ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, TaskId};
 use crate::layout::CANCELLED;
-use crate::supervise::{Engine, OpenEntry, Stop, StopReport, newest_readable};
+use crate::supervise::{Engine, OpenEntry, Stop, StopReport, glance};
 use crate::yaml::{Mapping, Value};
 use std::time::Duration;
 
-/// The first and the longest pause between two looks at whether the driver gave its lease back.
-const PAUSES: (Duration, Duration) = (Duration::from_millis(1), Duration::from_millis(50));
 /// How long a living driver is given to notice that its loop is over. After that the stop is
 /// complete all the same: nothing of the task runs, and the wish keeps the driver from starting more.
 const DRIVER_ANSWER: Duration = Duration::from_secs(2);
@@ -47,11 +45,10 @@ impl Engine {
         stop: &Stop,
         wait: &Wait,
     ) -> Result<StopReport> {
-        let report = self
-            .stop_open_runs(stop, wait, |entry| entry.project == *project && entry.task == *task)?;
+        let report = self.stop_open_runs(stop, wait, |entry| entry.is_of(project, task))?;
         if report.signalled.is_empty() {
             let folder = self.layout().task(project, task)?;
-            let (_, newest) = newest_readable(&folder, project, task)?;
+            let newest = glance(&folder, project, task)?.latest;
             if let Some(run) = newest.filter(|run| run.outcome().is_none()) {
                 // The error of a run that is not ours; ours that just ended is no error.
                 self.stop_run(project, task, &run.id, stop, wait)?;
@@ -68,7 +65,7 @@ impl Engine {
         stop: &Stop,
         wait: &Wait,
     ) -> Result<StopReport> {
-        let living = self.living_runs(|entry| entry.project == *project && entry.task == *task)?;
+        let living = self.living_runs(|entry| entry.is_of(project, task))?;
         let looping = self.wish_task_stop(project, task, &stop.reason)?;
         let mut report = self.stop_task_runs(project, task, stop, wait)?;
         if !looping {
@@ -82,7 +79,6 @@ impl Engine {
         }
         let folder = self.layout().task(project, task)?;
         let deadline = self.layout().os().monotonic() + DRIVER_ANSWER;
-        let mut pause = PAUSES.0;
         loop {
             if let Some(lease) = Lease::take_unless_driven(&folder)? {
                 // Nobody drives. An attempt may have begun between the look and now.
@@ -94,8 +90,6 @@ impl Engine {
                 return Ok(report);
             }
             wait.check()?;
-            self.layout().os().sleep(pause);
-            pause = (pause * 2).min(PAUSES.1);
         }
     }
 
@@ -127,14 +121,20 @@ fn is_unfinished(folder: &Folder) -> Result<bool> {
     }
 }
 
+/// Ends the completion check of a loop that nobody drives: it outlives the driver that began it.
+pub(super) fn end_check(folder: &Folder, state: &LoopState) -> Result<()> {
+    match Judge::of(&state.parameters) {
+        Some(judge) => judge.stop(&Bench::of(folder, state.last_run.as_ref())?, state.checks),
+        None => Ok(()),
+    }
+}
+
 /// Writes the end of a loop that nobody drives.
 fn end_loop(engine: &Engine, folder: &Folder, lease: &Lease, reason: &str) -> Result<()> {
     if let Some(mut state) = LoopState::read(folder)?
         && state.result().is_none()
     {
-        if let Some(judge) = Judge::of(&state.parameters) {
-            judge.stop(&Bench::of(folder, state.last_run.as_ref())?, state.checks)?;
-        }
+        end_check(folder, &state)?;
         state.end(TaskOutcome::Stopped, Some(reason.to_owned()), engine.now());
         state.write(folder)?;
     }

@@ -240,11 +240,29 @@ class Tasks:
         *,
         agent: str | None = None,
         prompt: str | None = None,
-        max_attempts: int | None = None,
+        prompt_file: StrPath | None = None,
+        command: Texts | None = None,
+        cwd: StrPath | None = None,
+        parent_run_id: str | None = None,
         env: Mapping[str, str] | None = None,
+        first_byte_timeout: Duration | None = None,
+        idle_timeout: Duration | None = None,
+        total_timeout: Duration | None = None,
+        grace: Duration | None = None,
+        depends_on: Texts | None = None,
+        max_attempts: int | None = None,
+        restart_delay: Duration | None = None,
+        child_wait_timeout: Duration | None = None,
+        verify: str | None = None,
+        verify_timeout: Duration | None = None,
+        on_question: str | None = None,
+        question_timeout: Duration | None = None,
         cancel: Cancel | None = None,
     ) -> Task:
-        """Starts a task that is done or gave up once more, as a continuation."""
+        """Starts a task that is done or gave up once more, as a continuation.
+
+        What is not given stays as it was.
+        """
         given = {key: value for key, value in locals().items() if key not in ("self", "cancel")}
         return Task(self._native.start_task(pairs(given), True, cancel))
 

@@ -69,23 +69,22 @@ func (c *Conductor) StartJob(ctx context.Context, spec JobSpec) (*Run, error) {
 // StartTask starts a task, goes on with one that is unfinished, or attaches to one that another process
 // drives. The next attempt is started by whoever is inside Wait or Follow of the task.
 func (c *Conductor) StartTask(ctx context.Context, spec TaskSpec) (*Task, error) {
-	var out *C.conductor_task
-	err := c.start(ctx, spec, func(object *C.conductor, opts *C.conductor_options, cancel *C.conductor_cancel) error {
-		var cerr *C.conductor_error
-		return toError(C.conductor_task_start(object, opts, cancel, &out, &cerr), cerr)
-	})
-	if err != nil {
-		return nil, err
-	}
-	return newTask(out), nil
+	return c.startTask(ctx, spec, false)
 }
 
 // ResumeTask starts a task that is done or gave up once more, as a continuation.
 func (c *Conductor) ResumeTask(ctx context.Context, spec TaskSpec) (*Task, error) {
+	return c.startTask(ctx, spec, true)
+}
+
+func (c *Conductor) startTask(ctx context.Context, spec TaskSpec, resume bool) (*Task, error) {
 	var out *C.conductor_task
 	err := c.start(ctx, spec, func(object *C.conductor, opts *C.conductor_options, cancel *C.conductor_cancel) error {
 		var cerr *C.conductor_error
-		return toError(C.conductor_task_resume(object, opts, cancel, &out, &cerr), cerr)
+		if resume {
+			return toError(C.conductor_task_resume(object, opts, cancel, &out, &cerr), cerr)
+		}
+		return toError(C.conductor_task_start(object, opts, cancel, &out, &cerr), cerr)
 	})
 	if err != nil {
 		return nil, err
@@ -234,7 +233,8 @@ func (c *Conductor) read(
 	}
 	defer C.conductor_options_free(opts)
 	var reader *C.conductor_reader
-	return reader, open(object, opts, &reader)
+	err = open(object, opts, &reader)
+	return reader, err
 }
 
 // Reconcile writes down the ends of runs that nobody saw ending, once in all, and gives their records.
@@ -254,8 +254,12 @@ func (c *Conductor) Reconcile(ctx context.Context) ([]RunInfo, error) {
 	}
 	var closed []RunInfo
 	each(ctx, reader, nil, func(info RunInfo, failed error) bool {
-		closed, err = append(closed, info), failed
-		return failed == nil
+		if failed != nil {
+			err = failed
+			return false
+		}
+		closed = append(closed, info)
+		return true
 	}, toRunInfo)
 	return closed, err
 }

@@ -12,7 +12,7 @@ use crate::work::drive::{Drive, End, earlier, wait_for_any};
 use crate::work::ending::code_of_wait;
 use crate::work::options::JobOptions;
 use crate::work::place;
-use crate::work::signals::{Asked, Signals};
+use crate::work::signals::Signals;
 use crate::work::silence::{Silence, of_run};
 use crate::work::stay::permissions;
 use crate::work::stopper::{Stopper, Target};
@@ -275,11 +275,7 @@ fn flags(run: &Run) -> String {
 
 /// What to know when the wait ends and the run does not.
 fn left(run: &Run, end: End) -> String {
-    let why = match end {
-        End::WaitOver => "the time of the wait is over",
-        End::Asked(Asked::Terminate) => "SIGTERM",
-        _ => "left",
-    };
+    let why = end.why();
     let flags = flags(run);
     format!(
         "{why}: the run goes on. run-agent output -f {flags} follows it; run-agent stop ends it"

@@ -4,7 +4,7 @@ use crate::args::duration;
 use crate::context::Context;
 use crate::render::table::Cell;
 use crate::render::text::preview;
-use crate::render::time::{local_minute, seconds};
+use crate::render::time::{local_minute, now, seconds};
 use clap::{Args, ValueEnum};
 use conductor_core::{
     Activity, Conductor, Drift, Error, ErrorKind, ProjectId, Result, Status, TaskId, TaskInfo,
@@ -268,11 +268,4 @@ impl Filter {
     pub(crate) fn word(self) -> String {
         self.to_possible_value().map(|value| value.get_name().to_owned()).unwrap_or_default()
     }
-}
-
-/// The present moment.
-pub(crate) fn now() -> Timestamp {
-    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
-    let nanos = since.map(|length| length.as_nanos()).unwrap_or_default();
-    Timestamp::from_unix_nanos(i128::try_from(nanos).unwrap_or_default())
 }

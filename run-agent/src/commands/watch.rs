@@ -1,13 +1,12 @@
 //! `watch`: waits until tasks are over, and tells how they go. It drives nothing.
 
-use super::task_view::now;
 use crate::args::duration;
 use crate::context::Context;
 use crate::exit::Failure;
 use crate::interrupt;
 use crate::render::error::notice;
 use crate::render::status_line::StatusLine;
-use crate::render::time::{minutes, whole};
+use crate::render::time::{minutes, now, whole};
 use crate::render::{color, json};
 use clap::Args;
 use conductor_core::{

@@ -46,6 +46,13 @@ pub(crate) fn minutes(length: Duration) -> String {
     format!("{}m{}s", length.as_secs() / 60, length.as_secs() % 60)
 }
 
+/// The present moment.
+pub(crate) fn now() -> Timestamp {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let nanos = since.map(|length| length.as_nanos()).unwrap_or_default();
+    Timestamp::from_unix_nanos(i128::try_from(nanos).unwrap_or_default())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -86,7 +86,7 @@ pub(crate) fn drive(conductor: &Conductor, task: Task) -> Result<u8, Failure> {
     rustix::process::setsid()
         .map_err(|errno| failed("it cannot leave the session", errno.into()))?;
     let mut front = Front::take()?;
-    front.hears(STANDS_BY)?;
+    front.tell(STANDS_BY).map_err(|e| failed("the one in front is gone", e))?;
     let me = std::process::id();
     // The one in front lets go at once, or has died; a task that is over needs nobody.
     let deadline = Instant::now() + Duration::from_secs(60);
@@ -98,8 +98,7 @@ pub(crate) fn drive(conductor: &Conductor, task: Task) -> Result<u8, Failure> {
         }
         wait_for_any(&[task.fd(), signals.fd()], Some(deadline))?;
     }
-    front.hears(DRIVES)?;
-    drop(front);
+    front.leave_us()?;
     let tasks = [task];
     let mut watcher = Diary { conductor: conductor.clone() };
     let mut drive =
@@ -124,13 +123,17 @@ impl Front {
         Ok(Front(front.into()))
     }
 
-    /// Tells it a word; with the last one it stops listening to anything.
-    fn hears(&mut self, word: &str) -> Result<()> {
-        let failed_io = |e| failed("the one in front is gone", e);
-        if word == DRIVES {
-            rustix::stdio::dup2_stderr(null()?).map_err(|errno| failed_io(errno.into()))?;
-        }
-        self.0.write_all(format!("{word}\n").as_bytes()).map_err(failed_io)
+    fn tell(&mut self, word: &str) -> std::io::Result<()> {
+        self.0.write_all(format!("{word}\n").as_bytes())
+    }
+
+    /// Tells it that it may go; it listens to nothing any more.
+    fn leave_us(mut self) -> Result<()> {
+        rustix::stdio::dup2_stderr(null()?)
+            .map_err(|errno| failed("it cannot let go of its errors", errno.into()))?;
+        // Where it died meanwhile, the task is driven here all the same.
+        let _gone = self.tell(DRIVES);
+        Ok(())
     }
 }
 

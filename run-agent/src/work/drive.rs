@@ -32,6 +32,17 @@ pub(crate) enum End {
     Asked(Asked),
 }
 
+impl End {
+    /// Why the work was left, in a few words.
+    pub(crate) fn why(self) -> &'static str {
+        match self {
+            End::WaitOver => "the time of the wait is over",
+            End::Asked(Asked::Terminate) => "SIGTERM",
+            _ => "left",
+        }
+    }
+}
+
 /// What ends driving before its time.
 pub(crate) struct Drive<'a> {
     /// The signals of this process.

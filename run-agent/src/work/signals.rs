@@ -3,7 +3,8 @@
 //! The handlers only note the signal; a thread passes it on as something that can be polled. A
 //! closed terminal (SIGHUP) is noted by nobody: the work does not depend on who looks at it.
 
-use conductor_core::{Cancel, Error, ErrorKind, Result};
+use crate::interrupt::failed;
+use conductor_core::{Cancel, Result};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use signal_hook::iterator::Signals as Incoming;
 use std::io::{Read as _, Write as _};
@@ -72,8 +73,4 @@ impl Signals {
             _ => None,
         }
     }
-}
-
-fn failed(source: std::io::Error) -> Error {
-    Error::new(ErrorKind::Io, "signals.failed", "cannot listen for signals").with_source(source)
 }

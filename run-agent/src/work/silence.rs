@@ -2,7 +2,7 @@
 
 use crate::render::status_line::StatusLine;
 use crate::render::{text, time};
-use conductor_core::{RunInfo, Task, Timestamp};
+use conductor_core::{RunInfo, Task};
 use std::time::{Duration, Instant, SystemTime};
 
 /// How long nothing is said before the line shows.
@@ -70,12 +70,8 @@ pub(crate) fn of_task(task: &Task) -> Option<String> {
 /// What a living run is at: how long it runs, and whether it says something.
 pub(crate) fn of_run(run: &RunInfo) -> String {
     let now = SystemTime::now();
-    let length = now
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .ok()
-        .and_then(|now| i128::try_from(now.as_nanos()).ok())
-        .map(|now| Timestamp::from_unix_nanos(now).since(run.record.start_time));
-    let mut line = format!("runs for {}", time::whole(length.unwrap_or_default()));
+    let length = time::now().since(run.record.start_time);
+    let mut line = format!("runs for {}", time::whole(length));
     let written = run.record.stdout_path.as_deref().and_then(|path| std::fs::metadata(path).ok());
     if let Some(written) = written {
         let quiet = written.modified().ok().and_then(|at| now.duration_since(at).ok());

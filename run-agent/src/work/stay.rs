@@ -3,7 +3,7 @@
 use super::background;
 use super::drive::{Drive, End};
 use super::ending;
-use super::signals::{Asked, Signals};
+use super::signals::Signals;
 use super::stopper::{Stopper, Target};
 use super::view::{Show, View, tell};
 use crate::args::duration;
@@ -173,11 +173,7 @@ fn print_end(
 /// What to know when the wait ends and the work does not.
 fn left(task: &Task, end: End) -> String {
     let place = format!("--project {} --task {}", task.project(), task.id());
-    let why = match end {
-        End::WaitOver => "the time of the wait is over",
-        End::Asked(Asked::Terminate) => "SIGTERM",
-        _ => "left",
-    };
+    let why = end.why();
     format!(
         "{why}: the attempt that runs goes on. run-agent attach {place} to come back and start the \
          next one; run-agent stop {place} to end it"

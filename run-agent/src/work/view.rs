@@ -118,10 +118,11 @@ impl Watcher for View<'_> {
     fn over(&mut self, task: &Task, end: Result<TaskResult>) {
         let name = name(task);
         if self.several {
-            match (&end, self.show, task.info()) {
-                (Err(error), ..) => error::note(error),
+            let info = task.info();
+            match (&end, self.show, &info) {
+                (Err(error), ..) | (Ok(_), Show::Json, Err(error)) => error::note(error),
                 (Ok(_), Show::Json, Ok(info)) => {
-                    self.say(|_, out| json::item(out, &Record::from(&info)));
+                    self.say(|_, out| json::item(out, &Record::from(info)));
                 }
                 (Ok(result), ..) => {
                     let line = format!("{name}: {}", super::ending::sentence(result, None));

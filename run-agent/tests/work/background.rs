@@ -3,11 +3,12 @@
 use crate::support::{cli, conductor, run_agent};
 use crate::terminal::await_end;
 use crate::workshop::*;
-use conductor_core::{Outcome, TaskOutcome};
+use conductor_core::{Outcome, TaskOutcome, TaskSpec};
 use conductor_tests::agents::open_gate;
 use conductor_tests::sandbox::Sandbox;
 use rustix::process::{Pid, PidfdFlags, getsid, pidfd_open};
 use std::fs;
+use std::time::Duration;
 
 fn driver(sandbox: &Sandbox) -> Pid {
     let driver = info(sandbox).driver.expect("somebody drives");
@@ -111,4 +112,24 @@ fn a_detached_job_returns_once_the_agent_runs() {
     let conductor = conductor(&sandbox);
     let run = conductor.runs().get(&run.project, &run.task, &run.id).unwrap();
     assert_eq!(run.wait(LONG).unwrap().outcome(), Some(Outcome::Completed));
+}
+
+#[test]
+fn a_task_is_driven_although_who_left_it_died_on_the_way() {
+    let sandbox = Sandbox::new();
+    let gate = gate(&sandbox, "gate");
+    let conductor = conductor(&sandbox);
+    let spec = TaskSpec::new("p").task("t").agent("shell").prompt(first_waits_at(&gate, TWO));
+    let front = conductor.tasks().start(spec.restart_delay(Duration::ZERO), LONG).unwrap();
+    // Below a shell, as it is never the leader of a process group.
+    let drive = format!("{} drive --project p --task t; exit $?", env!("CARGO_BIN_EXE_run-agent"));
+    let mut behind = sandbox.program("/bin/sh").args(["-c", &drive]).start();
+    behind.wait_for("that it stands by", |said| said.contains("stands by"));
+    // The one in front dies: nobody reads, and the lease is free.
+    behind.close_stdout();
+    drop(front);
+    open_gate(&gate);
+    let _ = behind.finish().expect_code(0);
+    let result = info(&sandbox).result.unwrap();
+    assert_eq!((result.outcome, result.attempts), (TaskOutcome::Done, 2));
 }

@@ -9,7 +9,7 @@ use crate::id::RunId;
 use crate::layout::{Layout, RUNS};
 use crate::run::Outcome;
 use crate::run::receipts::{self, Receipt};
-use crate::supervise::{DELETED, RunWatch, Started, Stop, known, tell_deleted};
+use crate::supervise::{DELETED, RunWatch, Started, Stop, is_damage, known, tell_deleted};
 use crate::task::decide::LastAttempt;
 use crate::task::questions::{questions, told};
 use crate::task::state::Phase;
@@ -37,11 +37,17 @@ impl Driver {
                 continue;
             }
             let folder = match has_folder {
-                true => Some(self.folder.folder(Path::new(RUNS).join(&run))?),
+                // Gone since it was listed: its receipt tells of it.
+                true => self.folder.folder_if_exists(Path::new(RUNS).join(&run))?,
                 false => None,
             };
-            // A run of which nothing can be read is told by `status`.
-            let record = folder.as_ref().and_then(|folder| known(folder).ok()).map(|it| it.record);
+            let record = match folder.as_ref().map(known) {
+                Some(Ok(known)) => Some(known.record),
+                // A run of which nothing can be read is told by `status`. What could not be read just
+                // now may live: another attempt beside it would be worse than an error.
+                Some(Err(error)) if !is_damage(&error) => return Err(error),
+                _ => None,
+            };
             let series = series.or(record.as_ref().and_then(|record| record.series));
             // One whose record lost its series is ours if the loop's state says so.
             if series.map_or(newest.as_ref() != Some(&run), |series| series != self.state.series) {

@@ -69,7 +69,7 @@ impl Driver {
             self.propagate()?;
             if let Some(judge) = &self.judge {
                 // Another DONE, of a later loop, is judged anew.
-                self.state.checks = judge.findings(&self.bench()?, self.state.checks)?.0;
+                self.state.checks = judge.number(&self.bench()?, self.state.checks)?;
             }
         }
         self.state.end(outcome, reason, self.engine.now());

@@ -44,7 +44,7 @@ impl Driver {
 
     pub(super) fn wait_for(&mut self, what: WaitFor) -> Result<Step<TaskResult>> {
         match what {
-            WaitFor::Attempt(_) => self.rest(None, limits::SAFETY_POLL),
+            WaitFor::Attempt => self.rest(None, limits::SAFETY_POLL),
             WaitFor::Check => {
                 let bench = self.bench()?;
                 let tells = match &mut self.judge {

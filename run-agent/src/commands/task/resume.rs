@@ -13,6 +13,31 @@ use crate::work::view::{Show, View, tell};
 use clap::Args;
 use std::time::Duration;
 
+/// What is said of one task; each of all goes on as it was.
+const NOT_WITH_ALL: [&str; 21] = [
+    "agent",
+    "cwd",
+    "env",
+    "parent_run_id",
+    "command",
+    "argv",
+    "first_byte_timeout",
+    "idle_timeout",
+    "total_timeout",
+    "grace",
+    "prompt",
+    "prompt_file",
+    "depends_on",
+    "max_attempts",
+    "restart_delay",
+    "child_wait_timeout",
+    "verify",
+    "verify_timeout",
+    "on_question",
+    "question_timeout",
+    "detach",
+];
+
 /// Goes on with a task: DONE is set aside, and attempts are counted from one again
 ///
 /// The agent, its folder and all limits are those of before unless they are given. With --all:
@@ -24,14 +49,14 @@ pub(crate) struct Resume {
     #[arg(long, value_name = "ID", conflicts_with = "all", help_heading = "Work")]
     task: Option<String>,
     /// Go on with every unfinished task of the root; exit code 0 when all come to be done
-    #[arg(long, help_heading = "Work")]
+    #[arg(long, conflicts_with_all = NOT_WITH_ALL, help_heading = "Work")]
     all: bool,
     #[command(flatten)]
     options: TaskOptions,
     #[command(flatten)]
     stay: StayOptions,
     /// Start it, and leave it to a process in the background
-    #[arg(short, long, conflicts_with_all = ["wait", "all"], help_heading = "Output")]
+    #[arg(short, long, conflicts_with = "wait", help_heading = "Output")]
     detach: bool,
 }
 
