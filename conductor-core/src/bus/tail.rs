@@ -47,7 +47,7 @@ impl Tail {
         if let Some(time) = id_time(&bytes[head.id.clone()]) {
             self.last_time = self.last_time.max(time);
         }
-        self.sealed = bytes[head.kind.clone()] == *record::SEGMENT_END.as_bytes();
+        self.sealed = record::ends_segment(bytes, head);
     }
 }
 
@@ -91,9 +91,7 @@ pub(crate) fn inspect(
             Found::Line { end, .. } => end,
             Found::Damage { start, end, .. } => {
                 // The number of a record that broke was given away.
-                let mut stamp = [0; STAMP_BYTES];
-                let read = file.read(&mut stamp, start)?;
-                if record::claimed_seq(&stamp[..read]) == Some(tail.last_seq + 1) {
+                if claimed_seq(file, start)? == Some(tail.last_seq + 1) {
                     tail.last_seq += 1;
                 }
                 end
@@ -103,6 +101,12 @@ pub(crate) fn inspect(
                     tail.size = start;
                     tail.feeds = feeds_before(file, start)?;
                     return Ok(tail);
+                }
+                // It stays. Where it lacks nothing but its last line feed, the next record's own will
+                // make it whole: its number is not to be had again.
+                let claimed = claimed_seq(file, start)?.filter(|seq| *seq > tail.last_seq);
+                if let Some(seq) = claimed.filter(|seq| seq - tail.last_seq <= SEQ_JUMP) {
+                    tail.last_seq = seq;
                 }
                 break;
             }
@@ -114,6 +118,13 @@ pub(crate) fn inspect(
     let last = scanner.bytes(size.saturating_sub(MARK_LEAD as u64), MARK_LEAD);
     tail.feeds = if last.len() == MARK_LEAD { feeds_of(last) } else { feeds_before(file, size)? };
     Ok(tail)
+}
+
+/// The number that a record which is none claims, where it can still be read.
+fn claimed_seq(file: &Segment, start: u64) -> Result<Option<u64>> {
+    let mut stamp = [0; STAMP_BYTES];
+    let read = file.read(&mut stamp, start)?;
+    Ok(record::claimed_seq(&stamp[..read]))
 }
 
 /// The line feeds, at most two, before `end`.

@@ -5,7 +5,7 @@ use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::layout::{OUTPUT, PROMPT, STDERR, STDOUT};
-use crate::sys::{Fd, Open, Poller, Watch};
+use crate::sys::{Fd, News, Open, Poller, Watch};
 use crate::wait::{Step, block_on};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::PathBuf;
@@ -191,9 +191,9 @@ pub struct OutputFollower {
 impl OutputFollower {
     pub(super) fn new(run: Run, folder: Folder, file: OutputFile) -> Result<Self> {
         let failed = |e| folder.error("watch", "", e);
-        let (poller, news) = (Poller::new().map_err(failed)?, Watch::new().map_err(failed)?);
+        let poller = Poller::new().map_err(failed)?;
+        let news = Watch::join(&poller, 1, News::Content).map_err(failed)?;
         news.add_names(folder.path()).map_err(failed)?;
-        poller.add(&news, 1).map_err(failed)?;
         poller.add(run.fd(), 2).map_err(failed)?;
         let over = run.is_over()?;
         Ok(OutputFollower { run, folder, file, open: None, tail: None, poller, news, over })

@@ -19,9 +19,9 @@ mod real;
 #[allow(dead_code, reason = "the keeper's test, which includes this file, uses all of it")]
 mod spawn;
 mod spawn_clone;
+mod watch;
 
-pub(crate) use event::LOOK_OFTEN;
-pub use event::{EventFd, Polled, Poller, Ready, TimerFd, Watch};
+pub use event::{EventFd, Polled, Poller, Ready, TimerFd};
 pub use file::{Entry, Fd, FileKind, FileSystem, LockKind, Open, Stat};
 pub(crate) use file::{
     may_write, nothing_to_read, open_working_folder, program_metadata, read_regular_file,
@@ -40,3 +40,4 @@ pub(crate) use spawn::{
     Control as KeeperControl, KeeperImage, KeeperLimits, KeeperSpec, keeper_bytes,
     memfd_image as keeper_memfd, start_keeper,
 };
+pub use watch::{News, Watch};

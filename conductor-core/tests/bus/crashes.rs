@@ -1,7 +1,7 @@
 //! A bus on a machine that fails: at each call an error, the death of the process, or a power cut.
 
-use super::dice::Dice;
 use super::checker::read_segment;
+use super::dice::Dice;
 use super::kit::*;
 use super::machine::{Disk, Fault, Machine};
 use conductor_core::fsx::Folder;

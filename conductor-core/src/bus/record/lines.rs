@@ -28,6 +28,9 @@ pub(super) struct Header {
 /// Bytes of the line `crc32c: "xxxxxxxx"`.
 const CRC_LINE: usize = 18;
 
+/// Bytes of a line feed and the line `ts`.
+const TS_LINE: usize = 35;
+
 /// What may be the end of a header.
 static DASHES: LazyLock<memchr::memmem::Finder<'static>> =
     LazyLock::new(|| memchr::memmem::Finder::new(b"\n---"));
@@ -53,12 +56,17 @@ fn usual(bytes: &[u8]) -> Option<Header> {
     if !header[crc.clone()].starts_with(b"crc32c: \"") || header[crc.start - 1] != b'\n' {
         return None;
     }
+    // Both of these lines are short.
+    let is_feed = |byte: &u8| *byte == b'\n';
     let before = crc.start - 1;
-    let len = memchr::memrchr(b'\n', &header[..before])? + 1..before;
+    let len = header[..before].iter().rposition(is_feed)? + 1..before;
     let id = 4..4 + memchr::memchr(b'\n', &header[4..end])?;
-    let seq = id.end + 1..id.end + 1 + memchr::memchr(b'\n', header.get(id.end + 1..end)?)?;
-    let ours = header[seq.clone()].starts_with(b"seq: ");
-    ours.then_some(Header { id, seq, len, crc, body: end + 5 })
+    let line = header.get(id.end + 1..end)?;
+    if !line.starts_with(b"seq: ") {
+        return None;
+    }
+    let seq = id.end + 1..id.end + 1 + line.iter().position(is_feed)?;
+    Some(Header { id, seq, len, crc, body: end + 5 })
 }
 
 /// Walks through all lines.
@@ -121,14 +129,13 @@ fn text_is(bytes: &[u8], line: &Range<usize>, prefix: &[u8]) -> bool {
 /// The value of the `type` line of a header whose `seq` line ends at `seq_end`; empty without one.
 pub(super) fn kind(header: &[u8], seq_end: usize) -> Range<usize> {
     // Ours have one line, `ts`, in between.
-    let after_ts = seq_end + 1 + memchr::memchr(b'\n', &header[seq_end + 1..]).unwrap_or(0);
-    let at = match header[after_ts..].starts_with(b"\ntype: ") {
-        true => Some(after_ts),
-        false => memchr::memmem::find(header, b"\ntype: "),
-    };
+    let after_ts = seq_end + TS_LINE;
+    let usual = header.get(after_ts..).is_some_and(|rest| rest.starts_with(b"\ntype: "));
+    let at = if usual { Some(after_ts) } else { memchr::memmem::find(header, b"\ntype: ") };
     let Some(at) = at else { return 0..0 };
     let start = at + b"\ntype: ".len();
-    start..memchr::memchr(b'\n', &header[start..]).map_or(header.len(), |feed| start + feed)
+    let value = &header[start..];
+    start..start + value.iter().position(|byte| *byte == b'\n').unwrap_or(value.len())
 }
 
 /// The number in a `seq` line.

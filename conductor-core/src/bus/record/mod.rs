@@ -52,6 +52,12 @@ pub(crate) const SEQ_LIMIT: u64 = 1 << 53;
 /// A step in `seq` that no loss explains: somebody made the number up.
 pub(crate) const SEQ_JUMP: u64 = 1 << 32;
 
+/// Whether a record is one that ends a segment.
+pub(crate) fn ends_segment(record: &[u8], head: &Head) -> bool {
+    // No reader looks behind it, so it must be a message in all else too.
+    record[head.kind.clone()] == *SEGMENT_END.as_bytes() && decode(record, head).is_some()
+}
+
 /// Whether a record is told to callers only when they ask for it.
 pub(crate) fn is_control(kind: &str) -> bool {
     kind == SEGMENT_START || kind == SEGMENT_END

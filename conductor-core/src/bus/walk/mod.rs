@@ -78,7 +78,6 @@ pub(crate) enum Walked {
 /// A whole record of ours, in its order.
 #[derive(Debug)]
 pub(crate) struct Met {
-    file: Segment,
     pub(crate) start: u64,
     pub(crate) head: record::Head,
 }
@@ -195,11 +194,12 @@ impl Walk {
                 return Ok(Walked::End);
             }
             let Some(here) = &self.here else { return Ok(Walked::End) };
-            let file = here.file.clone();
-            let mut found = if here.sealed { Found::End } else { self.scanner.look(&file)? };
+            let mut found = if here.sealed { Found::End } else { self.scanner.look(&here.file)? };
+            let file;
             let mut locked = None;
             if found.is_doubtful() && !self.sure && !here.is_over() {
                 // Looked at again while no writer can be at work.
+                file = here.file.clone();
                 locked = SharedLock::try_new(&file)?;
                 if locked.is_some() {
                     self.scanner.forget();
@@ -210,12 +210,12 @@ impl Walk {
                 }
             }
             if let Found::Record { start, head } = found {
-                match self.record(&file, start, head)? {
+                match self.record(start, head)? {
                     Some(met) => return Ok(Walked::Record(met)),
                     None => continue,
                 }
             }
-            let met = self.meet(&file, found)?;
+            let met = self.meet(found)?;
             drop(locked);
             if !met {
                 self.scanner.forget();
@@ -260,7 +260,7 @@ impl Walk {
             Some(message) => Ok(Event::Message(message)),
             None => {
                 let end = met.start + met.head.total() as u64;
-                Ok(Event::Corrupt(damage(&met.file, met.start, end, met.head.seq - 1)?))
+                Ok(Event::Corrupt(self.damage(met.start, end, met.head.seq - 1)?))
             }
         }
     }
@@ -318,7 +318,7 @@ impl Walk {
     }
 
     /// Takes in what was found; `false` at the end.
-    fn meet(&mut self, file: &Segment, found: Found) -> Result<bool> {
+    fn meet(&mut self, found: Found) -> Result<bool> {
         let end = match found {
             // Records were taken in before.
             Found::End | Found::Short { .. } | Found::Record { .. } => return Ok(false),
@@ -333,7 +333,7 @@ impl Walk {
                 let header = header_of_legacy(&bytes[..body]);
                 match record::decode_legacy(header, &bytes[body..], first, start) {
                     Some(message) => self.ready.push_back(Event::Message(message)),
-                    None => self.damaged(file, start, end, false)?,
+                    None => self.damaged(start, end, false)?,
                 }
                 end
             }
@@ -343,12 +343,12 @@ impl Walk {
                 let bytes = self.scanner.bytes(start, length);
                 match record::decode_line(bytes, number, first, start) {
                     Some(message) => self.ready.push_back(Event::Message(message)),
-                    None => self.damaged(file, start, end, true)?,
+                    None => self.damaged(start, end, true)?,
                 }
                 end
             }
             Found::Damage { start, end, foreign, .. } => {
-                self.damaged(file, start, end, foreign)?;
+                self.damaged(start, end, foreign)?;
                 end
             }
         };
@@ -357,11 +357,11 @@ impl Walk {
     }
 
     /// Takes a record in: `None` where it is nothing to tell, or something else is to be told first.
-    fn record(&mut self, file: &Segment, start: u64, head: record::Head) -> Result<Option<Met>> {
+    fn record(&mut self, start: u64, head: record::Head) -> Result<Option<Met>> {
         let end = start + head.total() as u64;
         let last = self.last_seq;
         if last.is_some_and(|last| head.seq <= last || head.seq - last > record::SEQ_JUMP) {
-            self.damaged(file, start, end, false)?;
+            self.damaged(start, end, false)?;
             self.scanner.accept(end);
             return Ok(None);
         }
@@ -375,31 +375,33 @@ impl Walk {
         let bytes = self.scanner.bytes(start, head.total());
         self.last_id.clear();
         self.last_id.extend_from_slice(&bytes[head.id.clone()]);
-        let kind = &bytes[head.kind.clone()];
-        let ends = kind == record::SEGMENT_END.as_bytes();
-        let control = ends || kind == record::SEGMENT_START.as_bytes();
+        let ends = record::ends_segment(bytes, &head);
+        let control = ends || bytes[head.kind.clone()] == *record::SEGMENT_START.as_bytes();
         if ends && let Some(here) = &mut self.here {
             here.sealed = true;
         }
         self.scanner.accept(end);
-        let file = file.clone();
-        Ok((self.control || !control).then_some(Met { file, start, head }))
+        Ok((self.control || !control).then_some(Met { start, head }))
     }
 
-    fn damaged(&mut self, file: &Segment, start: u64, end: u64, foreign: bool) -> Result<()> {
-        let damage = damage(file, start, end, self.last_seq())?;
+    /// What to tell of a region of the present file that holds no message.
+    fn damage(&self, start: u64, end: u64, after_seq: u64) -> Result<Damage> {
+        let length = usize::try_from(end - start).unwrap_or(DAMAGE_TEXT).min(DAMAGE_TEXT);
+        let mut bytes = vec![0; length];
+        let (mut read, mut path) = (0, self.store.path());
+        if let Some(here) = &self.here {
+            read = here.file.read(&mut bytes, start)?;
+            here.file.path().clone_into(&mut path);
+        }
+        let text = String::from_utf8_lossy(&bytes[..read]).into_owned();
+        Ok(Damage { path, offset: start, len: end - start, after_seq, text })
+    }
+
+    fn damaged(&mut self, start: u64, end: u64, foreign: bool) -> Result<()> {
+        let damage = self.damage(start, end, self.last_seq())?;
         self.ready.push_back(if foreign { Event::Foreign(damage) } else { Event::Corrupt(damage) });
         Ok(())
     }
-}
-
-/// What to tell of a region that holds no message.
-fn damage(file: &Segment, start: u64, end: u64, after_seq: u64) -> Result<Damage> {
-    let length = usize::try_from(end - start).unwrap_or(DAMAGE_TEXT).min(DAMAGE_TEXT);
-    let mut bytes = vec![0; length];
-    let read = file.read(&mut bytes, start)?;
-    let text = String::from_utf8_lossy(&bytes[..read]).into_owned();
-    Ok(Damage { path: file.path().to_owned(), offset: start, len: end - start, after_seq, text })
 }
 
 /// The YAML between the two lines of dashes of an older record.
