@@ -101,11 +101,13 @@ fn scan_around(
 
 /// The live file, or the one that waits to take its place.
 fn live_file(store: &Store) -> Result<Option<Here>> {
-    let live = match store.open(store.live(), Open::Read)? {
-        Some(live) => Some(live),
-        None => store.open(store.next(), Open::Read)?,
-    };
-    live.map(|file| Here::new(file, None)).transpose()
+    // It may be published between two looks.
+    for name in [store.live(), store.next(), store.live()] {
+        if let Some(file) = store.open(name, Open::Read)? {
+            return Here::new(file, None).map(Some);
+        }
+    }
+    Ok(None)
 }
 
 /// The archives, newest first.

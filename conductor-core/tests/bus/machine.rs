@@ -2,9 +2,10 @@
 //! process can die at any call, and a power cut loses what was not synced.
 
 use super::dice::Dice;
+use super::turns::{Turns, Work};
 use conductor_core::Timestamp;
 use conductor_core::sys::{Entry, Fd, FileKind, FileSystem, LockKind, Open, Os, Stat};
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -80,46 +81,6 @@ struct State {
 #[derive(Clone, Debug)]
 pub(crate) struct Machine(Arc<Mutex<State>>, Arc<Turns>);
 
-/// Whose turn it is where several processes run: each is a thread, and at each call the dice say
-/// who makes the next one. So a run can be had again from its seed.
-#[derive(Debug, Default)]
-struct Turns {
-    schedule: Mutex<Schedule>,
-    changed: Condvar,
-}
-
-#[derive(Debug, Default)]
-struct Schedule {
-    dice: Option<Dice>,
-    running: Vec<u32>,
-    turn: u32,
-}
-
-impl Schedule {
-    fn pass(&mut self) {
-        if let Some(dice) = &mut self.dice
-            && !self.running.is_empty()
-        {
-            self.turn = self.running[dice.roll(self.running.len() as u64) as usize];
-        }
-    }
-}
-
-impl Turns {
-    /// Passes the turn on, and waits for the next.
-    fn take(&self, process: u32) {
-        let mut schedule = self.schedule.lock();
-        if !schedule.running.contains(&process) {
-            return;
-        }
-        schedule.pass();
-        self.changed.notify_all();
-        while schedule.turn != process {
-            self.changed.wait(&mut schedule);
-        }
-    }
-}
-
 /// The machine as one process sees it.
 #[derive(Debug)]
 pub(crate) struct SimulatedOs {
@@ -139,18 +100,6 @@ impl Drop for Handle {
     }
 }
 
-/// A process that runs; dropped when it ends, also by a panic.
-struct Done<'a>(&'a Machine, u32);
-
-impl Drop for Done<'_> {
-    fn drop(&mut self) {
-        let mut schedule = self.0.1.schedule.lock();
-        schedule.running.retain(|process| *process != self.1);
-        schedule.pass();
-        self.0.1.changed.notify_all();
-    }
-}
-
 fn errno(number: i32) -> io::Error {
     io::Error::from_raw_os_error(number)
 }
@@ -164,22 +113,8 @@ impl Machine {
     }
 
     /// Runs processes at once, in an order of their calls that `seed` decides.
-    pub(crate) fn run(&self, seed: u64, processes: Vec<(u32, Box<dyn FnOnce() + Send + '_>)>) {
-        {
-            let mut schedule = self.1.schedule.lock();
-            schedule.dice = Some(Dice::new(seed));
-            schedule.running = processes.iter().map(|(process, _)| *process).collect();
-            schedule.pass();
-        }
-        std::thread::scope(|scope| {
-            for (process, work) in processes {
-                scope.spawn(move || {
-                    self.1.take(process);
-                    let _done = Done(self, process);
-                    work();
-                });
-            }
-        });
+    pub(crate) fn run(&self, seed: u64, processes: Vec<(u32, Work<'_>)>) {
+        self.1.run(seed, processes);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {

@@ -277,16 +277,25 @@ impl Walk {
 
     /// Enters the oldest file; `false` where there is none yet.
     fn enter_first(&mut self) -> Result<bool> {
+        // The live file is opened before archives are listed: where it is archived in between, it is
+        // in the list.
+        let live = self.open_live()?;
         self.listed = catalog::archives(&self.store)?.into();
-        let next = match self.listed.pop_front() {
-            Some(archive) => self.open_archive(archive)?,
-            None => self.open_live()?,
-        };
-        // An unpublished file is read when a power cut took its publication back.
-        let next = match next {
-            None => self.open_unpublished()?,
-            found => found,
-        };
+        while let Some(archive) = self.listed.pop_front() {
+            // One that was removed meanwhile is passed over; the numbers tell.
+            if let Some(next) = self.open_archive(archive)? {
+                return Ok(self.enter(Some(next)));
+            }
+        }
+        // An unpublished file is read when a power cut took its publication back. It may be published
+        // between two looks.
+        let mut next = live;
+        if next.is_none() {
+            next = self.open_unpublished()?;
+        }
+        if next.is_none() {
+            next = self.open_live()?;
+        }
         Ok(self.enter(next))
     }
 

@@ -65,18 +65,27 @@ impl Walk {
             Next::Live => Ok(live),
             Next::Unpublished => self.open_unpublished(),
             Next::Replaced => match self.later_archive(u64::MAX)? {
-                Some(archive) => self.open_archive(archive),
+                Some(archive) => self.archive_or_again(archive),
                 None => live.map(|live| self.replaced(live)).transpose(),
             },
             Next::Archive => {
                 let limit =
                     seen.map_or(u64::MAX, |(first, _)| if first == 0 { u64::MAX } else { first });
                 match self.later_archive(limit)? {
-                    Some(archive) => self.open_archive(archive),
+                    Some(archive) => self.archive_or_again(archive),
                     None if live.is_some() => Ok(live),
                     None => self.open_unpublished(),
                 }
             }
+        }
+    }
+
+    /// Opens an archive that was just listed. Where it was removed meanwhile another file continues
+    /// the present one.
+    fn archive_or_again(&mut self, archive: Archive) -> Result<Option<Here>> {
+        match self.open_archive(archive)? {
+            Some(archive) => Ok(Some(archive)),
+            None => self.successor(),
         }
     }
 
