@@ -44,8 +44,8 @@ mod wait;
 pub mod yaml;
 
 pub use bus::{
-    Bus, Cursor, Damage, Durability, Event, Follower, Link, Message, Parent, Post, Posted,
-    ReadOptions, Reader, Scope,
+    Bus, CheckReport, Cursor, Damage, Durability, Event, Follower, Link, Message, NamedCursor,
+    Parent, Post, Posted, ReadOptions, Reader, Scope,
 };
 pub use cancel::{Cancel, NoWait, Wait};
 pub use config::{

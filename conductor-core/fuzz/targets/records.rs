@@ -93,7 +93,7 @@ fn pieces(bytes: &[u8]) -> Option<Vec<u64>> {
                     if message.is_some() && !is_control(record.msg_type()) {
                         seqs.push(last);
                     }
-                    sealed = record.msg_type() == "BUS_SEGMENT_END";
+                    sealed = message.is_some() && record.msg_type() == "BUS_SEGMENT_END";
                 }
                 record.as_bytes()
             }

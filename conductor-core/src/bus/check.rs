@@ -65,6 +65,20 @@ pub enum FindingKind {
 }
 
 impl FindingKind {
+    /// Its name, as JSON has it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            FindingKind::Corrupt => "corrupt",
+            FindingKind::Foreign => "foreign",
+            FindingKind::Gap => "gap",
+            FindingKind::Torn => "torn",
+            FindingKind::Straggler => "straggler",
+            FindingKind::Stray => "stray",
+            FindingKind::KeptAside => "kept_aside",
+            FindingKind::Linked => "linked",
+        }
+    }
+
     /// Whether messages are lost or hidden by it.
     pub fn is_damage(self) -> bool {
         matches!(self, FindingKind::Corrupt | FindingKind::Gap | FindingKind::Straggler)

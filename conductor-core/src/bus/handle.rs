@@ -8,7 +8,7 @@ use super::cursor::Cursor;
 use super::follow::Follower;
 use super::message::Event;
 use super::named::{self, NamedCursor};
-use super::options::{BusOptions, ReadOptions};
+use super::options::{BusOptions, Durability, ReadOptions};
 use super::place::walk_from;
 use super::post::{ONCE_KEY, Post, Posted};
 use super::raw::RawReader;
@@ -50,6 +50,14 @@ impl Bus {
         }
         let channel = registry::channel(Store::new(folder, name))?;
         Ok(Bus(Arc::new(Shared { channel, scope, options })))
+    }
+
+    /// The same bus, written with another durability.
+    #[must_use]
+    pub fn with_durability(&self, durability: Durability) -> Bus {
+        let Shared { channel, scope, options } = &*self.0;
+        let (channel, scope) = (channel.clone(), scope.clone());
+        Bus(Arc::new(Shared { channel, scope, options: options.clone().durability(durability) }))
     }
 
     /// Whether programs may write here that do not look for a rotation.
