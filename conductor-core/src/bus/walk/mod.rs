@@ -277,26 +277,27 @@ impl Walk {
 
     /// Enters the oldest file; `false` where there is none yet.
     fn enter_first(&mut self) -> Result<bool> {
-        // The live file is opened before archives are listed: where it is archived in between, it is
-        // in the list.
-        let live = self.open_live()?;
-        self.listed = catalog::archives(&self.store)?.into();
-        while let Some(archive) = self.listed.pop_front() {
-            // One that was removed meanwhile is passed over; the numbers tell.
-            if let Some(next) = self.open_archive(archive)? {
-                return Ok(self.enter(Some(next)));
+        loop {
+            // The live file is opened before archives are listed: where it is archived in between, it
+            // is in the list.
+            let live = self.open_live()?;
+            self.listed = catalog::archives(&self.store)?.into();
+            while let Some(archive) = self.listed.pop_front() {
+                // One that was removed meanwhile is passed over; the numbers tell.
+                if let Some(next) = self.open_archive(archive)? {
+                    return Ok(self.enter(Some(next)));
+                }
+            }
+            // An unpublished file is read when a power cut took its publication back.
+            let next = match live {
+                None => self.open_unpublished()?,
+                found => found,
+            };
+            // It may have been published between two looks, and archived since.
+            if self.enter(next) || self.store.stat_live()?.is_none() {
+                return Ok(self.here.is_some());
             }
         }
-        // An unpublished file is read when a power cut took its publication back. It may be published
-        // between two looks.
-        let mut next = live;
-        if next.is_none() {
-            next = self.open_unpublished()?;
-        }
-        if next.is_none() {
-            next = self.open_live()?;
-        }
-        Ok(self.enter(next))
     }
 
     fn enter(&mut self, next: Option<Here>) -> bool {
