@@ -1,10 +1,12 @@
 //! Processes that are copies of this one, which start in a fraction of the time of a program.
 #![allow(unsafe_code, reason = "a copy is made by fork, and judged by its end")]
 
+use super::dice::Dice;
 use super::kit::*;
 use parking_lot::{Mutex, MutexGuard};
 use std::io::Write as _;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
 
 static ALONE: Mutex<()> = Mutex::new(());
 
@@ -50,6 +52,38 @@ pub(crate) fn fork(work: impl FnOnce()) -> Child {
         pid => {
             assert!(pid > 0, "cannot fork");
             Child { pid, status: None }
+        }
+    }
+}
+
+/// Lets the kernel kill this process within `most` from now, at a moment that chance decides. It is at
+/// work now, so it is killed at work.
+pub(crate) fn doom(dice: &mut Dice, most: Duration) {
+    let nanos = dice.roll(u64::try_from(most.as_nanos()).unwrap()) + 1;
+    // SAFETY: makes a timer of this process and sets it; both structures are locals, valid as zeros.
+    unsafe {
+        let mut event: libc::sigevent = std::mem::zeroed();
+        event.sigev_notify = libc::SIGEV_SIGNAL;
+        event.sigev_signo = libc::SIGKILL;
+        let mut timer = std::mem::zeroed();
+        assert_eq!(libc::timer_create(libc::CLOCK_MONOTONIC, &raw mut event, &raw mut timer), 0);
+        let mut when: libc::itimerspec = std::mem::zeroed();
+        when.it_value.tv_sec = i64::try_from(nanos / 1_000_000_000).unwrap();
+        when.it_value.tv_nsec = i64::try_from(nanos % 1_000_000_000).unwrap();
+        assert_eq!(libc::timer_settime(timer, 0, &raw const when, std::ptr::null_mut()), 0);
+    }
+}
+
+/// Waits until one of the children of this process ends; gives its number and how it ended.
+pub(crate) fn wait_for_any(children: &mut [Child]) -> (usize, i32) {
+    loop {
+        let mut status = 0;
+        // SAFETY: waits for children of ours into a local.
+        let pid = unsafe { libc::waitpid(-1, &raw mut status, libc::__WALL) };
+        let known = children.iter().position(|child| child.pid == pid);
+        if let Some(at) = known {
+            children[at].status = Some(status);
+            return (at, children[at].wait());
         }
     }
 }

@@ -3,7 +3,7 @@
 //! Each process keeps a log of what it began and what was acknowledged to it. In the end the files
 //! are judged by the checker against all logs.
 
-use super::child::{Child, alone, fork};
+use super::child::{Child, alone, doom, fork, wait_for_any};
 use super::dice::Dice;
 use super::kit::*;
 use super::whole::{Seals, read_bus};
@@ -46,25 +46,35 @@ fn committed(text: &str) -> Cursor {
 }
 
 fn chaos_bus(folder: &Path) -> Bus {
-    let options = BusOptions::default().durability(Durability::Process).max_size(16 << 10);
+    let options = BusOptions::default().durability(Durability::Process).max_size(3 << 10);
     open_with(folder, options)
 }
 
 /// Posts until it is killed.
-fn write(folder: &Path, name: &str) {
+fn write(folder: &Path, name: &str, dice: &mut Dice) {
     let bus = chaos_bus(folder);
     let mut log = log(folder, &format!("w-{name}"));
     for n in 0.. {
         let key = format!("{name}.{n}");
-        let filler = "---\nmsg_id: MSG-FORGED\n".repeat(n % 7) + &"x".repeat(n * 131 % 3000);
+        let filler = "---\nmsg_id: MSG-FORGED\n".repeat(n % 7) + &"x".repeat(n * 131 % 2000);
         writeln!(log, "begin {key} {}", monotonic()).unwrap();
+        perhaps_die(dice);
         let posted = bus.post(Post::new("INFO", format!("{key}\n{filler}")), SOON).unwrap();
         writeln!(log, "ack {key} {} {} {}", monotonic(), posted.seq, posted.msg_id).unwrap();
     }
 }
 
+/// Once in a while this process is to be killed in the midst of what it does next.
+fn perhaps_die(dice: &mut Dice) {
+    if dice.roll(8) == 0 {
+        // Most work takes some microseconds; rotations are longer, and wait for others.
+        let most = [20, 100, 500, 3000][dice.roll(4) as usize];
+        doom(dice, Duration::from_micros(most));
+    }
+}
+
 /// Follows until it is killed, from where its predecessor was.
-fn follow(folder: &Path, name: &str) {
+fn follow(folder: &Path, name: &str, dice: &mut Dice) {
     let text = followed(folder, name);
     let after = committed(&text);
     let mut log = log(folder, name);
@@ -74,6 +84,9 @@ fn follow(folder: &Path, name: &str) {
             Event::Message(message) => {
                 let key = message.body.lines().next().unwrap();
                 writeln!(log, "{} {key}", message.cursor).unwrap();
+                if key != "last" && dice.roll(8) == 0 {
+                    perhaps_die(dice);
+                }
             }
             other => panic!("{other:?}"),
         }
@@ -81,17 +94,18 @@ fn follow(folder: &Path, name: &str) {
 }
 
 /// Rotates until it is killed.
-fn rotate(folder: &Path) {
+fn rotate(folder: &Path, dice: &mut Dice) {
     let bus = chaos_bus(folder);
     loop {
-        bus.rotate(SOON).unwrap();
         std::thread::sleep(Duration::from_micros(500));
+        perhaps_die(dice);
+        bus.rotate(SOON).unwrap();
     }
 }
 
 /// Removes archives that all followers are done with, until it is killed. What is removed is kept
 /// elsewhere for the judge.
-fn retain(folder: &Path) {
+fn retain(folder: &Path, dice: &mut Dice) {
     let bus = chaos_bus(folder);
     loop {
         let done = (0..FOLLOWERS).map(|at| {
@@ -112,18 +126,22 @@ fn retain(folder: &Path) {
                 _ => before = last + 1,
             }
         }
+        perhaps_die(dice);
         bus.remove_archives(before, None).unwrap();
         std::thread::sleep(Duration::from_millis(2));
     }
 }
 
 /// Begins the process `at`; `count` tells the incarnations of writers apart.
-fn start(folder: &Path, at: usize, count: u64) -> Child {
-    fork(|| match at {
-        at if at < WRITERS => write(folder, &count.to_string()),
-        at if at < WRITERS + FOLLOWERS => follow(folder, &format!("f-{at}")),
-        at if at == WRITERS + FOLLOWERS => rotate(folder),
-        _ => retain(folder),
+fn start(folder: &Path, at: usize, count: u64, seed: u64) -> Child {
+    fork(|| {
+        let dice = &mut Dice::new(seed);
+        match at {
+            at if at < WRITERS => write(folder, &count.to_string(), dice),
+            at if at < WRITERS + FOLLOWERS => follow(folder, &format!("f-{at}"), dice),
+            at if at == WRITERS + FOLLOWERS => rotate(folder, dice),
+            _ => retain(folder, dice),
+        }
     })
 }
 
@@ -142,10 +160,10 @@ fn nothing_is_lost_whoever_is_killed_while_the_bus_rotates() {
     let (mut killed, mut rotations, mut records) = (0, 0, 0);
     let (total, began) = (count(KILLS), Instant::now());
     while killed < total {
-        let kills = ROUND.min(total - killed);
-        let (rotated, recorded) = round(kills, &mut dice);
-        (killed, rotations, records) = (killed + kills, rotations + rotated, records + recorded);
-        if killed % (10 * ROUND) == 0 {
+        let before = killed / (10 * ROUND);
+        let (more, rotated, recorded) = round(ROUND.min(total - killed), &mut dice);
+        (killed, rotations, records) = (killed + more, rotations + rotated, records + recorded);
+        if killed / (10 * ROUND) > before {
             let took = began.elapsed().as_secs();
             println!("{killed} kills, {rotations} rotations, {records} records in {took} s");
         }
@@ -154,33 +172,34 @@ fn nothing_is_lost_whoever_is_killed_while_the_bus_rotates() {
     println!("{killed} kills, {rotations} rotations, {records} records in {took} s");
 }
 
-/// Kills processes on a bus of its own and judges it; gives the rotations and the records.
-fn round(kills: u64, dice: &mut Dice) -> (u64, u64) {
+/// Kills processes on a bus of its own and judges it; gives the kills, the rotations and the records.
+fn round(kills: u64, dice: &mut Dice) -> (u64, u64, u64) {
     let dir = folder_for_chaos();
     let folder = dir.path();
     fs::create_dir(folder.join("logs")).unwrap();
     fs::create_dir(folder.join(KEPT)).unwrap();
+    let (mut killed, mut seals) = (0, Seals::default());
     let mut started = 0;
-    let mut next = |at: usize| {
+    let mut next = |at: usize, dice: &mut Dice| {
         started += 1;
-        start(folder, at, started)
+        start(folder, at, started, dice.roll(u64::MAX))
     };
-    let mut children: Vec<Child> = (0..WRITERS + FOLLOWERS + 2).map(&mut next).collect();
-    let mut seals = Seals::default();
-    for kill in 0..kills {
-        std::thread::sleep(Duration::from_micros(dice.roll(3000)));
-        let victim = dice.roll(children.len() as u64) as usize;
+    let mut children: Vec<Child> =
+        (0..WRITERS + FOLLOWERS + 2).map(|at| next(at, &mut *dice)).collect();
+    while killed < kills {
+        let (victim, how) = wait_for_any(&mut children);
+        assert_eq!(how, 128 + libc::SIGKILL, "a process ended by itself");
+        killed += 1;
+        children[victim] = next(victim, &mut *dice);
         if dice.roll(20) == 0 {
-            children[victim].signal(libc::SIGSTOP);
-            std::thread::sleep(Duration::from_millis(dice.roll(10)));
-            children[victim].signal(libc::SIGCONT);
+            let stopped = &children[dice.roll(children.len() as u64) as usize];
+            stopped.signal(libc::SIGSTOP);
+            std::thread::sleep(Duration::from_micros(dice.roll(5000)));
+            stopped.signal(libc::SIGCONT);
         }
-        if kill % 100 == 0 {
+        if killed % 100 == 0 {
             seals.look(&[&folder.join(KEPT), folder], false);
         }
-        assert!(children[victim].is_running(), "a process ended by itself");
-        children[victim].kill();
-        children[victim] = next(victim);
     }
     for (at, child) in children.iter_mut().enumerate() {
         if !(WRITERS..WRITERS + FOLLOWERS).contains(&at) {
@@ -190,17 +209,22 @@ fn round(kills: u64, dice: &mut Dice) -> (u64, u64) {
     // The next writer repairs what the killed ones left; then the followers catch up.
     let last = say(&chaos_bus(folder), "last\n");
     let deadline = Instant::now() + 10 * SOON;
-    for (at, follower) in children.iter_mut().enumerate().skip(WRITERS).take(FOLLOWERS) {
+    for at in WRITERS..WRITERS + FOLLOWERS {
         while !followed(folder, &format!("f-{at}")).ends_with(" last\n") {
             assert!(Instant::now() < deadline, "a follower does not come to the end");
-            assert!(follower.is_running(), "a follower failed");
+            if !children[at].is_running() {
+                // It was still to be killed.
+                assert_eq!(children[at].wait(), 128 + libc::SIGKILL, "a follower failed");
+                children[at] = next(at, &mut *dice);
+                killed += 1;
+            }
             std::thread::sleep(Duration::from_millis(5));
         }
-        follower.kill();
+        children[at].kill();
     }
     seals.look(&[&folder.join(KEPT), folder], true);
     judge(folder, last.seq);
-    (seals.len() as u64, last.seq)
+    (killed, seals.len() as u64, last.seq)
 }
 
 fn judge(folder: &Path, last_seq: u64) {
