@@ -71,8 +71,11 @@ fn the_kinds_are_those_of_the_code() {
 
 /// Texts of the form `word.word` that are no error codes.
 const NO_CODES: &[&str] = &[
-    // A file's name.
+    // Names of files.
     "gc.yaml",
+    "admission.lock",
+    "server.lock",
+    "server.token",
     // A module of the Python package.
     "conductor.errors",
     // A key of the configuration, and files that hold one.

@@ -1,8 +1,10 @@
 //! The command line as a whole: the global flags and the commands.
 
+#[cfg(feature = "server")]
+use crate::commands::serve;
 use crate::commands::{
-    attach, bus, completion, config, doctor, drive, gc, job, list, output, reconcile, resume,
-    status, stop, task, usage, validate, watch, why,
+    attach, bus, completion, config, doctor, drive, gc, job, list, monitor, output, reconcile,
+    resume, self_test, shell_setup, status, stop, task, update, usage, validate, watch, why, wrap,
 };
 use crate::exit;
 use crate::render::color;
@@ -59,9 +61,11 @@ pub(crate) enum Command {
     Task(task::Task),
     Attach(attach::Attach),
     Job(job::Job),
+    Wrap(wrap::Wrap),
     Stop(stop::Stop),
     Resume(resume::Resume),
     Drive(drive::Drive),
+    Monitor(monitor::Monitor),
     List(list::List),
     Status(status::Status),
     Watch(watch::Watch),
@@ -73,9 +77,16 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Bus(bus::Bus),
     Gc(gc::Gc),
+    #[cfg(feature = "server")]
+    Serve(serve::Serve),
+    #[command(subcommand)]
+    Update(update::Update),
+    SelfTest(self_test::SelfTest),
     #[command(subcommand)]
     Config(config::Config),
     Validate(validate::Validate),
+    #[command(subcommand)]
+    ShellSetup(shell_setup::ShellSetupCommand),
     Completion(completion::Completion),
 }
 

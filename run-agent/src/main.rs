@@ -1,24 +1,7 @@
-//! `run-agent`: conductor's command line. It has no power that the library does not offer.
-
-mod args;
-mod cli;
-mod commands;
-mod context;
-mod exit;
-mod interrupt;
-mod out;
-mod render;
-mod work;
+//! `run-agent`: conductor's command line.
 
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    let cli = match cli::parse() {
-        Ok(cli) => cli,
-        Err(code) => return code,
-    };
-    match commands::run(cli) {
-        Ok(code) => code,
-        Err(failure) => failure.report(),
-    }
+    run_agent::main()
 }

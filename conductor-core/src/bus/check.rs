@@ -26,6 +26,13 @@ pub struct CheckReport {
     pub findings: Vec<Finding>,
 }
 
+impl CheckReport {
+    /// Whether messages are lost or hidden.
+    pub fn is_damaged(&self) -> bool {
+        self.findings.iter().any(|finding| finding.kind.is_damage())
+    }
+}
+
 /// Something that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -65,7 +72,7 @@ pub enum FindingKind {
 }
 
 impl FindingKind {
-    /// Its name, as JSON has it.
+    /// Its word in every surface.
     pub fn as_str(self) -> &'static str {
         match self {
             FindingKind::Corrupt => "corrupt",

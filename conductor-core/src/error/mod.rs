@@ -141,6 +141,13 @@ impl Error {
     }
 }
 
+/// What cannot fail has no error.
+impl From<std::convert::Infallible> for Error {
+    fn from(never: std::convert::Infallible) -> Error {
+        match never {}
+    }
+}
+
 /// Kind and code of an operating system error.
 fn classify(source: &io::Error) -> (ErrorKind, &'static str) {
     match source.kind() {

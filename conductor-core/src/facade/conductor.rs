@@ -5,7 +5,8 @@ use super::jobs::Jobs;
 use super::options::Options;
 use super::runs::Runs;
 use super::tasks::Tasks;
-use crate::bus::{Bus, NamedCursor, Scope};
+use super::update::Update;
+use crate::bus::{Bus, Scope};
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::ProjectId;
@@ -91,32 +92,6 @@ impl Conductor {
         self.engine.bus(scope.try_into().map_err(Error::from)?)
     }
 
-    /// Takes the cursor `name` of a bus of this root, kept in the root, for this process alone: the place
-    /// of a reader that comes back. A new one stands at the start.
-    ///
-    /// # Errors
-    /// `cursor.busy` while somebody else holds it; `id.invalid` for a name that is no id;
-    /// `cursor.not_of_this_root`; `cursor.corrupt`.
-    pub fn named_cursor(
-        &self,
-        bus: &Bus,
-        name: &str,
-        wait: impl Into<Wait>,
-    ) -> Result<NamedCursor> {
-        let path = bus.path();
-        // The name of a cursor's file tells the project and the task, and no root.
-        if self.relative(&path).is_none() {
-            return Err(Error::invalid(
-                "cursor.not_of_this_root",
-                "cursor",
-                format!("{} is no bus of {}", path.display(), self.root().display()),
-            )
-            .with_path(path)
-            .with_hint("keep the cursor that each message has, and read after it"));
-        }
-        bus.named_cursor(self.engine.layout().ensure_cursors()?, name, wait)
-    }
-
     /// The projects of the root.
     pub fn projects(&self) -> Result<Listing<ProjectId>> {
         self.engine.layout().projects()
@@ -140,6 +115,11 @@ impl Conductor {
     /// Garbage collection.
     pub fn gc(&self) -> Gc<'_> {
         Gc(self)
+    }
+
+    /// The update of the server's program.
+    pub fn update(&self) -> Update<'_> {
+        Update(self)
     }
 
     /// Writes down the ends of runs that nobody saw ending, once in all, and gives their records.

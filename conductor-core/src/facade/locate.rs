@@ -5,6 +5,7 @@
 //! source folder is linked to. What is inferred never contradicts what was named.
 
 use super::conductor::Conductor;
+use super::projects::older_link;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
@@ -301,9 +302,9 @@ fn source_folder(cwd: &Path) -> PathBuf {
 }
 
 /// The source folder that a project's link names; `None` without a link.
-fn linked_folder(project: &Folder) -> Result<Option<PathBuf>> {
+pub(super) fn linked_folder(project: &Folder) -> Result<Option<PathBuf>> {
     let Some(bytes) = project.read_if_exists(HOME_FOLDERS, limits::YAML_FILE)? else {
-        return Ok(None);
+        return older_link(project);
     };
     let map = parse_mapping(&bytes, &project.join(HOME_FOLDERS))?;
     let linked = map.get("project_root").and_then(Value::as_text).unwrap_or_default();

@@ -1,11 +1,14 @@
 //! What a run wrote: reading it, its end, and following it while it grows.
 
 use super::runs::Run;
+use super::tasks::Tasks;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
-use crate::layout::{OUTPUT, PROMPT, STDERR, STDOUT};
-use crate::sys::{Fd, News, Open, Poller, Watch};
+use crate::id::{ProjectId, TaskId};
+use crate::layout::{OUTPUT, PROMPT, STDERR, STDOUT, TASK_PROMPT};
+use crate::sys::{Fd, FileKind, News, Open, Poller, Stat, Watch};
+use crate::time::Timestamp;
 use crate::wait::{Step, block_on};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::PathBuf;
@@ -65,7 +68,8 @@ impl OutputFile {
     }
 }
 
-/// A file of a run, read from its beginning; from [`Run::output`].
+/// A file of a run, read from its beginning; from [`Run::output`]. The prompt of a task is read in the
+/// same way, from [`Tasks::prompt_file`].
 #[derive(Debug)]
 pub struct RunOutput {
     folder: Folder,
@@ -93,6 +97,22 @@ impl RunOutput {
     /// Where the next bytes come from, counted from the beginning of the file.
     pub fn offset(&self) -> u64 {
         self.offset
+    }
+
+    /// The file's name in its folder.
+    pub fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// When it last changed.
+    pub fn modified(&self) -> Result<Timestamp> {
+        Ok(Timestamp::from_unix_nanos(self.stat()?.modified))
+    }
+
+    /// Goes to this place, counted from the beginning of the file; to its end where it is shorter.
+    pub fn seek(&mut self, offset: u64) -> Result<()> {
+        self.offset = self.size()?.min(offset);
+        Ok(())
     }
 
     /// Goes to the beginning of the last `lines` lines. Costs what it passes over, from the end.
@@ -142,9 +162,14 @@ impl RunOutput {
         os.read_at(&self.fd, buffer, offset).map_err(|e| self.folder.error("read", self.name, e))
     }
 
-    fn size(&self) -> Result<u64> {
+    /// Its present length, in bytes.
+    pub fn size(&self) -> Result<u64> {
+        Ok(self.stat()?.size)
+    }
+
+    fn stat(&self) -> Result<Stat> {
         let stat = self.folder.os().stat(&self.fd);
-        Ok(stat.map_err(|e| self.folder.error("look at", self.name, e))?.size)
+        stat.map_err(|e| self.folder.error("look at", self.name, e))
     }
 
     /// Reads on; 0 at the present end of the file.
@@ -171,6 +196,15 @@ impl RunOutput {
     }
 }
 
+/// Where following begins.
+#[derive(Clone, Copy, Debug)]
+enum Start {
+    /// So many bytes behind the beginning.
+    Offset(u64),
+    /// So many lines before the end.
+    Tail(usize),
+}
+
 /// A file of a run, read while it grows; from [`Run::follow_output`].
 ///
 /// Ends when the run is over and everything was read. Nothing is written by it, not even the end of
@@ -181,8 +215,7 @@ pub struct OutputFollower {
     folder: Folder,
     file: OutputFile,
     open: Option<RunOutput>,
-    /// Lines before the end to begin with.
-    tail: Option<usize>,
+    start: Start,
     poller: Poller,
     news: Watch,
     over: bool,
@@ -196,13 +229,22 @@ impl OutputFollower {
         news.add_names(folder.path()).map_err(failed)?;
         poller.add(run.fd(), 2).map_err(failed)?;
         let over = run.is_over()?;
-        Ok(OutputFollower { run, folder, file, open: None, tail: None, poller, news, over })
+        let start = Start::Offset(0);
+        Ok(OutputFollower { run, folder, file, open: None, start, poller, news, over })
+    }
+
+    /// Begins at this place, counted from the beginning of the file; at the end of a file that is
+    /// shorter at the first look.
+    #[must_use]
+    pub fn from(mut self, offset: u64) -> Self {
+        self.start = Start::Offset(offset);
+        self
     }
 
     /// Begins with the last `lines` lines of what there is at the first look.
     #[must_use]
     pub fn tail(mut self, lines: usize) -> Self {
-        self.tail = Some(lines);
+        self.start = Start::Tail(lines);
         self
     }
 
@@ -261,8 +303,10 @@ impl OutputFollower {
         };
         let Some(mut open) = RunOutput::open(&self.folder, names)? else { return Ok(()) };
         self.news.add(&open.path()).map_err(|e| self.folder.error("watch", open.name, e))?;
-        if let Some(lines) = self.tail {
-            open.tail(lines)?;
+        match self.start {
+            Start::Offset(0) => {}
+            Start::Offset(offset) => open.seek(offset)?,
+            Start::Tail(lines) => open.tail(lines)?,
         }
         self.open = Some(open);
         Ok(())
@@ -300,7 +344,34 @@ fn not_found(folder: &Folder, file: OutputFile) -> Error {
     .with_field("file")
 }
 
+impl Tasks<'_> {
+    /// Opens the prompt of a task; `None` where it has none.
+    ///
+    /// # Errors
+    /// `task.not_found`.
+    pub fn prompt_file(&self, project: &ProjectId, task: &TaskId) -> Result<Option<RunOutput>> {
+        RunOutput::open(&self.0.engine.layout().task(project, task)?, &[TASK_PROMPT])
+    }
+}
+
 impl Run {
+    /// The files that the run has, each with its length in bytes.
+    pub fn files(&self) -> Result<Vec<(OutputFile, u64)>> {
+        let folder = self.open_folder()?;
+        let mut files = Vec::new();
+        for (file, name) in [
+            (OutputFile::Output, OUTPUT),
+            (OutputFile::Stdout, STDOUT),
+            (OutputFile::Stderr, STDERR),
+            (OutputFile::Prompt, PROMPT),
+        ] {
+            if let Some(stat) = folder.stat(name)?.filter(|stat| stat.kind == FileKind::File) {
+                files.push((file, stat.size));
+            }
+        }
+        Ok(files)
+    }
+
     /// Opens a file of the run as it stands now.
     ///
     /// # Errors

@@ -1,13 +1,14 @@
 //! Runs that exist: what is known of them, waiting for their end, ending them.
 
 use super::conductor::Conductor;
+use super::runs_watch::RunsWatch;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
-use crate::layout::{Layout, RUNS};
+use crate::layout::{Layout, RUN_INFO, RUNS};
 use crate::supervise::{
-    Engine, RunInfo, RunWatch, Started, Stop, StopReport, read_info, read_info_in,
+    Engine, OpenEntry, RunInfo, RunWatch, Started, Stop, StopReport, read_info, read_info_in,
 };
 use crate::wait::{Step, block_on};
 use std::os::fd::BorrowedFd;
@@ -62,6 +63,53 @@ impl Runs<'_> {
         Run::new(self.0.engine.clone(), project.clone(), task.clone(), run.clone())
     }
 
+    /// The runs of the whole root that live, or may, by project, task and age.
+    ///
+    /// Reads the entries of open runs: the cost is that of what is open. Runs that another program
+    /// started have no entry.
+    pub fn living(&self) -> Result<LivingRuns> {
+        let layout = self.0.engine.layout();
+        let mut living = LivingRuns::default();
+        let found = match OpenEntry::list(layout) {
+            Err(error) if error.code() == "root.not_found" => return Ok(living),
+            found => found?,
+        };
+        living.unreadable = found.damaged;
+        for OpenEntry { project, task, run, .. } in found.entries {
+            match self.info(&project, &task, &run) {
+                Ok(info) if info.ended.is_none() => living.runs.push(info),
+                Ok(_) => {}
+                // Its starter died before it had a record: nothing of it ran.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => living.unreadable.push(error),
+            }
+        }
+        let key = |run: &RunInfo| (run.project.clone(), run.task.clone());
+        living.runs.sort_by(|a, b| {
+            key(a).cmp(&key(b)).then_with(|| a.id.sort_key().cmp(&b.id.sort_key()))
+        });
+        Ok(living)
+    }
+
+    /// Looks on at the runs of the whole root while they begin and end.
+    pub fn watch(&self) -> Result<RunsWatch> {
+        RunsWatch::new(self.0)
+    }
+
+    /// Deletes a run that is over. What it used stays known.
+    ///
+    /// # Errors
+    /// `run.running` while something of it lives, or may; `run.not_found`.
+    pub fn delete(
+        &self,
+        project: &ProjectId,
+        task: &TaskId,
+        run: &RunId,
+        wait: impl Into<Wait>,
+    ) -> Result<()> {
+        self.0.engine.delete_run(project, task, run, &wait.into())
+    }
+
     /// The newest run of a task, for a caller that needs one.
     ///
     /// # Errors
@@ -78,6 +126,16 @@ impl Runs<'_> {
         let newest = self.ids(project, task)?.pop();
         newest.map(|run| self.get(project, task, &run)).transpose()
     }
+}
+
+/// The runs that live; from [`Runs::living`].
+#[derive(Debug, Default)]
+#[non_exhaustive]
+pub struct LivingRuns {
+    /// What is known of each.
+    pub runs: Vec<RunInfo>,
+    /// Why more may live than that: entries and records that cannot be read.
+    pub unreadable: Vec<Error>,
 }
 
 /// A run that exists. Clones share it, also between threads; dropping it ends nothing.
@@ -154,6 +212,11 @@ impl Run {
     /// What is known now. Reads only.
     pub fn info(&self) -> Result<RunInfo> {
         read_info(&self.engine, &self.project, &self.task, &self.id)
+    }
+
+    /// The record as it stands on disk, byte for byte.
+    pub fn record_bytes(&self) -> Result<Vec<u8>> {
+        self.open_folder()?.read(RUN_INFO, crate::limits::YAML_FILE)
     }
 
     /// Waits for the run's end and writes it down where nobody did.

@@ -122,6 +122,7 @@ impl Engine {
         let options = BusOptions {
             durability: self.0.settings.durability,
             max_size: self.0.settings.config.config().bus.max_size,
+            root: Some(self.layout().clone()),
             ..BusOptions::default()
         };
         Bus::open(folder, name, scope, options)

@@ -26,7 +26,7 @@ const MOST_NOTIFIERS: usize = 16;
 /// Forks within forks that are told apart; deeper ones share nothing.
 const GENERATIONS: usize = 8;
 /// How often a silent [`Watch`] wakes its poller.
-const LOOK_OFTEN: Duration = Duration::from_millis(250);
+pub(crate) const LOOK_OFTEN: Duration = Duration::from_millis(250);
 
 /// What a watch is told of. Those of one kind share notifiers, so that who waits for a name is not woken
 /// by every write.

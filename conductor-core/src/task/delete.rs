@@ -4,12 +4,15 @@ use super::lease::Lease;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
-use crate::id::{ProjectId, TaskId};
-use crate::supervise::{Engine, OpenEntry, Stop};
+use crate::id::{ProjectId, RunId, TaskId};
+use crate::layout::RUNS;
+use crate::run::receipts::{Keeping, Receipt, hand_over};
+use crate::supervise::{Engine, Finished, OpenEntry, Stop, finish, known, processes_live};
 use crate::sys::LockKind;
 use std::collections::hash_map::RandomState;
 use std::ffi::OsStr;
 use std::hash::{BuildHasher as _, Hasher as _};
+use std::path::Path;
 
 impl Engine {
     /// Deletes a task. With `stop` what lives of it is stopped first.
@@ -38,10 +41,12 @@ impl Engine {
         if let Some((entry, _)) = self.living_runs(of_task)?.first() {
             return Err(running(&folder, "deleted", &format!("its run {} lives", entry.run)));
         }
+        let tasks = self.layout().project(project)?;
+        // What was used stays used: sums over the project go on to count it.
+        hand_over(&folder, task, &tasks, wait)?;
         let trash = self.layout().ensure_trash()?;
         let number = RandomState::new().build_hasher().finish();
         let name = format!("{project}-{task}-{number:016x}");
-        let tasks = self.layout().project(project)?;
         tasks
             .os()
             .rename_at(tasks.fd(), OsStr::new(task.as_str()), trash.fd(), OsStr::new(&name), false)
@@ -53,6 +58,75 @@ impl Engine {
         }
         trash.remove_tree(&name).map(drop)
     }
+}
+
+impl Engine {
+    /// Refuses where something of the task lives that a deletion without a stop would not touch.
+    ///
+    /// # Errors
+    /// `task.running`, naming what lives.
+    pub(crate) fn refuse_living_task(&self, project: &ProjectId, task: &TaskId) -> Result<()> {
+        let folder = match self.layout().task(project, task) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
+            folder => folder?,
+        };
+        let of_task = |entry: &OpenEntry| entry.project == *project && entry.task == *task;
+        match self.living_runs(of_task)?.first() {
+            Some((entry, _)) => {
+                Err(running(&folder, "deleted", &format!("its run {} lives", entry.run)))
+            }
+            None => Ok(()),
+        }
+    }
+
+    /// Deletes one run that is over. Its receipt stays with the task, so that sums still know it.
+    ///
+    /// # Errors
+    /// `run.running` while something of it lives, or may; `run.not_found`.
+    pub(crate) fn delete_run(
+        &self,
+        project: &ProjectId,
+        task: &TaskId,
+        run: &RunId,
+        wait: &Wait,
+    ) -> Result<()> {
+        let path = self.layout().run(project, task, run)?.path().to_owned();
+        // Its end is written down first, messages included, as everybody who waits would do.
+        if let Finished::NotYet = finish(self, project, task, run, wait)? {
+            return Err(run_running(&path, run));
+        }
+        let (folder, _task_lock) =
+            self.lock_task(project, task, false, LockKind::Exclusive, wait)?;
+        let living = self.living_runs(|entry: &OpenEntry| {
+            entry.project == *project && entry.task == *task && entry.run == *run
+        })?;
+        let runs = folder.folder(RUNS)?;
+        if !living.is_empty() || processes_live(&runs.folder(run)?)? {
+            return Err(run_running(&path, run));
+        }
+        let mut receipts = Keeping::new(&folder)?;
+        if receipts.lacks(run) {
+            receipts.add(run, &Receipt::of(&known(&runs.folder(run)?)?.record))?;
+        }
+        receipts.write(wait)?;
+        let trash = self.layout().ensure_trash()?;
+        let name = format!("{run}-{:016x}", RandomState::new().build_hasher().finish());
+        runs.os()
+            .rename_at(runs.fd(), OsStr::new(run.as_str()), trash.fd(), OsStr::new(&name), false)
+            .map_err(|e| runs.error("remove", run.as_str(), e))?;
+        runs.sync()?;
+        trash.sync()?;
+        OpenEntry::remove(self.layout(), project, task, run)?;
+        trash.remove_tree(&name).map(drop)
+    }
+}
+
+fn run_running(path: &Path, run: &RunId) -> Error {
+    let message = format!("the run {run} still runs");
+    Error::new(ErrorKind::Conflict, "run.running", message)
+        .with_path(path)
+        .with_field("run")
+        .with_hint("stop it first")
 }
 
 /// The error of somebody who wants nothing of the task to live.

@@ -145,7 +145,7 @@ fn judge_with(machine: &Machine, process: u32, ledger: &Ledger, power_cut: bool,
         let message = match event.unwrap() {
             Event::Message(message) => message,
             // Bytes that a power cut lost, or that could not be put aside.
-            Event::Corrupt(_) | Event::Gap { .. } if damage => continue,
+            Event::Corrupt(_) | Event::Foreign(_) | Event::Gap { .. } if damage => continue,
             other => panic!("{other:?}"),
         };
         let key = message.body.lines().next().unwrap().to_owned();

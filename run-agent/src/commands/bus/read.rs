@@ -68,7 +68,7 @@ impl Read {
         let filter = self.filter()?;
         let bus = conductor.find_bus(&Context::named(&self.place), &context.around())?.bus;
         let kept = match &self.cursor {
-            Some(name) => Some(conductor.named_cursor(&bus, name, Wait::NONE)?),
+            Some(name) => Some(bus.cursor(name, Wait::NONE)?),
             None => None,
         };
         let after = kept.as_ref().map(|kept| kept.cursor().clone()).or(after);

@@ -1,0 +1,98 @@
+//! What all requests share.
+
+use super::calls::Calls;
+use super::driver::Driver;
+use super::failure::Failure;
+use super::guard::Guard;
+use super::metrics::Metrics;
+use conductor_core::{Conductor, Error, ErrorKind, Result};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// What all requests share. Clones are cheap.
+#[derive(Clone)]
+pub(crate) struct App(Arc<Shared>);
+
+struct Shared {
+    conductor: Conductor,
+    settings: Settings,
+    calls: Calls,
+    metrics: Metrics,
+    driver: Driver,
+    started: Instant,
+}
+
+/// How the server behaves.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// Who may do what.
+    pub(crate) guard: Guard,
+    /// Whether tasks may be started.
+    pub(crate) starts_tasks: bool,
+}
+
+impl App {
+    /// The server of the root that is open.
+    ///
+    /// # Errors
+    /// `server.metrics`: a defect.
+    pub(crate) fn new(conductor: Conductor, settings: Settings) -> Result<App> {
+        let metrics = Metrics::new().map_err(|source| {
+            Error::new(ErrorKind::Internal, "server.metrics", "the metrics cannot be made")
+                .with_source(source)
+        })?;
+        Ok(App(Arc::new(Shared {
+            calls: Calls::new(conductor.root().to_owned()),
+            driver: Driver::new(conductor.clone()),
+            conductor,
+            settings,
+            metrics,
+            started: Instant::now(),
+        })))
+    }
+
+    /// Drives the tasks that were started over HTTP.
+    pub(crate) fn driver(&self) -> &Driver {
+        &self.0.driver
+    }
+
+    pub(crate) fn conductor(&self) -> &Conductor {
+        &self.0.conductor
+    }
+
+    pub(crate) fn settings(&self) -> &Settings {
+        &self.0.settings
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        &self.0.metrics
+    }
+
+    /// When the server began.
+    pub(crate) fn started(&self) -> Instant {
+        self.0.started
+    }
+
+    /// Makes a call of the library.
+    pub(crate) async fn call<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Conductor) -> Result<T> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let conductor = self.0.conductor.clone();
+        self.0.calls.run(move || call(&conductor)).await
+    }
+
+    /// As [`call`](App::call), for a call that may find something wrong itself.
+    pub(crate) async fn answer<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&App) -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let app = self.clone();
+        self.0.calls.answer(move || call(&app)).await
+    }
+
+    /// An error of the library as an answer.
+    pub(crate) fn failure(&self, error: &Error) -> Failure {
+        self.0.calls.failure(error)
+    }
+}

@@ -1,0 +1,74 @@
+//! Calls of the library, which may block: a bounded number of them at a time, away from the threads that
+//! answer requests.
+
+use super::failure::Failure;
+use super::limits;
+use axum::http::StatusCode;
+use conductor_core::Result;
+use std::path::PathBuf;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
+
+/// The turns that calls take.
+#[derive(Clone, Debug)]
+pub(crate) struct Calls {
+    turns: Arc<Semaphore>,
+    waiting: Arc<Semaphore>,
+    root: Arc<PathBuf>,
+}
+
+impl Calls {
+    /// Calls about the root at `root`.
+    pub(crate) fn new(root: PathBuf) -> Calls {
+        Calls {
+            turns: Arc::new(Semaphore::new(limits::CALLS)),
+            waiting: Arc::new(Semaphore::new(limits::WAITING_CALLS)),
+            root: Arc::new(root),
+        }
+    }
+
+    /// Makes a call and waits for its answer.
+    ///
+    /// A client that goes away ends the wait for the answer, never the call.
+    pub(crate) async fn run<T: Send + 'static>(
+        &self,
+        call: impl FnOnce() -> Result<T> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let root = self.root.clone();
+        self.answer(move || call().map_err(|error| Failure::of(&error, &root))).await
+    }
+
+    /// As [`run`](Calls::run), for a call that may find something wrong itself.
+    pub(crate) async fn answer<T: Send + 'static>(
+        &self,
+        call: impl FnOnce() -> Result<T, Failure> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let _place = self.waiting.clone().try_acquire_owned().map_err(|_| busy())?;
+        let turn = self.turns.clone().acquire_owned().await.map_err(|_| busy())?;
+        let work = tokio::task::spawn_blocking(move || {
+            let answer = call();
+            // Held until the call is over, whoever waits for it.
+            drop(turn);
+            answer
+        });
+        match work.await {
+            Ok(answer) => answer,
+            // Its message went to the log, where the hook of the process puts it.
+            Err(_) => Err(Failure::new(
+                StatusCode::INTERNAL_SERVER_ERROR,
+                "server.defect",
+                "a defect of the server ended the call: please report it",
+            )),
+        }
+    }
+
+    /// An error of the library as an answer.
+    pub(crate) fn failure(&self, error: &conductor_core::Error) -> Failure {
+        Failure::of(error, &self.root)
+    }
+}
+
+fn busy() -> Failure {
+    let message = "the server has too much to do: try again soon";
+    Failure::new(StatusCode::SERVICE_UNAVAILABLE, "server.busy", message)
+}

@@ -1,0 +1,30 @@
+//! What bounds a client, so that none can keep the server from the others.
+
+use std::time::Duration;
+
+/// The longest body of a request that is read, in bytes.
+pub(crate) const BODY: usize = 2 << 20;
+/// The longest time in which a body must be there.
+pub(crate) const BODY_TIME: Duration = Duration::from_secs(30);
+/// The longest head of a request, in bytes.
+pub(crate) const HEAD: usize = 16 << 10;
+/// The most headers of a request.
+pub(crate) const HEADERS: usize = 100;
+/// The longest time in which the head of a request must be there, and for which a connection may idle.
+pub(crate) const HEAD_TIME: Duration = Duration::from_secs(15);
+/// The most connections at a time, where the process may open as many files.
+pub(crate) const CONNECTIONS: usize = 4096;
+/// Calls of the library that may run at a time.
+pub(crate) const CALLS: usize = 16;
+/// Calls that may wait for their turn; beyond these clients are told to come again.
+pub(crate) const WAITING_CALLS: usize = 512;
+/// Threads for calls and for what streams look at.
+pub(crate) const THREADS: usize = 2 * CALLS;
+/// How long answers that are on their way have when the server ends.
+pub(crate) const FAREWELL: Duration = Duration::from_secs(5);
+/// How long a change may take; the work that it began goes on.
+pub(crate) const CHANGE: Duration = Duration::from_secs(30);
+/// Items of a page unless the client says.
+pub(crate) const PAGE: usize = 50;
+/// The most items of a page.
+pub(crate) const LONGEST_PAGE: usize = 500;

@@ -1,0 +1,28 @@
+//! The server: what the library can do, over HTTP.
+//!
+//! `routes::app` answers requests and knows nothing of sockets; `serve` sends the answers. Calls of the
+//! library block, and are made on a bounded pool of threads. Every run lives without the server.
+
+mod answer;
+mod app;
+mod around;
+mod audit;
+mod body;
+mod calls;
+mod driver;
+mod failure;
+mod family;
+mod guard;
+mod limits;
+mod log;
+mod metrics;
+mod page;
+mod place;
+mod pollable;
+mod routes;
+mod serve;
+mod settings;
+mod wire;
+
+pub(crate) use serve::serve;
+pub(crate) use settings::{AUTH_WORDS, Wishes};

@@ -1,0 +1,253 @@
+//! Messages: reading a bus, posting on it.
+
+use super::super::answer::{Json, Status};
+use super::super::app::App;
+use super::super::body::Read;
+use super::super::failure::{ErrorBody, Failure};
+use super::super::limits;
+use super::super::place::{self, InProject, InTask};
+use super::super::wire::{Message, Posted};
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use conductor_core::{
+    Conductor, Cursor, Event, Post, ProjectId, ReadOptions, Result, RunId, Scope, TaskId, Timestamp,
+};
+use serde::{Deserialize, Serialize};
+use std::time::{SystemTime, UNIX_EPOCH};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The most messages of one answer.
+const MOST: usize = 5000;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(any_list, any_post))
+        .routes(routes!(project_list, project_post))
+        .routes(routes!(task_list, task_post))
+}
+
+#[derive(Serialize, ToSchema)]
+struct Messages {
+    /// The oldest first.
+    messages: Vec<Message>,
+    /// Whether more stand behind the last one; read on after its id.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    has_more: bool,
+    /// Regions of the file that hold no message.
+    #[serde(skip_serializing_if = "is_zero")]
+    damaged: usize,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// Whose bus, and from where.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Whose {
+    project_id: Option<String>,
+    /// Without it the project's own bus.
+    task_id: Option<String>,
+}
+
+impl Whose {
+    pub(super) fn scope(&self) -> std::result::Result<Scope, Failure> {
+        let project = place::project(self.project_id.as_deref().unwrap_or_default())?;
+        let task = self.task_id.as_deref().filter(|task| !task.trim().is_empty());
+        Ok(Scope { project, task: task.map(place::task).transpose()? })
+    }
+}
+
+/// Which part of a bus is wanted.
+#[derive(Debug, Default, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Part {
+    /// Only what stands behind the message with this id, or behind this cursor.
+    after: Option<String>,
+    /// The same, by its other name.
+    since: Option<String>,
+    /// The most messages, at most 5000: the newest ones, or, after an id, the next ones.
+    #[param(value_type = Option<u32>)]
+    limit: Option<String>,
+}
+
+/// Reads a part of a bus.
+async fn read(app: App, scope: Scope, part: Part) -> std::result::Result<Json<Messages>, Failure> {
+    let given = |text: Option<String>| text.filter(|text| !text.is_empty());
+    let after = given(part.after).or(given(part.since));
+    let after = after.map(|text| text.parse::<Cursor>());
+    let after = after.transpose().map_err(|_| unknown_message())?;
+    let limit = part.limit.as_deref().and_then(|limit| limit.parse().ok());
+    let limit = limit.filter(|limit| *limit > 0).unwrap_or(MOST).min(MOST);
+    let read = app.call(move |conductor| messages(conductor, scope, after.as_ref(), limit));
+    match read.await {
+        Err(failure) if failure.code() == "bus.cursor_not_found" => Err(unknown_message()),
+        answer => answer.map(Json),
+    }
+}
+
+fn unknown_message() -> Failure {
+    Failure::not_found("bus.cursor_not_found", "message id not found")
+}
+
+fn messages(
+    conductor: &Conductor,
+    scope: Scope,
+    after: Option<&Cursor>,
+    limit: usize,
+) -> Result<Messages> {
+    let options = match after {
+        Some(after) => ReadOptions::default().after(after),
+        None => ReadOptions::default().tail(limit),
+    };
+    let mut answer = Messages { messages: Vec::new(), has_more: false, damaged: 0 };
+    for event in conductor.bus(scope)?.read(options)? {
+        match event? {
+            Event::Message(_) if answer.messages.len() == limit => {
+                answer.has_more = true;
+                break;
+            }
+            Event::Message(message) => answer.messages.push(Message::from(&message)),
+            _ => answer.damaged += 1,
+        }
+    }
+    Ok(answer)
+}
+
+/// A message to be posted on a bus that its body names.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewMessage {
+    project_id: String,
+    #[serde(default)]
+    task_id: Option<String>,
+    #[serde(default)]
+    run_id: Option<String>,
+    /// `USER` unless said.
+    #[serde(default)]
+    r#type: Option<String>,
+    body: String,
+}
+
+/// A message to be posted on the bus of the path.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewText {
+    /// `USER` unless said.
+    #[serde(default)]
+    r#type: Option<String>,
+    body: String,
+}
+
+async fn post(
+    app: App,
+    scope: Scope,
+    kind: Option<String>,
+    body: String,
+    run: Option<RunId>,
+) -> std::result::Result<Status<Posted>, Failure> {
+    if body.trim().is_empty() {
+        return Err(Failure::bad_request("bus.body", "body is required"));
+    }
+    let kind = kind.filter(|kind| !kind.trim().is_empty()).unwrap_or_else(|| "USER".to_owned());
+    let posted = app.call(move |conductor| {
+        let mut post = Post::new(kind.trim(), body);
+        if let Some(run) = &run {
+            post = post.run(run);
+        }
+        conductor.bus(scope)?.post(post, limits::CHANGE)
+    });
+    let posted = posted.await?;
+    app.metrics().appended();
+    let timestamp = now().to_string();
+    Ok(Status(StatusCode::CREATED, Posted { msg_id: posted.msg_id.to_string(), timestamp }))
+}
+
+fn now() -> Timestamp {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    Timestamp::UNIX_EPOCH.plus(since)
+}
+
+/// The messages of a bus that the query names
+#[utoipa::path(get, path = "/api/v1/messages", tag = "messages", params(Whose, Part),
+    responses((status = 200, body = Messages), (status = "default", body = ErrorBody)))]
+async fn any_list(
+    State(app): State<App>,
+    Query(whose): Query<Whose>,
+    Query(part): Query<Part>,
+) -> std::result::Result<Json<Messages>, Failure> {
+    read(app, whose.scope()?, part).await
+}
+
+/// Posts on a bus that the body names
+#[utoipa::path(post, path = "/api/v1/messages", tag = "messages", request_body = NewMessage,
+    responses((status = 201, body = Posted), (status = "default", body = ErrorBody)))]
+async fn any_post(
+    State(app): State<App>,
+    Read(new): Read<NewMessage>,
+) -> std::result::Result<Status<Posted>, Failure> {
+    let (project_id, task_id) = (Some(new.project_id), new.task_id);
+    let scope = Whose { project_id, task_id }.scope()?;
+    let run = new.run_id.filter(|run| !run.trim().is_empty());
+    let run = run.map(|run| place::checked(RunId::new(run.trim()))).transpose()?;
+    post(app, scope, new.r#type, new.body, run).await
+}
+
+fn of_project(project: ProjectId) -> Scope {
+    Scope { project, task: None }
+}
+
+fn of_task(project: ProjectId, task: TaskId) -> Scope {
+    Scope { project, task: Some(task) }
+}
+
+/// The messages of a project's own bus
+#[utoipa::path(get, path = "/api/projects/{project}/messages", tag = "messages",
+    params(("project" = String, Path), Part),
+    responses((status = 200, body = Messages), (status = "default", body = ErrorBody)))]
+async fn project_list(
+    State(app): State<App>,
+    InProject(project): InProject,
+    Query(part): Query<Part>,
+) -> std::result::Result<Json<Messages>, Failure> {
+    read(app, of_project(project), part).await
+}
+
+/// Posts on a project's own bus
+#[utoipa::path(post, path = "/api/projects/{project}/messages", tag = "messages",
+    params(("project" = String, Path)), request_body = NewText,
+    responses((status = 201, body = Posted), (status = "default", body = ErrorBody)))]
+async fn project_post(
+    State(app): State<App>,
+    InProject(project): InProject,
+    Read(new): Read<NewText>,
+) -> std::result::Result<Status<Posted>, Failure> {
+    post(app, of_project(project), new.r#type, new.body, None).await
+}
+
+/// The messages of a task's bus
+#[utoipa::path(get, path = "/api/projects/{project}/tasks/{task}/messages", tag = "messages",
+    params(("project" = String, Path), ("task" = String, Path), Part),
+    responses((status = 200, body = Messages), (status = "default", body = ErrorBody)))]
+async fn task_list(
+    State(app): State<App>,
+    InTask(project, task): InTask,
+    Query(part): Query<Part>,
+) -> std::result::Result<Json<Messages>, Failure> {
+    read(app, of_task(project, task), part).await
+}
+
+/// Posts on a task's bus
+#[utoipa::path(post, path = "/api/projects/{project}/tasks/{task}/messages", tag = "messages",
+    params(("project" = String, Path), ("task" = String, Path)), request_body = NewText,
+    responses((status = 201, body = Posted), (status = "default", body = ErrorBody)))]
+async fn task_post(
+    State(app): State<App>,
+    InTask(project, task): InTask,
+    Read(new): Read<NewText>,
+) -> std::result::Result<Status<Posted>, Failure> {
+    post(app, of_task(project, task), new.r#type, new.body, None).await
+}

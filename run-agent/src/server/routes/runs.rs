@@ -1,0 +1,121 @@
+//! Runs by their ids alone: looking at them, stopping them.
+
+use super::super::answer::{Json, Status};
+use super::super::app::App;
+use super::super::failure::{ErrorBody, Failure};
+use super::super::limits;
+use super::super::place::SomeRun;
+use super::super::wire::Run;
+use super::tasks::projects;
+use axum::extract::State;
+use axum::http::{StatusCode, header};
+use axum::response::{IntoResponse as _, Response};
+use conductor_core::{Conductor, Error, ErrorKind, Result, Run as Handle, Stop};
+use serde::Serialize;
+use std::time::Duration;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// How long an answer waits for a run that was asked to end. The stop goes on by itself.
+const PATIENCE: Duration = Duration::from_millis(500);
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new()
+        .routes(routes!(all))
+        .routes(routes!(one))
+        .routes(routes!(info))
+        .routes(routes!(stop))
+}
+
+#[derive(Serialize, ToSchema)]
+struct Runs {
+    /// By id.
+    runs: Vec<Run>,
+    /// How many more there are whose records cannot be read.
+    #[serde(skip_serializing_if = "is_zero")]
+    unreadable: usize,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// All runs of the root
+#[utoipa::path(get, path = "/api/v1/runs", tag = "runs",
+    responses((status = 200, body = Runs), (status = "default", body = ErrorBody)))]
+async fn all(State(app): State<App>) -> Result<Json<Runs>, Failure> {
+    Ok(Json(app.call(all_runs).await?))
+}
+
+fn all_runs(conductor: &Conductor) -> Result<Runs> {
+    let mut answer = Runs { runs: Vec::new(), unreadable: 0 };
+    for project in projects(conductor)? {
+        let tasks = match conductor.tasks().ids(&project) {
+            // Deleted since it was listed.
+            Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            tasks => tasks?,
+        };
+        for task in tasks {
+            let runs = match conductor.runs().list(&project, &task) {
+                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+                runs => runs?,
+            };
+            for run in runs {
+                match run {
+                    Ok(run) => answer.runs.push(Run::from(&run)),
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    Err(_) => answer.unreadable += 1,
+                }
+            }
+        }
+    }
+    answer.runs.sort_by(|a, b| a.run_id.cmp(&b.run_id));
+    Ok(answer)
+}
+
+/// A run
+#[utoipa::path(get, path = "/api/v1/runs/{run}", tag = "runs", params(("run" = String, Path)),
+    responses((status = 200, body = Run), (status = "default", body = ErrorBody)))]
+async fn one(State(app): State<App>, SomeRun(run): SomeRun) -> Result<Json<Run>, Failure> {
+    let run = app.call(move |conductor| conductor.runs().find(&run)?.info()).await?;
+    Ok(Json(Run::from(&run)))
+}
+
+/// The record of a run, as it stands on disk
+#[utoipa::path(get, path = "/api/v1/runs/{run}/info", tag = "runs", params(("run" = String, Path)),
+    responses((status = 200, body = String, content_type = "application/x-yaml"),
+        (status = "default", body = ErrorBody)))]
+async fn info(State(app): State<App>, SomeRun(run): SomeRun) -> Result<Response, Failure> {
+    let bytes = app.call(move |conductor| conductor.runs().find(&run)?.record_bytes()).await?;
+    Ok(([(header::CONTENT_TYPE, "application/x-yaml")], bytes).into_response())
+}
+
+#[derive(Serialize, ToSchema)]
+struct Stopping {
+    status: &'static str,
+}
+
+/// Asks a run to end
+#[utoipa::path(post, path = "/api/v1/runs/{run}/stop", tag = "runs",
+    params(("run" = String, Path)),
+    responses((status = 202, body = Stopping), (status = "default", body = ErrorBody)))]
+async fn stop(State(app): State<App>, SomeRun(run): SomeRun) -> Result<Status<Stopping>, Failure> {
+    app.call(move |conductor| ask_to_end(&conductor.runs().find(&run)?)).await?;
+    Ok(Status(StatusCode::ACCEPTED, Stopping { status: "stopping" }))
+}
+
+/// Asks a run to end. Its keeper sees to it that it does; nobody has to wait for that.
+pub(super) fn ask_to_end(run: &Handle) -> Result<()> {
+    let info = run.info()?;
+    if info.outcome().is_some() {
+        return Err(
+            Error::new(ErrorKind::Conflict, "run.over", "run already finished").with_field("run")
+        );
+    }
+    let patience = PATIENCE.min(limits::CHANGE);
+    match run.stop(Stop::because("stopped over HTTP"), patience) {
+        Err(error) if error.kind() == ErrorKind::Timeout => Ok(()),
+        answer => answer.map(drop),
+    }
+}

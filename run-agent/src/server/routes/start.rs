@@ -1,0 +1,158 @@
+//! Starting tasks.
+
+use super::super::answer::Status;
+use super::super::app::App;
+use super::super::body::Read;
+use super::super::failure::{ErrorBody, Failure};
+use super::super::limits;
+use super::super::place;
+use super::projects::at_home;
+use axum::extract::State;
+use axum::http::StatusCode;
+use conductor_core::{Task, TaskSpec};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(start))
+}
+
+/// A task to be started, or to be gone on with.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct NewTask {
+    project_id: String,
+    /// Made from the prompt unless said.
+    #[serde(default)]
+    task_id: Option<String>,
+    /// The agent: its kind, or the name of one that is configured.
+    #[serde(default)]
+    agent_type: Option<String>,
+    #[serde(default)]
+    prompt: Option<String>,
+    /// Variables for the agent's environment.
+    #[serde(default)]
+    config: Option<BTreeMap<String, String>>,
+    /// The folder that the agent starts in: absolute, or below the home folder as `~/...`.
+    #[serde(default)]
+    project_root: Option<String>,
+    /// `create` (unless said), `attach` or `resume`.
+    #[serde(default)]
+    attach_mode: Option<String>,
+    /// Tasks of the same project that must be ready first.
+    #[serde(default)]
+    depends_on: Option<Vec<String>>,
+    /// The most attempts.
+    #[serde(default)]
+    max_attempts: Option<u32>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct StartedTask {
+    project_id: String,
+    task_id: String,
+    /// The run of its first attempt; missing while the task waits for something.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    run_id: Option<String>,
+    /// `started`, `blocked` while others must be ready first, or `done`.
+    status: &'static str,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    depends_on: Vec<String>,
+}
+
+/// Starts a task, which the server drives to its end
+#[utoipa::path(post, path = "/api/v1/tasks", tag = "tasks", request_body = NewTask,
+    responses((status = 201, body = StartedTask), (status = "default", body = ErrorBody)))]
+async fn start(
+    State(app): State<App>,
+    Read(new): Read<NewTask>,
+) -> Result<Status<StartedTask>, Failure> {
+    if !app.settings().starts_tasks {
+        return Err(Failure::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "server.no_starts",
+            "this server starts no tasks",
+        ));
+    }
+    let (spec, resumes) = spec(new)?;
+    let started = app.answer(move |app| {
+        let tasks = app.conductor().tasks();
+        let task = match resumes {
+            true => tasks.resume(spec, limits::CHANGE),
+            false => tasks.start(spec, limits::CHANGE),
+        };
+        let task = task.map_err(|error| app.failure(&error))?;
+        let answer = answer(&task).map_err(|error| app.failure(&error));
+        // Whatever became of the answer: it was started, and somebody must drive it.
+        app.driver().adopt(task);
+        answer
+    });
+    Ok(Status(StatusCode::CREATED, started.await?))
+}
+
+/// Checks what only HTTP can get wrong; the rest is the library's.
+fn spec(new: NewTask) -> Result<(TaskSpec, bool), Failure> {
+    let given = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
+    let project = place::project(&new.project_id)?;
+    let mut spec = TaskSpec::new(project.as_str());
+    if let Some(task) = given(new.task_id) {
+        spec = spec.task(place::task(&task)?.as_str());
+    }
+    let resumes = match new.attach_mode.as_deref().unwrap_or_default() {
+        "" | "create" | "attach" => false,
+        "resume" => true,
+        other => {
+            let message =
+                format!("invalid attach_mode {other:?}: must be create, attach, or resume");
+            return Err(Failure::bad_request("attach_mode.invalid", message));
+        }
+    };
+    if let Some(agent) = given(new.agent_type) {
+        spec = spec.agent(agent.trim());
+    }
+    if let Some(prompt) = given(new.prompt) {
+        spec = spec.prompt(prompt);
+    }
+    if let Some(folder) = given(new.project_root) {
+        let path = at_home(folder.trim());
+        if !path.is_absolute() {
+            let message = format!("project_root is not an absolute path: {}", path.display());
+            return Err(Failure::bad_request("cwd.not_absolute", message));
+        }
+        if !path.exists() {
+            let message = format!("project_root does not exist: {}", path.display());
+            return Err(Failure::bad_request("cwd.not_a_folder", message));
+        }
+        spec = spec.cwd(path);
+    }
+    if let Some(tasks) = new.depends_on {
+        spec = spec.depends_on(tasks);
+    }
+    if let Some(attempts) = new.max_attempts {
+        spec = spec.max_attempts(attempts);
+    }
+    for (name, value) in new.config.unwrap_or_default() {
+        spec = spec.env(name, value);
+    }
+    Ok((spec, resumes))
+}
+
+fn answer(task: &Task) -> conductor_core::Result<StartedTask> {
+    let info = task.info()?;
+    let blocked = info.latest.is_none() && !info.blocked_by.is_empty();
+    let status = match &info.result {
+        Some(_) if info.done => "done",
+        _ if blocked => "blocked",
+        _ => "started",
+    };
+    Ok(StartedTask {
+        project_id: info.project.to_string(),
+        task_id: info.id.to_string(),
+        run_id: info.newest_run().map(ToString::to_string),
+        status,
+        depends_on: info.depends_on.iter().map(ToString::to_string).collect(),
+    })
+}

@@ -1,0 +1,194 @@
+//! Listening, and sending what `app` answers, until the process is asked to end.
+
+use super::app::App;
+use super::around::Peer;
+use super::limits;
+use super::log;
+use super::routes;
+use super::settings::{Effective, Wishes, settle};
+use axum::Router;
+use axum::http::Request;
+use conductor_core::{Conductor, Error, ErrorKind, Result, Secret};
+use hyper::body::Incoming;
+use hyper::server::conn::http1;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::runtime::Runtime;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tower::ServiceExt as _;
+
+/// Ports that are tried one after the other where none was asked for.
+const PORTS: u16 = 100;
+/// The pause after an error of accepting, as when the process is out of descriptors.
+const BREATH: Duration = Duration::from_millis(50);
+
+/// A server that is about to answer.
+#[derive(Debug)]
+pub(crate) struct Serving {
+    /// Where it listens.
+    pub(crate) address: SocketAddr,
+    /// The token, and whether it stands in the root.
+    pub(crate) token: Secret,
+    pub(crate) token_is_stored: bool,
+}
+
+/// Serves a root until SIGTERM or SIGINT. `told` hears where, once it listens.
+///
+/// # Errors
+/// What keeps it from listening.
+pub(crate) fn serve(
+    conductor: Conductor,
+    wishes: Wishes,
+    told: impl FnOnce(&Serving),
+) -> Result<()> {
+    log::begin();
+    let effective = settle(&conductor, wishes)?;
+    let runtime = runtime()?;
+    let answer = runtime.block_on(run(conductor, effective, told));
+    // Calls that still run are left to their ends: what they began goes on without this process.
+    runtime.shutdown_timeout(Duration::ZERO);
+    answer
+}
+
+fn runtime() -> Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name("server")
+        .max_blocking_threads(limits::THREADS)
+        .build()
+        .map_err(|source| {
+            Error::new(ErrorKind::Io, "server.no_threads", "cannot start threads")
+                .with_source(source)
+        })
+}
+
+async fn run(
+    conductor: Conductor,
+    effective: Effective,
+    told: impl FnOnce(&Serving),
+) -> Result<()> {
+    let Effective { address, may_move, settings, token_is_stored, token } = effective;
+    let (mut term, mut int) = (hear(SignalKind::terminate())?, hear(SignalKind::interrupt())?);
+    let listener = listen(address, may_move).await?;
+    let address = listener.local_addr().map_err(|e| cannot_listen(address, e))?;
+    let app = App::new(conductor, settings)?;
+    app.driver().resume()?;
+    let router = routes::app(app.clone());
+    told(&Serving { address, token, token_is_stored });
+    tracing::info!(subsystem = "api", address = %address, "server_listening");
+    let places = Arc::new(Semaphore::new(places()));
+    let graceful = GracefulShutdown::new();
+    loop {
+        let accepted = tokio::select! {
+            accepted = accept(&listener, &places) => accepted,
+            _ = term.recv() => break,
+            _ = int.recv() => break,
+        };
+        let Some((stream, peer, place)) = accepted else { continue };
+        let connection = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(limits::HEAD_TIME)
+            .max_header_size(limits::HEAD)
+            .max_headers(limits::HEADERS)
+            .serve_connection(TokioIo::new(stream), service_of(router.clone(), peer));
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            // A client that went away, or was too slow, is its own affair.
+            let _gone = connection.await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    tracing::info!(subsystem = "api", "server_shutdown_started");
+    if tokio::time::timeout(limits::FAREWELL, graceful.shutdown()).await.is_err() {
+        tracing::warn!(subsystem = "api", "some answers were cut off");
+    }
+    tracing::info!(subsystem = "api", "server_stopped");
+    Ok(())
+}
+
+/// What answers the requests of a connection.
+fn service_of(
+    router: Router,
+    peer: SocketAddr,
+) -> impl hyper::service::Service<
+    Request<Incoming>,
+    Response = axum::response::Response,
+    Error = std::convert::Infallible,
+    Future: Send,
+> + Clone {
+    TowerToHyperService::new(router.map_request(move |mut request: Request<Incoming>| {
+        request.extensions_mut().insert(Peer(peer));
+        request
+    }))
+}
+
+/// The next connection, once there is a place for it; `None` after an error.
+async fn accept(
+    listener: &TcpListener,
+    places: &Arc<Semaphore>,
+) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
+    let place = places.clone().acquire_owned().await.ok()?;
+    match listener.accept().await {
+        Ok((stream, peer)) => {
+            // Small frames are sent as they come.
+            let _slower_without = stream.set_nodelay(true);
+            Some((stream, peer, place))
+        }
+        Err(error) => {
+            tracing::warn!(subsystem = "api", %error, "cannot accept a connection");
+            tokio::time::sleep(BREATH).await;
+            None
+        }
+    }
+}
+
+/// How many connections there may be: a part of the descriptors that the process may have.
+fn places() -> usize {
+    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let limit = usize::try_from(limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
+    (limit / 2).clamp(16, limits::CONNECTIONS)
+}
+
+fn hear(kind: SignalKind) -> Result<tokio::signal::unix::Signal> {
+    signal(kind).map_err(|source| {
+        Error::new(ErrorKind::Io, "server.signals", "cannot listen for signals").with_source(source)
+    })
+}
+
+/// Listens on the port, or on the next free one where none was asked for.
+async fn listen(address: SocketAddr, may_move: bool) -> Result<TcpListener> {
+    let mut tried = address;
+    loop {
+        match TcpListener::bind(tried).await {
+            Ok(listener) => return Ok(listener),
+            Err(error) if may_move && error.kind() == io::ErrorKind::AddrInUse => {
+                let next = tried.port().checked_add(1);
+                match next.filter(|port| port - address.port() < PORTS) {
+                    Some(port) => tried.set_port(port),
+                    None => return Err(cannot_listen(tried, error)),
+                }
+            }
+            Err(error) => return Err(cannot_listen(tried, error)),
+        }
+    }
+}
+
+fn cannot_listen(address: SocketAddr, source: io::Error) -> Error {
+    let busy = source.kind() == io::ErrorKind::AddrInUse;
+    let error =
+        Error::new(ErrorKind::Io, "server.cannot_listen", format!("cannot listen on {address}"))
+            .with_field("port")
+            .with_source(source);
+    match busy {
+        true => error.with_hint("another program listens there; name a port with --port"),
+        false => error,
+    }
+}

@@ -1,0 +1,11 @@
+//! The shapes of answers: the older program's, and what conductor knows more.
+
+mod message;
+mod project;
+mod run;
+mod task;
+
+pub(crate) use message::{Message, Posted};
+pub(crate) use project::{Project, Stats};
+pub(crate) use run::{FlatRun, Run, TaskRun};
+pub(crate) use task::{Detail, ListedTask, PageTask, RunCounts};

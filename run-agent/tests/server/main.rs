@@ -1,0 +1,15 @@
+//! The server as clients use it: the running program on a port of its own.
+#![cfg(feature = "server")]
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "what fails here fails the test"
+)]
+
+mod control;
+mod guard;
+mod messages;
+mod reads;
+mod shapes;
+mod support;

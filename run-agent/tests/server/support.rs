@@ -1,0 +1,197 @@
+//! What the tests of the server share: a server on a free port, and clients of it.
+
+use conductor_tests::process::{Program, Running};
+use conductor_tests::sandbox::Sandbox;
+use serde_json::Value;
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
+use std::time::Duration;
+
+/// Longer than anything here takes; it ends a hang and measures nothing.
+pub(crate) const LONG: Duration = Duration::from_secs(60);
+
+/// A script that is done at once.
+pub(crate) const DONE: &str = "echo working; touch \"$JRUN_TASK_FOLDER/DONE\"";
+
+/// A running server.
+pub(crate) struct Server {
+    pub(crate) running: Running,
+    pub(crate) address: String,
+    agent: ureq::Agent,
+    token: Option<String>,
+}
+
+/// What was answered.
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: ureq::http::HeaderMap,
+    pub(crate) text: String,
+}
+
+/// `run-agent serve` on a free port.
+pub(crate) fn program(sandbox: &Sandbox) -> Program {
+    let program = sandbox.program(env!("CARGO_BIN_EXE_run-agent"));
+    program.env("TZ", "UTC").args(["serve", "--port", "0"])
+}
+
+impl Server {
+    /// A server that lets everybody on this machine change what it serves.
+    pub(crate) fn open(sandbox: &Sandbox) -> Server {
+        Server::of(sandbox, program(sandbox).args(["--auth", "off"]))
+    }
+
+    /// A server as it is by default, and the token that stands in its root.
+    pub(crate) fn with_token(sandbox: &Sandbox) -> Server {
+        let mut server = Server::of(sandbox, program(sandbox));
+        server.token = Some(token(sandbox));
+        server
+    }
+
+    pub(crate) fn of(_: &Sandbox, program: Program) -> Server {
+        let mut running = program.start();
+        let told = running.wait_for("its address", |text| text.contains('\n'));
+        let address = told.trim().strip_prefix("API listening on http://").unwrap();
+        let address = address.trim_end_matches('/').to_owned();
+        let config = ureq::Agent::config_builder()
+            .http_status_as_error(false)
+            .timeout_global(Some(LONG))
+            .build();
+        Server { running, address, agent: config.into(), token: None }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("http://{}{path}", self.address)
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Answer {
+        self.get_with(path, &[])
+    }
+
+    pub(crate) fn get_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut request = self.agent.get(self.url(path));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        answer(request.call())
+    }
+
+    /// The JSON of an answer that is a success.
+    pub(crate) fn json(&self, path: &str) -> Value {
+        let answer = self.get(path);
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text);
+        answer.json()
+    }
+
+    pub(crate) fn post(&self, path: &str, body: &Value) -> Answer {
+        self.post_text(path, &body.to_string())
+    }
+
+    pub(crate) fn post_text(&self, path: &str, body: &str) -> Answer {
+        let request = self.agent.post(self.url(path)).header("content-type", "application/json");
+        answer(match &self.token {
+            Some(token) => request.header("authorization", format!("Bearer {token}")).send(body),
+            None => request.send(body),
+        })
+    }
+
+    /// A change without a body.
+    pub(crate) fn push(&self, path: &str) -> Answer {
+        let request = self.agent.post(self.url(path));
+        answer(match &self.token {
+            Some(token) => request.header("x-api-key", token).send_empty(),
+            None => request.send_empty(),
+        })
+    }
+
+    pub(crate) fn delete(&self, path: &str) -> Answer {
+        self.delete_with(path, &[])
+    }
+
+    pub(crate) fn delete_with(&self, path: &str, headers: &[(&str, &str)]) -> Answer {
+        let mut request = self.agent.delete(self.url(path));
+        if let Some(token) = &self.token {
+            request = request.header("x-api-key", token);
+        }
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        answer(request.call())
+    }
+
+    /// Sends bytes as they are, and reads the answer until the server closes the connection.
+    pub(crate) fn raw(&self, bytes: &[u8]) -> String {
+        let mut stream = self.connect();
+        // A server that has refused reads no further.
+        let _refused = stream.write_all(bytes);
+        let mut text = Vec::new();
+        let _closed_hard = stream.read_to_end(&mut text);
+        String::from_utf8_lossy(&text).into_owned()
+    }
+
+    pub(crate) fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(&self.address).unwrap();
+        stream.set_read_timeout(Some(LONG)).unwrap();
+        stream
+    }
+
+    /// Starts a task with the agent `shell`, and gives the answer.
+    pub(crate) fn start_task(&self, task: &str, script: &str) -> Value {
+        let body = serde_json::json!({
+            "project_id": "p", "task_id": task, "agent_type": "shell", "prompt": script,
+        });
+        let answer = self.post("/api/v1/tasks", &body);
+        assert_eq!(answer.status, 201, "{}", answer.text);
+        answer.json()
+    }
+
+    /// Looks at something until it is as wanted.
+    pub(crate) fn await_json(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
+        let deadline = std::time::Instant::now() + LONG;
+        loop {
+            let answer = self.get(path);
+            if answer.status == 200 && wanted(&answer.json()) {
+                return answer.json();
+            }
+            assert!(std::time::Instant::now() < deadline, "{path}: {}", answer.text);
+            // What is waited for is a state of the server, which only looking at it tells.
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+}
+
+impl Answer {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.text).unwrap_or_else(|e| panic!("{e}: {}", self.text))
+    }
+
+    pub(crate) fn header(&self, name: &str) -> &str {
+        self.headers.get(name).map_or("", |value| value.to_str().unwrap())
+    }
+
+    /// The stable code of an error.
+    pub(crate) fn code(&self) -> String {
+        self.json()["error"]["details"]["code"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Fails unless it has this status.
+    #[track_caller]
+    pub(crate) fn expect(self, status: u16) -> Answer {
+        assert_eq!(self.status, status, "{}", self.text);
+        self
+    }
+}
+
+fn answer(response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answer {
+    let mut response = response.unwrap();
+    Answer {
+        status: response.status().as_u16(),
+        headers: response.headers().clone(),
+        text: response.body_mut().read_to_string().unwrap(),
+    }
+}
+
+/// The token that stands in the sandbox's root.
+pub(crate) fn token(sandbox: &Sandbox) -> String {
+    let path = sandbox.root().join(".conductor/server.token");
+    std::fs::read_to_string(path).unwrap().trim().to_owned()
+}
