@@ -149,6 +149,7 @@ fn child(what: &str, dir: &Path) {
             rate(1, || floor_append(&file, &path, &record))
         }
         "echo" => return echo(dir),
+        "pipe" => return answer_bytes(),
         other => panic!("unknown work {other}"),
     };
     println!("{rate}");
@@ -266,35 +267,44 @@ fn following(dir: &Path) {
     let pipe = pipe_time();
     let (half, most) = (times[times.len() / 2], times[times.len() * 99 / 100]);
     println!(
-        "{:<44} p50 {half:?}, p99 {most:?}; a pipe between threads {pipe:?}, p50 is {:.1} times",
+        "{:<44} p50 {half:?}, p99 {most:?}; a pipe between processes {pipe:?}, p50 is {:.1} times",
         "post to delivery in another process",
         half.as_secs_f64() / pipe.as_secs_f64()
     );
 }
 
-/// The median time of a byte through a pipe to another thread, half of there and back.
+/// The median time of a byte through a pipe to another process, half of there and back.
 fn pipe_time() -> Duration {
-    let (mut here, mut away) = std::io::pipe().unwrap();
-    let (mut back, mut there) = std::io::pipe().unwrap();
-    std::thread::scope(|scope| {
-        scope.spawn(move || {
-            let mut byte = [0];
-            while here.read(&mut byte).unwrap() == 1 {
-                there.write_all(&byte).unwrap();
-            }
-        });
-        let mut times: Vec<Duration> = (0..2000)
-            .map(|_| {
-                let start = Instant::now();
-                away.write_all(&[0]).unwrap();
-                back.read_exact(&mut [0]).unwrap();
-                start.elapsed() / 2
-            })
-            .collect();
-        drop(away);
-        times.sort_unstable();
-        times[times.len() / 2]
-    })
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .env("BENCH_CHILD", "pipe")
+        .env("BENCH_DIR", "/")
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let (mut away, mut back) = (child.stdin.take().unwrap(), child.stdout.take().unwrap());
+    let mut times: Vec<Duration> = (0..2000)
+        .map(|_| {
+            let start = Instant::now();
+            away.write_all(&[0]).unwrap();
+            back.read_exact(&mut [0]).unwrap();
+            start.elapsed() / 2
+        })
+        .collect();
+    drop(away);
+    child.wait().unwrap();
+    times.sort_unstable();
+    times[times.len() / 2]
+}
+
+/// Answers each byte with one.
+fn answer_bytes() {
+    let (mut here, mut there) = (std::io::stdin(), std::io::stdout());
+    let mut byte = [0];
+    while here.read(&mut byte).unwrap() == 1 {
+        there.write_all(&byte).unwrap();
+        there.flush().unwrap();
+    }
 }
 
 fn main() {

@@ -8,6 +8,7 @@ use conductor_core::sys::{Entry, Fd, FileKind, FileSystem, LockKind, Open, Os, S
 use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -79,7 +80,21 @@ struct State {
 
 /// The machine. Clones share it.
 #[derive(Clone, Debug)]
-pub(crate) struct Machine(Arc<Mutex<State>>, Arc<Turns>);
+pub(crate) struct Machine(Arc<Mutex<State>>, Arc<Turns>, Arc<Mutex<Option<Interruption>>>);
+
+/// What others do between two calls of a process.
+struct Interruption {
+    process: u32,
+    /// Calls that the process still makes before.
+    left: u64,
+    work: Box<dyn FnOnce() + Send>,
+}
+
+impl fmt::Debug for Interruption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Interruption").field("process", &self.process).finish_non_exhaustive()
+    }
+}
 
 /// The machine as one process sees it.
 #[derive(Debug)]
@@ -109,7 +124,7 @@ impl Machine {
         let time = 1_800_000_000_000_000_000;
         let disk = Disk { names_log: vec![disk.names.clone()], ..disk };
         let state = State { disk, time, next_open: 1, ..State::default() };
-        Machine(Arc::new(Mutex::new(state)), Arc::default())
+        Machine(Arc::new(Mutex::new(state)), Arc::default(), Arc::default())
     }
 
     /// Runs processes at once, in an order of their calls that `seed` decides.
@@ -131,6 +146,27 @@ impl Machine {
         let mut state = self.state();
         state.fault = Some((state.calls + at, fault));
         state.dice = dice;
+    }
+
+    /// Lets others do `work` right before the `at`-th call of a process from now, from 1.
+    pub(crate) fn interrupt(&self, process: u32, at: u64, work: impl FnOnce() + Send + 'static) {
+        *self.2.lock() = Some(Interruption { process, left: at - 1, work: Box::new(work) });
+    }
+
+    /// Whether what [`Machine::interrupt`] planned was done; it is planned no more.
+    pub(crate) fn was_interrupted(&self) -> bool {
+        self.2.lock().take().is_none()
+    }
+
+    fn perhaps_interrupt(&self, process: u32) {
+        let mut planned = self.2.lock();
+        let Some(plan) = planned.as_mut().filter(|plan| plan.process == process) else { return };
+        if plan.left > 0 {
+            plan.left -= 1;
+        } else if let Some(plan) = planned.take() {
+            drop(planned);
+            (plan.work)();
+        }
     }
 
     /// Whether the planned fault has happened.
@@ -260,6 +296,7 @@ impl SimulatedOs {
     /// Counts a call and lets happen what is planned. Gives how much of a write to do, where not all.
     fn call(&self, name: &'static str) -> io::Result<(MutexGuard<'_, State>, Option<Fault>)> {
         self.machine.1.take(self.process);
+        self.machine.perhaps_interrupt(self.process);
         let mut state = self.machine.state();
         if state.dead.contains(&self.process) {
             return Err(errno(libc::EIO));

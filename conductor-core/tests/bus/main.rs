@@ -8,6 +8,7 @@
 )]
 
 mod basics;
+mod between;
 mod checker;
 mod crashes;
 mod dice;
