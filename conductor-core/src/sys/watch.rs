@@ -227,6 +227,12 @@ impl Watch {
         self.watch(path, W::CREATE | W::MOVED_TO | W::MOVED_FROM | W::DELETE | W::DELETE_SELF)
     }
 
+    /// Also tells when a file in the folder at `path` that was open to be written is closed, as a lock
+    /// is when its holder ends.
+    pub fn add_closed(&self, path: &Path) -> io::Result<()> {
+        self.watch(path, inotify::WatchFlags::CLOSE_WRITE)
+    }
+
     fn watch(&self, path: &Path, what: inotify::WatchFlags) -> io::Result<()> {
         let Some(notifier) = self.notifier.as_ref().filter(|_| self.born.is_here()) else {
             return Ok(());
