@@ -9,10 +9,12 @@
  * Errors    The last argument is NULL, or the address of a pointer that each call sets: to NULL, or
  *           to an error that is yours to free. CONDUCTOR_TIMEOUT and CONDUCTOR_CANCELLED are answers,
  *           not faults: they make no error.
- * Pointers  NULL where something must be given is CONDUCTOR_INVALID_INPUT; options and cancel may
- *           always be NULL. Each handle begins with a word that says what it is: one of another type
- *           is told as "argument.handle", and so is one that was freed while its memory was not used
- *           again. Beyond that a freed handle is undefined behaviour, as everywhere in C.
+ * Handles   What looks like a pointer to one of the types below is a handle: a number, not an address.
+ *           NULL where one must be given is CONDUCTOR_INVALID_INPUT, "argument.null"; options and cancel
+ *           may always be NULL. One that was freed is "handle.freed", one of another type, or a pointer
+ *           to something else, is "argument.handle", always: no handle that is wrong is ever followed.
+ *           So a double free does nothing, and freeing what another thread is in a call with is sound:
+ *           that call ends as if nothing had happened. Texts borrowed from what is freed are gone then.
  * Waiting   timeout_ms: negative waits for ever, 0 only looks. A wait that ends early ends the wait,
  *           never the work: runs live on without you, and without this process. Each thing that can
  *           be waited for has a descriptor for an event loop: conductor_reader_fd, conductor_run_fd,
@@ -22,7 +24,8 @@
  *           thread, any signal handler. The library owns no thread and keeps no state per thread
  *           that a caller could see. A handle does not survive fork(): a call with it in the child is
  *           "handle.forked"; open it again there. Freeing is fine on both sides.
- * Ends      Each handle has exactly one _free, in any order; NULL is fine there.
+ * Ends      Each handle has exactly one _free, in any order; NULL is fine there. What a program
+ *           forgets to free, conductor_handle_count() counts; there is room for 16 million.
  * Faults    A defect of the library is CONDUCTOR_INTERNAL; it does not end the process, and nothing
  *           is printed. The handle that it happened to is "handle.poisoned" from then on.
  * Signals   The library installs no handler. Processes that it starts are children of nobody here: a
@@ -123,13 +126,17 @@ typedef int32_t conductor_status;
 extern "C" {
 #endif // __cplusplus
 
-/* ---- Versions ----------------------------------------------------------------------------------- */
+/* ---- The library itself ------------------------------------------------------------------------- */
 
 // The CONDUCTOR_ABI_VERSION that the loaded library was built with.
 uint32_t conductor_abi_version(void);
 
 // The version of the loaded library, as "0.1.0". Valid for ever.
 conductor_str conductor_version(void);
+
+// How many handles of this process were not freed, of all kinds. For tests: what a program forgets to
+// free shows here, and nowhere else, since the library itself holds what is behind a handle.
+size_t conductor_handle_count(void);
 
 /* ---- Errors -------------------------------------------------------------------------------------
  *
@@ -257,6 +264,12 @@ conductor_status conductor_reader_next(conductor_reader *reader,
                                        conductor_record **out,
                                        conductor_error **err);
 
+// Keeps the place behind the last message that was read, durably, for a reader of a bus that was made
+// with the option "cursor": who takes that name up next reads what comes after it. What was read since
+// the last commit is read again then: commit once you are done with it.
+conductor_status conductor_reader_commit(conductor_reader *reader,
+                                         conductor_error **err);
+
 // A descriptor that becomes readable when conductor_reader_next() may have more, after it said
 // CONDUCTOR_TIMEOUT; -1 for a reader that never waits, and for NULL. Yours to poll, not to read from
 // and not to close; it lives as long as the reader.
@@ -274,11 +287,13 @@ void conductor_reader_free(conductor_reader *reader);
  *     if (conductor_open(CONDUCTOR_STR(""), NULL, &c, &err)) return fail(err); */
 
 // Opens a root, which need not exist yet: the first work makes it. Empty root: CONDUCTOR_ROOT of the
-// environment, inside an agent the root of its task, else ~/run-agent. Opening changes nothing on disk.
+// environment, inside an agent the root of its task, "storage.runs_dir" of the configuration, else
+// ~/run-agent. Opening changes nothing on disk.
 //
-// Options: "run_agent" (a working run-agent, which agents find first on their PATH; without one they
-// are not told of the bus), "durability" ("disk": an acknowledged message survives a power cut;
-// "process": the death of any process).
+// Options: "config" (the configuration; else CONDUCTOR_CONFIG of the environment, else the usual places;
+// one that cannot be used is an error), "run_agent" (a working run-agent, which agents find first on
+// their PATH; without one they are not told of the bus), "durability" ("disk": an acknowledged message
+// survives a power cut; "process": the death of any process).
 conductor_status conductor_open(conductor_str root,
                                 const conductor_options *options,
                                 conductor **out,
@@ -317,8 +332,55 @@ conductor_status conductor_stop(const conductor *conductor,
                                 conductor_record **out,
                                 conductor_error **err);
 
+// What runs used, summed up: tokens and cost, as their agents told. Reads only.
+//
+// Options: "project", "task" (with its project), "by" ("run", "task", "project", "agent", "day"; unless
+// given, the parts of what is looked at). out: "by", the list "sums" with "name", "runs",
+// "usage.input_tokens", "cost_usd", ..., the group "total" with the same, and the list "damage" of what
+// could not be read. Runs that did not tell are counted in "unknown_usage" and "unknown_cost".
+conductor_status conductor_usage(const conductor *conductor,
+                                 const conductor_options *options,
+                                 conductor_record **out,
+                                 conductor_error **err);
+
+// What is wrong with the root, and the way out of each: "kind", "path", "text", "way_out". Reads only.
+conductor_status conductor_doctor(const conductor *conductor,
+                                  conductor_reader **out,
+                                  conductor_error **err);
+
 // Frees a root. What runs goes on, and what was opened from it stays open. NULL is fine.
 void conductor_free(conductor *conductor);
+
+/* ---- The configuration --------------------------------------------------------------------------
+ *
+ * One file says which agents there are, and what holds for work that does not say. conductor_open() heeds
+ * it; these calls show it without a root.
+ *
+ *     conductor_record *config;
+ *     conductor_config_show(NULL, &config, &err);
+ *     for (i = 0; i < conductor_record_count(config, CONDUCTOR_STR("values")); i++) ... */
+
+// Reads the configuration: what holds, and where each value is from. Secrets are masked.
+//
+// Options: "config" (else CONDUCTOR_CONFIG of the environment, else the usual places). out: "path" (none
+// where nothing is configured), the list "values" with "key", "value", "from.kind" ("default", "file",
+// "variable"), "from.line", ..., and the list "warnings" as the "problems" of conductor_validate(). The
+// error tells the first thing that is wrong.
+conductor_status conductor_config_show(const conductor_options *options,
+                                       conductor_record **out,
+                                       conductor_error **err);
+
+// Whether this machine is ready to start work: configuration, root, agents and their tokens. Starts
+// nothing, changes nothing. root as in conductor_open().
+//
+// Options: "config", "agent" (only this one), "check_tokens" "true" (warn of each agent without one).
+// out: "config.path", "config.ok", "root.path", "root.ok", the list "agents" with "name", "type",
+// "program", "token", "status", the list "problems" with "severity", "code", "message", "hint", "path",
+// "line", "column", "field", and "errors", "warnings": how many.
+conductor_status conductor_validate(conductor_str root,
+                                    const conductor_options *options,
+                                    conductor_record **out,
+                                    conductor_error **err);
 
 /* ---- The bus ------------------------------------------------------------------------------------
  *
@@ -358,13 +420,31 @@ conductor_status conductor_bus_post(const conductor_bus *bus,
 // Reads what is on the bus, oldest first, and with "follow" what comes.
 //
 // Options: "after" a cursor or msg_id, "start" (as without it) or "end"; "tail" the last so many;
-// "type", "run", "since", "until" pick messages; "follow" "true". A record's "cursor" goes on from
-// there later, in any language. Damage is a record too: its "kind" is not "message" but "gap",
-// "corrupt", "foreign" or "replaced". Nothing is skipped in silence.
+// "cursor" the name of a place that the root keeps, in the stead of both: the reader goes on from it, is
+// its only one (else CONDUCTOR_BUSY), and moves it by conductor_reader_commit(); "type", "run",
+// "since", "until" pick messages; "follow" "true". A record's "cursor" goes on from there later, in any
+// language. Damage is a record too: its "kind" is not "message" but "gap", "corrupt", "foreign" or
+// "replaced". Nothing is skipped in silence.
 conductor_status conductor_bus_read(const conductor_bus *bus,
                                     const conductor_options *options,
                                     conductor_reader **out,
                                     conductor_error **err);
+
+// Moves all that is on the bus into an archive beside it, which is read as before. out (may be NULL):
+// "result" ("done", "empty": there was nothing, "older_writer": a program may still write that would not
+// notice) and "archive", its path. The wait is one for other writers.
+conductor_status conductor_bus_rotate(const conductor_bus *bus,
+                                      int64_t timeout_ms,
+                                      const conductor_cancel *cancel,
+                                      conductor_record **out,
+                                      conductor_error **err);
+
+// Looks at every byte of the bus and its archives. Changes nothing. out: "messages", "files", "bytes",
+// "last_seq", "damaged" (1 where messages are lost or hidden), and the list "findings", each with
+// "kind", "path", "offset", "len", "text", "damage": "findings.0.kind".
+conductor_status conductor_bus_check(const conductor_bus *bus,
+                                     conductor_record **out,
+                                     conductor_error **err);
 
 // Frees a bus. Its readers stay open. NULL is fine.
 void conductor_bus_free(conductor_bus *bus);
@@ -426,6 +506,12 @@ conductor_status conductor_run_output(const conductor_run *run,
                                       const conductor_options *options,
                                       conductor_reader **out,
                                       conductor_error **err);
+
+// Why the run stands where it stands. out: the fields of conductor_run_info(), and "because" (a sentence),
+// the group "evidence" (where it stands, and what it says), "next" (what to do). Reads only.
+conductor_status conductor_run_why(const conductor_run *run,
+                                   conductor_record **out,
+                                   conductor_error **err);
 
 // Ends the run, as conductor_stop() does. out may be NULL.
 conductor_status conductor_run_stop(const conductor_run *run,
@@ -518,6 +604,33 @@ conductor_status conductor_task_stop(const conductor_task *task,
                                      const conductor_cancel *cancel,
                                      conductor_record **out,
                                      conductor_error **err);
+
+// Marks a task as cancelled, with a reason, and stops it: it is not started again before
+// conductor_task_resume(). Options and out (may be NULL) as conductor_stop().
+conductor_status conductor_task_cancel(const conductor *conductor,
+                                       conductor_str project,
+                                       conductor_str task,
+                                       const conductor_options *options,
+                                       const conductor_cancel *cancel,
+                                       conductor_record **out,
+                                       conductor_error **err);
+
+// Sets a task back: "done" and "cancelled" are taken away, and its next start counts attempts from one.
+// Starts nothing. CONDUCTOR_CONFLICT, "task.running", while it is driven or a run of it lives.
+conductor_status conductor_task_set_back(const conductor *conductor,
+                                         conductor_str project,
+                                         conductor_str task,
+                                         const conductor_cancel *cancel,
+                                         conductor_error **err);
+
+// Deletes a task with all its runs; sums of usage keep what they used. Options: "force" "true" stops
+// first what lives of it, which else is CONDUCTOR_CONFLICT, "task.running".
+conductor_status conductor_task_delete(const conductor *conductor,
+                                       conductor_str project,
+                                       conductor_str task,
+                                       const conductor_options *options,
+                                       const conductor_cancel *cancel,
+                                       conductor_error **err);
 
 // Frees a task's handle; what runs goes on, undriven unless somebody else waits. NULL is fine.
 void conductor_task_free(conductor_task *task);

@@ -37,6 +37,7 @@ mod supervise;
 pub mod sys;
 mod task;
 mod time;
+mod update;
 mod usage;
 pub mod vocabulary;
 mod wait;
@@ -54,14 +55,18 @@ pub use config::{
 };
 pub use error::{Error, ErrorKind, KINDS, KindRow, Result};
 pub use facade::{
-    Activity, AgentCheck, BusSizes, Conductor, Drift, Finding, FindingKind, FoundBus, Gc, JobSpec,
-    Jobs, ListPlan, Living, LivingRuns, Location, Named, Options, OutputFile, OutputFollower,
-    OutputPlan, PostPlan, ProjectDeleted, ProjectInfo, ReadPlan, Record, Records, Run, RunOutput,
-    RunUsage, Runs, RunsWatch, Service, Settings, Surroundings, Task, TaskEvents, TaskInfo,
-    TaskSpec, TaskStatus, TaskWatch, Tasks, UsageBy, UsageReport, UsageSum, Validate, Validation,
-    Why, Work, wait_any,
+    Activity, AgentCheck, BusSizes, Change, Conductor, Drift, Finding, FindingKind, FoundBus, Gc,
+    JobSpec, Jobs, ListPlan, Living, LivingRuns, Location, Monitor, MonitorAction, MonitorItem,
+    MonitorLock, MonitorLook, MonitorNews, Named, OpenPlan, Options, OutputFile, OutputFollower,
+    OutputPlan, Passed, Pause, PostPlan, ProgramEnd, ProjectDeleted, ProjectInfo, ReadPlan, Record,
+    Records, Run, RunOutput, RunUsage, Runs, RunsWatch, STALE_AFTER, Service, Settings, Shell,
+    ShellSetup, ShellSources, Surroundings, TERMINAL_PROJECT, Task, TaskEvents, TaskInfo, TaskSpec,
+    TaskStatus, TaskWatch, Tasks, Update, UpdateStatus, Updater, UsageBy, UsagePlan, UsageReport,
+    UsageSum, Validate, Validation, Why, Work, Wrapped, wait_any,
 };
-pub use gc::{GcAction, GcDone, GcItem, GcKind, GcPlan, GcPolicy, GcReason, GcReport, GcResult};
+pub use gc::{
+    GcAction, GcDone, GcItem, GcItems, GcKind, GcPlan, GcPolicy, GcReason, GcReport, GcResult,
+};
 pub use id::{MessageId, ProjectId, RunId, TaskId, check_id};
 pub use layout::{Listing, RootOrigin, RootSources};
 pub use limits::{PROMPT_SIZE, STOP_GRACE};
@@ -70,5 +75,6 @@ pub use size::{format_size, parse_size};
 pub use supervise::{RunInfo, Stop, StopReport};
 pub use task::{OnQuestion, TaskOutcome, TaskResult, Waiting};
 pub use time::{Timestamp, format_duration, parse_duration};
+pub use update::{Installed, UpdateRequest, UpdateState};
 pub use usage::{ErrorClass, Usage};
 pub use wait::Step;

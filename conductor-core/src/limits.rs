@@ -40,3 +40,6 @@ pub const CHILD_WAIT: Duration = Duration::from_secs(300);
 pub const VERIFY: Duration = Duration::from_secs(600);
 /// Running children of one run.
 pub const MAX_CHILDREN: usize = 8;
+
+/// How long a new program of a server may take for each answer, before the old one returns.
+pub const UPDATE_HEALTH: Duration = Duration::from_secs(30);

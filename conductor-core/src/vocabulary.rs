@@ -25,6 +25,14 @@ pub enum Noun {
     Output,
     /// Ending work on purpose.
     Stop,
+    /// Deleting a task.
+    Delete,
+    /// Summing up what runs used.
+    Usage,
+    /// Reading the configuration.
+    Config,
+    /// Looking at whether this machine is ready.
+    Validate,
 }
 
 impl Noun {
@@ -39,6 +47,10 @@ impl Noun {
             Noun::Read => "reading a bus",
             Noun::Output => "reading an output",
             Noun::Stop => "a stop",
+            Noun::Delete => "deleting a task",
+            Noun::Usage => "sums of usage",
+            Noun::Config => "reading the configuration",
+            Noun::Validate => "a validation",
         }
     }
 }
@@ -91,10 +103,34 @@ pub enum About {
     Posted,
     /// A piece of what a run wrote.
     Output,
+    /// Where the update of a server's program stands.
+    Update,
     /// What garbage collection does with one thing.
     Gc,
     /// What runs used, summed up.
     Usage,
+    /// The sums of groups of runs, and of all of them.
+    UsageReport,
+    /// What a check of a bus found.
+    BusCheck,
+    /// Something on a bus that is not as it should be.
+    BusFinding,
+    /// What became of the rotation of a bus.
+    Rotation,
+    /// The configuration that holds.
+    Config,
+    /// A key of the configuration with the value that holds.
+    ConfigValue,
+    /// Something wrong or doubtful in the configuration.
+    Problem,
+    /// Whether this machine is ready.
+    Validation,
+    /// What was found of an agent.
+    AgentCheck,
+    /// Something that is wrong with a root.
+    Finding,
+    /// Why a run stands where it stands, besides the fields of the run.
+    Why,
 }
 
 /// An option of a call.
@@ -123,7 +159,12 @@ const POST: &[Noun] = &[Noun::Post];
 const READ: &[Noun] = &[Noun::Read];
 const OUTPUT: &[Noun] = &[Noun::Output];
 const STOP: &[Noun] = &[Noun::Stop];
-const PLACE: &[Noun] = &[Noun::Job, Noun::Task, Noun::List];
+const END: &[Noun] = &[Noun::Stop, Noun::Delete];
+const USAGE: &[Noun] = &[Noun::Usage];
+const FILE: &[Noun] = &[Noun::Open, Noun::Config, Noun::Validate];
+const READY: &[Noun] = &[Noun::Validate];
+const AGENT: &[Noun] = &[Noun::Job, Noun::Task, Noun::Validate];
+const PLACE: &[Noun] = &[Noun::Job, Noun::Task, Noun::List, Noun::Usage];
 const GIVEN: &[Noun] = &[Noun::Read, Noun::Output];
 const BY_RUN: &[Noun] = &[Noun::Post, Noun::Read];
 
@@ -155,7 +196,7 @@ macro_rules! options {
 options! {
     "project"                      PLACE  false "shop"       "project that the work belongs to";
     "task"                         PLACE  false "fix-login"  "task that the work belongs to";
-    "agent"                        BOTH   false "claude"     "agent that does the work";
+    "agent"                        AGENT  false "claude"     "agent that does the work";
     "command"                      BOTH   true  "my-agent"   "program and arguments of the agent \"command\"";
     "prompt"                       BOTH   false "Do it."     "what to do";
     "prompt_file": Path            BOTH   false "task.md"    "file that says what to do";
@@ -178,6 +219,8 @@ options! {
     "status"                       LIST   false "running"    "only what stands so";
     "run_agent": Path              OPEN   false "/usr/bin/run-agent" "a working run-agent, for agents to find";
     "durability"                   OPEN   false "disk"       "what a message survives: disk, or process";
+    "config": Path                 FILE   false "/etc/conductor.yaml" "the configuration, before all other places";
+    "check_tokens": Flag           READY  false "true"       "warn of every agent without a token";
     "run"                          BY_RUN false "run-1"      "run that the message belongs to";
     "parent"                       POST   true  "MSG-1"      "message that it answers or rests on";
     "link"                         POST   true  "/a/file"    "what it points to";
@@ -185,6 +228,7 @@ options! {
     "once"                         POST   false "key-1"      "post only where no message has this key";
     "wait": Duration               POST   false "10s"        "how long to wait for other writers";
     "after"                        READ   false "start"      "place to read from: a cursor, start or end";
+    "cursor"                       READ   false "mailer"     "name of a kept place: read what comes after it, and commit";
     "type"                         READ   true  "FACT"       "only messages of this type";
     "since": Time                  READ   false "2026-01-01T00:00:00Z" "only what was posted then or later";
     "until": Time                  READ   false "2026-01-01T00:00:00Z" "only what was posted before then";
@@ -192,7 +236,8 @@ options! {
     "follow": Flag                 GIVEN  false "true"       "go on with what comes";
     "file"                         OUTPUT false "stdout"     "output, stdout, stderr or prompt";
     "reason"                       STOP   false "too slow"   "why; it is recorded";
-    "force": Flag                  STOP   false "true"       "kill at once, without grace";
+    "force": Flag                  END    false "true"       "kill at once, without grace; of a deletion: stop first what runs";
+    "by"                           USAGE  false "day"        "what to sum up: run, task, project, agent or day";
 }
 
 /// A field of a [`Record`](crate::Record).
@@ -271,6 +316,7 @@ fields! {
         "error_class"                         "what kept the agent from its work";
         "limit_reset": Time                   "when the limit ends that kept it from its work";
         "parser"                              "form of its output, where it is not the one of its kind";
+        "attached": Flag                      "whether it shares the terminal of its starter";
         "alive": Flag                         "whether anything of it lives";
         "folder": Path                        "its folder";
     }
@@ -337,6 +383,20 @@ fields! {
         "text"           "whole lines, where lines end within 64 KiB";
         "offset": Number "first byte of it in the file";
     }
+    Update {
+        "state"      "idle, deferred, applying or failed";
+        "served": Flag       "whether a server lives that can carry it out";
+        "binary_path": Path  "the new program";
+        "requested_at": Time "when it was asked for";
+        "started_at": Time   "when the exchange began";
+        "finished_at": Time  "when it ended";
+        "active_runs_at_request": Number "root runs that were active then";
+        "active_runs_now": Number "root runs that it waits for";
+        "active_runs_error" "what could not be read, and counts as active";
+        "step"       "what is being done to the program";
+        "last_error" "why the last one failed";
+        "last_note"  "how the last one ended otherwise";
+    }
     Gc {
         "action"     "keep, delete or rotate";
         "kind"       "run, task, bus, archive, orphan, temporary, trash, lock or entry";
@@ -367,6 +427,79 @@ fields! {
         "unknown_usage": Number               "runs whose tokens are not known";
         "cost_usd": Decimal                   "what they cost, in US dollars, where that is known";
         "unknown_cost": Number                "runs whose cost is not known";
+    }
+    UsageReport {
+        "by"             "what the runs of a sum have in common: run, task, project, agent or day";
+        "sums": Groups   "the sums of the groups, by name";
+        "total": Group   "the sum of all";
+        "damage": Groups "what could not be read: error, error_code, error_path";
+    }
+    BusCheck {
+        "messages": Number "messages that were read";
+        "files": Number    "files that were read, archives and the live one";
+        "bytes": Number    "bytes that were read";
+        "last_seq": Number "number of the last record";
+        "damaged": Flag    "whether messages are lost or hidden";
+        "findings": Groups "what is not as it should be, in the order of the bus";
+    }
+    BusFinding {
+        "kind"           "corrupt, foreign, gap, torn, straggler, stray, kept_aside or linked";
+        "path": Path     "the file";
+        "offset": Number "its place in the file";
+        "len": Number    "its length in bytes; 0 where it has none";
+        "text"           "what to know of it, for a person";
+        "damage": Flag   "whether messages are lost or hidden by it";
+    }
+    Rotation {
+        "result"        "done, empty (there is nothing to archive) or older_writer (one may still write)";
+        "archive": Path "where the messages are now";
+    }
+    Config {
+        "path": Path       "the file; none where nothing is configured";
+        "values": Groups   "every key that has a value, in the order of the documentation";
+        "warnings": Groups "what is doubtful";
+    }
+    ConfigValue {
+        "key"         "the key with its sections, as agents.claude.model";
+        "value"       "its value, of whatever kind; secrets are masked";
+        "from": Group "kind: default, file or variable; line and column of the file, name of the variable";
+    }
+    Problem {
+        "severity"       "warning or error";
+        "kind"           "what to do about it, as the kind of an error";
+        "code"           "the stable code of what it is";
+        "message"        "what is wrong";
+        "hint"           "the way out";
+        "path": Path     "the file";
+        "line": Number   "the line, from 1";
+        "column": Number "the column, from 1";
+        "field"          "the key with its sections";
+    }
+    Validation {
+        "config": Group    "path of the configuration, where there is one, and ok: whether it can be used";
+        "root": Group      "path of the root, and ok: whether it can be used";
+        "agents": Groups   "each agent that was looked at";
+        "problems": Groups "everything that is wrong or doubtful";
+        "errors": Number   "how many of them are errors";
+        "warnings": Number "how many of them are warnings";
+    }
+    AgentCheck {
+        "name"          "its name";
+        "type"          "its type";
+        "program": Path "the program that it runs";
+        "token"         "where its token is from, for a person";
+        "status"        "ok, warning or error: the worst of its problems";
+    }
+    Finding {
+        "kind"       "what it is";
+        "path": Path "where";
+        "text"       "what was found, for a person";
+        "way_out"    "what to do";
+    }
+    Why {
+        "because"         "what happened, in a sentence";
+        "evidence": Group "what proves it: where it stands, and what it says";
+        "next"            "what to do next";
     }
 }
 

@@ -4,11 +4,12 @@
 
 mod support;
 
-use conductor_core::{Conductor, Stop, TaskOutcome, TaskSpec};
+use conductor_core::{Conductor, Stop, TaskOutcome, TaskSpec, UpdateRequest, UpdateState};
 use std::collections::BTreeMap;
 use std::fs;
 use std::io::BufRead as _;
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use support::program::Does;
 use support::*;
 
 /// Each agent notes that it began.
@@ -56,6 +57,11 @@ fn play(scene: &str, root: &Path) {
         "delete" => {
             let stop = Stop::because("gone").force(true);
             conductor.tasks().delete(&project, &id, Some(stop), LONG).unwrap();
+        }
+        "update" => {
+            let program = served_program(root);
+            let updater = conductor.update().serve(&program).unwrap().unwrap();
+            updater.confirm(updater.wait(LONG).unwrap()).unwrap();
         }
         _ => panic!("no scene {scene}"),
     }
@@ -162,13 +168,16 @@ fn check(conductor: &Conductor, number: usize, scene: &str) {
     }
 }
 
+/// How many system calls lie between two deaths.
+fn stride() -> usize {
+    std::env::var("CONDUCTOR_TEST_STRIDE").map_or(37, |stride| stride.parse().unwrap())
+}
+
 /// Kills a host before some of its system calls; with `CONDUCTOR_TEST_STRIDE=1` before each.
 fn every_call(scene: &str, prepare: impl Fn(&Root), next: impl Fn(&Root)) {
-    let stride =
-        std::env::var("CONDUCTOR_TEST_STRIDE").map_or(37, |stride| stride.parse().unwrap());
     // What was to be stopped may live on where the stopper died.
     let check_first = !matches!(scene, "stop" | "delete");
-    for number in (1..).step_by(stride) {
+    for number in (1..).step_by(stride()) {
         let root = root();
         prepare(&root);
         if !killed_at(number, scene, &root.path()) {
@@ -242,4 +251,56 @@ fn a_delete_that_dies_anywhere_can_be_repeated() {
         let spec = TaskSpec::new("shop").task("fix").agent("shell").prompt("touch DONE");
         root.conductor.tasks().start(spec, LONG).unwrap().wait(LONG).unwrap();
     });
+}
+
+/// The program of the server that serves `root`.
+fn served_program(root: &Path) -> PathBuf {
+    root.parent().unwrap().join("bin/run-agent")
+}
+
+/// What must hold after a server died while it exchanged its program: a whole program stands, and the
+/// next server knows where it is, clears up and can go on.
+fn check_update(root: &Root, old: &[u8], new: &[u8], number: usize) {
+    let program = served_program(&root.path());
+    let at = || format!("update killed before call {number}");
+    let stands = fs::read(&program).unwrap_or_else(|error| panic!("{}: {error}", at()));
+    assert!(stands == old || stands == new, "{}: neither program", at());
+    let update = root.conductor.update();
+    root.job("true");
+    let updater = update.serve(&program).unwrap().unwrap();
+    let status = update.status().unwrap();
+    assert_ne!(status.state, UpdateState::Applying, "{}: {status:?}", at());
+    // The old program stands unless the new one was confirmed: what runs here is neither.
+    let expected = if status.state == UpdateState::Idle { new } else { old };
+    assert!(fs::read(&program).unwrap() == expected, "{}: {status:?}", at());
+    let names = fs::read_dir(program.parent().unwrap()).unwrap();
+    for name in names.map(|name| name.unwrap().file_name()) {
+        assert!(!name.as_encoded_bytes().starts_with(b"."), "{}: {name:?} was left", at());
+    }
+    update.start(UpdateRequest::new(root.dir.path().join("candidate"))).unwrap();
+    updater.confirm(updater.wait(LONG).unwrap()).unwrap();
+    assert!(fs::read(&program).unwrap() == new, "{}", at());
+}
+
+#[test]
+fn an_update_whose_server_dies_anywhere_leaves_a_program() {
+    for number in (1..).step_by(stride()) {
+        let root = root();
+        let (program, candidate) =
+            (served_program(&root.path()), root.dir.path().join("candidate"));
+        fs::create_dir(program.parent().unwrap()).unwrap();
+        support::program::program(&program, "0.1.0", Does::Works);
+        support::program::program(&candidate, "0.2.0", Does::Works);
+        let (old, new) = (fs::read(&program).unwrap(), fs::read(&candidate).unwrap());
+        let update = root.conductor.update();
+        let updater = update.serve(&program).unwrap().unwrap();
+        update.start(UpdateRequest::new(candidate)).unwrap();
+        drop(updater);
+        let killed = killed_at(number, "update", &root.path());
+        check_update(&root, &old, &new, number);
+        if !killed {
+            println!("update: {number} calls");
+            return;
+        }
+    }
 }

@@ -2,6 +2,7 @@
 
 use crate::error::{Error, Status};
 use crate::handle;
+use crate::out::Out;
 use conductor_core::boundary::contain;
 use conductor_core::{Error as CoreError, ErrorKind};
 use std::ptr;
@@ -26,12 +27,10 @@ pub(crate) fn guard(err: *mut *mut Error, body: impl FnOnce() -> Result<(), Core
         }
         _ => ptr::null_mut(),
     };
-    if err.is_null() {
-        // SAFETY: made by `into_handle` just now, or NULL; nobody else has seen it.
-        unsafe { handle::free(object) };
-    } else {
-        // SAFETY: not NULL, so by the header's rules it points to a writable `conductor_error *`.
-        unsafe { err.write(object) };
+    // SAFETY: by the header's rules NULL, or a writable `conductor_error *`.
+    match unsafe { Out::optional(err) } {
+        Some(place) => place.write(object),
+        None => handle::free(object),
     }
     status
 }
@@ -89,8 +88,7 @@ pub(crate) mod tests {
         assert!(message.starts_with("internal error: no luck ("), "{message}");
         assert!(message.contains("boundary.rs:"), "{message}");
         assert_eq!(text(err, "code"), "internal.panic");
-        // SAFETY: made by `guard`, freed once.
-        unsafe { handle::free(err) };
+        handle::free(err);
         assert_eq!(panics(ptr::null_mut()), ErrorKind::Internal.row().c_status);
         assert_eq!(guard_value(7, || panic!("again")), 7);
     }

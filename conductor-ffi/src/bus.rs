@@ -15,10 +15,11 @@ use crate::cancel::{Cancel, wait_of};
 use crate::error::{Error, Status};
 use crate::handle::{self, handle};
 use crate::options::{Options, settings};
+use crate::out::Out;
 use crate::reader::Reader;
 use crate::record::Record;
 use crate::root::Conductor;
-use crate::text::{Str, place};
+use crate::text::Str;
 use conductor_core::Records;
 
 /// The message log of a project or a task.
@@ -26,7 +27,7 @@ pub struct Bus {
     _opaque: [u8; 0],
 }
 
-handle!(Bus, b"cbus", "conductor_bus", conductor_core::Bus);
+handle!(Bus, conductor_core::Bus);
 
 /// The bus of a project; with task, of that task. Changes nothing on disk: the file is made by the first
 /// post. CONDUCTOR_NOT_FOUND where the project's or the task's folder does not exist.
@@ -39,18 +40,14 @@ pub unsafe extern "C" fn conductor_bus_open(
     err: *mut *mut Error,
 ) -> Status {
     guard(err, || {
-        let out = place(out, "out")?;
-        // SAFETY: by the header's rules the texts live during this call.
-        let (project, task) = unsafe { (project.as_str("project")?, task.as_str("task")?) };
-        let open = |opened: &conductor_core::Conductor| match task {
-            "" => opened.bus(project),
-            task => opened.bus((project, task)),
-        };
-        // SAFETY: by the header's rules NULL, or a root that lives.
-        let bus = unsafe { handle::with(conductor, "conductor", open)? };
-        // SAFETY: not NULL, so by the header's rules it points to a writable pointer.
-        unsafe { out.write(handle::make(bus)) };
-        Ok(())
+        // SAFETY: by the header's rules a writable place, or NULL, and texts that live.
+        let (out, project, task) =
+            unsafe { (Out::new(out, "out")?, project.as_str("project")?, task.as_str("task")?) };
+        let conductor = handle::hold(conductor, "conductor")?;
+        out.give(match task {
+            "" => conductor.bus(project)?,
+            task => conductor.bus((project, task))?,
+        })
     })
 }
 
@@ -72,25 +69,23 @@ pub unsafe extern "C" fn conductor_bus_post(
     err: *mut *mut Error,
 ) -> Status {
     guard(err, || {
-        // SAFETY: by the header's rules the texts live during this call.
-        let (kind, body) = unsafe { (r#type.as_str("type")?, body.as_str("body")?) };
-        // SAFETY: by the header's rules the handles are NULL or live.
-        let (settings, wait) = unsafe { (settings(options)?, wait_of(-1, cancel)?) };
-        let plan = settings.post(kind, body)?;
-        // SAFETY: by the header's rules NULL, or a bus that lives.
-        let posted = unsafe { handle::with(bus, "bus", |bus| plan.send(bus, wait))? };
-        // SAFETY: by the header's rules NULL, or a writable pointer.
-        unsafe { Record::give(out, &posted) };
-        Ok(())
+        // SAFETY: by the header's rules a writable place, or NULL, and texts that live.
+        let (out, kind, body) =
+            unsafe { (Out::optional(out), r#type.as_str("type")?, body.as_str("body")?) };
+        let (plan, wait) = (settings(options)?.post(kind, body)?, wait_of(-1, cancel)?);
+        let posted = plan.send(&*handle::hold(bus, "bus")?, wait)?;
+        out.map_or(Ok(()), |out| out.record(&posted))
     })
 }
 
 /// Reads what is on the bus, oldest first, and with "follow" what comes.
 ///
 /// Options: "after" a cursor or msg_id, "start" (as without it) or "end"; "tail" the last so many;
-/// "type", "run", "since", "until" pick messages; "follow" "true". A record's "cursor" goes on from
-/// there later, in any language. Damage is a record too: its "kind" is not "message" but "gap",
-/// "corrupt", "foreign" or "replaced". Nothing is skipped in silence.
+/// "cursor" the name of a place that the root keeps, in the stead of both: the reader goes on from it, is
+/// its only one (else CONDUCTOR_BUSY), and moves it by conductor_reader_commit(); "type", "run",
+/// "since", "until" pick messages; "follow" "true". A record's "cursor" goes on from there later, in any
+/// language. Damage is a record too: its "kind" is not "message" but "gap", "corrupt", "foreign" or
+/// "replaced". Nothing is skipped in silence.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conductor_bus_read(
     bus: *const Bus,
@@ -99,20 +94,51 @@ pub unsafe extern "C" fn conductor_bus_read(
     err: *mut *mut Error,
 ) -> Status {
     guard(err, || {
-        let out = place(out, "out")?;
-        // SAFETY: by the header's rules NULL, or options that live.
-        let plan = unsafe { settings(options)? }.read()?;
-        // SAFETY: by the header's rules NULL, or a bus that lives.
-        let records = unsafe { handle::with(bus, "bus", |bus| Records::read(bus, plan))? };
-        // SAFETY: not NULL, so by the header's rules it points to a writable pointer.
-        unsafe { out.write(Reader::into_handle(records)) };
-        Ok(())
+        // SAFETY: by the header's rules a writable place, or NULL.
+        let out = unsafe { Out::new(out, "out")? };
+        let plan = settings(options)?.read()?;
+        out.give(Records::read(&*handle::hold(bus, "bus")?, plan)?.into())
+    })
+}
+
+/// Moves all that is on the bus into an archive beside it, which is read as before. out (may be NULL):
+/// "result" ("done", "empty": there was nothing, "older_writer": a program may still write that would not
+/// notice) and "archive", its path. The wait is one for other writers.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conductor_bus_rotate(
+    bus: *const Bus,
+    timeout_ms: i64,
+    cancel: *const Cancel,
+    out: *mut *mut Record,
+    err: *mut *mut Error,
+) -> Status {
+    guard(err, || {
+        // SAFETY: by the header's rules a writable place, or NULL.
+        let out = unsafe { Out::optional(out) };
+        let wait = wait_of(timeout_ms, cancel)?;
+        let rotation = handle::hold(bus, "bus")?.rotate(wait)?;
+        out.map_or(Ok(()), |out| out.record(&rotation))
+    })
+}
+
+/// Looks at every byte of the bus and its archives. Changes nothing. out: "messages", "files", "bytes",
+/// "last_seq", "damaged" (1 where messages are lost or hidden), and the list "findings", each with
+/// "kind", "path", "offset", "len", "text", "damage": "findings.0.kind".
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conductor_bus_check(
+    bus: *const Bus,
+    out: *mut *mut Record,
+    err: *mut *mut Error,
+) -> Status {
+    guard(err, || {
+        // SAFETY: by the header's rules a writable place, or NULL.
+        let out = unsafe { Out::new(out, "out")? };
+        out.record(&handle::hold(bus, "bus")?.check()?)
     })
 }
 
 /// Frees a bus. Its readers stay open. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conductor_bus_free(bus: *mut Bus) {
-    // SAFETY: by the header's rules NULL, or a bus that nobody uses any more.
-    guard_value((), || unsafe { handle::free(bus) });
+    guard_value((), || handle::free(bus));
 }

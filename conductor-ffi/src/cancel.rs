@@ -18,28 +18,26 @@ pub struct Cancel {
     _opaque: [u8; 0],
 }
 
-handle!(Cancel, b"ccan", "conductor_cancel", conductor_core::Cancel);
+handle!(Cancel, conductor_core::Cancel);
 
 /// A wait of so many milliseconds, for ever where negative, ended by a switch where one is given.
-///
-/// # Safety
-/// `cancel` is NULL or a handle that lives.
-pub(crate) unsafe fn wait_of(timeout_ms: i64, cancel: *const Cancel) -> Result<Wait> {
+pub(crate) fn wait_of(timeout_ms: i64, cancel: *const Cancel) -> Result<Wait> {
     let wait = match u64::try_from(timeout_ms) {
         Ok(millis) => Wait::from(Duration::from_millis(millis)),
         Err(_) => Wait::FOREVER,
     };
-    // SAFETY: by this function's contract.
-    match unsafe { handle::optional(cancel, "cancel") }? {
-        Some(cancel) => Ok(wait.or_cancelled(cancel)),
-        None => Ok(wait),
-    }
+    Ok(match handle::optional(cancel, "cancel")? {
+        Some(cancel) => wait.or_cancelled(&cancel),
+        None => wait,
+    })
 }
 
 /// A switch that is not set. NULL only where the process is out of memory or the like.
 #[unsafe(no_mangle)]
 pub extern "C" fn conductor_cancel_new() -> *mut Cancel {
-    guard_value(ptr::null_mut(), || handle::make(conductor_core::Cancel::new()))
+    guard_value(ptr::null_mut(), || {
+        handle::make(conductor_core::Cancel::new()).unwrap_or(ptr::null_mut())
+    })
 }
 
 /// Ends every wait that has this switch, now and later. Any thread and any signal handler may call
@@ -47,22 +45,24 @@ pub extern "C" fn conductor_cancel_new() -> *mut Cancel {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conductor_cancel_set(cancel: *const Cancel) {
     // No boundary here: it is not safe in a signal handler, and there is nothing that could panic.
-    // SAFETY: by the header's rules NULL, or a switch that is not freed during this call.
-    if let Some(cancel) = unsafe { handle::peek(cancel) } {
+    if let Some(cancel) = handle::look(cancel) {
         cancel.set();
+        cancel.leave();
     }
 }
 
 /// Whether the switch was set. Safe in any thread and signal handler. NULL was never set.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conductor_cancel_is_set(cancel: *const Cancel) -> bool {
-    // SAFETY: by the header's rules NULL, or a switch that is not freed during this call.
-    unsafe { handle::peek(cancel) }.is_some_and(conductor_core::Cancel::is_set)
+    handle::look(cancel).is_some_and(|cancel| {
+        let is_set = cancel.is_set();
+        cancel.leave();
+        is_set
+    })
 }
 
 /// Frees a switch that no call has any more. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conductor_cancel_free(cancel: *mut Cancel) {
-    // SAFETY: by the header's rules NULL, or a switch that nobody uses any more.
-    guard_value((), || unsafe { handle::free(cancel) });
+    guard_value((), || handle::free(cancel));
 }

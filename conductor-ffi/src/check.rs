@@ -2,7 +2,8 @@
 
 use crate::boundary::guard;
 use crate::error::{Error, Status};
-use crate::text::{Str, place};
+use crate::out::Out;
+use crate::text::Str;
 use conductor_core::{check_id, parse_duration};
 
 /// Whether a text can be the id of a "project", "task", "run" or "message". The error says what is
@@ -24,12 +25,10 @@ pub unsafe extern "C" fn conductor_duration_parse(
     err: *mut *mut Error,
 ) -> Status {
     guard(err, || {
-        let out_ns = place(out_ns, "out_ns")?;
-        // SAFETY: by the header's rules the text lives during this call.
-        let length = parse_duration(unsafe { text.as_str("text")? })?;
-        let nanos = i64::try_from(length.as_nanos()).unwrap_or(i64::MAX);
-        // SAFETY: not NULL, so by the header's rules it points to a writable int64_t.
-        unsafe { out_ns.write(nanos) };
+        // SAFETY: by the header's rules a writable place, or NULL, and a text that lives.
+        let (out, text) = unsafe { (Out::new(out_ns, "out_ns")?, text.as_str("text")?) };
+        let length = parse_duration(text)?;
+        out.write(i64::try_from(length.as_nanos()).unwrap_or(i64::MAX));
         Ok(())
     })
 }

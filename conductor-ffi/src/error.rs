@@ -14,6 +14,7 @@ use crate::boundary::guard_value;
 use crate::handle::{self, handle};
 use crate::text::Str;
 use std::os::unix::ffi::OsStrExt as _;
+use std::ptr;
 
 /// How a call ended: CONDUCTOR_OK, or what the caller should do about it. The numbers are never used
 /// again for another meaning; treat one that you do not know as CONDUCTOR_INTERNAL.
@@ -32,17 +33,19 @@ pub(crate) struct Told {
     errno: Option<String>,
 }
 
-handle!(Error, b"cerr", "conductor_error", Told);
+handle!(Error, Told);
 
 impl Error {
-    /// An object that belongs to the caller until it is freed.
+    /// An object that belongs to the caller until it is freed; NULL where there can be none.
     pub(crate) fn into_handle(inner: conductor_core::Error) -> *mut Error {
-        handle::make(Told {
+        let told = Told {
             message: inner.to_string(),
             cause: inner.cause(),
             errno: inner.raw_os_error().map(|errno| errno.to_string()),
             inner,
-        })
+        };
+        // Where there are too many handles, the status alone has to say it.
+        handle::make(told).unwrap_or(ptr::null_mut())
     }
 }
 
@@ -74,8 +77,7 @@ impl Told {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conductor_error_text(err: *const Error, key: Str) -> Str {
     guard_value(Str::NONE, || {
-        // SAFETY: by the header's rules NULL, or an error that is not freed during this call.
-        let Some(error) = (unsafe { handle::peek(err) }) else { return Str::NONE };
+        let Some(error) = handle::look(err) else { return Str::NONE };
         // SAFETY: by the header's rules the text lives during this call.
         let Ok(key) = (unsafe { key.as_str("key") }) else { return Str::NONE };
         error.text(key).map_or(Str::NONE, Str::borrowed)
@@ -85,16 +87,13 @@ pub unsafe extern "C" fn conductor_error_text(err: *const Error, key: Str) -> St
 /// Frees an error and every text borrowed from it. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conductor_error_free(err: *mut Error) {
-    guard_value((), || {
-        // SAFETY: by the header's rules NULL, or an error that is used by nobody any more.
-        unsafe { handle::free(err) }
-    });
+    guard_value((), || handle::free(err));
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::{io, ptr};
+    use std::io;
 
     #[test]
     fn every_text_is_told_and_bytes_of_a_path_are_kept() {

@@ -19,11 +19,13 @@ mod boundary;
 pub mod bus;
 pub mod cancel;
 pub mod check;
+pub mod config;
 #[cfg(test)]
 mod defects;
 pub mod error;
 mod handle;
 pub mod options;
+mod out;
 pub mod reader;
 pub mod record;
 pub mod root;

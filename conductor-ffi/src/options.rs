@@ -22,22 +22,18 @@ pub struct Options {
     _opaque: [u8; 0],
 }
 
-handle!(Options, b"copt", "conductor_options", RwLock<Settings>);
+handle!(Options, RwLock<Settings>);
 
 /// The options that a caller gives; none for NULL.
-///
-/// # Safety
-/// `options` is NULL or a handle that lives.
-pub(crate) unsafe fn settings(options: *const Options) -> Result<Settings> {
-    // SAFETY: by this function's contract.
-    let given = unsafe { handle::optional(options, "options") }?;
+pub(crate) fn settings(options: *const Options) -> Result<Settings> {
+    let given = handle::optional(options, "options")?;
     Ok(given.map(|settings| settings.read().clone()).unwrap_or_default())
 }
 
 /// No options. NULL only where the process is out of memory or the like.
 #[unsafe(no_mangle)]
 pub extern "C" fn conductor_options_new() -> *mut Options {
-    guard_value(ptr::null_mut(), || handle::make(RwLock::default()))
+    guard_value(ptr::null_mut(), || handle::make(RwLock::default()).unwrap_or(ptr::null_mut()))
 }
 
 /// Sets an option. An unknown key is CONDUCTOR_INVALID_INPUT, "option.unknown", and the error's hint
@@ -52,14 +48,12 @@ pub unsafe extern "C" fn conductor_options_set(
     guard(err, || {
         // SAFETY: by the header's rules the texts live during this call.
         let (key, value) = unsafe { (key.as_str("key")?, value.as_str("value")?) };
-        // SAFETY: by the header's rules NULL, or options that live.
-        unsafe { handle::with(options, "options", |settings| settings.write().set(key, value)) }
+        handle::hold(options, "options")?.write().set(key, value)
     })
 }
 
 /// Frees options. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conductor_options_free(options: *mut Options) {
-    // SAFETY: by the header's rules NULL, or options that nobody uses any more.
-    guard_value((), || unsafe { handle::free(options) });
+    guard_value((), || handle::free(options));
 }

@@ -18,10 +18,10 @@ use crate::boundary::{guard, guard_value};
 use crate::cancel::{Cancel, wait_of};
 use crate::error::{Error, Status};
 use crate::handle::{self, handle};
+use crate::out::Out;
 use crate::record::Record;
-use crate::text::place;
-use conductor_core::{Error as CoreError, ErrorKind, Records};
-use parking_lot::Mutex;
+use conductor_core::{Error as CoreError, ErrorKind, Records, Result};
+use parking_lot::{Mutex, MutexGuard};
 use std::os::fd::AsRawFd as _;
 use std::ptr;
 
@@ -36,13 +36,25 @@ pub(crate) struct Reading {
     fd: i32,
 }
 
-handle!(Reader, b"crdr", "conductor_reader", Reading);
+handle!(Reader, Reading);
 
-impl Reader {
-    /// A reader that belongs to the caller until it is freed.
-    pub(crate) fn into_handle(records: Records) -> *mut Reader {
+impl From<Records> for Reading {
+    fn from(records: Records) -> Reading {
         let fd = records.fd().map_or(-1, |fd| fd.as_raw_fd());
-        handle::make(Reading { records: Mutex::new(records), fd })
+        Reading { records: Mutex::new(records), fd }
+    }
+}
+
+impl Reading {
+    /// What is read, for the one thread that reads.
+    ///
+    /// # Errors
+    /// `reader.busy`.
+    fn lock(&self) -> Result<MutexGuard<'_, Records>> {
+        self.records.try_lock().ok_or_else(|| {
+            let message = "another thread reads from this reader";
+            CoreError::new(ErrorKind::Busy, "reader.busy", message).with_field("reader")
+        })
     }
 }
 
@@ -58,22 +70,27 @@ pub unsafe extern "C" fn conductor_reader_next(
     err: *mut *mut Error,
 ) -> Status {
     guard(err, || {
-        let out = place(out, "out")?;
-        // SAFETY: by the header's rules NULL, or a switch that lives.
-        let wait = unsafe { wait_of(timeout_ms, cancel)? };
-        let next = |reading: &Reading| {
-            let mut records = reading.records.try_lock().ok_or_else(|| {
-                let message = "another thread reads from this reader";
-                CoreError::new(ErrorKind::Busy, "reader.busy", message).with_field("reader")
-            })?;
-            records.next(wait)
-        };
-        // SAFETY: by the header's rules NULL, or a reader that lives.
-        let record = unsafe { handle::with(reader, "reader", next)? };
-        // SAFETY: not NULL, so by the header's rules it points to a writable pointer.
-        unsafe { out.write(record.map_or(ptr::null_mut(), Record::into_handle)) };
+        // SAFETY: by the header's rules a writable place, or NULL.
+        let out = unsafe { Out::new(out, "out")? };
+        let wait = wait_of(timeout_ms, cancel)?;
+        let record = handle::hold(reader, "reader")?.lock()?.next(wait)?;
+        match record {
+            Some(record) => out.record(record)?,
+            None => out.write(ptr::null_mut()),
+        }
         Ok(())
     })
+}
+
+/// Keeps the place behind the last message that was read, durably, for a reader of a bus that was made
+/// with the option "cursor": who takes that name up next reads what comes after it. What was read since
+/// the last commit is read again then: commit once you are done with it.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conductor_reader_commit(
+    reader: *mut Reader,
+    err: *mut *mut Error,
+) -> Status {
+    guard(err, || handle::hold(reader, "reader")?.lock()?.commit())
 }
 
 /// A descriptor that becomes readable when conductor_reader_next() may have more, after it said
@@ -81,13 +98,11 @@ pub unsafe extern "C" fn conductor_reader_next(
 /// and not to close; it lives as long as the reader.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conductor_reader_fd(reader: *const Reader) -> i32 {
-    // SAFETY: by the header's rules NULL, or a reader that lives.
-    guard_value(-1, || unsafe { handle::peek(reader) }.map_or(-1, |reading| reading.fd))
+    guard_value(-1, || handle::look(reader).map_or(-1, |reading| reading.fd))
 }
 
 /// Frees a reader that no thread reads from any more. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conductor_reader_free(reader: *mut Reader) {
-    // SAFETY: by the header's rules NULL, or a reader that nobody uses any more.
-    guard_value((), || unsafe { handle::free(reader) });
+    guard_value((), || handle::free(reader));
 }

@@ -8,7 +8,9 @@
 
 use crate::boundary::guard_value;
 use crate::handle::{self, handle};
+use crate::out::Out;
 use crate::text::Str;
+use conductor_core::Result;
 use parking_lot::Mutex;
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -26,24 +28,18 @@ pub(crate) struct Fields {
     json: OnceLock<String>,
 }
 
-handle!(Record, b"crec", "conductor_record", Fields);
+handle!(Record, Fields);
 
-impl Record {
-    /// A record that belongs to the caller until it is freed.
-    pub(crate) fn into_handle(record: impl Into<conductor_core::Record>) -> *mut Record {
-        let (texts, json) = (Mutex::default(), OnceLock::new());
-        handle::make(Fields { record: record.into(), texts, json })
+impl From<conductor_core::Record> for Fields {
+    fn from(record: conductor_core::Record) -> Fields {
+        Fields { record, texts: Mutex::default(), json: OnceLock::new() }
     }
+}
 
-    /// Gives a record to a caller who may have no use for it.
-    ///
-    /// # Safety
-    /// `out` is NULL or writable.
-    pub(crate) unsafe fn give(out: *mut *mut Record, record: impl Into<conductor_core::Record>) {
-        if !out.is_null() {
-            // SAFETY: not NULL, so the caller says that it is writable.
-            unsafe { out.write(Record::into_handle(record)) };
-        }
+impl Out<'_, *mut Record> {
+    /// Gives a record, which belongs to the caller from now on.
+    pub(crate) fn record(self, record: impl Into<conductor_core::Record>) -> Result<()> {
+        self.give(record.into().into())
     }
 }
 
@@ -66,8 +62,8 @@ impl Fields {
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conductor_record_text(record: *const Record, key: Str) -> Str {
     guard_value(Str::NONE, || {
-        // SAFETY: by the header's rules NULL, or a record that lives, and a text that does.
-        let (fields, key) = unsafe { (handle::peek(record), key.as_str("key")) };
+        // SAFETY: by the header's rules the text lives during this call.
+        let (fields, key) = (handle::look(record), unsafe { key.as_str("key") });
         fields.zip(key.ok()).and_then(|(fields, key)| fields.text(key)).unwrap_or(Str::NONE)
     })
 }
@@ -80,8 +76,8 @@ pub unsafe extern "C" fn conductor_record_int(
     if_unknown: i64,
 ) -> i64 {
     guard_value(if_unknown, || {
-        // SAFETY: by the header's rules NULL, or a record that lives, and a text that does.
-        let (fields, key) = unsafe { (handle::peek(record), key.as_str("key")) };
+        // SAFETY: by the header's rules the text lives during this call.
+        let (fields, key) = (handle::look(record), unsafe { key.as_str("key") });
         let found = fields.zip(key.ok()).and_then(|(fields, key)| fields.record.int(key));
         found.unwrap_or(if_unknown)
     })
@@ -91,8 +87,8 @@ pub unsafe extern "C" fn conductor_record_int(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conductor_record_count(record: *const Record, key: Str) -> usize {
     guard_value(0, || {
-        // SAFETY: by the header's rules NULL, or a record that lives, and a text that does.
-        let (fields, key) = unsafe { (handle::peek(record), key.as_str("key")) };
+        // SAFETY: by the header's rules the text lives during this call.
+        let (fields, key) = (handle::look(record), unsafe { key.as_str("key") });
         fields.zip(key.ok()).map_or(0, |(fields, key)| fields.record.count(key))
     })
 }
@@ -106,9 +102,10 @@ pub unsafe extern "C" fn conductor_record_name(
     index: usize,
 ) -> Str {
     guard_value(Str::NONE, || {
-        // SAFETY: by the header's rules NULL, or a record that lives, and a text that does.
-        let (fields, key) = unsafe { (handle::peek(record), key.as_str("key")) };
-        let name = fields.zip(key.ok()).and_then(|(fields, key)| fields.record.name(key, index));
+        // SAFETY: by the header's rules the text lives during this call.
+        let (fields, key) = (handle::look(record), unsafe { key.as_str("key") });
+        let name = fields.as_ref().zip(key.ok());
+        let name = name.and_then(|(fields, key)| fields.record.name(key, index));
         name.map_or(Str::NONE, |name| Str::borrowed(name.as_bytes()))
     })
 }
@@ -117,8 +114,7 @@ pub unsafe extern "C" fn conductor_record_name(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conductor_record_json(record: *const Record) -> Str {
     guard_value(Str::NONE, || {
-        // SAFETY: by the header's rules NULL, or a record that lives.
-        let Some(fields) = (unsafe { handle::peek(record) }) else { return Str::NONE };
+        let Some(fields) = handle::look(record) else { return Str::NONE };
         Str::borrowed(fields.json.get_or_init(|| fields.record.to_json()).as_bytes())
     })
 }
@@ -126,6 +122,5 @@ pub unsafe extern "C" fn conductor_record_json(record: *const Record) -> Str {
 /// Frees a record and every text borrowed from it. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conductor_record_free(record: *mut Record) {
-    // SAFETY: by the header's rules NULL, or a record that nobody uses any more.
-    guard_value((), || unsafe { handle::free(record) });
+    guard_value((), || handle::free(record));
 }

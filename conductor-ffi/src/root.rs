@@ -11,9 +11,10 @@ use crate::cancel::{Cancel, wait_of};
 use crate::error::{Error, Status};
 use crate::handle::{self, handle};
 use crate::options::{Options, settings};
+use crate::out::Out;
 use crate::reader::Reader;
 use crate::record::Record;
-use crate::text::{Str, place};
+use crate::text::Str;
 use conductor_core::{ProjectId, Records, Result, RunId, TaskId};
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::PathBuf;
@@ -23,7 +24,7 @@ pub struct Conductor {
     _opaque: [u8; 0],
 }
 
-handle!(Conductor, b"cond", "conductor", conductor_core::Conductor);
+handle!(Conductor, conductor_core::Conductor);
 
 /// The ids of a task.
 ///
@@ -45,12 +46,24 @@ pub(crate) unsafe fn run_id(run: Str) -> Result<Option<RunId>> {
     Some(run).filter(|run| !run.is_empty()).map(RunId::new).transpose()
 }
 
-/// Opens a root, which need not exist yet: the first work makes it. Empty root: CONDUCTOR_ROOT of the
-/// environment, inside an agent the root of its task, else ~/run-agent. Opening changes nothing on disk.
+/// A root that is named; none where the text is empty.
 ///
-/// Options: "run_agent" (a working run-agent, which agents find first on their PATH; without one they
-/// are not told of the bus), "durability" ("disk": an acknowledged message survives a power cut;
-/// "process": the death of any process).
+/// # Safety
+/// The text lives.
+pub(crate) unsafe fn root_path(root: Str) -> Result<Option<PathBuf>> {
+    // SAFETY: by this function's contract.
+    let root = unsafe { root.as_str("root")? };
+    Ok(Some(root).filter(|root| !root.is_empty()).map(PathBuf::from))
+}
+
+/// Opens a root, which need not exist yet: the first work makes it. Empty root: CONDUCTOR_ROOT of the
+/// environment, inside an agent the root of its task, "storage.runs_dir" of the configuration, else
+/// ~/run-agent. Opening changes nothing on disk.
+///
+/// Options: "config" (the configuration; else CONDUCTOR_CONFIG of the environment, else the usual places;
+/// one that cannot be used is an error), "run_agent" (a working run-agent, which agents find first on
+/// their PATH; without one they are not told of the bus), "durability" ("disk": an acknowledged message
+/// survives a power cut; "process": the death of any process).
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conductor_open(
     root: Str,
@@ -59,15 +72,9 @@ pub unsafe extern "C" fn conductor_open(
     err: *mut *mut Error,
 ) -> Status {
     guard(err, || {
-        let out = place(out, "out")?;
-        // SAFETY: by the header's rules the text lives, and the options are NULL or live.
-        let (root, settings) = unsafe { (root.as_str("root")?, settings(options)?) };
-        let root = Some(root).filter(|root| !root.is_empty()).map(PathBuf::from);
-        let sources = conductor_core::Conductor::sources(root);
-        let opened = conductor_core::Conductor::open_from(&sources, settings.open()?)?;
-        // SAFETY: not NULL, so by the header's rules it points to a writable pointer.
-        unsafe { out.write(handle::make(opened)) };
-        Ok(())
+        // SAFETY: by the header's rules a writable place, or NULL, and a text that lives.
+        let (out, root) = unsafe { (Out::new(out, "out")?, root_path(root)?) };
+        out.give(settings(options)?.open()?.open(root)?)
     })
 }
 
@@ -75,9 +82,8 @@ pub unsafe extern "C" fn conductor_open(
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conductor_root(conductor: *const Conductor) -> Str {
     guard_value(Str::NONE, || {
-        // SAFETY: by the header's rules NULL, or a root that lives.
-        let opened = unsafe { handle::peek(conductor) };
-        opened.map_or(Str::NONE, |opened| Str::borrowed(opened.root().as_os_str().as_bytes()))
+        handle::look(conductor)
+            .map_or(Str::NONE, |opened| Str::borrowed(opened.root().as_os_str().as_bytes()))
     })
 }
 
@@ -92,15 +98,10 @@ pub unsafe extern "C" fn conductor_list(
     err: *mut *mut Error,
 ) -> Status {
     guard(err, || {
-        let out = place(out, "out")?;
-        // SAFETY: by the header's rules NULL, or options that live.
-        let plan = unsafe { settings(options)? }.list()?;
-        // SAFETY: by the header's rules NULL, or a root that lives.
-        let records =
-            unsafe { handle::with(conductor, "conductor", |opened| Records::list(opened, plan))? };
-        // SAFETY: not NULL, so by the header's rules it points to a writable pointer.
-        unsafe { out.write(Reader::into_handle(records)) };
-        Ok(())
+        // SAFETY: by the header's rules a writable place, or NULL.
+        let out = unsafe { Out::new(out, "out")? };
+        let plan = settings(options)?.list()?;
+        out.give(Records::list(&*handle::hold(conductor, "conductor")?, plan)?.into())
     })
 }
 
@@ -114,15 +115,11 @@ pub unsafe extern "C" fn conductor_reconcile(
     err: *mut *mut Error,
 ) -> Status {
     guard(err, || {
-        let out = place(out, "out")?;
-        // SAFETY: by the header's rules NULL, or a switch that lives.
-        let wait = unsafe { wait_of(-1, cancel)? };
-        // SAFETY: by the header's rules NULL, or a root that lives.
-        let closed =
-            unsafe { handle::with(conductor, "conductor", |opened| opened.reconcile(wait))? };
-        // SAFETY: not NULL, so by the header's rules it points to a writable pointer.
-        unsafe { out.write(Reader::into_handle(closed.into())) };
-        Ok(())
+        // SAFETY: by the header's rules a writable place, or NULL.
+        let out = unsafe { Out::new(out, "out")? };
+        let wait = wait_of(-1, cancel)?;
+        let closed = handle::hold(conductor, "conductor")?.reconcile(wait)?;
+        out.give(Records::from(closed).into())
     })
 }
 
@@ -144,25 +141,58 @@ pub unsafe extern "C" fn conductor_stop(
     err: *mut *mut Error,
 ) -> Status {
     guard(err, || {
-        // SAFETY: by the header's rules the texts live.
-        let ((project, task), run) = unsafe { (task_ids(project, task)?, run_id(run)?) };
-        // SAFETY: by the header's rules the handles are NULL or live.
-        let (stop, wait) = unsafe { (settings(options)?.stop()?, wait_of(-1, cancel)?) };
-        let end = |opened: &conductor_core::Conductor| match &run {
-            Some(run) => opened.runs().get(&project, &task, run)?.stop(stop, wait),
-            None => opened.tasks().get(&project, &task)?.stop(stop, wait),
+        // SAFETY: by the header's rules a writable place, or NULL, and texts that live.
+        let (out, (project, task), run) =
+            unsafe { (Out::optional(out), task_ids(project, task)?, run_id(run)?) };
+        let (stop, wait) = (settings(options)?.stop()?, wait_of(-1, cancel)?);
+        let conductor = handle::hold(conductor, "conductor")?;
+        let report = match &run {
+            Some(run) => conductor.runs().get(&project, &task, run)?.stop(stop, wait)?,
+            None => conductor.tasks().get(&project, &task)?.stop(stop, wait)?,
         };
-        // SAFETY: by the header's rules NULL, or a root that lives.
-        let report = unsafe { handle::with(conductor, "conductor", end)? };
-        // SAFETY: by the header's rules NULL, or a writable pointer.
-        unsafe { Record::give(out, &report) };
-        Ok(())
+        out.map_or(Ok(()), |out| out.record(&report))
+    })
+}
+
+/// What runs used, summed up: tokens and cost, as their agents told. Reads only.
+///
+/// Options: "project", "task" (with its project), "by" ("run", "task", "project", "agent", "day"; unless
+/// given, the parts of what is looked at). out: "by", the list "sums" with "name", "runs",
+/// "usage.input_tokens", "cost_usd", ..., the group "total" with the same, and the list "damage" of what
+/// could not be read. Runs that did not tell are counted in "unknown_usage" and "unknown_cost".
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conductor_usage(
+    conductor: *const Conductor,
+    options: *const Options,
+    out: *mut *mut Record,
+    err: *mut *mut Error,
+) -> Status {
+    guard(err, || {
+        // SAFETY: by the header's rules a writable place, or NULL.
+        let out = unsafe { Out::new(out, "out")? };
+        let plan = settings(options)?.usage()?;
+        let conductor = handle::hold(conductor, "conductor")?;
+        let report = conductor.usage(plan.project.as_ref(), plan.task.as_ref())?;
+        out.record(report.record(plan.group()))
+    })
+}
+
+/// What is wrong with the root, and the way out of each: "kind", "path", "text", "way_out". Reads only.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conductor_doctor(
+    conductor: *const Conductor,
+    out: *mut *mut Reader,
+    err: *mut *mut Error,
+) -> Status {
+    guard(err, || {
+        // SAFETY: by the header's rules a writable place, or NULL.
+        let out = unsafe { Out::new(out, "out")? };
+        out.give(Records::doctor(&*handle::hold(conductor, "conductor")?)?.into())
     })
 }
 
 /// Frees a root. What runs goes on, and what was opened from it stays open. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conductor_free(conductor: *mut Conductor) {
-    // SAFETY: by the header's rules NULL, or a root that nobody uses any more.
-    guard_value((), || unsafe { handle::free(conductor) });
+    guard_value((), || handle::free(conductor));
 }

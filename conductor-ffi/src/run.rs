@@ -13,10 +13,11 @@ use crate::cancel::{Cancel, wait_of};
 use crate::error::{Error, Status};
 use crate::handle::{self, handle};
 use crate::options::{Options, settings};
+use crate::out::Out;
 use crate::reader::Reader;
 use crate::record::Record;
 use crate::root::{Conductor, run_id, task_ids};
-use crate::text::{Str, place};
+use crate::text::Str;
 use conductor_core::Records;
 use std::os::fd::AsRawFd as _;
 
@@ -25,7 +26,7 @@ pub struct Run {
     _opaque: [u8; 0],
 }
 
-handle!(Run, b"crun", "conductor_run", conductor_core::Run);
+handle!(Run, conductor_core::Run);
 
 /// Starts one run. Returns when its agent runs and its record is on disk.
 ///
@@ -42,16 +43,10 @@ pub unsafe extern "C" fn conductor_job_start(
     err: *mut *mut Error,
 ) -> Status {
     guard(err, || {
-        let out = place(out, "out")?;
-        // SAFETY: by the header's rules the handles are NULL or live.
-        let (spec, wait) = unsafe { (settings(options)?.job()?, wait_of(-1, cancel)?) };
-        // SAFETY: by the header's rules NULL, or a root that lives.
-        let run = unsafe {
-            handle::with(conductor, "conductor", |opened| opened.jobs().start(spec, wait))?
-        };
-        // SAFETY: not NULL, so by the header's rules it points to a writable pointer.
-        unsafe { out.write(handle::make(run)) };
-        Ok(())
+        // SAFETY: by the header's rules a writable place, or NULL.
+        let out = unsafe { Out::new(out, "out")? };
+        let (spec, wait) = (settings(options)?.job()?, wait_of(-1, cancel)?);
+        out.give(handle::hold(conductor, "conductor")?.jobs().start(spec, wait)?)
     })
 }
 
@@ -66,18 +61,14 @@ pub unsafe extern "C" fn conductor_run_open(
     err: *mut *mut Error,
 ) -> Status {
     guard(err, || {
-        let out = place(out, "out")?;
-        // SAFETY: by the header's rules the texts live.
-        let ((project, task), run) = unsafe { (task_ids(project, task)?, run_id(run)?) };
-        let open = |opened: &conductor_core::Conductor| match &run {
-            Some(run) => opened.runs().get(&project, &task, run),
-            None => opened.runs().get_newest(&project, &task),
-        };
-        // SAFETY: by the header's rules NULL, or a root that lives.
-        let run = unsafe { handle::with(conductor, "conductor", open)? };
-        // SAFETY: not NULL, so by the header's rules it points to a writable pointer.
-        unsafe { out.write(handle::make(run)) };
-        Ok(())
+        // SAFETY: by the header's rules a writable place, or NULL, and texts that live.
+        let (out, (project, task), run) =
+            unsafe { (Out::new(out, "out")?, task_ids(project, task)?, run_id(run)?) };
+        let conductor = handle::hold(conductor, "conductor")?;
+        out.give(match run {
+            Some(run) => conductor.runs().get(&project, &task, &run)?,
+            None => conductor.runs().get_newest(&project, &task)?,
+        })
     })
 }
 
@@ -89,12 +80,9 @@ pub unsafe extern "C" fn conductor_run_info(
     err: *mut *mut Error,
 ) -> Status {
     guard(err, || {
-        let out = place(out, "out")?;
-        // SAFETY: by the header's rules NULL, or a run that lives.
-        let info = unsafe { handle::with(run, "run", conductor_core::Run::info)? };
-        // SAFETY: not NULL, so by the header's rules it points to a writable pointer.
-        unsafe { out.write(Record::into_handle(&info)) };
-        Ok(())
+        // SAFETY: by the header's rules a writable place, or NULL.
+        let out = unsafe { Out::new(out, "out")? };
+        out.record(&handle::hold(run, "run")?.info()?)
     })
 }
 
@@ -109,14 +97,10 @@ pub unsafe extern "C" fn conductor_run_wait(
     err: *mut *mut Error,
 ) -> Status {
     guard(err, || {
-        let out = place(out, "out")?;
-        // SAFETY: by the header's rules NULL, or a switch that lives.
-        let wait = unsafe { wait_of(timeout_ms, cancel)? };
-        // SAFETY: by the header's rules NULL, or a run that lives.
-        let info = unsafe { handle::with(run, "run", |run| run.wait(wait))? };
-        // SAFETY: not NULL, so by the header's rules it points to a writable pointer.
-        unsafe { out.write(Record::into_handle(&info)) };
-        Ok(())
+        // SAFETY: by the header's rules a writable place, or NULL.
+        let out = unsafe { Out::new(out, "out")? };
+        let wait = wait_of(timeout_ms, cancel)?;
+        out.record(&handle::hold(run, "run")?.wait(wait)?)
     })
 }
 
@@ -125,8 +109,7 @@ pub unsafe extern "C" fn conductor_run_wait(
 /// the run's handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conductor_run_fd(run: *const Run) -> i32 {
-    // SAFETY: by the header's rules NULL, or a run that lives.
-    guard_value(-1, || unsafe { handle::peek(run) }.map_or(-1, |run| run.fd().as_raw_fd()))
+    guard_value(-1, || handle::look(run).map_or(-1, |run| run.fd().as_raw_fd()))
 }
 
 /// Reads what the run wrote. Records: "text" (whole lines, unreadable bytes replaced), "offset" (its
@@ -142,14 +125,25 @@ pub unsafe extern "C" fn conductor_run_output(
     err: *mut *mut Error,
 ) -> Status {
     guard(err, || {
-        let out = place(out, "out")?;
-        // SAFETY: by the header's rules NULL, or options that live.
-        let plan = unsafe { settings(options)? }.output()?;
-        // SAFETY: by the header's rules NULL, or a run that lives.
-        let records = unsafe { handle::with(run, "run", |run| Records::output(run, &plan))? };
-        // SAFETY: not NULL, so by the header's rules it points to a writable pointer.
-        unsafe { out.write(Reader::into_handle(records)) };
-        Ok(())
+        // SAFETY: by the header's rules a writable place, or NULL.
+        let out = unsafe { Out::new(out, "out")? };
+        let plan = settings(options)?.output()?;
+        out.give(Records::output(&*handle::hold(run, "run")?, &plan)?.into())
+    })
+}
+
+/// Why the run stands where it stands. out: the fields of conductor_run_info(), and "because" (a sentence),
+/// the group "evidence" (where it stands, and what it says), "next" (what to do). Reads only.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conductor_run_why(
+    run: *const Run,
+    out: *mut *mut Record,
+    err: *mut *mut Error,
+) -> Status {
+    guard(err, || {
+        // SAFETY: by the header's rules a writable place, or NULL.
+        let out = unsafe { Out::new(out, "out")? };
+        out.record(&handle::hold(run, "run")?.why()?)
     })
 }
 
@@ -163,19 +157,16 @@ pub unsafe extern "C" fn conductor_run_stop(
     err: *mut *mut Error,
 ) -> Status {
     guard(err, || {
-        // SAFETY: by the header's rules the handles are NULL or live.
-        let (stop, wait) = unsafe { (settings(options)?.stop()?, wait_of(-1, cancel)?) };
-        // SAFETY: by the header's rules NULL, or a run that lives.
-        let report = unsafe { handle::with(run, "run", |run| run.stop(stop, wait))? };
-        // SAFETY: by the header's rules NULL, or a writable pointer.
-        unsafe { Record::give(out, &report) };
-        Ok(())
+        // SAFETY: by the header's rules a writable place, or NULL.
+        let out = unsafe { Out::optional(out) };
+        let (stop, wait) = (settings(options)?.stop()?, wait_of(-1, cancel)?);
+        let report = handle::hold(run, "run")?.stop(stop, wait)?;
+        out.map_or(Ok(()), |out| out.record(&report))
     })
 }
 
 /// Frees a run's handle; the run goes on. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conductor_run_free(run: *mut Run) {
-    // SAFETY: by the header's rules NULL, or a handle that nobody uses any more.
-    guard_value((), || unsafe { handle::free(run) });
+    guard_value((), || handle::free(run));
 }

@@ -14,10 +14,11 @@ use crate::cancel::{Cancel, wait_of};
 use crate::error::{Error, Status};
 use crate::handle::{self, handle};
 use crate::options::{Options, settings};
+use crate::out::Out;
 use crate::reader::Reader;
 use crate::record::Record;
 use crate::root::{Conductor, task_ids};
-use crate::text::{Str, place};
+use crate::text::Str;
 use conductor_core::{ProjectId, Records, Result, TaskId, TaskSpec, Tasks, Wait};
 use std::os::fd::AsRawFd as _;
 
@@ -26,7 +27,7 @@ pub struct Task {
     _opaque: [u8; 0],
 }
 
-handle!(Task, b"ctsk", "conductor_task", conductor_core::Task);
+handle!(Task, conductor_core::Task);
 
 /// Starts a task, goes on with one that is unfinished, or attaches to one that another process drives.
 /// Returns when the first attempt runs, or when it is known what the task waits for. The handle drives.
@@ -64,7 +65,7 @@ pub unsafe extern "C" fn conductor_task_resume(
 /// Gives the task that `start` starts by the options.
 ///
 /// # Safety
-/// Handles are NULL or live, and places are NULL or writable.
+/// Places are NULL or writable.
 unsafe fn begin(
     conductor: *const Conductor,
     options: *const Options,
@@ -74,16 +75,10 @@ unsafe fn begin(
     start: impl FnOnce(Tasks<'_>, TaskSpec, Wait) -> Result<conductor_core::Task>,
 ) -> Status {
     guard(err, || {
-        let out = place(out, "out")?;
-        // SAFETY: by the header's rules the handles are NULL or live.
-        let (spec, wait) = unsafe { (settings(options)?.task()?, wait_of(-1, cancel)?) };
-        // SAFETY: by the header's rules NULL, or a root that lives.
-        let task = unsafe {
-            handle::with(conductor, "conductor", |opened| start(opened.tasks(), spec, wait))?
-        };
-        // SAFETY: not NULL, so by the header's rules it points to a writable pointer.
-        unsafe { out.write(handle::make(task)) };
-        Ok(())
+        // SAFETY: by this function's contract.
+        let out = unsafe { Out::new(out, "out")? };
+        let (spec, wait) = (settings(options)?.task()?, wait_of(-1, cancel)?);
+        out.give(start(handle::hold(conductor, "conductor")?.tasks(), spec, wait)?)
     })
 }
 
@@ -119,7 +114,7 @@ pub unsafe extern "C" fn conductor_task_attach(
 /// Gives the task of these ids as `open` opens it.
 ///
 /// # Safety
-/// Texts live, the handle is NULL or lives, and places are NULL or writable.
+/// Texts live, and places are NULL or writable.
 unsafe fn find(
     conductor: *const Conductor,
     project: Str,
@@ -129,16 +124,9 @@ unsafe fn find(
     open: impl FnOnce(Tasks<'_>, &ProjectId, &TaskId) -> Result<conductor_core::Task>,
 ) -> Status {
     guard(err, || {
-        let out = place(out, "out")?;
-        // SAFETY: by the header's rules the texts live.
-        let (project, task) = unsafe { task_ids(project, task)? };
-        // SAFETY: by the header's rules NULL, or a root that lives.
-        let task = unsafe {
-            handle::with(conductor, "conductor", |opened| open(opened.tasks(), &project, &task))?
-        };
-        // SAFETY: not NULL, so by the header's rules it points to a writable pointer.
-        unsafe { out.write(handle::make(task)) };
-        Ok(())
+        // SAFETY: by this function's contract.
+        let (out, (project, task)) = unsafe { (Out::new(out, "out")?, task_ids(project, task)?) };
+        out.give(open(handle::hold(conductor, "conductor")?.tasks(), &project, &task)?)
     })
 }
 
@@ -151,12 +139,9 @@ pub unsafe extern "C" fn conductor_task_info(
     err: *mut *mut Error,
 ) -> Status {
     guard(err, || {
-        let out = place(out, "out")?;
-        // SAFETY: by the header's rules NULL, or a task that lives.
-        let info = unsafe { handle::with(task, "task", conductor_core::Task::info)? };
-        // SAFETY: not NULL, so by the header's rules it points to a writable pointer.
-        unsafe { out.write(Record::into_handle(&info)) };
-        Ok(())
+        // SAFETY: by the header's rules a writable place, or NULL.
+        let out = unsafe { Out::new(out, "out")? };
+        out.record(&handle::hold(task, "task")?.info()?)
     })
 }
 
@@ -171,14 +156,10 @@ pub unsafe extern "C" fn conductor_task_wait(
     err: *mut *mut Error,
 ) -> Status {
     guard(err, || {
-        let out = place(out, "out")?;
-        // SAFETY: by the header's rules NULL, or a switch that lives.
-        let wait = unsafe { wait_of(timeout_ms, cancel)? };
-        // SAFETY: by the header's rules NULL, or a task that lives.
-        let result = unsafe { handle::with(task, "task", |task| task.wait(wait))? };
-        // SAFETY: not NULL, so by the header's rules it points to a writable pointer.
-        unsafe { out.write(Record::into_handle(&result)) };
-        Ok(())
+        // SAFETY: by the header's rules a writable place, or NULL.
+        let out = unsafe { Out::new(out, "out")? };
+        let wait = wait_of(timeout_ms, cancel)?;
+        out.record(&handle::hold(task, "task")?.wait(wait)?)
     })
 }
 
@@ -193,17 +174,11 @@ pub unsafe extern "C" fn conductor_task_follow(
     err: *mut *mut Error,
 ) -> Status {
     guard(err, || {
-        let out = place(out, "out")?;
-        // SAFETY: by the header's rules NULL, or options that live.
-        let plan = unsafe { settings(options)? }.read()?;
-        let follow = |task: &conductor_core::Task| -> Result<Records> {
-            Ok(task.follow_with(plan.options, Wait::FOREVER)?.into())
-        };
-        // SAFETY: by the header's rules NULL, or a task that lives.
-        let records = unsafe { handle::with(task, "task", follow)? };
-        // SAFETY: not NULL, so by the header's rules it points to a writable pointer.
-        unsafe { out.write(Reader::into_handle(records)) };
-        Ok(())
+        // SAFETY: by the header's rules a writable place, or NULL.
+        let out = unsafe { Out::new(out, "out")? };
+        let plan = settings(options)?.read()?;
+        let task = handle::hold(task, "task")?;
+        out.give(Records::from(task.follow_with(plan.options, Wait::FOREVER)?).into())
     })
 }
 
@@ -212,8 +187,7 @@ pub unsafe extern "C" fn conductor_task_follow(
 /// handle.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conductor_task_fd(task: *const Task) -> i32 {
-    // SAFETY: by the header's rules NULL, or a task that lives.
-    guard_value(-1, || unsafe { handle::peek(task) }.map_or(-1, |task| task.fd().as_raw_fd()))
+    guard_value(-1, || handle::look(task).map_or(-1, |task| task.fd().as_raw_fd()))
 }
 
 /// Stops the task for good: its loop, and everything that its attempt started. Options and out (may be
@@ -227,19 +201,75 @@ pub unsafe extern "C" fn conductor_task_stop(
     err: *mut *mut Error,
 ) -> Status {
     guard(err, || {
-        // SAFETY: by the header's rules the handles are NULL or live.
-        let (stop, wait) = unsafe { (settings(options)?.stop()?, wait_of(-1, cancel)?) };
-        // SAFETY: by the header's rules NULL, or a task that lives.
-        let report = unsafe { handle::with(task, "task", |task| task.stop(stop, wait))? };
-        // SAFETY: by the header's rules NULL, or a writable pointer.
-        unsafe { Record::give(out, &report) };
-        Ok(())
+        // SAFETY: by the header's rules a writable place, or NULL.
+        let out = unsafe { Out::optional(out) };
+        let (stop, wait) = (settings(options)?.stop()?, wait_of(-1, cancel)?);
+        let report = handle::hold(task, "task")?.stop(stop, wait)?;
+        out.map_or(Ok(()), |out| out.record(&report))
+    })
+}
+
+/// Marks a task as cancelled, with a reason, and stops it: it is not started again before
+/// conductor_task_resume(). Options and out (may be NULL) as conductor_stop().
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conductor_task_cancel(
+    conductor: *const Conductor,
+    project: Str,
+    task: Str,
+    options: *const Options,
+    cancel: *const Cancel,
+    out: *mut *mut Record,
+    err: *mut *mut Error,
+) -> Status {
+    guard(err, || {
+        // SAFETY: by the header's rules a writable place, or NULL, and texts that live.
+        let (out, (project, task)) = unsafe { (Out::optional(out), task_ids(project, task)?) };
+        let (stop, wait) = (settings(options)?.stop()?, wait_of(-1, cancel)?);
+        let conductor = handle::hold(conductor, "conductor")?;
+        let report = conductor.tasks().cancel(&project, &task, stop, wait)?;
+        out.map_or(Ok(()), |out| out.record(&report))
+    })
+}
+
+/// Sets a task back: "done" and "cancelled" are taken away, and its next start counts attempts from one.
+/// Starts nothing. CONDUCTOR_CONFLICT, "task.running", while it is driven or a run of it lives.
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conductor_task_set_back(
+    conductor: *const Conductor,
+    project: Str,
+    task: Str,
+    cancel: *const Cancel,
+    err: *mut *mut Error,
+) -> Status {
+    guard(err, || {
+        // SAFETY: by the header's rules the texts live.
+        let (project, task) = unsafe { task_ids(project, task)? };
+        let wait = wait_of(-1, cancel)?;
+        handle::hold(conductor, "conductor")?.tasks().set_back(&project, &task, wait)
+    })
+}
+
+/// Deletes a task with all its runs; sums of usage keep what they used. Options: "force" "true" stops
+/// first what lives of it, which else is CONDUCTOR_CONFLICT, "task.running".
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conductor_task_delete(
+    conductor: *const Conductor,
+    project: Str,
+    task: Str,
+    options: *const Options,
+    cancel: *const Cancel,
+    err: *mut *mut Error,
+) -> Status {
+    guard(err, || {
+        // SAFETY: by the header's rules the texts live.
+        let (project, task) = unsafe { task_ids(project, task)? };
+        let (stop, wait) = (settings(options)?.delete()?, wait_of(-1, cancel)?);
+        handle::hold(conductor, "conductor")?.tasks().delete(&project, &task, stop, wait)
     })
 }
 
 /// Frees a task's handle; what runs goes on, undriven unless somebody else waits. NULL is fine.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conductor_task_free(task: *mut Task) {
-    // SAFETY: by the header's rules NULL, or a handle that nobody uses any more.
-    guard_value((), || unsafe { handle::free(task) });
+    guard_value((), || handle::free(task));
 }

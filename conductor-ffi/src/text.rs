@@ -58,16 +58,3 @@ impl Str {
         })
     }
 }
-
-/// The place for an output, which a caller must give.
-///
-/// # Errors
-/// `argument.null`.
-pub(crate) fn place<T>(out: *mut T, field: &str) -> Result<*mut T> {
-    if out.is_null() {
-        let message = format!("the argument {field} is NULL");
-        return Err(Error::invalid("argument.null", field, message)
-            .with_hint("pass the address of a variable for the result"));
-    }
-    Ok(out)
-}

@@ -1,5 +1,7 @@
-//! Versions
+//! The library itself
 
+use crate::boundary::guard_value;
+use crate::handle;
 use crate::text::Str;
 
 /// The version of the binary interface that this header describes; also the number in the shared
@@ -16,4 +18,11 @@ pub extern "C" fn conductor_abi_version() -> u32 {
 #[unsafe(no_mangle)]
 pub extern "C" fn conductor_version() -> Str {
     Str::from_static(env!("CARGO_PKG_VERSION"))
+}
+
+/// How many handles of this process were not freed, of all kinds. For tests: what a program forgets to
+/// free shows here, and nowhere else, since the library itself holds what is behind a handle.
+#[unsafe(no_mangle)]
+pub extern "C" fn conductor_handle_count() -> usize {
+    guard_value(0, handle::count)
 }

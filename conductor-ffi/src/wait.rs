@@ -12,25 +12,24 @@
 use crate::boundary::guard;
 use crate::cancel::{Cancel, wait_of};
 use crate::error::{Error, Status};
-use crate::handle::{self, Handle};
+use crate::handle::{self, Handle, Held};
+use crate::out::Out;
 use crate::run::Run;
 use crate::task::Task;
-use crate::text::place;
 use conductor_core::{Error as CoreError, Result, Work, wait_any};
 
-/// The work behind an array of handles.
+/// What is behind an array of handles.
+///
+/// # Errors
+/// `argument.null`, `argument.length`, and those of [`handle::hold`].
 ///
 /// # Safety
-/// `handles` is NULL or points to `count` handles that live.
-unsafe fn work<'a, H>(
+/// `handles` is NULL or points to `count` pointers.
+unsafe fn held<H: Handle>(
     handles: *const *const H,
     count: usize,
     field: &str,
-) -> Result<Vec<&'a dyn Work>>
-where
-    H: Handle + 'a,
-    H::Inner: Work,
-{
+) -> Result<Vec<Held<H>>> {
     if count == 0 {
         return Ok(Vec::new());
     }
@@ -44,11 +43,7 @@ where
     }
     // SAFETY: not NULL, and `count` pointers long by this function's contract.
     let handles = unsafe { std::slice::from_raw_parts(handles, count) };
-    let inner = |handle: &*const H| {
-        // SAFETY: by this function's contract a handle that lives.
-        unsafe { handle::with(*handle, field, |inner| Ok(inner as &dyn Work)) }
-    };
-    handles.iter().map(inner).collect()
+    handles.iter().map(|handle| handle::hold(*handle, field)).collect()
 }
 
 /// Waits until the first of these runs and tasks has ended. out_index: its place, the runs counted first,
@@ -65,16 +60,15 @@ pub unsafe extern "C" fn conductor_wait_any(
     err: *mut *mut Error,
 ) -> Status {
     guard(err, || {
-        let out = place(out_index, "out_index")?;
-        // SAFETY: by the header's rules NULL, or a switch that lives.
-        let wait = unsafe { wait_of(timeout_ms, cancel)? };
-        // SAFETY: by the header's rules NULL, or so many handles that live.
-        let mut all = unsafe { work(runs, run_count, "runs")? };
-        // SAFETY: as above.
-        all.extend(unsafe { work(tasks, task_count, "tasks")? });
-        let index = wait_any(&all, wait)?;
-        // SAFETY: not NULL, so by the header's rules it points to a writable size_t.
-        unsafe { out.write(index) };
+        // SAFETY: by the header's rules a writable place, or NULL.
+        let out = unsafe { Out::new(out_index, "out_index")? };
+        let wait = wait_of(timeout_ms, cancel)?;
+        // SAFETY: by the header's rules NULL, or so many pointers.
+        let (runs, tasks) =
+            unsafe { (held(runs, run_count, "runs")?, held(tasks, task_count, "tasks")?) };
+        let runs = runs.iter().map(|run| &**run as &dyn Work);
+        let work: Vec<&dyn Work> = runs.chain(tasks.iter().map(|task| &**task as _)).collect();
+        out.write(wait_any(&work, wait)?);
         Ok(())
     })
 }

@@ -7,9 +7,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// The source files in the order of the header.
-const SOURCES: [&str; 13] = [
-    "text", "version", "error", "cancel", "options", "record", "reader", "root", "bus", "run",
-    "task", "wait", "check",
+const SOURCES: [&str; 14] = [
+    "text", "version", "error", "cancel", "options", "record", "reader", "root", "config", "bus",
+    "run", "task", "wait", "check",
 ];
 
 const MACROS: &str = r#"#ifdef __cplusplus
@@ -113,7 +113,9 @@ fn every_source_file_with_an_exported_function_is_in_the_header() {
     for entry in std::fs::read_dir(folder).unwrap() {
         let path = entry.unwrap().path();
         let name = path.file_stem().unwrap().to_str().unwrap().to_owned();
-        let exports = std::fs::read_to_string(&path).unwrap().contains("no_mangle)]");
+        // What lies in folders is no chapter.
+        let source = std::fs::read_to_string(&path).unwrap_or_default();
+        let exports = source.contains("no_mangle)]");
         assert!(
             !exports || SOURCES.contains(&name.as_str()),
             "src/{name}.rs exports functions: add \"{name}\" to SOURCES in tests/header.rs"

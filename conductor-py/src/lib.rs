@@ -2,10 +2,18 @@
 //!
 //! What a Python programmer sees is in `python/conductor/`; this module is `conductor._conductor`.
 
+mod any;
+mod bus;
+mod cancel;
 mod check;
+mod config;
 mod error;
-mod handles;
+mod given;
 mod record;
+mod records;
+mod root;
+mod run;
+mod task;
 mod vocabulary;
 mod wait;
 
@@ -14,9 +22,23 @@ mod _conductor {
     use pyo3::prelude::*;
 
     #[pymodule_export]
+    use super::any::wait_any;
+    #[pymodule_export]
+    use super::bus::Bus;
+    #[pymodule_export]
+    use super::cancel::Cancel;
+    #[pymodule_export]
     use super::check::{check_id, parse_duration};
     #[pymodule_export]
-    use super::handles::{Bus, Cancel, Conductor, Records, Run, Task, wait_any};
+    use super::config::{config, validate};
+    #[pymodule_export]
+    use super::records::Records;
+    #[pymodule_export]
+    use super::root::Conductor;
+    #[pymodule_export]
+    use super::run::Run;
+    #[pymodule_export]
+    use super::task::Task;
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

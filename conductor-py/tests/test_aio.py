@@ -108,3 +108,27 @@ def test_output_and_lists(root: Path) -> None:
         assert [run.id for run in await c.reconcile()] == [one.id]
 
     run(root, work)
+
+
+def test_what_is_told_of_a_root_and_its_buses(root: Path) -> None:
+    async def work(c: aio.Conductor) -> None:
+        one = await c.jobs.start("shop", "exit 3", agent="shell", task="one")
+        await one.wait()
+        assert "3" in (await one.why()).because
+        assert (await c.usage("shop")).total.runs == 1
+        assert isinstance(await c.doctor(), list)
+        bus = await c.bus("shop", "one")
+        await bus.post("FACT", "x")
+        async with bus.follow(cursor="mailer", type="FACT") as messages:
+            message = await messages.next("1m")
+            assert message is not None and message.body == "x"
+            await messages.commit()
+        assert (await bus.rotate()).result == "done"
+        assert not (await bus.check()).damaged
+        task = await c.tasks.start("shop", "two", agent="shell", prompt="exec sleep 600")
+        del task
+        await c.tasks.cancel("shop", "two", "enough", force=True)
+        await c.tasks.set_back("shop", "two")
+        await c.tasks.delete("shop", "two")
+
+    run(root, work)

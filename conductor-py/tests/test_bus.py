@@ -121,3 +121,43 @@ def test_a_spawned_child_opens_the_same_root(bus: conductor.Bus, root: Path) -> 
     child.join(60)
     assert child.exitcode == 0
     assert bus.tail(1)[0].body == "from another interpreter"
+
+
+def test_a_kept_place_is_read_on_from_and_committed(bus: conductor.Bus) -> None:
+    for number in range(3):
+        bus.post("FACT", str(number))
+    with bus.read(cursor="mailer", type="FACT") as reader:
+        assert next(reader).body == "0"
+        reader.commit()
+        assert next(reader).body == "1"
+        with pytest.raises(conductor.Busy) as busy:
+            bus.follow(cursor="mailer")
+        assert busy.value.code == "cursor.busy"
+    with bus.follow(cursor="mailer", type="FACT", timeout=0.05) as follower:
+        assert [message.body for message in follower] == ["1", "2"]
+        follower.commit()
+    assert list(bus.read(cursor="mailer")) == []
+    with pytest.raises(conductor.InvalidInput) as conflict:
+        bus.read(cursor="mailer", tail=1)
+    assert conflict.value.code == "option.conflict" and conflict.value.field == "tail"
+    with pytest.raises(conductor.InvalidInput) as none:
+        bus.read().commit()
+    assert none.value.code == "cursor.none"
+
+
+def test_a_bus_is_rotated_and_checked(bus: conductor.Bus) -> None:
+    cursor = bus.post("FACT", "before").cursor
+    rotation = bus.rotate("10s")
+    assert rotation.result == "done" and rotation.archive is not None and rotation.archive.exists()
+    assert bus.rotate().result == "empty"
+    bus.post("FACT", "after")
+    assert [message.body for message in bus.read(after=cursor)] == ["after"]
+    report = bus.check()
+    assert (report.files, report.damaged, report.findings) == (2, False, ())
+    bytes = bytearray(bus.path.read_bytes())
+    at = bytes.rindex(b"after")
+    bytes[at] ^= 1
+    bus.path.write_bytes(bytes)
+    damaged = bus.check()
+    assert damaged.damaged and damaged.findings[0].kind == "corrupt"
+    assert damaged.findings[0].path == bus.path and damaged.findings[0].damage

@@ -139,3 +139,27 @@ def test_reconcile_gives_what_ended_unseen(c: conductor.Conductor) -> None:
     while not closed and time.monotonic() < deadline:
         closed = c.reconcile()
     assert [info.id for info in closed] == [run.id]
+
+
+def test_a_task_is_cancelled_set_back_and_deleted(c: conductor.Conductor) -> None:
+    def start() -> conductor.Task:
+        return c.tasks.start("shop", "unwanted", agent="shell", prompt="exec sleep 600")
+
+    task = start()
+    for refused in (c.tasks.set_back, c.tasks.delete):
+        with pytest.raises(conductor.Conflict) as running:
+            refused("shop", "unwanted")
+        assert running.value.code == "task.running"
+    del task
+    assert len(c.tasks.cancel("shop", "unwanted", "not wanted", force=True).signalled) == 1
+    ended = c.tasks.get("shop", "unwanted").wait(0)
+    assert (ended.outcome, ended.reason) == ("stopped", "not wanted")
+    with pytest.raises(conductor.Conflict) as cancelled:
+        start()
+    assert cancelled.value.code == "task.cancelled"
+    c.tasks.set_back("shop", "unwanted")
+    start()
+    c.tasks.delete("shop", "unwanted", force=True)
+    with pytest.raises(conductor.NotFound):
+        c.tasks.get("shop", "unwanted")
+    assert c.usage("shop").total.runs == 2, "what deleted runs used is kept"

@@ -3,8 +3,9 @@
 #[cfg(feature = "server")]
 use crate::commands::serve;
 use crate::commands::{
-    attach, bus, completion, config, doctor, drive, gc, job, list, output, reconcile, resume,
-    server, status, stop, task, usage, validate, watch, why,
+    attach, bus, completion, config, doctor, drive, gc, job, list, monitor, output, reconcile,
+    resume, self_test, server, shell_setup, status, stop, task, update, usage, validate, watch,
+    why, wrap,
 };
 use crate::exit;
 use crate::render::color;
@@ -61,9 +62,11 @@ pub(crate) enum Command {
     Task(task::Task),
     Attach(attach::Attach),
     Job(job::Job),
+    Wrap(wrap::Wrap),
     Stop(stop::Stop),
     Resume(resume::Resume),
     Drive(drive::Drive),
+    Monitor(monitor::Monitor),
     List(list::List),
     Status(status::Status),
     Watch(watch::Watch),
@@ -80,8 +83,13 @@ pub(crate) enum Command {
     #[command(subcommand)]
     Server(server::Server),
     #[command(subcommand)]
+    Update(update::Update),
+    SelfTest(self_test::SelfTest),
+    #[command(subcommand)]
     Config(config::Config),
     Validate(validate::Validate),
+    #[command(subcommand)]
+    ShellSetup(shell_setup::ShellSetupCommand),
     Completion(completion::Completion),
 }
 

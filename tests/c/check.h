@@ -87,4 +87,33 @@ static inline conductor_options *with(const char *const *pairs) {
     return o;
 }
 
+/* Longer than anything here takes, in milliseconds. */
+#define LONG 120000
+
+/* The root of the test. */
+static conductor *root;
+
+/* A run of a shell script. */
+static inline conductor_run *job(const char *task, const char *script) {
+    const char *pairs[] = {"project", "shop", "agent", "shell", "task", task, "prompt", script, NULL};
+    conductor_options *o = with(pairs);
+    conductor_run *run = NULL;
+    DO(conductor_job_start(root, o, NULL, &run, &err));
+    conductor_options_free(o);
+    return run;
+}
+
+/* How many records there are; frees the reader. */
+static inline int count(conductor_reader *reader) {
+    conductor_record *record = NULL;
+    int seen = 0;
+    for (;; seen++) {
+        DO(conductor_reader_next(reader, 0, NULL, &record, &err));
+        if (record == NULL) break;
+        conductor_record_free(record);
+    }
+    conductor_reader_free(reader);
+    return seen;
+}
+
 #endif

@@ -4,26 +4,11 @@
 #include "check.h"
 
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define LONG 120000
-#define THREADS 16
-#define EACH 20
-
-static conductor *root;
 static int signals = 1;
-
-static conductor_run *job(const char *task, const char *script) {
-    const char *pairs[] = {"project", "shop", "agent", "shell", "task", task, "prompt", script, NULL};
-    conductor_options *o = with(pairs);
-    conductor_run *run = NULL;
-    DO(conductor_job_start(root, o, NULL, &run, &err));
-    conductor_options_free(o);
-    return run;
-}
 
 static void a_run_is_started_waited_for_and_read(void) {
     conductor_run *run = job("one", "echo hello; exit 3"), *again = NULL, *newest = NULL;
@@ -220,18 +205,6 @@ static void several_are_waited_for_and_stopped(void) {
     conductor_options_free(o);
 }
 
-static int count(conductor_reader *reader) {
-    conductor_record *record = NULL;
-    int seen = 0;
-    for (;; seen++) {
-        DO(conductor_reader_next(reader, 0, NULL, &record, &err));
-        if (record == NULL) break;
-        conductor_record_free(record);
-    }
-    conductor_reader_free(reader);
-    return seen;
-}
-
 static void what_is_there_is_listed_and_closed(void) {
     const char *tasks[] = {"project", "shop", NULL};
     const char *runs[] = {"project", "shop", "task", "count", "status", "completed", NULL};
@@ -249,180 +222,159 @@ static void what_is_there_is_listed_and_closed(void) {
     conductor_options_free(o_tasks);
 }
 
-static void nothing_is_no_handle(void) {
-    conductor_record *record = (conductor_record *)&record, *kept = record;
-    conductor_reader *reader = NULL;
-    conductor_run *run = NULL;
-    conductor_task *task = NULL;
+static void a_bus_is_read_on_from_a_kept_place_checked_and_rotated(void) {
+    const char *mailer[] = {"cursor", "mailer", NULL};
+    conductor_options *o = with(mailer);
     conductor_bus *bus = NULL;
-    conductor *c = NULL;
-    conductor_options *o = conductor_options_new();
-    size_t index = 9;
-#define NULLS(call) FAILS("argument.null", call)
-    NULLS(conductor_open(S("/x"), NULL, NULL, &err));
-    NULLS(conductor_open(bytes(NULL, 3), NULL, &c, &err));
-    NULLS(conductor_list(NULL, NULL, &reader, &err));
-    NULLS(conductor_list(root, NULL, NULL, &err));
-    NULLS(conductor_reconcile(NULL, NULL, &reader, &err));
-    NULLS(conductor_reconcile(root, NULL, NULL, &err));
-    NULLS(conductor_stop(NULL, S("p"), S("t"), S(""), NULL, NULL, &record, &err));
-    NULLS(conductor_bus_open(NULL, S("p"), S("t"), &bus, &err));
-    NULLS(conductor_bus_open(root, S("p"), S("t"), NULL, &err));
-    NULLS(conductor_bus_post(NULL, S("FACT"), S("x"), NULL, NULL, &record, &err));
-    NULLS(conductor_bus_read(NULL, NULL, &reader, &err));
-    NULLS(conductor_job_start(NULL, NULL, NULL, &run, &err));
-    NULLS(conductor_job_start(root, NULL, NULL, NULL, &err));
-    NULLS(conductor_run_open(NULL, S("p"), S("t"), S(""), &run, &err));
-    NULLS(conductor_run_open(root, S("p"), S("t"), S(""), NULL, &err));
-    NULLS(conductor_run_info(NULL, &record, &err));
-    NULLS(conductor_run_wait(NULL, 0, NULL, &record, &err));
-    NULLS(conductor_run_output(NULL, NULL, &reader, &err));
-    NULLS(conductor_run_stop(NULL, NULL, NULL, &record, &err));
-    NULLS(conductor_task_start(NULL, NULL, NULL, &task, &err));
-    NULLS(conductor_task_start(root, NULL, NULL, NULL, &err));
-    NULLS(conductor_task_resume(NULL, NULL, NULL, &task, &err));
-    NULLS(conductor_task_resume(root, NULL, NULL, NULL, &err));
-    NULLS(conductor_task_open(NULL, S("p"), S("t"), &task, &err));
-    NULLS(conductor_task_attach(NULL, S("p"), S("t"), &task, &err));
-    NULLS(conductor_task_info(NULL, &record, &err));
-    NULLS(conductor_task_wait(NULL, 0, NULL, &record, &err));
-    NULLS(conductor_task_follow(NULL, NULL, &reader, &err));
-    NULLS(conductor_task_stop(NULL, NULL, NULL, &record, &err));
-    NULLS(conductor_reader_next(NULL, 0, NULL, &record, &err));
-    NULLS(conductor_wait_any(NULL, 1, NULL, 0, 0, NULL, &index, &err));
-    NULLS(conductor_wait_any(NULL, 0, NULL, 0, 0, NULL, NULL, &err));
-    NULLS(conductor_options_set(NULL, S("agent"), S("x"), &err));
-    NULLS(conductor_options_set(o, bytes(NULL, 1), S("x"), &err));
-    NULLS(conductor_options_set(o, S("agent"), bytes(NULL, 1), &err));
-    CHECK(conductor_run_info(NULL, NULL, NULL) == CONDUCTOR_INVALID_INPUT);
-    CHECK(record == kept && reader == NULL && run == NULL && task == NULL && bus == NULL && index == 9);
+    conductor_reader *reader = NULL, *second = NULL;
+    conductor_record *m = NULL, *report = NULL;
+    int64_t first;
+    DO(conductor_bus_open(root, S("shop"), S("one"), &bus, &err));
+    DO(conductor_bus_read(bus, o, &reader, &err));
+    FAILS("cursor.busy", conductor_bus_read(bus, o, &second, &err));
+    DO(conductor_reader_next(reader, 0, NULL, &m, &err));
+    first = number(m, "seq");
+    conductor_record_free(m);
+    DO(conductor_reader_commit(reader, &err));
+    DO(conductor_reader_next(reader, 0, NULL, &m, &err));
+    conductor_record_free(m);
+    conductor_reader_free(reader);
+    DO(conductor_bus_read(bus, o, &reader, &err));
+    DO(conductor_reader_next(reader, 0, NULL, &m, &err));
+    CHECK(number(m, "seq") == first + 1);
+    conductor_record_free(m);
+    conductor_reader_free(reader);
+    DO(conductor_bus_read(bus, NULL, &reader, &err));
+    FAILS("cursor.none", conductor_reader_commit(reader, &err));
+    conductor_reader_free(reader);
 
-    FAILS("argument.not_utf8", conductor_open(S("a\xff"), NULL, &c, &err));
-    FAILS("argument.not_utf8", conductor_bus_open(root, S("a\xff"), S(""), &bus, &err));
-    FAILS("argument.not_utf8", conductor_bus_open(root, S("a"), S("\xc0\x80"), &bus, &err));
-    FAILS("argument.not_utf8", conductor_stop(root, S("p"), S("t"), S("\xff"), NULL, NULL, NULL, &err));
-    FAILS("argument.not_utf8", conductor_run_open(root, S("p"), S("\xff"), S(""), &run, &err));
-    FAILS("argument.not_utf8", conductor_task_open(root, S("\xff"), S("t"), &task, &err));
-    FAILS("argument.not_utf8", conductor_options_set(o, S("agent"), S("\xff"), &err));
-    FAILS("argument.length", conductor_options_set(o, S("agent"), bytes("x", (size_t)-1), &err));
-    FAILS("option.unknown", conductor_options_set(o, S("max_attemps"), S("1"), &err));
-    FAILS("number.invalid", conductor_options_set(o, S("max_attempts"), S("many"), &err));
-
-    CHECK(conductor_root(NULL).ptr == NULL && conductor_record_json(NULL).ptr == NULL);
-    CHECK(conductor_record_text(NULL, S("x")).ptr == NULL && number(NULL, "x") == -77);
-    CHECK(conductor_record_count(NULL, S("")) == 0 && !conductor_record_name(NULL, S(""), 0).ptr);
-    CHECK(conductor_reader_fd(NULL) == -1 && conductor_run_fd(NULL) == -1);
-    CHECK(conductor_task_fd(NULL) == -1);
-    conductor_free(NULL);
-    conductor_bus_free(NULL);
-    conductor_run_free(NULL);
-    conductor_task_free(NULL);
-    conductor_reader_free(NULL);
-    conductor_record_free(NULL);
-    conductor_options_free(NULL);
-    conductor_cancel_free(NULL);
-    conductor_error_free(NULL);
-    conductor_options_free(o);
-}
-
-static void another_handle_is_told(void) {
-    conductor_run *run = job("foreign", "true");
-    conductor_cancel *cancel = conductor_cancel_new();
-    conductor_record *record = NULL;
-    conductor_reader *reader = NULL;
-    size_t index;
-    const conductor_run *runs[1];
-    runs[0] = (const conductor_run *)root;
-    FAILS("argument.handle", conductor_run_info((conductor_run *)root, &record, &err));
-    FAILS("argument.handle", conductor_task_wait((conductor_task *)run, 0, NULL, &record, &err));
-    FAILS("argument.handle", conductor_list((conductor *)run, NULL, &reader, &err));
-    FAILS("argument.handle", conductor_list(root, (conductor_options *)cancel, &reader, &err));
-    FAILS("argument.handle", conductor_run_wait(run, 0, (conductor_cancel *)run, &record, &err));
-    FAILS("argument.handle", conductor_wait_any(runs, 1, NULL, 0, 0, NULL, &index, &err));
-    CHECK(conductor_record_text((conductor_record *)run, S("x")).ptr == NULL);
-    conductor_task_free((conductor_task *)run);
-    conductor_cancel_set((conductor_cancel *)run);
-    DO(conductor_run_wait(run, LONG, NULL, &record, &err));
-    conductor_record_free(record);
-    conductor_run_free(run);
-    conductor_cancel_free(cancel);
-}
-
-static conductor_bus *shared_bus;
-static conductor_run *shared_run;
-static conductor_reader *shared_reader;
-
-static void *post_and_read(void *unused) {
-    conductor_record *record = NULL;
-    conductor_reader *reader = NULL;
-    conductor_error *err = NULL;
-    conductor_status status;
-    int i;
-    for (i = 0; i < EACH; i++) {
-        DO(conductor_bus_post(shared_bus, S("FACT"), S("shared"), NULL, NULL, &record, &err));
-        conductor_record_free(record);
-        DO(conductor_run_info(shared_run, &record, &err));
-        CHECK(is(text(record, "agent"), "shell"));
-        conductor_record_free(record);
-        DO(conductor_list(root, NULL, &reader, &err));
-        conductor_reader_free(reader);
-        status = conductor_reader_next(shared_reader, 0, NULL, &record, &err);
-        CHECK(status == CONDUCTOR_OK || status == CONDUCTOR_BUSY || status == CONDUCTOR_TIMEOUT);
-        if (status == CONDUCTOR_OK) conductor_record_free(record);
-        conductor_error_free(err);
-    }
-    DO(conductor_run_wait(shared_run, LONG, NULL, &record, &err));
-    conductor_record_free(record);
-    return unused;
-}
-
-static void handles_are_shared_by_threads(void) {
-    const char *follow[] = {"follow", "true", NULL};
-    conductor_options *o = with(follow);
-    pthread_t threads[THREADS];
-    conductor_reader *all = NULL;
-    int before, i;
-    shared_run = job("threads", "sleep 0.5");
-    DO(conductor_bus_open(root, S("shop"), S(""), &shared_bus, &err));
-    DO(conductor_bus_read(shared_bus, o, &shared_reader, &err));
-    DO(conductor_bus_read(shared_bus, NULL, &all, &err));
-    before = count(all);
-    for (i = 0; i < THREADS; i++) CHECK(pthread_create(&threads[i], NULL, post_and_read, NULL) == 0);
-    for (i = 0; i < THREADS; i++) CHECK(pthread_join(threads[i], NULL) == 0);
-    DO(conductor_bus_read(shared_bus, NULL, &all, &err));
-    CHECK(count(all) == before + THREADS * EACH);
-    conductor_reader_free(shared_reader);
-    conductor_run_free(shared_run);
-    conductor_bus_free(shared_bus);
-    conductor_options_free(o);
-}
-
-static void a_forked_child_opens_again(void) {
-    conductor_bus *bus = NULL;
-    pid_t child;
-    int status = 0;
-    DO(conductor_bus_open(root, S("shop"), S(""), &bus, &err));
-    child = fork();
-    CHECK(child >= 0);
-    if (child == 0) {
-        conductor *own = NULL;
-        conductor_reader *reader = NULL;
-        conductor_record *record = NULL;
-        FAILS("handle.forked", conductor_bus_post(bus, S("FACT"), S("x"), NULL, NULL, NULL, &err));
-        FAILS("handle.forked", conductor_list(root, NULL, &reader, &err));
-        conductor_bus_free(bus);
-        DO(conductor_open(conductor_root(root), NULL, &own, &err));
-        DO(conductor_bus_open(own, S("shop"), S(""), &bus, &err));
-        DO(conductor_bus_post(bus, S("FACT"), S("from the child"), NULL, NULL, &record, &err));
-        conductor_record_free(record);
-        conductor_bus_free(bus);
-        conductor_free(own);
-        _exit(0);
-    }
-    CHECK(waitpid(child, &status, 0) == child);
-    CHECK(WIFEXITED(status) && WEXITSTATUS(status) == 0);
-    DO(conductor_bus_post(bus, S("FACT"), S("from the parent"), NULL, NULL, NULL, &err));
+    DO(conductor_bus_rotate(bus, LONG, NULL, &report, &err));
+    CHECK(is(text(report, "result"), "done") && text(report, "archive").len > 0);
+    conductor_record_free(report);
+    DO(conductor_bus_rotate(bus, LONG, NULL, &report, &err));
+    CHECK(is(text(report, "result"), "empty") && text(report, "archive").ptr == NULL);
+    conductor_record_free(report);
+    DO(conductor_bus_check(bus, &report, &err));
+    CHECK(number(report, "messages") >= 3 && number(report, "files") == 2);
+    CHECK(number(report, "damaged") == 0 && conductor_record_count(report, S("findings")) == 0);
+    conductor_record_free(report);
     conductor_bus_free(bus);
+    conductor_options_free(o);
+}
+
+static void a_task_is_cancelled_set_back_and_deleted(void) {
+    const char *pairs[] = {"project", "shop", "task", "unwanted", "agent", "shell", "max_attempts", "1",
+                           "prompt", "exec sleep 600", NULL};
+    const char *by_force[] = {"force", "true", NULL};
+    const char *why[] = {"reason", "not wanted", "force", "true", NULL};
+    conductor_options *o = with(pairs), *o_force = with(by_force), *o_why = with(why);
+    conductor_task *task = NULL;
+    conductor_record *report = NULL, *end = NULL;
+    DO(conductor_task_start(root, o, NULL, &task, &err));
+    FAILS("task.running", conductor_task_set_back(root, S("shop"), S("unwanted"), NULL, &err));
+    conductor_task_free(task);
+    FAILS("task.running", conductor_task_delete(root, S("shop"), S("unwanted"), NULL, NULL, &err));
+    DO(conductor_task_cancel(root, S("shop"), S("unwanted"), o_why, NULL, &report, &err));
+    CHECK(conductor_record_count(report, S("signalled")) == 1);
+    DO(conductor_task_open(root, S("shop"), S("unwanted"), &task, &err));
+    DO(conductor_task_wait(task, 0, NULL, &end, &err));
+    CHECK(is(text(end, "outcome"), "stopped") && is(text(end, "reason"), "not wanted"));
+    conductor_task_free(task);
+    FAILS("task.cancelled", conductor_task_start(root, o, NULL, &task, &err));
+    DO(conductor_task_set_back(root, S("shop"), S("unwanted"), NULL, &err));
+    DO(conductor_task_start(root, o, NULL, &task, &err));
+    conductor_task_free(task);
+    DO(conductor_task_delete(root, S("shop"), S("unwanted"), o_force, NULL, &err));
+    FAILS("task.not_found", conductor_task_open(root, S("shop"), S("unwanted"), &task, &err));
+    conductor_record_free(end);
+    conductor_record_free(report);
+    conductor_options_free(o_why);
+    conductor_options_free(o_force);
+    conductor_options_free(o);
+}
+
+static void usage_and_state_are_told(void) {
+    const char *by_day[] = {"project", "shop", "by", "day", NULL};
+    conductor_options *o = with(by_day);
+    conductor_record *sums = NULL, *why = NULL;
+    conductor_reader *findings = NULL;
+    conductor_run *run = NULL;
+    DO(conductor_usage(root, NULL, &sums, &err));
+    CHECK(is(text(sums, "by"), "project") && is(text(sums, "sums.0.name"), "shop"));
+    CHECK(number(sums, "total.runs") > 3 && conductor_record_count(sums, S("damage")) == 0);
+    CHECK(number(sums, "total.unknown_cost") == number(sums, "total.runs"));
+    CHECK(text(sums, "total.cost_usd").ptr == NULL);
+    conductor_record_free(sums);
+    DO(conductor_usage(root, o, &sums, &err));
+    CHECK(is(text(sums, "by"), "day") && conductor_record_count(sums, S("sums")) >= 1);
+    conductor_record_free(sums);
+    FAILS("usage.unknown_group", conductor_options_set(o, S("by"), S("day"), NULL) ||
+                                     conductor_options_set(o, S("by"), S("week"), NULL) ||
+                                     conductor_usage(root, o, &sums, &err));
+    DO(conductor_doctor(root, &findings, &err));
+    conductor_reader_free(findings);
+    DO(conductor_run_open(root, S("shop"), S("one"), S(""), &run, &err));
+    DO(conductor_run_why(run, &why, &err));
+    CHECK(contains(text(why, "because"), "3") && text(why, "next").len > 0);
+    CHECK(conductor_record_count(why, S("evidence")) > 0);
+    conductor_record_free(why);
+    conductor_run_free(run);
+    conductor_options_free(o);
+}
+
+static void write_file(const char *path, const char *content) {
+    FILE *file = fopen(path, "w");
+    CHECK(file != NULL && fputs(content, file) >= 0 && fclose(file) == 0);
+}
+
+static void the_configuration_is_shown_and_heeded(const char *folder) {
+    char path[4096];
+    const char *pairs[3], *work[] = {"project", "shop", "task", "mine", "agent", "mine", "prompt", "x", NULL};
+    conductor_options *o, *o_work = with(work);
+    conductor_record *config = NULL, *found = NULL, *end = NULL;
+    conductor_run *run = NULL;
+    conductor *own = NULL;
+    int i, seen = 0, count;
+    CHECK(snprintf(path, sizeof(path), "%s/config.yaml", folder) < (int)sizeof(path));
+    write_file(path, "agents:\n  mine:\n    type: command\n    command: [\"true\"]\n");
+    pairs[0] = "config";
+    pairs[1] = path;
+    pairs[2] = NULL;
+    o = with(pairs);
+    DO(conductor_config_show(o, &config, &err));
+    CHECK(is(text(config, "path"), path) && conductor_record_count(config, S("warnings")) == 0);
+    count = (int)conductor_record_count(config, S("values"));
+    for (i = 0; i < count; i++) {
+        char key[64];
+        CHECK(snprintf(key, sizeof(key), "values.%d.key", i) < (int)sizeof(key));
+        if (!is(text(config, key), "agents.mine.type")) continue;
+        CHECK(snprintf(key, sizeof(key), "values.%d.from.line", i) < (int)sizeof(key));
+        CHECK(number(config, key) == 3);
+        seen = 1;
+    }
+    CHECK(seen);
+    DO(conductor_validate(conductor_root(root), o, &found, &err));
+    CHECK(number(found, "config.ok") == 1 && number(found, "root.ok") == 1);
+    CHECK(is(text(found, "agents.0.name"), "mine") && number(found, "errors") == 0);
+    conductor_record_free(found);
+    DO(conductor_open(conductor_root(root), o, &own, &err));
+    DO(conductor_job_start(own, o_work, NULL, &run, &err));
+    DO(conductor_run_wait(run, LONG, NULL, &end, &err));
+    CHECK(is(text(end, "outcome"), "completed"));
+    conductor_free(own);
+
+    write_file(path, "agents:\n  mine:\n    tipe: command\n");
+    FAILS("config.unknown_key", conductor_open(conductor_root(root), o, &own, &err));
+    FAILS("config.unknown_key", conductor_config_show(o, &config, &err));
+    DO(conductor_validate(conductor_root(root), o, &found, &err));
+    CHECK(number(found, "config.ok") == 0 && number(found, "errors") >= 1);
+    CHECK(is(text(found, "problems.0.path"), path) && number(found, "problems.0.line") == 3);
+    conductor_record_free(found);
+    conductor_record_free(end);
+    conductor_run_free(run);
+    conductor_record_free(config);
+    conductor_options_free(o_work);
+    conductor_options_free(o);
 }
 
 /* A host that reaps whatever dies never sees a process of the library. */
@@ -442,11 +394,12 @@ int main(int argc, char **argv) {
     a_task_is_driven_by_who_reads_it();
     if (signals) several_are_waited_for_and_stopped();
     what_is_there_is_listed_and_closed();
-    nothing_is_no_handle();
-    another_handle_is_told();
-    handles_are_shared_by_threads();
+    a_bus_is_read_on_from_a_kept_place_checked_and_rotated();
+    if (signals) a_task_is_cancelled_set_back_and_deleted();
+    usage_and_state_are_told();
+    the_configuration_is_shown_and_heeded(argv[1]);
     no_stranger_is_a_child();
-    a_forked_child_opens_again();
     conductor_free(root);
+    CHECK(conductor_handle_count() == 0);
     return 0;
 }

@@ -47,6 +47,31 @@ fn work_is_done_from_c_and_every_function_holds() {
 }
 
 #[test]
+fn handles_hold_from_c_and_under_valgrind() {
+    let sandbox = Sandbox::new();
+    let Some(program) = compile(&sandbox, &C, "tests/c/handles.c", Link::Shared) else { return };
+    sandbox.program(&program).arg(sandbox.root()).succeed();
+    let root = sandbox.folder("valgrind");
+    valgrind(&sandbox, &program, &[root.to_str().unwrap()]);
+    sandbox.wait_until_empty(std::time::Duration::from_secs(30));
+}
+
+#[test]
+fn handles_hold_under_the_sanitizers() {
+    let sandbox = Sandbox::new();
+    let source = "tests/c/handles.c";
+    let Some(program) = compile(&sandbox, &SANITIZED, source, Link::Shared) else { return };
+    sandbox.program(&program).arg(sandbox.root()).succeed();
+}
+
+#[test]
+fn handles_hold_from_cpp() {
+    let sandbox = Sandbox::new();
+    let Some(program) = compile(&sandbox, &CPP, "tests/c/handles.c", Link::Static) else { return };
+    sandbox.program(&program).arg(sandbox.root()).succeed();
+}
+
+#[test]
 fn work_is_done_under_the_sanitizers() {
     let sandbox = Sandbox::new();
     let Some(program) = compile(&sandbox, &SANITIZED, "tests/c/work.c", Link::Shared) else {
@@ -63,18 +88,16 @@ fn work_is_done_from_cpp() {
 }
 
 #[test]
-fn valgrind_would_tell_of_a_leak() {
+fn what_a_program_forgets_to_free_is_counted() {
     let sandbox = Sandbox::new();
     let leaking = "#include <conductor.h>\nint main(void) {\n    conductor_error *err;\n    \
-        return conductor_id_check(CONDUCTOR_STR(\"task\"), CONDUCTOR_STR(\"..\"), &err) == 0;\n}\n";
+        if (conductor_id_check(CONDUCTOR_STR(\"task\"), CONDUCTOR_STR(\"..\"), &err) == 0) return 9;\n    \
+        return (int)conductor_handle_count();\n}\n";
     let source = sandbox.work().join("leak.c");
     std::fs::write(&source, leaking).unwrap();
     let source = source.to_str().unwrap();
     let Some(program) = compile(&sandbox, &C, source, Link::Shared) else { return };
-    let Some(valgrind) = tools::find("valgrind") else { return };
-    let options = ["--leak-check=full", "--error-exitcode=99"];
-    let finished = sandbox.program(valgrind).args(options).arg(program).run().expect_code(99);
-    assert!(finished.stderr.contains("definitely lost"), "{}", finished.stderr);
+    let _quiet = sandbox.program(&program).run().expect_code(1);
 }
 
 #[test]

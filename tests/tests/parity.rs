@@ -23,6 +23,28 @@ fn in_go(name: &str) -> String {
         .collect()
 }
 
+/// All the sources of one language in a folder, tests left out.
+fn sources(folder: &str, ending: &str) -> String {
+    let mut text = String::new();
+    let mut folders = vec![workspace().join(folder)];
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(&folder).unwrap_or_else(|e| panic!("{}: {e}", folder.display())) {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap().to_str().unwrap();
+            if path.is_dir() {
+                folders.push(path);
+            } else if name.ends_with(ending) && !name.ends_with("_test.go") {
+                text.push_str(&fs::read_to_string(&path).unwrap());
+            }
+        }
+    }
+    text
+}
+
+fn go() -> String {
+    sources("examples/go/conductor", ".go")
+}
+
 /// The fields of a Go struct.
 fn go_fields(source: &str, name: &str) -> BTreeSet<String> {
     let start =
@@ -41,6 +63,10 @@ fn go_struct_of_option(noun: Noun) -> &'static str {
         Noun::Read => "ReadOptions",
         Noun::Output => "OutputOptions",
         Noun::Stop => "StopOptions",
+        Noun::Delete => "DeleteOptions",
+        Noun::Usage => "UsageOptions",
+        Noun::Config => "ConfigOptions",
+        Noun::Validate => "ValidateOptions",
     }
 }
 
@@ -52,7 +78,7 @@ fn go_struct_of_field(about: About, group: &str) -> Option<&'static str> {
         // The error of a loop.
         (About::Unreadable, _) => None,
         // Only in Rust and on the command line so far.
-        (About::Usage | About::Gc, _) => None,
+        (About::Gc | About::Update, _) => None,
         (About::Run, "usage") => Some("Usage"),
         (About::Run, _) => Some("RunInfo"),
         (About::Task, "waiting") => Some("Waiting"),
@@ -62,12 +88,25 @@ fn go_struct_of_field(about: About, group: &str) -> Option<&'static str> {
         (About::Message, _) => Some("Message"),
         (About::Posted, _) => Some("Posted"),
         (About::Output, _) => Some("Output"),
+        (About::Usage, "usage") => Some("Usage"),
+        (About::Usage, _) => Some("UsageSum"),
+        (About::UsageReport, _) => Some("UsageReport"),
+        (About::BusCheck, _) => Some("BusCheck"),
+        (About::BusFinding, _) => Some("BusFinding"),
+        (About::Rotation, _) => Some("Rotation"),
+        (About::Config, _) => Some("Config"),
+        (About::ConfigValue, _) => Some("ConfigValue"),
+        (About::Problem, _) => Some("Problem"),
+        (About::Validation, _) => Some("Validation"),
+        (About::AgentCheck, _) => Some("AgentCheck"),
+        (About::Finding, _) => Some("Finding"),
+        (About::Why, _) => Some("Why"),
     }
 }
 
 #[test]
 fn every_option_can_be_given_in_every_language() {
-    let go = read("examples/go/conductor/options.go");
+    let go = go();
     for option in OPTIONS {
         // C and Python give options by name, through this.
         let set = Settings::new().set(option.name, option.example);
@@ -82,8 +121,7 @@ fn every_option_can_be_given_in_every_language() {
 
 #[test]
 fn every_field_can_be_read_in_go() {
-    let sources: String =
-        ["records", "bus"].map(|name| read(&format!("examples/go/conductor/{name}.go"))).concat();
+    let sources = go();
     for field in FIELDS {
         let (group, name) = field.name.rsplit_once('.').unwrap_or(("", field.name));
         let Some(holder) = go_struct_of_field(field.about, group) else { continue };
@@ -155,9 +193,7 @@ fn the_calls_are_those_of_the_languages() {
         read("tests/abi/symbols.txt").lines().map(str::to_owned).collect();
     assert_eq!(column(&document, 3), symbols, "the C column and the exported symbols differ");
 
-    let go: String = ["bus", "conductor", "errors", "work", "records"]
-        .map(|name| read(&format!("examples/go/conductor/{name}.go")))
-        .concat();
+    let go = go();
     for name in column(&document, 4).iter().filter(|name| !name.contains('.')) {
         let has = [
             format!(") {name}("),
@@ -169,12 +205,52 @@ fn the_calls_are_those_of_the_languages() {
         .any(|form| go.contains(form.as_str()));
         assert!(has, "Go has no {name}");
     }
-    let python: String = ["_work.py", "values.py", "__init__.py"]
-        .map(|name| read(&format!("conductor-py/python/conductor/{name}")))
-        .concat();
+    let python = sources("conductor-py/python/conductor", ".py");
     for name in column(&document, 5) {
         let name = name.trim_start_matches("conductor.");
         let has = [format!("def {name}("), format!("\"{name}\"")];
         assert!(has.iter().any(|form| python.contains(form.as_str())), "Python has no {name}");
+    }
+}
+
+/// Groups of commands, which do nothing by themselves.
+const GROUPS: [&str; 5] = ["run-agent", "bus", "config", "shell-setup", "update"];
+
+#[test]
+fn every_command_is_in_the_table_or_is_said_not_to_be() {
+    let document = read(DOCUMENT);
+    let by_hand = document.split("\n## Options\n").next().unwrap();
+    let told: BTreeSet<&str> = by_hand.split('`').skip(1).step_by(2).collect();
+    let commands = read("docs/CLI.md");
+    let commands = commands.split("\n## Commands\n").nth(1).unwrap();
+    let names = commands.lines().filter_map(|line| line.strip_prefix("### "));
+    let missing: Vec<_> =
+        names.filter(|name| !GROUPS.contains(name) && !told.contains(name)).collect();
+    assert!(missing.is_empty(), "{DOCUMENT} says nothing of the commands {missing:?}");
+}
+
+#[test]
+fn the_rust_column_names_what_there_is() {
+    let rust = sources("conductor-core/src", ".rs");
+    for name in column(&read(DOCUMENT), 2) {
+        let (holder, member) = match name.rsplit_once("::") {
+            Some((holder, member)) => (Some(holder), member),
+            None => (None, name.as_str()),
+        };
+        let known = |word: &str| {
+            ["fn", "struct", "enum", "trait"].iter().any(|kind| {
+                [" ", "(", "<"].iter().any(|end| rust.contains(&format!("pub {kind} {word}{end}")))
+            })
+        };
+        // What the standard library has.
+        if ["Iterator", "Drop"].contains(&name.as_str()) {
+            continue;
+        }
+        for word in holder.into_iter().chain([member]) {
+            assert!(
+                known(word) || rust.contains(&format!("pub struct {word};")),
+                "no {word} in Rust"
+            );
+        }
     }
 }

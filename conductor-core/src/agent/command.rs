@@ -186,6 +186,15 @@ impl AgentCommand {
         AgentCommand::of_argv(kind, argv, path)
     }
 
+    /// A program that a person uses in a terminal: it is handed no prompt, and nobody reads what it prints.
+    ///
+    /// # Errors
+    /// As [`resolve`](AgentCommand::resolve).
+    pub fn in_terminal(argv: &[OsString], path: &OsStr) -> Result<AgentCommand> {
+        let command = AgentCommand::resolve(AgentKind::Command, argv, path)?;
+        Ok(AgentCommand { prompt: PromptForm::Raw, ..command })
+    }
+
     /// The agent `kind`, run by this program with these arguments.
     ///
     /// # Errors

@@ -86,6 +86,20 @@ pub fn run_environment(
     env
 }
 
+/// The environment of a program that a person runs in a terminal: as a run's, with everything kept that
+/// the person has set, also the keys of all vendors.
+pub fn attached_environment(
+    inherited: impl IntoIterator<Item = (OsString, OsString)>,
+    extra: &[(String, String)],
+    context: &RunContext,
+) -> Environment {
+    let inherited: Environment = inherited.into_iter().collect();
+    let nested = inherited.get(OsStr::new("CLAUDECODE")).cloned();
+    let mut env = run_environment(inherited, extra, VENDOR_KEYS, context);
+    env.extend(nested.map(|nested| ("CLAUDECODE".into(), nested)));
+    env
+}
+
 /// Whether it holds a token for conductor itself, which puts into each agent's environment its own.
 fn is_token(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();
@@ -157,6 +171,14 @@ pub(super) mod tests {
         assert!(env.contains_key(OsStr::new("ANTHROPIC_API_KEY")));
         assert!(!env.contains_key(OsStr::new("OPENAI_API_KEY")));
         assert!(!env.contains_key(OsStr::new("CLAUDECODE")));
+    }
+
+    #[test]
+    fn what_a_person_has_set_is_kept_in_a_terminal() {
+        let set = [("OPENAI_API_KEY", "o"), ("ANTHROPIC_API_KEY", "a"), ("CLAUDECODE", "1")];
+        let env = attached_environment(env(&set), &[], &context());
+        assert!(set.iter().all(|(name, value)| env[OsStr::new(name)] == *value));
+        assert_eq!(env[OsStr::new("JRUN_ID")], "r1");
     }
 
     #[test]

@@ -8,5 +8,7 @@ mod preamble;
 pub mod stream;
 
 pub use command::{AgentCommand, AgentKind, PromptForm};
-pub use environment::{Environment, RunContext, is_own as is_own_variable, run_environment};
+pub use environment::{
+    Environment, RunContext, attached_environment, is_own as is_own_variable, run_environment,
+};
 pub use preamble::preamble;

@@ -26,6 +26,13 @@ pub struct CheckReport {
     pub findings: Vec<Finding>,
 }
 
+impl CheckReport {
+    /// Whether messages are lost or hidden.
+    pub fn is_damaged(&self) -> bool {
+        self.findings.iter().any(|finding| finding.kind.is_damage())
+    }
+}
+
 /// Something that is not as it should be.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -65,6 +72,20 @@ pub enum FindingKind {
 }
 
 impl FindingKind {
+    /// Its word in every surface.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            FindingKind::Corrupt => "corrupt",
+            FindingKind::Foreign => "foreign",
+            FindingKind::Gap => "gap",
+            FindingKind::Torn => "torn",
+            FindingKind::Straggler => "straggler",
+            FindingKind::Stray => "stray",
+            FindingKind::KeptAside => "kept_aside",
+            FindingKind::Linked => "linked",
+        }
+    }
+
     /// Whether messages are lost or hidden by it.
     pub fn is_damage(self) -> bool {
         matches!(self, FindingKind::Corrupt | FindingKind::Gap | FindingKind::Straggler)

@@ -217,6 +217,22 @@ impl Bus {
         NamedCursor::take(folder, self.scope(), name, &wait.into())
     }
 
+    /// Takes the place that the root keeps under `name` for readers of this bus that come back. One
+    /// holds it at a time.
+    ///
+    /// # Errors
+    /// `cursor.no_root` for a bus that stands in no root; `cursor.busy` while somebody else holds the
+    /// name; `id.invalid`; `cursor.corrupt`.
+    pub fn cursor(&self, name: &str, wait: impl Into<Wait>) -> Result<NamedCursor> {
+        let Some(root) = &self.0.options.root else {
+            let message = format!("{} stands in no root", self.path().display());
+            return Err(Error::invalid("cursor.no_root", "cursor", message)
+                .with_path(self.path())
+                .with_hint("keep the text of a message's cursor yourself"));
+        };
+        self.named_cursor(root.ensure_cursors()?, name, wait)
+    }
+
     /// Removes archives that hold nothing but messages before the number `before`, oldest first;
     /// gives their paths. Archives that a named cursor in `cursors` has still to read are kept.
     pub fn remove_archives(&self, before: u64, cursors: Option<&Folder>) -> Result<Vec<PathBuf>> {

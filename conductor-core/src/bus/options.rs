@@ -2,6 +2,7 @@
 
 use super::cursor::Cursor;
 use crate::id::RunId;
+use crate::layout::Layout;
 use crate::limits;
 use crate::time::Timestamp;
 
@@ -30,6 +31,8 @@ pub struct BusOptions {
     /// Whether programs may write here that do not look for a rotation, as older versions do. Then
     /// the bus is never rotated.
     pub allow_legacy_writers: bool,
+    /// The root that the bus belongs to, which keeps the places of its readers.
+    pub(crate) root: Option<Layout>,
 }
 
 impl Default for BusOptions {
@@ -39,6 +42,7 @@ impl Default for BusOptions {
             max_body: limits::MESSAGE_BODY,
             max_size: None,
             allow_legacy_writers: false,
+            root: None,
         }
     }
 }
@@ -128,6 +132,16 @@ impl ReadOptions {
     pub fn until(mut self, time: Timestamp) -> ReadOptions {
         self.until = Some(time);
         self
+    }
+
+    /// Whether a place to read after is named.
+    pub(crate) fn has_after(&self) -> bool {
+        self.after.is_some()
+    }
+
+    /// Whether only the last messages are wanted.
+    pub(crate) fn has_tail(&self) -> bool {
+        self.tail.is_some()
     }
 
     /// The place to read after, or `otherwise` where none is named.

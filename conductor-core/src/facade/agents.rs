@@ -124,7 +124,7 @@ impl Preview {
 }
 
 /// The value of `PATH` that the agent will have.
-fn search_path(engine: &Engine, work: &Asked) -> OsString {
+pub(super) fn search_path(engine: &Engine, work: &Asked) -> OsString {
     let own = work.env.iter().rev().find(|(name, _)| name == "PATH");
     let own = own.map(|(_, value)| OsString::from(value));
     let inherited =

@@ -50,8 +50,7 @@ fn over<T>(step: Step<T>) -> Step<()> {
 /// What has ended stays ended: who waits again leaves it out of the list.
 ///
 /// # Errors
-/// [`ErrorKind::InvalidInput`] for an empty list; [`ErrorKind::Timeout`] and
-/// [`ErrorKind::Cancelled`] when the wait is over first; the error of one of them.
+/// `wait.nothing` for an empty list; `wait.timeout` and `wait.cancelled` when the wait is over first; the error of one of them.
 ///
 /// ```no_run
 /// # use conductor_core::{wait_any, Conductor, JobSpec, Work};

@@ -5,6 +5,7 @@ use super::jobs::Jobs;
 use super::options::Options;
 use super::runs::Runs;
 use super::tasks::Tasks;
+use super::update::Update;
 use crate::bus::{Bus, Scope};
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
@@ -114,6 +115,11 @@ impl Conductor {
     /// Garbage collection.
     pub fn gc(&self) -> Gc<'_> {
         Gc(self)
+    }
+
+    /// The update of the server's program.
+    pub fn update(&self) -> Update<'_> {
+        Update(self)
     }
 
     /// Writes down the ends of runs that nobody saw ending, once in all, and gives their records.

@@ -30,7 +30,18 @@ impl Conductor {
     pub fn open_configured(
         root: Option<PathBuf>,
         config: Option<PathBuf>,
+        options: Options,
+    ) -> Result<Conductor> {
+        Conductor::open_as_planned(root, config, options, None)
+    }
+
+    /// As [`open_configured`](Conductor::open_configured), with a `durability` that goes before the
+    /// configured one.
+    pub(super) fn open_as_planned(
+        root: Option<PathBuf>,
+        config: Option<PathBuf>,
         mut options: Options,
+        durability: Option<Durability>,
     ) -> Result<Conductor> {
         let loaded = Conductor::load_config(&Conductor::config_sources(config))?;
         for warning in loaded.warnings() {
@@ -38,9 +49,11 @@ impl Conductor {
         }
         let mut sources = Conductor::sources(root);
         sources.configured = loaded.config().storage.runs_dir.clone();
-        if loaded.config().bus.durability.as_deref() == Some("process") {
-            options.durability = Durability::Process;
-        }
+        let configured = match loaded.config().bus.durability.as_deref() {
+            Some("process") => Durability::Process,
+            _ => options.durability,
+        };
+        options.durability = durability.unwrap_or(configured);
         Conductor::open_from(&sources, options.config(loaded))
     }
 

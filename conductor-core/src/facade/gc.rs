@@ -16,7 +16,10 @@ use crate::task::{LoopState, depends_on};
 /// let conductor = Conductor::open("/srv/agents", Options::default())?;
 /// let week = Duration::from_secs(168 * 3600);
 /// let plan = conductor.gc().plan(GcPolicy::default().older_than(week).rotate_bus(true))?;
-/// println!("{} things, {} bytes", plan.actions().count(), plan.bytes());
+/// for item in plan.actions(Wait::FOREVER) {
+///     let item = item?;
+///     println!("{} {} ({})", item.action, item.path.display(), item.reason);
+/// }
 /// let report = conductor.gc().apply(&plan, Wait::FOREVER)?;
 /// println!("{} runs, {} bytes", report.runs, report.freed);
 /// # Ok::<(), conductor_core::Error>(())
@@ -43,19 +46,18 @@ impl Gc<'_> {
         policy
     }
 
-    /// Finds out what goes and what stays, and why. Changes nothing on disk.
+    /// Finds out what must be known of the whole root to judge any of it. Changes nothing on disk.
     ///
     /// Runs that ended while nobody looked are judged as if their ends were written down.
     ///
     /// # Errors
-    /// `root.not_found`, `project.not_found`, `gc.clock_jumped`. What cannot be looked at is told by
-    /// [`GcPlan::errors`] and stays.
+    /// `root.not_found`, `project.not_found`, `gc.clock_jumped`. What cannot be looked at stays, and is
+    /// told by [`GcPlan::items`].
     pub fn plan(&self, policy: GcPolicy) -> Result<GcPlan> {
         self.plan_telling(policy, Wait::FOREVER, |_, _| {})
     }
 
-    /// As [`Gc::plan`], until `wait` is over. `told` hears how many tasks were looked at, and of how
-    /// many.
+    /// As [`Gc::plan`], until `wait` is over. `told` hears how many tasks and runs were looked at.
     ///
     /// # Errors
     /// Also those of the wait.
@@ -65,9 +67,8 @@ impl Gc<'_> {
         wait: impl Into<Wait>,
         mut told: impl FnMut(usize, usize),
     ) -> Result<GcPlan> {
-        let engine = &self.0.engine;
-        let told = &mut |looked: gc::Looked| told(looked.tasks, looked.of);
-        gc::make_plan(engine, policy, None, &look, &wait.into(), told)
+        let told = &mut |looked: gc::Counted| told(looked.tasks, looked.runs);
+        gc::make_plan(&self.0.engine, policy, None, look, &wait.into(), told)
     }
 
     /// Makes the plan again that a [`GcPlan::token`] tells of, in whatever process that was made. It
@@ -76,12 +77,13 @@ impl Gc<'_> {
     /// # Errors
     /// `gc.token`, and those of [`Gc::plan`].
     pub fn plan_again(&self, token: &str, wait: impl Into<Wait>) -> Result<GcPlan> {
-        let (policy, now) = GcPolicy::of_token(token)?;
-        gc::make_plan(&self.0.engine, policy, Some(now), &look, &wait.into(), &mut |_| {})
+        let (policy, token) = gc::Token::read(token)?;
+        gc::make_plan(&self.0.engine, policy, Some(token), look, &wait.into(), &mut |_| {})
     }
 
-    /// Carries a plan out. What is in use or changed since the plan was made stays; an error about
-    /// one thing keeps nothing else from being done, and is in the report.
+    /// Carries a plan out. Everything is judged again for the plan's moment, under the lock of its
+    /// task: what is in use, lives, or changed since the plan was made stays. An error about one thing
+    /// keeps nothing else from being done, and is in the report.
     ///
     /// # Errors
     /// What keeps all of it from being done, as a cancelled wait. What was done by then is done, and
@@ -90,7 +92,8 @@ impl Gc<'_> {
         self.apply_telling(plan, wait, |_| {})
     }
 
-    /// As [`Gc::apply`]; `told` hears what became of each thing as soon as that is certain.
+    /// As [`Gc::apply`]; `told` hears what became of each thing that was to go, as soon as that is
+    /// certain.
     ///
     /// # Errors
     /// As [`Gc::apply`].
@@ -100,7 +103,8 @@ impl Gc<'_> {
         wait: impl Into<Wait>,
         mut told: impl FnMut(&GcDone),
     ) -> Result<GcReport> {
-        gc::apply(&self.0.engine, plan, &wait.into(), &look, &mut told)
+        self.0.engine.layout().check_fork()?;
+        gc::apply(plan, &wait.into(), &mut told)
     }
 }
 

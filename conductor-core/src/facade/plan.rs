@@ -1,8 +1,9 @@
 //! From a spec to a plan: every check that can be made before anything is made.
 
-use super::agents::choose_agent;
+use super::agents::{choose_agent, search_path};
 use super::spec::{Asked, check_env};
-use crate::agent::is_own_variable;
+use super::wrap::project_of;
+use crate::agent::{AgentCommand, is_own_variable};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::TaskId;
 use crate::layout::TASK_PROMPT;
@@ -52,6 +53,60 @@ pub(super) fn plan_run(engine: &Engine, work: &Asked) -> Result<RunPlan> {
             idle: limit(work.idle_timeout.or(bounds.idle_timeout)),
             total: limit(work.total_timeout.or(bounds.total_timeout)),
         },
+        attached: false,
+    })
+}
+
+/// The plan of a run that shares this process's terminal.
+pub(super) fn plan_attached(engine: &Engine, work: Asked) -> Result<RunPlan> {
+    let project = project_of(&work.project)?;
+    let given = work.task_id()?;
+    for (name, limit) in
+        [("first_byte_timeout", work.first_byte_timeout), ("idle_timeout", work.idle_timeout)]
+    {
+        if limit.is_some() {
+            let what = "a program in a terminal is not listened to";
+            return Err(Error::invalid("limit.unused", name, what)
+                .with_hint("total_timeout bounds it as a whole"));
+        }
+    }
+    let agent = AgentCommand::in_terminal(&work.command, &search_path(engine, &work))?;
+    let named = work.agent.as_deref().map(str::trim).filter(|name| !name.is_empty());
+    let own = || agent.program.file_name().map(|name| name.to_string_lossy().into_owned());
+    let agent_name = named.map(str::to_owned).or_else(own).unwrap_or_default().to_lowercase();
+    work.env.iter().try_for_each(|(name, value)| check_env(name, value))?;
+    refuse_own_variables(&work.env)?;
+    let cwd = match &work.cwd {
+        Some(cwd) => working_folder(cwd)?,
+        None => std::env::current_dir().map_err(|e| Error::io("find the folder", ".", e))?,
+    };
+    let prompt = read_prompt(&work)?.unwrap_or_else(|| {
+        let (line, cwd) = (agent.line(), cwd.display());
+        format!("{agent_name} in a terminal, used by a person.\n\ncommand: {line}\ncwd: {cwd}\n")
+    });
+    let (parent_run, previous_run) = (work.parent_run_id()?, work.previous_run_id()?);
+    let task = match given {
+        Some(task) => task,
+        None => fresh_task_id(engine, &project, &prompt)?,
+    };
+    let configured = &engine.settings().config.config().limits;
+    let grace = work.grace.or(configured.grace).unwrap_or(limits::STOP_GRACE);
+    let total = limit(work.total_timeout);
+    Ok(RunPlan {
+        project,
+        task,
+        agent,
+        agent_name,
+        agent_env: Vec::new(),
+        command: work.command,
+        prompt,
+        cwd: Some(cwd),
+        parent_run,
+        previous_run,
+        series: None,
+        env: work.env,
+        limits: KeeperLimits { grace, first_byte: None, idle: None, total },
+        attached: true,
     })
 }
 

@@ -1,6 +1,7 @@
 //! What is known of something, as named fields: the form that every language reads.
 
 mod bus;
+mod report;
 
 use super::tasks::TaskInfo;
 use super::usage::UsageSum;
@@ -131,7 +132,7 @@ impl Record {
         self.0.insert(name.to_owned(), value.into());
     }
 
-    fn put_known(&mut self, name: &str, value: Option<impl Into<Value>>) {
+    pub(super) fn put_known(&mut self, name: &str, value: Option<impl Into<Value>>) {
         if let Some(value) = value {
             self.put(name, value);
         }
@@ -348,7 +349,7 @@ mod tests {
     use crate::gc::{GcAction, GcKind, GcReason};
     use crate::vocabulary::{About, FIELDS};
     use crate::{Conductor, Options, Outcome, Phase, ProjectId, RunId, TaskId, TaskOutcome, Wait};
-    use crate::{Error, ErrorKind};
+    use crate::{Error, ErrorKind, UpdateState, UpdateStatus};
     use std::collections::BTreeSet;
 
     fn run() -> RunRecord {
@@ -371,7 +372,7 @@ mod tests {
     }
 
     /// The names of a record's fields; groups that the vocabulary takes apart are taken apart.
-    fn names(record: &Record, about: About) -> Vec<String> {
+    pub(super) fn names(record: &Record, about: About) -> Vec<String> {
         let known = |name: &str| FIELDS.iter().any(|f| f.about == about && f.name == name);
         let mut names = Vec::new();
         for (name, value) in &record.0 {
@@ -385,11 +386,11 @@ mod tests {
         names
     }
 
-    fn of_the_vocabulary(about: About) -> Vec<&'static str> {
+    pub(super) fn of_the_vocabulary(about: About) -> Vec<&'static str> {
         FIELDS.iter().filter(|field| field.about == about).map(|field| field.name).collect()
     }
 
-    fn full_run() -> RunInfo {
+    pub(super) fn full_run() -> RunInfo {
         let text = || Some("x".to_owned());
         let record = RunRecord {
             parent_run_id: text(),
@@ -427,6 +428,7 @@ mod tests {
             error_class: Some(crate::ErrorClass::Other),
             limit_reset: Some(Timestamp::UNIX_EPOCH),
             parser: text(),
+            attached: true,
             ..run()
         };
         RunInfo {
@@ -469,6 +471,21 @@ mod tests {
         };
         let stop = StopReport::default();
         let error = Error::invalid("id.invalid", "task", "x").with_path("/t");
+        let text = || Some("x".to_owned());
+        let update = UpdateStatus {
+            state: UpdateState::Failed,
+            served: true,
+            binary: Some("/new".into()),
+            requested_at: Some(epoch),
+            started_at: Some(epoch),
+            finished_at: Some(epoch),
+            active_runs_at_request: 1,
+            active_runs_now: 1,
+            active_runs_error: text(),
+            step: text(),
+            last_error: text(),
+            last_note: text(),
+        };
         let sum = UsageSum { name: "shop".into(), cost_usd: Some(0.5), ..UsageSum::default() };
         for (about, record) in [
             (About::Run, Record::from(&run)),
@@ -479,6 +496,7 @@ mod tests {
             (About::Unreadable, Record::unreadable(&run.project, &run.task, Some(&run.id), &error)),
             (About::Output, Record::of_output("x", 0)),
             (About::Usage, Record::from(&sum)),
+            (About::Update, Record::from(&update)),
         ] {
             assert_eq!(names(&record, about), of_the_vocabulary(about), "{about:?}");
         }

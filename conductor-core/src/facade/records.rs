@@ -6,7 +6,7 @@ use super::output::{OutputFollower, RunOutput};
 use super::record::Record;
 use super::runs::Run;
 use super::settings::{ListPlan, OutputPlan, ReadPlan};
-use crate::bus::{self, Bus, Cursor, Event, Follower};
+use crate::bus::{self, Bus, Cursor, Event, Follower, NamedCursor, ReadOptions};
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ProjectId, RunId, TaskId};
@@ -24,12 +24,17 @@ const PIECE: usize = 64 << 10;
 /// Damage is a record too, in its place. [`step`](Records::step) until it says
 /// [`Step::Pending`]; then [`fd`](Records::fd) tells when there may be more.
 #[derive(Debug)]
-pub struct Records(Source);
+pub struct Records {
+    source: Source,
+    /// The kept place that is read on from.
+    kept: Option<Kept>,
+}
 
 #[derive(Debug)]
 enum Source {
     List(Box<List>),
     Runs(IntoIter<RunInfo>),
+    Made(IntoIter<Record>),
     Read(Box<bus::Reader>),
     Follow { known: Known, follower: Box<Follower> },
     Task(Box<TaskEvents>),
@@ -56,31 +61,53 @@ impl Records {
             }
         };
         let list = List { conductor: conductor.clone(), ids, status: plan.status };
-        Ok(Records(Source::List(Box::new(list))))
+        Ok(Source::List(Box::new(list)).into())
     }
 
     /// What is on a bus and, where the plan says so, what comes; a tail and then what comes, too.
     ///
+    /// With a kept place: what comes after it. The place is this reader's alone while it lives, and moves
+    /// by [`commit`](Records::commit).
+    ///
     /// # Errors
-    /// As [`Bus::read`].
+    /// As [`Bus::read`] and [`Bus::cursor`].
     pub fn read(bus: &Bus, plan: ReadPlan) -> Result<Records> {
-        let ReadPlan { options, follow } = plan;
-        if !follow {
-            return Ok(Records(Source::Read(Box::new(bus.read(options)?))));
-        }
-        let mut known = Known::default();
-        let options = match options.without_tail() {
-            (options, None) => options,
-            (filter, Some(count)) => {
-                let mut place = filter.after_or(&Cursor::START);
-                for event in bus.read(filter.clone().tail(count))? {
-                    known.add(event?, &mut place);
-                }
-                filter.after(&place)
+        let ReadPlan { mut options, follow, cursor } = plan;
+        let kept = match cursor {
+            Some(name) => {
+                let place = bus.cursor(&name, Wait::NONE)?;
+                options = options.after(place.cursor());
+                Some(Kept { place, last: None })
             }
+            None => None,
         };
-        let follower = Box::new(bus.follow_with(options, Wait::FOREVER)?);
-        Ok(Records(Source::Follow { known, follower }))
+        Ok(Records { source: Source::of_bus(bus, options, follow)?, kept })
+    }
+
+    /// Keeps the place behind the last message that was given: who takes the place up next reads what
+    /// comes after it. What was given since the last commit is given to it again.
+    ///
+    /// # Errors
+    /// `cursor.none` for a reader without a kept place; what keeps the place from being written.
+    pub fn commit(&mut self) -> Result<()> {
+        let Some(kept) = &mut self.kept else {
+            let message = "this reader reads on from no kept place";
+            return Err(Error::invalid("cursor.none", "cursor", message)
+                .with_hint("name one with the option \"cursor\" when the bus is read"));
+        };
+        match &kept.last {
+            Some(last) if last != kept.place.cursor() => kept.place.commit(&last.clone()),
+            _ => Ok(()),
+        }
+    }
+
+    /// What is wrong with a root.
+    ///
+    /// # Errors
+    /// As [`Conductor::doctor`].
+    pub fn doctor(conductor: &Conductor) -> Result<Records> {
+        let found: Vec<Record> = conductor.doctor()?.iter().map(Record::from).collect();
+        Ok(Source::Made(found.into_iter()).into())
     }
 
     /// What a run wrote and, where the plan says so, what it writes until it is over.
@@ -102,39 +129,29 @@ impl Records {
             Written::Still(output)
         };
         let pieces = Pieces { file, buffer: vec![0; PIECE], held: 0, over: false };
-        Ok(Records(Source::Output(Box::new(pieces))))
+        Ok(Source::Output(Box::new(pieces)).into())
     }
 
     /// A descriptor that becomes readable when another step may find more, after one that found
     /// nothing yet. `None` for a reader that never waits.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
-        match &self.0 {
+        match &self.source {
             Source::Follow { follower, .. } => Some(follower.fd()),
             Source::Task(events) => Some(events.fd()),
             Source::Output(pieces) => pieces.file.fd(),
-            Source::List(_) | Source::Runs(_) | Source::Read(_) => None,
+            Source::List(_) | Source::Runs(_) | Source::Made(_) | Source::Read(_) => None,
         }
     }
 
     /// The next record that is there, without waiting: `Ready(None)` at the end.
     pub fn step(&mut self) -> Result<Step<Option<Record>>> {
-        Ok(Step::Ready(match &mut self.0 {
-            Source::List(list) => list.next(),
-            Source::Runs(runs) => runs.next().map(|run| Record::from(&run)),
-            Source::Read(reader) => reader.next().transpose()?.map(|event| Record::from(&event)),
-            Source::Follow { known, follower } => match known.step(follower)? {
-                Step::Ready(event) => Some(Record::from(&event)),
-                Step::Pending => return Ok(Step::Pending),
-            },
-            Source::Task(events) => match events.step()? {
-                Step::Ready(event) => event.map(|event| Record::from(&event)),
-                Step::Pending => return Ok(Step::Pending),
-            },
-            Source::Output(pieces) => match pieces.step()? {
-                Step::Ready(record) => record,
-                Step::Pending => return Ok(Step::Pending),
-            },
-        }))
+        let step = self.source.step()?;
+        if let (Some(kept), Step::Ready(Some(record))) = (&mut self.kept, &step)
+            && let Some(cursor) = record.text("cursor")
+        {
+            kept.last = Some(cursor.parse()?);
+        }
+        Ok(step)
     }
 
     /// Waits for the next record; `None` at the end.
@@ -157,16 +174,72 @@ impl Records {
     }
 }
 
+impl From<Source> for Records {
+    fn from(source: Source) -> Records {
+        Records { source, kept: None }
+    }
+}
+
 impl From<Vec<RunInfo>> for Records {
     fn from(runs: Vec<RunInfo>) -> Records {
-        Records(Source::Runs(runs.into_iter()))
+        Source::Runs(runs.into_iter()).into()
     }
 }
 
 impl From<TaskEvents> for Records {
     fn from(events: TaskEvents) -> Records {
-        Records(Source::Task(Box::new(events)))
+        Source::Task(Box::new(events)).into()
     }
+}
+
+impl Source {
+    fn of_bus(bus: &Bus, options: ReadOptions, follow: bool) -> Result<Source> {
+        if !follow {
+            return Ok(Source::Read(Box::new(bus.read(options)?)));
+        }
+        let mut known = Known::default();
+        let options = match options.without_tail() {
+            (options, None) => options,
+            (filter, Some(count)) => {
+                let mut place = filter.after_or(&Cursor::START);
+                for event in bus.read(filter.clone().tail(count))? {
+                    known.add(event?, &mut place);
+                }
+                filter.after(&place)
+            }
+        };
+        let follower = Box::new(bus.follow_with(options, Wait::FOREVER)?);
+        Ok(Source::Follow { known, follower })
+    }
+
+    fn step(&mut self) -> Result<Step<Option<Record>>> {
+        Ok(Step::Ready(match self {
+            Source::List(list) => list.next(),
+            Source::Runs(runs) => runs.next().map(|run| Record::from(&run)),
+            Source::Made(records) => records.next(),
+            Source::Read(reader) => reader.next().transpose()?.map(|event| Record::from(&event)),
+            Source::Follow { known, follower } => match known.step(follower)? {
+                Step::Ready(event) => Some(Record::from(&event)),
+                Step::Pending => return Ok(Step::Pending),
+            },
+            Source::Task(events) => match events.step()? {
+                Step::Ready(event) => event.map(|event| Record::from(&event)),
+                Step::Pending => return Ok(Step::Pending),
+            },
+            Source::Output(pieces) => match pieces.step()? {
+                Step::Ready(record) => record,
+                Step::Pending => return Ok(Step::Pending),
+            },
+        }))
+    }
+}
+
+/// A kept place that a reader reads on from.
+#[derive(Debug)]
+struct Kept {
+    place: NamedCursor,
+    /// Behind the last message that was given.
+    last: Option<Cursor>,
 }
 
 /// What was read before following began: to be given first, and not to be given again.
@@ -403,6 +476,37 @@ mod tests {
         assert_eq!(next(Duration::ZERO).unwrap_err().kind(), ErrorKind::Timeout);
         post("four");
         assert_eq!(body(next(Duration::from_secs(60)).unwrap()), "four");
+    }
+
+    #[test]
+    fn a_kept_place_is_read_on_from_and_moves_by_a_commit_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("shop")).unwrap();
+        let conductor = Conductor::open(dir.path(), Options::default()).unwrap();
+        let bus = conductor.bus("shop").unwrap();
+        for text in ["one", "two", "three"] {
+            bus.post(Post::new("FACT", text), Wait::FOREVER).unwrap();
+        }
+        let read = |options: &[(&str, &str)]| Records::read(&bus, settings(options).read()?);
+        let mailer = [("cursor", "mailer")];
+        let mut records = read(&mailer).unwrap();
+        records.commit().unwrap();
+        for _ in 0..2 {
+            records.next(Wait::NONE).unwrap();
+        }
+        assert_eq!(read(&mailer).unwrap_err().code(), "cursor.busy");
+        drop(records);
+        let mut records = read(&mailer).unwrap();
+        assert_eq!(records.next(Wait::NONE).unwrap().unwrap().text("body").unwrap(), "one");
+        records.commit().unwrap();
+        drop(records);
+        assert_eq!(all(&mut read(&mailer).unwrap(), "body"), ["two", "three"]);
+        assert_eq!(all(&mut read(&[("cursor", "other")]).unwrap(), "body").len(), 3);
+        for (name, value) in [("after", "start"), ("tail", "1")] {
+            let error = read(&[mailer[0], (name, value)]).unwrap_err();
+            assert_eq!((error.code(), error.field()), ("option.conflict", Some(name)));
+        }
+        assert_eq!(read(&[]).unwrap().commit().unwrap_err().code(), "cursor.none");
     }
 
     #[test]

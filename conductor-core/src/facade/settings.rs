@@ -1,17 +1,21 @@
 //! Options by name: the form in which C, Go and Python give them.
 
-use super::options::Options;
+mod plan;
+
+pub use plan::{ListPlan, OpenPlan, OutputPlan, PostPlan, ReadPlan, UsagePlan};
+
 use super::output::OutputFile;
 use super::spec::{JobSpec, TaskSpec};
-use crate::bus::{Bus, Cursor, Durability, Post, Posted, ReadOptions};
-use crate::cancel::Wait;
+use super::usage::UsageBy;
+use super::validate::Validate;
+use crate::bus::{Cursor, Durability, Post};
 use crate::error::{Error, Result};
 use crate::id::{MessageId, ProjectId, RunId, TaskId};
 use crate::limits;
 use crate::supervise::Stop;
 use crate::time::{Timestamp, parse_duration};
 use crate::vocabulary::{self, Noun, OPTIONS, OptionRow, Value};
-use std::time::Duration;
+use std::path::PathBuf;
 
 /// Options by their names in [`vocabulary`], each with a text as on a command line.
 ///
@@ -19,66 +23,6 @@ use std::time::Duration;
 /// so on. An option that the call does not take is an error, never left out in silence.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Settings(Vec<(&'static OptionRow, String)>);
-
-/// What of a bus to read, and whether to go on with what comes.
-#[derive(Clone, Debug, Default)]
-#[non_exhaustive]
-pub struct ReadPlan {
-    /// What to read.
-    pub options: ReadOptions,
-    /// Whether to follow.
-    pub follow: bool,
-}
-
-/// What of a root to list.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct ListPlan {
-    /// The tasks of this project instead of the projects.
-    pub project: Option<ProjectId>,
-    /// The runs of this task instead of the tasks.
-    pub task: Option<TaskId>,
-    /// Only what stands so, in one word.
-    pub status: Option<String>,
-}
-
-/// What of a run's output to read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct OutputPlan {
-    /// Which file.
-    pub file: OutputFile,
-    /// Only the last lines, this many.
-    pub tail: Option<usize>,
-    /// Whether to go on until the run is over.
-    pub follow: bool,
-}
-
-/// A message to be posted by name.
-#[derive(Clone, Debug)]
-#[non_exhaustive]
-pub struct PostPlan {
-    /// The message.
-    pub post: Post,
-    /// Post only where no message has this key.
-    pub once: Option<String>,
-    /// How long to wait for other writers.
-    pub wait: Duration,
-}
-
-impl PostPlan {
-    /// Posts the message. `wait` bounds the plan's own limit further.
-    ///
-    /// # Errors
-    /// As [`Bus::post`] and [`Bus::append_once`].
-    pub fn send(self, bus: &Bus, wait: impl Into<Wait>) -> Result<Posted> {
-        let wait = wait.into().at_most(self.wait);
-        match &self.once {
-            Some(key) => bus.append_once(key, None, self.post, wait),
-            None => bus.post(self.post, wait),
-        }
-    }
-}
 
 impl Settings {
     /// No options.
@@ -102,17 +46,18 @@ impl Settings {
         Ok(())
     }
 
-    /// How to open a root: `run_agent`, `durability`.
-    pub fn open(&self) -> Result<Options> {
-        let mut options = Options::default();
+    /// How to open a root: `config`, `run_agent`, `durability`.
+    pub fn open(&self) -> Result<OpenPlan> {
+        let mut plan = OpenPlan::default();
         for (name, value) in self.of(Noun::Open)? {
             match name {
-                "run_agent" => options = options.run_agent(value),
-                "durability" => options = options.durability(durability(value)?),
+                "config" => plan.config = Some(value.into()),
+                "run_agent" => plan.run_agent = Some(value.into()),
+                "durability" => plan.durability = Some(durability(value)?),
                 _ => return Err(forgotten(name)),
             }
         }
-        Ok(options)
+        Ok(plan)
     }
 
     /// One run.
@@ -185,9 +130,11 @@ impl Settings {
                 "since" => plan.options = options.since(time(name, value)?),
                 "until" => plan.options = options.until(time(name, value)?),
                 "follow" => plan.follow = flag(name, value)?,
+                "cursor" => plan.cursor = Some(value.to_owned()),
                 _ => return Err(forgotten(name)),
             }
         }
+        plan.check()?;
         Ok(plan)
     }
 
@@ -216,6 +163,62 @@ impl Settings {
             }
         }
         Ok(stop)
+    }
+
+    /// How to delete a task: `force` stops first what runs.
+    pub fn delete(&self) -> Result<Option<Stop>> {
+        let mut force = false;
+        for (name, value) in self.of(Noun::Delete)? {
+            match name {
+                "force" => force = flag(name, value)?,
+                _ => return Err(forgotten(name)),
+            }
+        }
+        Ok(force.then(|| Stop::because("deleted")))
+    }
+
+    /// What to sum up: `project`, `task`, `by`.
+    pub fn usage(&self) -> Result<UsagePlan> {
+        let mut plan = UsagePlan::default();
+        for (name, value) in self.of(Noun::Usage)? {
+            match name {
+                "project" => plan.project = Some(ProjectId::new(value)?),
+                "task" => plan.task = Some(TaskId::new(value)?),
+                "by" => plan.by = Some(UsageBy::parse(value)?),
+                _ => return Err(forgotten(name)),
+            }
+        }
+        if plan.project.is_none() && plan.task.is_some() {
+            return Err(Error::invalid("project.missing", "project", "no project is named")
+                .with_hint("a task is named together with its project"));
+        }
+        Ok(plan)
+    }
+
+    /// Which configuration to read: `config`.
+    pub fn config(&self) -> Result<Option<PathBuf>> {
+        let mut config = None;
+        for (name, value) in self.of(Noun::Config)? {
+            match name {
+                "config" => config = Some(value.into()),
+                _ => return Err(forgotten(name)),
+            }
+        }
+        Ok(config)
+    }
+
+    /// What to look at of this machine: the configuration `config`, and `agent`, `check_tokens`.
+    pub fn validate(&self) -> Result<(Option<PathBuf>, Validate)> {
+        let (mut config, mut wish) = (None, Validate::default());
+        for (name, value) in self.of(Noun::Validate)? {
+            match name {
+                "config" => config = Some(value.into()),
+                "agent" => wish = wish.agent(Some(value.to_owned())),
+                "check_tokens" => wish = wish.check_tokens(flag(name, value)?),
+                _ => return Err(forgotten(name)),
+            }
+        }
+        Ok((config, wish))
     }
 
     /// The options, all of which `noun` takes.
@@ -326,7 +329,7 @@ mod tests {
 
     #[test]
     fn every_option_is_taken_where_the_table_says_and_nowhere_else() {
-        const NOUNS: [Noun; 8] = [
+        const NOUNS: [Noun; 12] = [
             Noun::Job,
             Noun::Task,
             Noun::Open,
@@ -335,12 +338,17 @@ mod tests {
             Noun::Read,
             Noun::Output,
             Noun::Stop,
+            Noun::Delete,
+            Noun::Usage,
+            Noun::Config,
+            Noun::Validate,
         ];
         for row in OPTIONS {
             assert!(!row.nouns.is_empty(), "{}", row.name);
             for noun in NOUNS {
                 let mut settings = Settings::new();
-                if ["task", "status"].contains(&row.name) && noun == Noun::List {
+                let within = [Noun::List, Noun::Usage].contains(&noun);
+                if ["task", "status"].contains(&row.name) && within {
                     settings.set("project", "shop").unwrap();
                 }
                 settings.set(row.name, row.example).unwrap();
@@ -353,6 +361,10 @@ mod tests {
                     Noun::Read => settings.read().map(drop),
                     Noun::Output => settings.output().map(drop),
                     Noun::Stop => settings.stop().map(drop),
+                    Noun::Delete => settings.delete().map(drop),
+                    Noun::Usage => settings.usage().map(drop),
+                    Noun::Config => settings.config().map(drop),
+                    Noun::Validate => settings.validate().map(drop),
                 };
                 match (row.nouns.contains(&noun), made) {
                     (true, made) => made.unwrap_or_else(|e| panic!("{} {noun:?}: {e}", row.name)),

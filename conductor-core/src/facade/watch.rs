@@ -65,7 +65,7 @@ impl TaskWatch {
     /// Waits until another look may find something new.
     ///
     /// # Errors
-    /// [`ErrorKind::Timeout`] and [`ErrorKind::Cancelled`] when the wait is over first.
+    /// `wait.timeout` and `wait.cancelled` when the wait is over first.
     pub fn wait(&self, wait: impl Into<Wait>) -> Result<()> {
         let wait = wait.into();
         wait.check()?;

@@ -3,7 +3,7 @@
 use super::folder::Folder;
 use crate::error::{ErrorKind, Result};
 use crate::sys::{FileKind, Stat};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 
 /// How deeply folders are looked into.
 const DEEPEST: usize = 64;
@@ -42,6 +42,19 @@ impl Folder {
     pub fn measure(&self, chosen: &mut dyn FnMut(&OsStr, &Stat) -> bool) -> Result<Measure> {
         let mut sum = Measure::NOTHING;
         self.add_up(&mut sum, DEEPEST, chosen)?;
+        Ok(sum)
+    }
+
+    /// As [`Folder::measure`], for names right in this folder that were listed before.
+    pub fn measure_names(
+        &self,
+        names: &[OsString],
+        chosen: &mut dyn FnMut(&OsStr, &Stat) -> bool,
+    ) -> Result<Measure> {
+        let mut sum = Measure::NOTHING;
+        for name in names {
+            self.add_one(&mut sum, DEEPEST, name, chosen)?;
+        }
         Ok(sum)
     }
 

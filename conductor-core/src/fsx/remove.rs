@@ -63,6 +63,36 @@ impl Folder {
         Ok(found)
     }
 
+    /// Removes everything in this folder but the file `kept`.
+    ///
+    /// # Errors
+    /// As [`Folder::remove_tree`].
+    pub fn remove_all_but(&self, kept: &str) -> Result<()> {
+        loop {
+            let mut names = Vec::new();
+            self.visit(&mut |name, kind| {
+                if name != kept {
+                    names.push((name.to_owned(), kind));
+                }
+                names.len() < CHUNK
+            })?;
+            if names.is_empty() {
+                return Ok(());
+            }
+            for (name, kind) in names {
+                if kind == FileKind::Folder {
+                    self.remove_tree(&name)?;
+                    continue;
+                }
+                match self.opened_up(|| self.os().unlink_at(self.fd(), &name)) {
+                    Ok(()) => {}
+                    Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+                    Err(error) => return Err(self.error("remove", &name, error)),
+                }
+            }
+        }
+    }
+
     fn remove_pass(&self, top: Level) -> Result<Pass> {
         let mut levels = vec![top];
         while let Some(level) = levels.last_mut() {
@@ -203,6 +233,21 @@ mod tests {
         assert!(!tree.exists());
         assert!(!folder.remove_tree("tree").unwrap());
         assert_eq!(std::fs::read(outside.path().join("canary")).unwrap(), b"safe");
+    }
+
+    #[test]
+    fn all_but_one_file_can_go() {
+        let dir = tempfile::tempdir().unwrap();
+        std::fs::create_dir_all(dir.path().join("a/b")).unwrap();
+        std::fs::write(dir.path().join("kept"), "x").unwrap();
+        for number in 0..600 {
+            std::fs::write(dir.path().join(format!("f{number}")), "x").unwrap();
+        }
+        std::os::unix::fs::symlink("/", dir.path().join("root")).unwrap();
+        let folder = Folder::open_root(Arc::new(RealOs), dir.path()).unwrap();
+        folder.remove_all_but("kept").unwrap();
+        let left: Vec<_> = folder.list().unwrap().into_iter().map(|entry| entry.name).collect();
+        assert_eq!(left, ["kept"]);
     }
 
     #[test]

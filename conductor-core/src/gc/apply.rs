@@ -1,21 +1,19 @@
-//! Carrying a plan out. Each thing is looked at again under its lock before it goes.
+//! Carrying a plan out: the same way through the root, and what goes is looked at under its lock.
 
+use super::decide::{Verdict, judge_bus, judge_stray};
+use super::facts::{ArchiveFact, BusFact, Owner, StrayFact};
 use super::item::{GcAction, GcItem, GcKind, GcReason};
+use super::leftovers::remove_stray;
 use super::plan::GcPlan;
-use super::scan_run::newest_of_orphan;
-use super::scan_task::LookAtTask;
-use super::strays::remove_lock;
+use super::relations::MOST_ERRORS;
+use super::scan_task::{Loose, scope};
 use super::trash::{self, Trash};
-use crate::bus::{Rotation, Scope};
+use super::walk::{Step, Walk};
+use crate::bus::Rotation;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
-use crate::fsx::Folder;
-use crate::layout::{CONDUCTOR, OPEN, RUN_LOCK};
 use crate::limits;
-use crate::supervise::{Engine, OpenEntry};
-use crate::sys::{FileKind, LockKind};
 use std::ffi::{OsStr, OsString};
-use std::path::Path;
 
 /// What became of one item of a plan.
 #[derive(Debug)]
@@ -57,66 +55,71 @@ pub struct GcReport {
     pub strays: usize,
     /// The bytes of all that was deleted.
     pub freed: u64,
-    /// Items that stay for now although the plan said otherwise.
+    /// Items that stay for now although they were to go.
     pub kept: usize,
-    /// What could not be done. It kept nothing else from being done.
+    /// How much could not be looked at or not be done. It kept nothing else from being done.
+    pub failed: usize,
+    /// Why; of the first hundred.
     pub errors: Vec<Error>,
 }
 
 /// A plan while it is carried out.
 pub(super) struct Work<'a> {
-    pub(super) engine: &'a Engine,
     pub(super) plan: &'a GcPlan,
+    pub(super) walk: Walk<'a>,
     pub(super) wait: &'a Wait,
-    pub(super) look: LookAtTask<'a>,
-    pub(super) trash: Trash<Moved>,
+    pub(super) trash: Trash<GcItem>,
     told: &'a mut dyn FnMut(&GcDone),
     report: GcReport,
-}
-
-/// What was moved into the trash.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Moved {
-    /// A run, by its task and itself.
-    Run(usize, usize),
-    /// A task.
-    Task(usize),
 }
 
 /// Carries a plan out. Tells of each item as it is done.
 ///
 /// # Errors
 /// What keeps all of it from being done, as [`ErrorKind::Cancelled`]; what was done by then was told.
-pub(crate) fn apply(
-    engine: &Engine,
-    plan: &GcPlan,
-    wait: &Wait,
-    look: LookAtTask<'_>,
-    told: &mut dyn FnMut(&GcDone),
-) -> Result<GcReport> {
+pub(crate) fn apply(plan: &GcPlan, wait: &Wait, told: &mut dyn FnMut(&GcDone)) -> Result<GcReport> {
+    let layout = plan.engine.layout();
     // It must exist, and lie where locks and syncs mean something.
-    engine.layout().root()?;
-    let root = engine.layout().ensure_root()?;
-    let trash = Trash::open(engine.layout())?;
-    let mut work = Work { engine, plan, wait, look, trash, told, report: GcReport::default() };
-    let done = work.all(&root);
+    layout.root()?;
+    let root = layout.ensure_root()?;
+    let (walk, trash) = (Walk::new(plan, false)?, Trash::new(layout));
+    let mut work = Work { plan, walk, wait, trash, told, report: GcReport::default() };
+    let done = work.all();
     work.flush();
-    let Work { trash, report, .. } = work;
+    let Work { trash, mut report, .. } = work;
     trash.close();
     done?;
-    plan.clocks.note(&root)?;
+    if let Err(error) = plan.clocks.note(&root) {
+        report.fail(error);
+    }
     Ok(report)
 }
 
-impl Work<'_> {
-    fn all(&mut self, root: &Folder) -> Result<()> {
-        self.strays(root)?;
-        for task in 0..self.plan.facts.tasks.len() {
-            self.task(task)?;
+impl GcReport {
+    fn fail(&mut self, error: Error) {
+        self.failed += 1;
+        if self.errors.len() < MOST_ERRORS {
+            self.errors.push(error);
         }
-        self.flush();
-        self.buses()?;
-        self.archives()
+    }
+}
+
+impl Work<'_> {
+    fn all(&mut self) -> Result<()> {
+        while let Some(step) = self.walk.next_step() {
+            self.wait.check()?;
+            match step {
+                Step::Root(loose) => self.loose(None, loose)?,
+                Step::Project(owner, loose) => self.loose(Some(&owner), loose)?,
+                Step::Task(scan) => self.task(*scan)?,
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes what could not be looked at.
+    pub(super) fn fail(&mut self, error: Error) {
+        self.report.fail(error);
     }
 
     /// Tells what became of an item, and counts it.
@@ -143,90 +146,53 @@ impl Work<'_> {
         let done = GcDone { item, result };
         (self.told)(&done);
         if let GcResult::Failed(error) = done.result {
-            self.report.errors.push(error);
+            self.report.fail(error);
         }
     }
 
     /// Deletes what was moved into the trash.
     pub(super) fn flush(&mut self) {
-        for (moved, result) in self.trash.flush() {
-            let item = match moved {
-                Moved::Run(task, run) => Some(self.plan.run_item(task, run)),
-                Moved::Task(task) => self.plan.task_item(task),
-            };
-            if let Some(item) = item {
-                self.tell(item, result.map(|()| GcResult::Done));
-            }
+        for (item, result) in self.trash.flush() {
+            self.tell(item, result.map(|()| GcResult::Done));
         }
     }
 
-    fn strays(&mut self, root: &Folder) -> Result<()> {
-        for at in 0..self.plan.facts.strays.len() {
+    /// Does what is to be done beside tasks and runs.
+    pub(super) fn loose(&mut self, owner: Option<&Owner>, loose: Loose) -> Result<()> {
+        loose.errors.into_iter().for_each(|error| self.fail(error));
+        for stray in &loose.strays {
             self.wait.check()?;
-            let item = self.plan.stray_item(at);
-            if item.action == GcAction::Delete {
-                let path = &self.plan.facts.strays[at].path;
-                let result = self.stray(root, path, &item);
-                self.tell(item, result);
-            }
+            self.stray(stray);
         }
+        let Some(owner) = owner else { return Ok(()) };
+        if let Some(bus) = loose.bus
+            && let Some(verdict) = judge_bus(&bus)
+        {
+            self.bus(owner, &bus, verdict);
+        }
+        self.archives(owner, &loose.archives);
         Ok(())
     }
 
-    fn stray(&self, root: &Folder, path: &Path, item: &GcItem) -> Result<GcResult> {
-        let (Some(parent), Some(name)) = (path.parent(), path.file_name()) else {
-            return Ok(GcResult::Gone);
-        };
-        let Some(folder) = root.folder_if_exists(parent)? else { return Ok(GcResult::Gone) };
-        let Some(stat) = folder.stat(name)? else { return Ok(GcResult::Gone) };
-        let removed = match item.kind {
-            GcKind::Trash => match trash::empty(&folder, name)? {
-                None => return Ok(GcResult::Kept(GcReason::Busy)),
-                Some(removed) => removed,
-            },
-            GcKind::Lock => {
-                if !remove_lock(&folder, name)? {
-                    return Ok(GcResult::Kept(GcReason::Busy));
-                }
-                true
-            }
-            GcKind::Entry => {
-                let found = OpenEntry::list(self.engine.layout())?.entries;
-                let Some(entry) = found.into_iter().find(|e| OsStr::new(&e.name) == name) else {
-                    return Ok(GcResult::Gone);
-                };
-                if !self.engine.forget_if_gone(&entry)? {
-                    return Ok(GcResult::Kept(GcReason::Busy));
-                }
-                true
-            }
-            _ if stat.kind == FileKind::Folder => return unnamed_run(&folder, name, item),
-            _ => {
-                let same = item.end_time.map(|time| time.unix_nanos()) == Some(stat.modified);
-                if !same {
-                    return Ok(GcResult::Kept(GcReason::Changed));
-                }
-                folder.remove_file(name)?
-            }
-        };
-        Ok(if removed { GcResult::Done } else { GcResult::Gone })
-    }
-
-    fn buses(&mut self) -> Result<()> {
-        for at in 0..self.plan.facts.buses.len() {
-            self.wait.check()?;
-            let Some(item) = self.plan.bus_item(at) else { continue };
-            if item.action == GcAction::Rotate {
-                let result = self.rotate(&item);
-                self.tell(item, result);
-            }
+    fn stray(&mut self, stray: &StrayFact) {
+        let verdict = judge_stray(self.plan.now, stray);
+        if verdict.deletes() {
+            let item = self.plan.stray_item(stray, verdict);
+            let result = remove_stray(&self.plan.engine, &self.walk.root, stray, self.wait);
+            self.tell(item, result);
         }
-        Ok(())
     }
 
-    fn rotate(&self, item: &GcItem) -> Result<GcResult> {
-        let Some(scope) = scope(item) else { return Ok(GcResult::Gone) };
-        let bus = match self.engine.bus(scope) {
+    fn bus(&mut self, owner: &Owner, bus: &BusFact, verdict: Verdict) {
+        if verdict.action == GcAction::Rotate {
+            let item = self.plan.bus_item(owner, bus, verdict);
+            let result = self.rotate(owner);
+            self.tell(item, result);
+        }
+    }
+
+    fn rotate(&self, owner: &Owner) -> Result<GcResult> {
+        let bus = match self.plan.engine.bus(scope(owner)) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(GcResult::Gone),
             bus => bus?,
         };
@@ -237,73 +203,31 @@ impl Work<'_> {
         }
     }
 
-    fn archives(&mut self) -> Result<()> {
-        let mut at = 0;
-        while at < self.plan.facts.archives.len() {
-            self.wait.check()?;
-            let first = &self.plan.facts.archives[at];
-            let of_bus = self.plan.facts.archives[at..]
-                .iter()
-                .take_while(|next| (next.project, next.task) == (first.project, first.task));
-            let end = at + of_bus.count();
-            let items: Vec<GcItem> =
-                (at..end).filter_map(|at| self.plan.archive_item(at)).collect();
-            at = end;
-            let removed = self.prune(&items);
-            for item in items {
-                let name = item.path.file_name().unwrap_or_default();
-                let result = match &removed {
-                    Ok(removed) if removed.iter().any(|gone| gone == name) => Ok(GcResult::Done),
-                    Ok(_) if item.path.symlink_metadata().is_err() => Ok(GcResult::Gone),
-                    Ok(_) => Ok(GcResult::Kept(GcReason::Busy)),
-                    Err(error) => Err(trash::again(error)),
-                };
-                self.tell(item, result);
-            }
+    fn archives(&mut self, owner: &Owner, archives: &[ArchiveFact]) {
+        if archives.is_empty() {
+            return;
         }
-        Ok(())
+        let removed = self.prune(owner, archives);
+        for archive in archives {
+            let item = self.plan.archive_item(owner, archive);
+            let result = match &removed {
+                Ok(removed) if removed.contains(&archive.name) => Ok(GcResult::Done),
+                Ok(_) if item.path.symlink_metadata().is_err() => Ok(GcResult::Gone),
+                Ok(_) => Ok(GcResult::Kept(GcReason::Busy)),
+                Err(error) => Err(trash::again(error)),
+            };
+            self.tell(item, result);
+        }
     }
 
-    fn prune(&self, items: &[GcItem]) -> Result<Vec<OsString>> {
-        let (Some(scope), Some(age)) =
-            (items.first().and_then(scope), self.plan.policy.prune_archives)
-        else {
-            return Ok(Vec::new());
-        };
-        let bus = match self.engine.bus(scope) {
+    fn prune(&self, owner: &Owner, archives: &[ArchiveFact]) -> Result<Vec<OsString>> {
+        let Some(age) = self.plan.policy.prune_archives else { return Ok(Vec::new()) };
+        let bus = match self.plan.engine.bus(scope(owner)) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
             bus => bus?,
         };
-        let cursors = self.engine.layout().cursors()?;
-        let chosen = |name: &OsStr| items.iter().any(|i| i.path.file_name() == Some(name));
-        bus.remove_old_archives(self.plan.now.minus(age), cursors.as_ref(), chosen)
+        let chosen = |name: &OsStr| archives.iter().any(|archive| archive.name == name);
+        let before = self.plan.now.minus(age);
+        bus.remove_old_archives(before, self.walk.cursors(), chosen)
     }
-
-    /// The names of the entries of open runs.
-    pub(super) fn open_entries(&self) -> Result<Option<Folder>> {
-        let root = self.engine.layout().root()?;
-        root.folder_if_exists(Path::new(CONDUCTOR).join(OPEN))
-    }
-}
-
-/// Removes the folder of a run whose starter died before the folder had its name.
-fn unnamed_run(runs: &Folder, name: &OsStr, item: &GcItem) -> Result<GcResult> {
-    let folder = match runs.folder_here(name) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(GcResult::Gone),
-        folder => folder?,
-    };
-    let newest = newest_of_orphan(&folder, &folder.measure(&mut |_, _| true)?)?;
-    if item.end_time != Some(newest) {
-        return Ok(GcResult::Kept(GcReason::Changed));
-    }
-    let Some(_lock) = folder.try_lock(RUN_LOCK, LockKind::Exclusive)? else {
-        return Ok(GcResult::Kept(GcReason::Busy));
-    };
-    let removed = runs.remove_tree(name)?;
-    Ok(if removed { GcResult::Done } else { GcResult::Gone })
-}
-
-/// Whose bus an item is of.
-fn scope(item: &GcItem) -> Option<Scope> {
-    Some(Scope { project: item.project.clone()?, task: item.task.clone() })
 }

@@ -1,45 +1,28 @@
-//! What was found in a root: plain data, kept small, as a root may hold very many runs.
+//! What was found of one thing: plain data, held no longer than that thing is judged.
 
 use crate::bus::Rotation;
-use crate::error::Error;
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::run::Outcome;
 use crate::time::Timestamp;
 use std::ffi::OsString;
-use std::ops::Range;
 use std::path::PathBuf;
 
 /// A run id as a number, to compare without keeping the text. Two ids with one number keep more than
 /// they must, never less.
 pub(super) type IdHash = u64;
 
-/// Everything that was found.
-#[derive(Debug, Default)]
-pub(super) struct Facts {
-    pub(super) projects: Vec<ProjectId>,
-    /// In the order of projects and names.
-    pub(super) tasks: Vec<TaskFact>,
-    /// In the order of tasks, those of each task in the order of their creation.
-    pub(super) runs: Vec<RunFact>,
-    pub(super) buses: Vec<BusFact>,
-    pub(super) archives: Vec<ArchiveFact>,
-    pub(super) strays: Vec<StrayFact>,
-    /// What living runs came from that are not among `runs`.
-    pub(super) links_of_others: Vec<IdHash>,
-    /// The names of the entries of open runs.
-    pub(super) entries: Vec<String>,
-    /// Bytes that may still be written to the disk.
-    pub(super) available: Option<u64>,
-    /// What could not be looked at.
-    pub(super) errors: Vec<Error>,
+/// Whose something is: a project's, or a task's in it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Owner {
+    pub(super) project: ProjectId,
+    pub(super) task: Option<TaskId>,
 }
 
-/// A task.
-#[derive(Debug)]
+/// A task, its runs left out.
+#[derive(Clone, Debug)]
 pub(super) struct TaskFact {
-    pub(super) project: usize,
+    pub(super) project: ProjectId,
     pub(super) id: TaskId,
-    pub(super) runs: Range<usize>,
     /// Whether `DONE` stands.
     pub(super) done: bool,
     /// Whether a process holds its lease.
@@ -48,16 +31,19 @@ pub(super) struct TaskFact {
     pub(super) open_series: Option<u64>,
     /// Whether it has a loop of conductor's at all.
     pub(super) has_loop: bool,
-    /// The tasks that it waits for.
-    pub(super) depends_on: Vec<TaskId>,
+    /// Whether another task waits for it, or may.
+    pub(super) awaited: bool,
     /// Whether its dependencies or its loop cannot be read.
     pub(super) unreadable: bool,
-    /// Whether `runs` holds something that is no run.
+    /// Whether `runs` holds something that is no run, or that could not be looked at.
     pub(super) foreign: bool,
-    /// What lies in it beside its runs.
+    /// What lies in it beside its runs; looked at for tasks that may go.
     pub(super) bytes: u64,
-    /// When the newest thing in it changed, its runs left out; looked at for tasks that may go.
+    /// When the newest thing in it changed, its runs left out; as `bytes`.
     pub(super) newest: Timestamp,
+    /// Whether something came into its folder or that of its runs, or went, since the moment that is
+    /// judged at.
+    pub(super) changed: bool,
     /// Whether all of it was seen.
     pub(super) whole: bool,
     pub(super) mounted: bool,
@@ -81,7 +67,7 @@ pub(super) enum RunState {
 }
 
 /// A run.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct RunFact {
     pub(super) id: RunId,
     pub(super) state: RunState,
@@ -94,19 +80,15 @@ pub(super) struct RunFact {
     pub(super) start: Timestamp,
     /// When it ended; of one without a record, when the newest thing in it changed.
     pub(super) end: Timestamp,
+    /// When its record was last written.
+    pub(super) written: Timestamp,
     pub(super) bytes: u64,
     pub(super) series: Option<u64>,
-    pub(super) parent: Option<IdHash>,
-    pub(super) previous: Option<IdHash>,
-    /// Tells whether the record is still the one that was read.
-    pub(super) stamp: u64,
 }
 
 /// A bus that is larger than asked for.
 #[derive(Debug)]
 pub(super) struct BusFact {
-    pub(super) project: usize,
-    pub(super) task: Option<usize>,
     pub(super) bytes: u64,
     /// Why a rotation would do nothing.
     pub(super) refusal: Option<Rotation>,
@@ -115,8 +97,6 @@ pub(super) struct BusFact {
 /// An archive that is old enough to go.
 #[derive(Debug)]
 pub(super) struct ArchiveFact {
-    pub(super) project: usize,
-    pub(super) task: Option<usize>,
     pub(super) name: OsString,
     pub(super) bytes: u64,
     pub(super) ended: Timestamp,
@@ -143,4 +123,44 @@ pub(super) struct StrayFact {
     pub(super) modified: Timestamp,
     /// Whether somebody uses it.
     pub(super) held: bool,
+}
+
+impl RunFact {
+    /// A run of which nothing is known yet.
+    pub(super) fn of(id: RunId) -> RunFact {
+        RunFact {
+            id,
+            state: RunState::Unknown,
+            mounted: false,
+            whole: true,
+            guarded: false,
+            start: Timestamp::ZERO,
+            end: Timestamp::ZERO,
+            written: Timestamp::ZERO,
+            bytes: 0,
+            series: None,
+        }
+    }
+}
+
+impl TaskFact {
+    /// A task of which nothing is known yet.
+    pub(super) fn of(project: &ProjectId, id: TaskId) -> TaskFact {
+        TaskFact {
+            project: project.clone(),
+            id,
+            done: false,
+            driven: false,
+            open_series: None,
+            has_loop: false,
+            awaited: false,
+            unreadable: false,
+            foreign: false,
+            bytes: 0,
+            newest: Timestamp::ZERO,
+            changed: false,
+            whole: true,
+            mounted: false,
+        }
+    }
 }

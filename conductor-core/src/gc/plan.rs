@@ -1,17 +1,20 @@
-//! A plan: what was found, and what is to be done about it.
+//! A plan: a policy, a moment, and what must be known of the whole root to judge any of it.
 
 use super::clock::Clocks;
-use super::decide::{IdHasher, Verdict, Verdicts, decide};
+use super::decide::{Verdict, delete, may_go_early};
 use super::facts::{
-    ArchiveFact, BusFact, Facts, RunFact, RunState, StrayFact, StrayKind, TaskFact,
+    ArchiveFact, BusFact, Owner, RunFact, RunState, StrayFact, StrayKind, TaskFact,
 };
-use super::item::{GcAction, GcItem, GcKind};
+use super::item::{GcItem, GcKind, GcReason};
+use super::oldest::{Oldest, Point, Turn};
 use super::policy::GcPolicy;
+use super::relations::{Counted, Relations, RelationsLook};
+use super::scan_run::RunScanner;
 use super::scan_task::LookAtTask;
-use super::survey::{Looked, survey};
+use super::token::Token;
+use super::walk::{GcItems, Step, Walk};
 use crate::cancel::Wait;
 use crate::error::{Error, Result};
-use crate::id::ProjectId;
 use crate::layout::{PROJECT_BUS, RUNS, TASK_BUS};
 use crate::supervise::Engine;
 use crate::time::Timestamp;
@@ -19,43 +22,85 @@ use std::path::{Path, PathBuf};
 
 /// What garbage collection would do, and why; nothing is done yet.
 ///
-/// It holds for one moment: what changed since is looked at again before it goes, and stays.
+/// It is no list: the things are looked at as they are asked for, one after the other, so that a plan
+/// takes little memory however much there is. It is judged at one moment: what lived, changed or came
+/// after it stays.
 #[derive(Debug)]
 pub struct GcPlan {
+    pub(super) engine: Engine,
+    pub(super) look: LookAtTask,
     pub(super) root: PathBuf,
     pub(super) policy: GcPolicy,
     pub(super) now: Timestamp,
     pub(super) clocks: Clocks,
-    pub(super) facts: Facts,
-    pub(super) verdicts: Verdicts,
+    pub(super) relations: Relations,
+    /// How far young runs go all the same.
+    pub(super) early: Vec<Early>,
+    counted: Counted,
+    errors: Vec<Error>,
 }
 
-/// Makes a plan for a policy; with a moment, the plan of that moment again.
+/// Up to which one the oldest runs go, whatever their age, and why.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Early {
+    pub(super) reason: GcReason,
+    pub(super) last: Turn,
+}
+
+/// Makes a plan for a policy; with a token, the plan of that moment again.
 pub(crate) fn make_plan(
     engine: &Engine,
     policy: GcPolicy,
-    now: Option<Timestamp>,
-    look: LookAtTask<'_>,
+    again: Option<Token>,
+    look: LookAtTask,
     wait: &Wait,
-    told: &mut dyn FnMut(Looked),
+    told: &mut dyn FnMut(Counted),
 ) -> Result<GcPlan> {
     let root = engine.layout().root()?;
     let clocks = Clocks::now(&root)?;
     if !policy.force {
         clocks.check(&root)?;
     }
-    let now = now.unwrap_or(clocks.wall).min(clocks.wall);
-    let hasher = IdHasher::default();
-    let facts = survey(engine, &policy, now, &hasher, look, wait, told)?;
-    let verdicts = decide(&policy, now, &facts, &hasher);
-    Ok(GcPlan { root: engine.layout().path().to_owned(), policy, now, clocks, facts, verdicts })
+    let now = again.as_ref().map_or(clocks.wall, |token| token.now.min(clocks.wall));
+    if let Some(project) = &policy.project {
+        engine.layout().project(project)?;
+    }
+    let scanner = RunScanner::new(engine.layout().path(), now);
+    let mut seen = RelationsLook::new(engine, &root, Relations::default(), scanner);
+    seen.all(policy.project.as_ref(), look, wait, told)?;
+    let RelationsLook { relations, counted, errors, .. } = seen;
+    let mut plan = GcPlan {
+        engine: engine.clone(),
+        look,
+        root: engine.layout().path().to_owned(),
+        policy,
+        now,
+        clocks,
+        relations,
+        early: Vec::new(),
+        counted,
+        errors,
+    };
+    plan.early = match again {
+        Some(token) => token.early,
+        None => plan.find_early(wait)?,
+    };
+    Ok(plan)
+}
+
+/// How many bytes there are, and how many of them go by their age.
+#[derive(Default)]
+struct Sum {
+    total: u64,
+    going: u64,
+    oldest: Oldest,
 }
 
 impl GcPlan {
     /// The policy and the moment as one text: with it, another process makes the plan again. It takes
     /// no more than this one.
     pub fn token(&self) -> String {
-        self.policy.token(self.now)
+        Token { now: self.now, early: self.early.clone() }.text(&self.policy)
     }
 
     /// The moment that ages are counted from.
@@ -68,50 +113,99 @@ impl GcPlan {
         &self.policy
     }
 
-    /// What could not be looked at. It stays, with everything in it.
-    pub fn errors(&self) -> &[Error] {
-        &self.facts.errors
-    }
-
-    /// How many runs were looked at.
+    /// How many runs the root holds.
     pub fn runs(&self) -> usize {
-        self.facts.runs.len()
+        self.counted.runs
     }
 
-    /// Everything that was judged, what goes and what stays: runs in the order of their tasks, each
-    /// task behind its runs, then buses, archives and strays.
-    pub fn items(&self) -> impl Iterator<Item = GcItem> {
-        let tasks = (0..self.facts.tasks.len()).flat_map(move |task| {
-            let runs = self.facts.tasks[task].runs.clone().map(move |run| self.run_item(task, run));
-            runs.chain(self.task_item(task))
-        });
-        let buses = (0..self.facts.buses.len()).filter_map(|bus| self.bus_item(bus));
-        let archives = (0..self.facts.archives.len()).filter_map(|at| self.archive_item(at));
-        let strays = (0..self.facts.strays.len()).map(|stray| self.stray_item(stray));
-        tasks.chain(buses).chain(archives).chain(strays)
+    /// What could not be looked at in projects that nothing is asked about: a run in it might live
+    /// that came from one which goes. The first hundred.
+    pub fn errors(&self) -> &[Error] {
+        &self.errors
     }
 
-    /// What is to be done: the items that do not stay as they are.
-    pub fn actions(&self) -> impl Iterator<Item = GcItem> {
-        self.items().filter(|item| item.action != GcAction::Keep)
+    /// Everything that is judged, what goes and what stays, as it is found: leftovers, then project by
+    /// project its files and its tasks, each task behind its runs. Each call looks anew.
+    pub fn items(&self, wait: impl Into<Wait>) -> GcItems<'_> {
+        GcItems::new(self, true, wait.into())
     }
 
-    /// How many bytes the deletions give back.
-    pub fn bytes(&self) -> u64 {
-        self.actions().filter(|i| i.action == GcAction::Delete).map(|item| item.bytes).sum()
+    /// What is to be done: the items that do not stay as they are. Looks at less than
+    /// [`GcPlan::items`].
+    pub fn actions(&self, wait: impl Into<Wait>) -> GcItems<'_> {
+        GcItems::new(self, false, wait.into())
     }
 
-    pub(super) fn project(&self, task: &TaskFact) -> &ProjectId {
-        &self.facts.projects[task.project]
+    /// Finds out how far young runs go so that the root fits and enough of the disk is free.
+    fn find_early(&self, wait: &Wait) -> Result<Vec<Early>> {
+        if self.policy.max_bytes.is_none() && self.policy.min_free.is_none() {
+            return Ok(Vec::new());
+        }
+        let sum = self.sum(None, wait)?;
+        let mut wants = Vec::new();
+        if let Some(most) = self.policy.max_bytes {
+            wants.push((GcReason::MaxBytes, sum.total.saturating_sub(most)));
+        }
+        if let Some(least) = self.policy.min_free {
+            let os = self.engine.layout().os();
+            let free = os.available_space(&self.root);
+            let free = free.map_err(|e| Error::io("look at the free space of", &self.root, e))?;
+            wants.push((GcReason::MinFree, least.saturating_sub(free)));
+        }
+        let mut early = Vec::new();
+        for (reason, wanted) in wants {
+            let mut point = sum.oldest.point(wanted, sum.going);
+            loop {
+                match point {
+                    Point::None => break,
+                    Point::Through(last) => {
+                        early.push(Early { reason, last });
+                        break;
+                    }
+                    Point::Between(first, last, gone) => {
+                        let within = self.sum(Some((first, last)), wait)?;
+                        point = match within.oldest.point(wanted, gone) {
+                            // All of it went meanwhile: what lies before it goes.
+                            Point::None => Point::Through(first),
+                            point => point,
+                        };
+                    }
+                }
+            }
+        }
+        Ok(early)
     }
 
-    pub(super) fn task_path(&self, task: &TaskFact) -> PathBuf {
-        self.root.join(self.project(task)).join(&task.id)
+    /// Adds up what there is; of the young runs only those between two turns.
+    fn sum(&self, within: Option<(Turn, Turn)>, wait: &Wait) -> Result<Sum> {
+        let mut sum = Sum::default();
+        let mut walk = Walk::new(self, true)?;
+        while let Some(step) = walk.next_step() {
+            let Step::Task(mut scan) = step else { continue };
+            while let Some((found, verdict)) = walk.next_run(&mut scan) {
+                wait.check()?;
+                let fact = &found.fact;
+                sum.total = sum.total.saturating_add(fact.bytes);
+                if verdict.deletes() {
+                    sum.going = sum.going.saturating_add(fact.bytes);
+                } else if may_go_early(self.now, fact, verdict) {
+                    let turn = Turn::of(fact.end, &scan.fact.project, &scan.fact.id, &fact.id);
+                    if within.is_none_or(|(first, last)| first <= turn && turn <= last) {
+                        sum.oldest.add(turn, fact.bytes);
+                    }
+                }
+            }
+            walk.end_task(&mut scan);
+            sum.total = sum.total.saturating_add(scan.fact.bytes);
+        }
+        Ok(sum)
     }
 
-    pub(super) fn run_item(&self, task: usize, run: usize) -> GcItem {
-        let (verdict, task) = (self.verdicts.runs[run], &self.facts.tasks[task]);
-        let run: &RunFact = &self.facts.runs[run];
+    fn task_path(&self, task: &TaskFact) -> PathBuf {
+        self.root.join(&task.project).join(&task.id)
+    }
+
+    pub(super) fn run_item(&self, task: &TaskFact, run: &RunFact, verdict: Verdict) -> GcItem {
         let orphan = run.state == RunState::Orphan;
         let status = match run.state {
             RunState::Over(outcome) | RunState::Unwritten(outcome) => {
@@ -124,7 +218,7 @@ impl GcPlan {
             kind: if orphan { GcKind::Orphan } else { GcKind::Run },
             path: self.task_path(task).join(RUNS).join(&run.id),
             bytes: run.bytes,
-            project: Some(self.project(task).clone()),
+            project: Some(task.project.clone()),
             task: Some(task.id.clone()),
             run: Some(run.id.clone()),
             status,
@@ -134,52 +228,47 @@ impl GcPlan {
         }
     }
 
-    pub(super) fn task_item(&self, task: usize) -> Option<GcItem> {
-        let (verdict, task) = (self.verdicts.tasks[task]?, &self.facts.tasks[task]);
-        Some(GcItem {
+    pub(super) fn task_item(&self, task: &TaskFact, verdict: Verdict) -> GcItem {
+        GcItem {
             kind: GcKind::Task,
             path: self.task_path(task),
             bytes: task.bytes,
-            project: Some(self.project(task).clone()),
+            project: Some(task.project.clone()),
             task: Some(task.id.clone()),
             end_time: known(task.newest),
             ..GcItem::of(verdict)
-        })
+        }
     }
 
-    pub(super) fn bus_item(&self, at: usize) -> Option<GcItem> {
-        let (verdict, bus): (_, &BusFact) = (self.verdicts.buses[at]?, &self.facts.buses[at]);
-        let item = self.of_bus(verdict, bus.project, bus.task);
-        let name = if bus.task.is_some() { TASK_BUS } else { PROJECT_BUS };
-        Some(GcItem { kind: GcKind::Bus, path: item.path.join(name), bytes: bus.bytes, ..item })
+    pub(super) fn bus_item(&self, owner: &Owner, bus: &BusFact, verdict: Verdict) -> GcItem {
+        let item = self.of_bus(owner, verdict);
+        let name = if owner.task.is_some() { TASK_BUS } else { PROJECT_BUS };
+        GcItem { kind: GcKind::Bus, path: item.path.join(name), bytes: bus.bytes, ..item }
     }
 
-    pub(super) fn archive_item(&self, at: usize) -> Option<GcItem> {
-        let archive: &ArchiveFact = &self.facts.archives[at];
-        let item = self.of_bus(self.verdicts.archives[at]?, archive.project, archive.task);
-        Some(GcItem {
+    pub(super) fn archive_item(&self, owner: &Owner, archive: &ArchiveFact) -> GcItem {
+        let item = self.of_bus(owner, delete(GcReason::Age));
+        GcItem {
             kind: GcKind::Archive,
             path: item.path.join(&archive.name),
             bytes: archive.bytes,
             end_time: Some(archive.ended),
             ..item
-        })
+        }
     }
 
     /// An item of a bus: its path is that of the folder.
-    fn of_bus(&self, verdict: Verdict, project: usize, task: Option<usize>) -> GcItem {
-        let task = task.map(|task| &self.facts.tasks[task]);
-        let project = &self.facts.projects[project];
+    fn of_bus(&self, owner: &Owner, verdict: Verdict) -> GcItem {
+        let project = self.root.join(&owner.project);
         GcItem {
-            path: task.map_or_else(|| self.root.join(project), |task| self.task_path(task)),
-            project: Some(project.clone()),
-            task: task.map(|task| task.id.clone()),
+            path: owner.task.as_ref().map_or_else(|| project.clone(), |task| project.join(task)),
+            project: Some(owner.project.clone()),
+            task: owner.task.clone(),
             ..GcItem::of(verdict)
         }
     }
 
-    pub(super) fn stray_item(&self, at: usize) -> GcItem {
-        let stray: &StrayFact = &self.facts.strays[at];
+    pub(super) fn stray_item(&self, stray: &StrayFact, verdict: Verdict) -> GcItem {
         GcItem {
             kind: match stray.kind {
                 StrayKind::Temporary | StrayKind::Unnamed => GcKind::Temporary,
@@ -190,7 +279,7 @@ impl GcPlan {
             path: self.root.join(&stray.path),
             bytes: stray.bytes,
             end_time: known(stray.modified),
-            ..GcItem::of(self.verdicts.strays[at])
+            ..GcItem::of(verdict)
         }
     }
 }

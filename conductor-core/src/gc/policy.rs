@@ -1,8 +1,6 @@
 //! What garbage collection takes and what it leaves.
 
-use crate::error::{Error, Result};
 use crate::id::ProjectId;
-use crate::time::{Timestamp, format_duration, parse_duration};
 use std::time::Duration;
 
 /// The age from which a finished run goes, unless something else is asked for.
@@ -93,98 +91,5 @@ impl GcPolicy {
         delete_done_tasks: bool;
         /// Whether the clock is believed although it ran ahead.
         force: bool;
-    }
-
-    /// The policy and the moment it is judged at as one text, which another process can read.
-    pub(super) fn token(&self, now: Timestamp) -> String {
-        let mut parts = vec!["gc1".to_owned(), now.to_string(), format_duration(self.older_than)];
-        let mut flag = |name: &str, set: bool| {
-            if set {
-                parts.push(name.to_owned());
-            }
-        };
-        flag("keep_failed", self.keep_failed);
-        flag("rotate_bus", self.rotate_bus);
-        flag("delete_done_tasks", self.delete_done_tasks);
-        flag("force", self.force);
-        let values = [
-            ("project", self.project.as_ref().map(ToString::to_string)),
-            ("keep_last", Some(self.keep_last.to_string())),
-            ("max_bytes", self.max_bytes.map(|bytes| bytes.to_string())),
-            ("min_free", self.min_free.map(|bytes| bytes.to_string())),
-            ("bus_max_size", Some(self.bus_max_size.to_string())),
-            ("prune_archives", self.prune_archives.map(format_duration)),
-        ];
-        for (name, value) in values {
-            parts.extend(value.map(|value| format!("{name}={value}")));
-        }
-        parts.join(" ")
-    }
-
-    /// Reads what [`GcPolicy::token`] wrote.
-    ///
-    /// # Errors
-    /// `gc.token`.
-    pub(crate) fn of_token(token: &str) -> Result<(GcPolicy, Timestamp)> {
-        read(token).ok_or_else(|| {
-            let shown: String = token.chars().take(60).collect();
-            Error::invalid("gc.token", "plan", format!("{shown:?} is no plan"))
-                .with_hint("give the plan's text as the dry run told it, or plan again")
-        })
-    }
-}
-
-fn read(token: &str) -> Option<(GcPolicy, Timestamp)> {
-    let mut parts = token.split(' ');
-    if parts.next() != Some("gc1") {
-        return None;
-    }
-    let now = parts.next()?.parse().ok()?;
-    let mut policy = GcPolicy::default().older_than(parse_duration(parts.next()?).ok()?);
-    for part in parts {
-        let (name, value) = part.split_once('=').unwrap_or((part, ""));
-        match name {
-            "keep_failed" => policy.keep_failed = true,
-            "rotate_bus" => policy.rotate_bus = true,
-            "delete_done_tasks" => policy.delete_done_tasks = true,
-            "force" => policy.force = true,
-            "project" => policy.project = Some(ProjectId::new(value).ok()?),
-            "keep_last" => policy.keep_last = value.parse().ok()?,
-            "max_bytes" => policy.max_bytes = Some(value.parse().ok()?),
-            "min_free" => policy.min_free = Some(value.parse().ok()?),
-            "bus_max_size" => policy.bus_max_size = value.parse().ok()?,
-            "prune_archives" => policy.prune_archives = Some(parse_duration(value).ok()?),
-            _ => return None,
-        }
-    }
-    Some((policy, now))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_says_it_all() {
-        let now: Timestamp = "2026-03-01T08:00:00.25Z".parse().unwrap();
-        let plain = GcPolicy::default();
-        assert_eq!(GcPolicy::of_token(&plain.token(now)).unwrap(), (plain, now));
-        let full = GcPolicy {
-            older_than: Duration::from_millis(1500),
-            project: Some(ProjectId::new("shop").unwrap()),
-            keep_failed: true,
-            keep_last: 3,
-            max_bytes: Some(1),
-            min_free: Some(0),
-            rotate_bus: true,
-            bus_max_size: 7,
-            prune_archives: Some(Duration::ZERO),
-            delete_done_tasks: true,
-            force: true,
-        };
-        assert_eq!(GcPolicy::of_token(&full.token(now)).unwrap(), (full, now));
-        for bad in ["", "gc2 x", "gc1", "gc1 now 1h", "gc1 2026-03-01T08:00:00Z 1h forced"] {
-            assert_eq!(GcPolicy::of_token(bad).unwrap_err().code(), "gc.token", "{bad}");
-        }
     }
 }

@@ -1,21 +1,22 @@
-//! What is to be known of one task: its runs, its loop, what lies in it, its bus.
+//! What is to be known of one task: its loop, what lies in it, its bus; and its runs one by one.
 
-use super::facts::{ArchiveFact, BusFact, StrayFact, StrayKind, TaskFact};
-use super::scan_run::below;
-use super::strays::is_temporary_of_task;
-use super::survey::Survey;
+use super::decide::{RunsJudged, Verdict, judge_task};
+use super::facts::{ArchiveFact, BusFact, Owner, StrayFact, StrayKind, TaskFact};
+use super::going;
+use super::scan_run::{FoundRun, below};
+use super::strays::{is_temporary_of_project, is_temporary_of_task, is_unnamed_run};
+use super::walk::Walk;
 use crate::bus::{Rotation, Scope};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
-use crate::id::{RunId, TaskId};
+use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{
     DONE, LOOP, LOOP_LOCK, Layout, PROJECT_BUS, PROPAGATION_LOCK, RECEIPTS, RUNS, TASK_BUS,
     TASK_CONFIG, TASK_LOCK,
 };
-use crate::sys::{FileKind, Stat};
+use crate::sys::FileKind;
 use crate::time::Timestamp;
-use std::ffi::OsStr;
-use std::path::Path;
+use std::ffi::{OsStr, OsString};
 
 /// What the task loop knows of a task. Garbage collection knows no loops: it is told.
 #[derive(Clone, Debug, Default)]
@@ -29,221 +30,322 @@ pub(crate) struct TaskLook {
 }
 
 /// Reads what the loop knows of the task whose folder is open.
-pub(crate) type LookAtTask<'a> = &'a dyn Fn(&Folder) -> Result<TaskLook>;
+pub(crate) type LookAtTask = fn(&Folder) -> Result<TaskLook>;
 
 /// Lock files and receipts say nothing of a task's age, and runs are looked at on their own.
 pub(super) fn is_own(name: &OsStr) -> bool {
     ![RUNS, RECEIPTS, TASK_LOCK, LOOP_LOCK, PROPAGATION_LOCK].iter().any(|other| name == *other)
 }
 
-/// What stands right in a task's folder.
-#[derive(Default)]
+/// What stands right in the folder of a task or a project.
+#[derive(Debug, Default)]
 struct Names {
     done: bool,
     has_loop: bool,
     has_lease: bool,
     has_config: bool,
-    bus: Option<u64>,
+    has_runs: bool,
+    bus: bool,
     archives: bool,
+    temporaries: Vec<OsString>,
+    /// Tasks that were being deleted where they stood.
+    going: Vec<OsString>,
 }
 
 impl Names {
-    fn note(&mut self, name: &OsStr, stat: &Stat) {
-        let file = stat.kind == FileKind::File;
-        match name.to_str() {
-            Some(DONE) => self.done = file,
-            Some(LOOP) => self.has_loop = true,
-            Some(LOOP_LOCK) => self.has_lease = true,
-            Some(TASK_CONFIG) => self.has_config = true,
-            Some(TASK_BUS) if file => self.bus = Some(stat.size),
-            Some(name) => self.archives |= is_archive_of(name, TASK_BUS),
-            None => {}
-        }
+    fn of(folder: &Folder, bus: &str, is_temporary: fn(&OsStr) -> bool) -> Result<Names> {
+        let mut names = Names::default();
+        folder.visit(&mut |name, kind| {
+            let file = kind == FileKind::File;
+            match name.to_str() {
+                Some(DONE) => names.done = file,
+                Some(LOOP) => names.has_loop = true,
+                Some(LOOP_LOCK) => names.has_lease = true,
+                Some(TASK_CONFIG) => names.has_config = true,
+                Some(RUNS) => names.has_runs = true,
+                Some(text) if text == bus => names.bus = file,
+                Some(text) => names.archives |= is_archive_of(text, bus),
+                None => {}
+            }
+            if file && is_temporary(name) {
+                names.temporaries.push(name.to_owned());
+            }
+            let going = kind == FileKind::Folder && going::id_of(name).is_some();
+            if going && bus == PROJECT_BUS {
+                names.going.push(name.to_owned());
+            }
+            true
+        })?;
+        Ok(names)
     }
 }
 
 /// Whether a file may be an archive of a bus. The bus itself knows for certain.
-pub(super) fn is_archive_of(name: &str, bus: &str) -> bool {
+fn is_archive_of(name: &str, bus: &str) -> bool {
     name.strip_prefix(bus).is_some_and(|rest| rest.starts_with('.') && rest.ends_with(".archived"))
 }
 
-impl Survey<'_> {
-    /// Looks at a task and everything in it.
-    pub(super) fn task(&mut self, project: usize, folder: &Folder, id: TaskId) {
-        let first = self.facts.runs.len();
-        let mut fact = TaskFact {
-            project,
-            id,
-            runs: first..first,
-            done: false,
-            driven: false,
-            open_series: None,
-            has_loop: false,
-            depends_on: Vec::new(),
-            unreadable: false,
-            foreign: false,
-            bytes: 0,
-            newest: Timestamp::ZERO,
-            whole: true,
-            mounted: false,
+/// The tasks that a task waits for which is not done; `None` where it waits for none.
+pub(super) fn waits_for(task: &Folder, look: LookAtTask) -> Option<Result<Vec<TaskId>>> {
+    let names = match Names::of(task, TASK_BUS, |_| false) {
+        Ok(names) => names,
+        Err(error) => return Some(Err(error)),
+    };
+    let asks = !names.done && (names.has_config || names.has_loop);
+    asks.then(|| look(task).map(|look| look.depends_on))
+}
+
+/// What was found beside tasks and runs, and what went wrong.
+#[derive(Debug, Default)]
+pub(super) struct Loose {
+    pub(super) strays: Vec<StrayFact>,
+    pub(super) bus: Option<BusFact>,
+    pub(super) archives: Vec<ArchiveFact>,
+    pub(super) errors: Vec<Error>,
+}
+
+/// A task that is looked at run by run.
+#[derive(Debug)]
+pub(super) struct TaskScan {
+    pub(super) fact: TaskFact,
+    /// Its folder, where it may be opened.
+    pub(super) folder: Option<Folder>,
+    /// The folder of its runs, where it has one.
+    pub(super) runs: Option<Folder>,
+    pub(super) judged: RunsJudged,
+    pub(super) loose: Loose,
+    names: Names,
+    ids: std::vec::IntoIter<RunId>,
+}
+
+impl TaskScan {
+    /// Whose its bus is.
+    pub(super) fn owner(&self) -> Owner {
+        Owner { project: self.fact.project.clone(), task: Some(self.fact.id.clone()) }
+    }
+}
+
+impl Walk<'_> {
+    /// Looks at a task, its runs not yet; `None` where it is gone.
+    pub(super) fn open_task(
+        &self,
+        project: &ProjectId,
+        folder: &Folder,
+        id: TaskId,
+    ) -> Option<TaskScan> {
+        let mut scan = TaskScan {
+            fact: TaskFact::of(project, id),
+            folder: None,
+            runs: None,
+            judged: RunsJudged::NONE,
+            loose: Loose::default(),
+            names: Names::default(),
+            ids: Vec::new().into_iter(),
         };
-        match folder.folder_here(&fact.id) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return,
-            Err(error) if error.code() == "path.mount_point" => fact.mounted = true,
-            Err(error) => {
-                fact.unreadable = true;
-                self.facts.errors.push(error);
-            }
-            Ok(task) => {
-                if let Err(error) = self.look_at_task(&task, &mut fact) {
-                    if error.kind() == ErrorKind::NotFound {
-                        // Deleted by somebody at this very moment.
-                        self.facts.runs.truncate(first);
-                        return;
-                    }
-                    fact.unreadable = true;
-                    self.facts.errors.push(error);
+        scan.fact.awaited = self.relations().is_awaited(project, &scan.fact.id);
+        match folder.folder_here(&scan.fact.id) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return None,
+            Err(error) if error.code() == "path.mount_point" => scan.fact.mounted = true,
+            Err(error) => self.unreadable(&mut scan, error),
+            Ok(folder) => {
+                scan.folder = Some(folder.clone());
+                match self.look_at_task(&folder, &mut scan) {
+                    // Deleted by somebody at this very moment.
+                    Err(error) if error.kind() == ErrorKind::NotFound => return None,
+                    Err(error) => self.unreadable(&mut scan, error),
+                    Ok(()) => {}
                 }
             }
         }
-        fact.runs = first..self.facts.runs.len();
-        self.facts.tasks.push(fact);
+        Some(scan)
     }
 
-    fn look_at_task(&mut self, task: &Folder, fact: &mut TaskFact) -> Result<()> {
-        let mut names = Names::default();
-        let strays = &mut self.facts.strays;
-        let sum = task.measure(&mut |name, stat| {
-            names.note(name, stat);
-            if stat.kind == FileKind::File && is_temporary_of_task(name) {
-                strays.push(StrayFact {
-                    kind: StrayKind::Temporary,
-                    path: below(&self.root, task).join(name),
-                    bytes: stat.size,
-                    modified: Timestamp::from_unix_nanos(stat.modified),
-                    held: false,
-                });
-            }
-            is_own(name)
-        })?;
-        fact.done = names.done;
-        (fact.bytes, fact.whole, fact.mounted) = (sum.bytes, sum.whole, sum.mounted);
-        fact.newest = Timestamp::from_unix_nanos(sum.newest);
-        // The runs first: what the loop says afterwards is newer.
-        self.look_at_runs(task, fact)?;
-        fact.driven = names.has_lease && task.is_locked(LOOP_LOCK)?;
-        if names.has_loop || names.has_config {
-            match (self.look)(task) {
+    /// It cannot be read: which of its runs are counted is not known either.
+    fn unreadable(&self, scan: &mut TaskScan, error: Error) {
+        scan.fact.unreadable = true;
+        scan.loose.errors.push(error);
+    }
+
+    fn look_at_task(&self, task: &Folder, scan: &mut TaskScan) -> Result<()> {
+        scan.names = Names::of(task, TASK_BUS, is_temporary_of_task)?;
+        scan.fact.done = scan.names.done;
+        let temporaries = std::mem::take(&mut scan.names.temporaries);
+        scan.loose.strays = self.temporaries(task, temporaries)?;
+        if scan.names.has_loop || scan.names.has_config {
+            match (self.plan.look)(task) {
                 Ok(look) => {
-                    fact.has_loop = look.series.is_some();
-                    let ended = look.ended_at.is_some_and(|ended| ended < self.now);
-                    fact.open_series = look.series.filter(|_| !ended);
-                    fact.depends_on = look.depends_on;
+                    scan.fact.has_loop = look.series.is_some();
+                    let ended = look.ended_at.is_some_and(|ended| ended < self.plan.now);
+                    scan.fact.open_series = look.series.filter(|_| !ended);
                 }
-                Err(error) => self.unreadable(fact, error),
+                Err(error) => self.unreadable(scan, error),
             }
         }
-        let at = Some(self.facts.tasks.len());
-        if let Some(bytes) = names.bus {
-            self.look_at_bus(task, (fact.project, at), Some(&fact.id), bytes);
+        if !scan.names.has_runs {
+            scan.fact.changed = self.changed_since(task)?;
+            return Ok(());
         }
-        if names.archives {
-            self.look_at_archives(task, (fact.project, at), Some(&fact.id));
-        }
-        Ok(())
-    }
-
-    /// Its loop cannot be read: which of its runs are counted is not known either.
-    fn unreadable(&mut self, fact: &mut TaskFact, error: Error) {
-        fact.unreadable = true;
-        self.facts.errors.push(error);
-    }
-
-    fn look_at_runs(&mut self, task: &Folder, fact: &mut TaskFact) -> Result<()> {
         let runs = match task.folder_here(RUNS) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             Err(error) if error.code() == "path.mount_point" => {
-                fact.mounted = true;
+                scan.fact.mounted = true;
                 return Ok(());
             }
             runs => runs?,
         };
-        let listing = Layout::runs_in(task)?;
-        fact.foreign = !listing.foreign.is_empty();
-        self.unnamed_runs(&runs)?;
-        for run in listing.ids {
-            let open = self.is_open(fact.project, &fact.id, &run);
-            let found = self.runs.scan(&runs, run, open, &mut self.facts.strays);
-            match found {
-                Ok(None) => {}
-                Ok(Some(found)) => {
-                    self.facts.errors.extend(found.error);
-                    self.facts.runs.push(found.fact);
-                }
-                // It is not judged, and so stays; the task stays with it.
-                Err(error) => {
-                    fact.foreign = true;
-                    self.facts.errors.push(error);
-                }
-            }
+        // Before anything of it is deleted on this way.
+        scan.fact.changed = self.changed_since(task)? || self.changed_since(&runs)?;
+        let names = runs.list()?;
+        let unnamed = names.iter().filter(|name| name.kind == FileKind::Folder);
+        for name in unnamed.filter(|name| is_unnamed_run(&name.name)) {
+            scan.loose.strays.extend(self.unnamed_run(&runs, &name.name)?);
         }
+        let listing = Layout::runs_of(names);
+        scan.fact.foreign = !listing.foreign.is_empty();
+        scan.ids = listing.ids.into_iter();
+        scan.runs = Some(runs);
         Ok(())
     }
 
-    fn is_open(&self, project: usize, task: &TaskId, run: &RunId) -> bool {
-        let path = Path::new(self.facts.projects[project].as_str()).join(task).join(RUNS).join(run);
-        !self.open.is_empty() && self.open.contains(&path)
+    /// Whether a name came into a folder or went since the moment that is judged at.
+    fn changed_since(&self, folder: &Folder) -> Result<bool> {
+        let stat = folder.os().stat(folder.fd()).map_err(|e| folder.error("look at", "", e))?;
+        Ok(Timestamp::from_unix_nanos(stat.modified) >= self.plan.now)
     }
 
-    /// Notes a bus that is larger than asked for.
-    pub(super) fn look_at_bus(
-        &mut self,
-        folder: &Folder,
-        (project, at): (usize, Option<usize>),
-        task: Option<&TaskId>,
-        bytes: u64,
-    ) {
-        if !self.policy.rotate_bus || bytes <= self.policy.bus_max_size {
-            return;
-        }
-        let bus = self.engine.bus(self.scope(project, task));
-        match bus.and_then(|bus| bus.rotation_refusal()) {
-            Ok(Some(Rotation::Empty)) => {}
-            Ok(refusal) => {
-                self.facts.buses.push(BusFact { project, task: at, bytes, refusal });
+    /// The next run of a task, oldest first, and what is to become of it.
+    pub(super) fn next_run(&mut self, scan: &mut TaskScan) -> Option<(FoundRun, Verdict)> {
+        let runs = scan.runs.clone()?;
+        loop {
+            let id = scan.ids.next()?;
+            let newer = scan.ids.len();
+            match self.look_at_run(&scan.fact, &runs, id, newer) {
+                Ok(None) => {}
+                Ok(Some((mut found, verdict))) => {
+                    scan.judged.add(&found.fact, verdict);
+                    scan.loose.errors.extend(found.error.take());
+                    if !verdict.deletes() {
+                        scan.loose.strays.append(&mut found.strays);
+                    }
+                    return Some((found, verdict));
+                }
+                // It is not judged, and so stays; the task stays with it.
+                Err(error) => {
+                    scan.fact.foreign = true;
+                    scan.loose.errors.push(error);
+                }
             }
-            Err(error) => self.trouble(folder, error),
         }
     }
 
-    /// Notes the archives of a bus that are old enough to go.
-    pub(super) fn look_at_archives(
-        &mut self,
-        folder: &Folder,
-        (project, at): (usize, Option<usize>),
-        task: Option<&TaskId>,
-    ) {
-        let Some(age) = self.policy.prune_archives else { return };
-        let bus = self.engine.bus(self.scope(project, task));
-        let before = self.now.minus(age);
-        match bus.and_then(|bus| bus.old_archives(before, self.cursors.as_ref())) {
-            Ok(archives) => self.facts.archives.extend(archives.into_iter().map(|archive| {
-                let (name, bytes, ended) = (archive.name, archive.bytes, archive.ended);
-                ArchiveFact { project, task: at, name, bytes, ended }
-            })),
-            Err(error) => self.trouble(folder, error),
+    /// Looks at what else lies in a task, and judges it; `None` for a task that nobody asked about.
+    /// What goes with it is not told of.
+    pub(super) fn end_task(&self, scan: &mut TaskScan) -> Option<Verdict> {
+        let asked = self.plan.policy.delete_done_tasks && scan.fact.done;
+        if let Some(task) = scan.folder.clone()
+            && let Err(error) = self.look_at_rest(&task, scan, asked)
+            && error.kind() != ErrorKind::NotFound
+        {
+            self.unreadable(scan, error);
+        }
+        let TaskScan { fact, judged, .. } = &*scan;
+        let verdict = asked.then(|| judge_task(&self.plan.policy, self.plan.now, fact, judged));
+        if verdict.is_some_and(Verdict::deletes) {
+            (scan.loose.strays, scan.loose.bus, scan.loose.archives) = Default::default();
+        }
+        verdict
+    }
+
+    fn look_at_rest(&self, task: &Folder, scan: &mut TaskScan, asked: bool) -> Result<()> {
+        let fact = &mut scan.fact;
+        if asked || self.sizes {
+            let sum = task.measure(&mut |name, _| is_own(name))?;
+            (fact.bytes, fact.whole) = (sum.bytes, sum.whole);
+            fact.mounted |= sum.mounted;
+            fact.newest = Timestamp::from_unix_nanos(sum.newest);
+        }
+        fact.driven = scan.names.has_lease && task.is_locked(LOOP_LOCK)?;
+        let owner = Owner { project: fact.project.clone(), task: Some(fact.id.clone()) };
+        self.look_at_bus(task, &owner, &scan.names, &mut scan.loose);
+        Ok(())
+    }
+
+    /// Looks at the files of a project.
+    pub(super) fn project_files(&self, project: &ProjectId, folder: &Folder) -> Loose {
+        let mut loose = Loose::default();
+        let owner = Owner { project: project.clone(), task: None };
+        let found =
+            Names::of(folder, PROJECT_BUS, is_temporary_of_project).and_then(|mut names| {
+                loose.strays = self.temporaries(folder, std::mem::take(&mut names.temporaries))?;
+                for name in &names.going {
+                    loose.strays.extend(self.going_task(folder, name)?);
+                }
+                self.look_at_bus(folder, &owner, &names, &mut loose);
+                Ok(())
+            });
+        loose.errors.extend(found.err());
+        loose
+    }
+
+    fn temporaries(&self, folder: &Folder, names: Vec<OsString>) -> Result<Vec<StrayFact>> {
+        let mut found = Vec::new();
+        for name in names {
+            let Some(stat) = folder.stat(&name)? else { continue };
+            found.push(StrayFact {
+                kind: StrayKind::Temporary,
+                path: below(&self.plan.root, folder).join(name),
+                bytes: stat.size,
+                modified: Timestamp::from_unix_nanos(stat.modified),
+                held: false,
+            });
+        }
+        Ok(found)
+    }
+
+    /// Notes a bus that is larger than asked for, and archives that are old enough to go.
+    fn look_at_bus(&self, folder: &Folder, owner: &Owner, names: &Names, loose: &mut Loose) {
+        let policy = &self.plan.policy;
+        if policy.rotate_bus && names.bus {
+            match self.large_bus(folder, owner) {
+                Ok(bus) => loose.bus = bus,
+                Err(error) => trouble(folder, error, loose),
+            }
+        }
+        if let Some(age) = policy.prune_archives
+            && names.archives
+        {
+            let before = self.plan.now.minus(age);
+            let bus = self.plan.engine.bus(scope(owner));
+            match bus.and_then(|bus| bus.old_archives(before, self.cursors())) {
+                Ok(archives) => loose.archives.extend(archives.into_iter().map(|archive| {
+                    let (name, bytes, ended) = (archive.name, archive.bytes, archive.ended);
+                    ArchiveFact { name, bytes, ended }
+                })),
+                Err(error) => trouble(folder, error, loose),
+            }
         }
     }
 
-    fn scope(&self, project: usize, task: Option<&TaskId>) -> Scope {
-        Scope { project: self.facts.projects[project].clone(), task: task.cloned() }
-    }
-
-    /// Tells of something that could not be looked at, unless it is gone with its folder.
-    fn trouble(&mut self, folder: &Folder, error: Error) {
-        let gone = error.kind() == ErrorKind::NotFound && folder.stat(PROJECT_BUS).is_err();
-        if !gone {
-            self.facts.errors.push(error);
+    fn large_bus(&self, folder: &Folder, owner: &Owner) -> Result<Option<BusFact>> {
+        let name = if owner.task.is_some() { TASK_BUS } else { PROJECT_BUS };
+        let bytes = folder.stat(name)?.map_or(0, |stat| stat.size);
+        if bytes <= self.plan.policy.bus_max_size {
+            return Ok(None);
         }
+        let refusal = self.plan.engine.bus(scope(owner))?.rotation_refusal()?;
+        Ok((refusal != Some(Rotation::Empty)).then_some(BusFact { bytes, refusal }))
+    }
+}
+
+/// Whose bus something is of.
+pub(super) fn scope(owner: &Owner) -> Scope {
+    Scope { project: owner.project.clone(), task: owner.task.clone() }
+}
+
+/// Tells of something that could not be looked at, unless it is gone with its folder.
+fn trouble(folder: &Folder, error: Error, loose: &mut Loose) {
+    let gone = error.kind() == ErrorKind::NotFound && folder.stat(PROJECT_BUS).is_err();
+    if !gone {
+        loose.errors.push(error);
     }
 }

@@ -1,18 +1,22 @@
 //! What nobody needs: leftovers of deletions, of replacements, of locks, of entries.
 
 use super::facts::{StrayFact, StrayKind};
-use super::survey::Survey;
-use crate::error::{ErrorKind, Result};
+use super::going;
+use super::scan_run::{below, newest_of_orphan};
+use super::scan_task::Loose;
+use super::walk::Walk;
+use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::{Folder, Measure};
 use crate::id::RunId;
-use crate::layout::{BIN, CONDUCTOR, OPEN, RUN_LOCK};
-use crate::sys::{FileKind, LockKind, Open};
+use crate::layout::{BIN, CONDUCTOR, OPEN, RUN_LOCK, RUNS};
+use crate::supervise::OpenEntry;
+use crate::sys::{Entry, FileKind};
 use crate::time::Timestamp;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 /// Folders below `.conductor` whose files are locks, each held by who made it.
-pub(super) const LOCK_FOLDERS: [&str; 4] = ["queue", "slots", "slots/run", "slots/task"];
+const LOCK_FOLDERS: [&str; 4] = ["queue", "slots", "slots/run", "slots/task"];
 
 /// A file with which the older program was about to replace the record.
 pub(super) fn is_temporary_of_run(name: &OsStr) -> bool {
@@ -64,113 +68,142 @@ fn numbered(name: &OsStr, prefix: &str, suffix: &str) -> bool {
     })
 }
 
-impl Survey<'_> {
+impl Walk<'_> {
     /// Looks at what lies below `.conductor`.
-    pub(super) fn strays(&mut self, root: &Folder) -> Result<()> {
-        let conductor = root.folder_if_exists(CONDUCTOR)?;
-        if let Some(conductor) = conductor {
-            self.temporaries(&conductor, Path::new(CONDUCTOR), is_temporary_of_root)?;
-        }
-        if let Some(bin) = root.folder_if_exists(Path::new(CONDUCTOR).join(BIN))? {
-            self.temporaries(&bin, &Path::new(CONDUCTOR).join(BIN), is_temporary_of_bin)?;
-        }
-        if let Some(open) = root.folder_if_exists(Path::new(CONDUCTOR).join(OPEN))? {
-            self.temporaries(&open, &Path::new(CONDUCTOR).join(OPEN), is_temporary_of_open)?;
-        }
+    pub(super) fn root_files(&self) -> Loose {
+        let mut loose = Loose::default();
+        let conductor = Path::new(CONDUCTOR);
+        let mut found = Vec::new();
+        let mut note = |looked: Result<()>| loose.errors.extend(looked.err());
+        note(self.temporaries_of_root(conductor, is_temporary_of_root, &mut found));
+        note(self.temporaries_of_root(&conductor.join(BIN), is_temporary_of_bin, &mut found));
+        note(self.temporaries_of_root(&conductor.join(OPEN), is_temporary_of_open, &mut found));
         for name in LOCK_FOLDERS {
-            let path = Path::new(CONDUCTOR).join(name);
-            if let Some(folder) = root.folder_if_exists(&path)? {
-                self.locks(&folder, &path)?;
-            }
+            note(self.locks(&conductor.join(name), &mut found));
         }
-        self.trash()
+        note(self.entries(&mut found));
+        let mut errors = Vec::new();
+        note(self.trash(&mut found, &mut errors));
+        loose.errors.extend(errors);
+        loose.strays = found;
+        loose
     }
 
-    fn temporaries(
-        &mut self,
-        folder: &Folder,
+    fn temporaries_of_root(
+        &self,
         path: &Path,
         is_temporary: fn(&OsStr) -> bool,
+        found: &mut Vec<StrayFact>,
     ) -> Result<()> {
+        let Some(folder) = self.root.folder_if_exists(path)? else { return Ok(()) };
         for entry in folder.list()? {
             if entry.kind == FileKind::File && is_temporary(&entry.name) {
-                self.file(folder, path.join(&entry.name), StrayKind::Temporary, false)?;
+                let path = path.join(&entry.name);
+                found.extend(file(&folder, path, StrayKind::Temporary, false)?);
             }
         }
         Ok(())
     }
 
-    fn locks(&mut self, folder: &Folder, path: &Path) -> Result<()> {
+    fn locks(&self, path: &Path, found: &mut Vec<StrayFact>) -> Result<()> {
+        let Some(folder) = self.root.folder_if_exists(path)? else { return Ok(()) };
         for entry in folder.list()?.into_iter().filter(|entry| entry.kind == FileKind::File) {
             let held = folder.is_locked(&entry.name)?;
-            self.file(folder, path.join(&entry.name), StrayKind::Lock, held)?;
+            found.extend(file(&folder, path.join(&entry.name), StrayKind::Lock, held)?);
         }
         Ok(())
     }
 
-    fn file(&mut self, folder: &Folder, path: PathBuf, kind: StrayKind, held: bool) -> Result<()> {
-        let Some(name) = path.file_name() else { return Ok(()) };
-        let Some(stat) = folder.stat(name)? else { return Ok(()) };
-        let modified = Timestamp::from_unix_nanos(stat.modified);
-        self.facts.strays.push(StrayFact { kind, path, bytes: stat.size, modified, held });
-        Ok(())
-    }
-
-    fn trash(&mut self) -> Result<()> {
-        let Some(trash) = self.engine.layout().trash()? else { return Ok(()) };
-        for entry in trash.list()? {
-            let (mut sum, mut held) = (Measure::NOTHING, false);
-            if entry.kind == FileKind::Folder {
-                match look_at_trash(&trash, &entry.name) {
-                    Ok((measured, locked)) => (sum, held) = (measured, locked),
-                    Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                    // It is removed all the same: that opens folders up.
-                    Err(error) if error.kind() == ErrorKind::PermissionDenied => {}
-                    Err(error) => self.facts.errors.push(error),
-                }
+    /// Notes the entries of open runs that are gone.
+    fn entries(&self, found: &mut Vec<StrayFact>) -> Result<()> {
+        for OpenEntry { name, project, task, run } in
+            OpenEntry::list(self.plan.engine.layout())?.entries
+        {
+            let runs = Path::new(project.as_str()).join(&task).join(RUNS);
+            if self.root.folder_if_exists(runs.join(&run))?.is_some() {
+                continue;
             }
-            let path = super::scan_run::below(&self.root, &trash).join(&entry.name);
-            let (kind, bytes) = (StrayKind::Trash, sum.bytes);
-            let modified = Timestamp::ZERO;
-            self.facts.strays.push(StrayFact { kind, path, bytes, modified, held });
-        }
-        Ok(())
-    }
-
-    /// Notes the folders of runs whose starters died before the folder had its name.
-    pub(super) fn unnamed_runs(&mut self, runs: &Folder) -> Result<()> {
-        let mut names = Vec::new();
-        runs.visit(&mut |name, kind| {
-            if kind == FileKind::Folder && is_unnamed_run(name) {
-                names.push(name.to_owned());
-            }
-            true
-        })?;
-        for name in names {
-            let folder = match runs.folder_here(&name) {
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                folder => folder?,
+            // One that is just being started has a folder without its name yet.
+            let held = match self.root.folder_if_exists(runs.join(format!(".{run}")))? {
+                Some(folder) => folder.is_locked(RUN_LOCK)?,
+                None => false,
             };
-            let held = folder.is_locked(RUN_LOCK)?;
-            let sum = folder.measure(&mut |_, _| true)?;
-            let modified = super::scan_run::newest_of_orphan(&folder, &sum)?;
-            let path = super::scan_run::below(&self.root, &folder);
-            let kind = StrayKind::Unnamed;
-            self.facts.strays.push(StrayFact { kind, path, bytes: sum.bytes, modified, held });
+            found.push(StrayFact {
+                kind: StrayKind::Entry,
+                path: Path::new(CONDUCTOR).join(OPEN).join(name),
+                bytes: 0,
+                modified: Timestamp::ZERO,
+                held,
+            });
         }
         Ok(())
     }
 
-    /// Notes the entry of an open run that is gone.
-    pub(super) fn entry_of_nothing(&mut self, name: &str, held: bool) {
-        self.facts.strays.push(StrayFact {
-            kind: StrayKind::Entry,
-            path: Path::new(CONDUCTOR).join(OPEN).join(name),
-            bytes: 0,
+    fn trash(&self, found: &mut Vec<StrayFact>, errors: &mut Vec<Error>) -> Result<()> {
+        let Some(trash) = self.plan.engine.layout().trash()? else { return Ok(()) };
+        for entry in trash.list()? {
+            match self.trashed(&trash, &entry) {
+                Ok(stray) => found.extend(stray),
+                Err(error) => errors.push(error),
+            }
+        }
+        Ok(())
+    }
+
+    fn trashed(&self, trash: &Folder, entry: &Entry) -> Result<Option<StrayFact>> {
+        let (mut sum, mut held) = (Measure::NOTHING, false);
+        if entry.kind == FileKind::Folder {
+            match look_at_trash(trash, &entry.name) {
+                Ok((measured, locked)) => (sum, held) = (measured, locked),
+                Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+                // It is removed all the same: that opens folders up.
+                Err(error) if error.kind() == ErrorKind::PermissionDenied => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(Some(StrayFact {
+            kind: StrayKind::Trash,
+            path: below(&self.plan.root, trash).join(&entry.name),
+            bytes: sum.bytes,
             modified: Timestamp::ZERO,
             held,
-        });
+        }))
     }
+
+    /// A hidden folder among runs: of a starter that died before it had its name, or what was being
+    /// deleted where it stood.
+    pub(super) fn unnamed_run(&self, runs: &Folder, name: &OsStr) -> Result<Option<StrayFact>> {
+        if going::id_of(name).is_some() {
+            let folder = Entry { name: name.to_owned(), kind: FileKind::Folder };
+            return self.trashed(runs, &folder);
+        }
+        let folder = match runs.folder_here(name) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            folder => folder?,
+        };
+        let held = folder.is_locked(RUN_LOCK)?;
+        let sum = folder.measure(&mut |_, _| true)?;
+        Ok(Some(StrayFact {
+            kind: StrayKind::Unnamed,
+            path: below(&self.plan.root, &folder),
+            bytes: sum.bytes,
+            modified: newest_of_orphan(&folder, &sum)?,
+            held,
+        }))
+    }
+
+    /// What is left of a task that was being deleted where it stood.
+    pub(super) fn going_task(&self, project: &Folder, name: &OsStr) -> Result<Option<StrayFact>> {
+        let folder = Entry { name: name.to_owned(), kind: FileKind::Folder };
+        self.trashed(project, &folder)
+    }
+}
+
+fn file(folder: &Folder, path: PathBuf, kind: StrayKind, held: bool) -> Result<Option<StrayFact>> {
+    let Some(name) = path.file_name() else { return Ok(None) };
+    let Some(stat) = folder.stat(name)? else { return Ok(None) };
+    let modified = Timestamp::from_unix_nanos(stat.modified);
+    Ok(Some(StrayFact { kind, bytes: stat.size, modified, held, path }))
 }
 
 /// How much lies in a part of the trash, and whether somebody is at it.
@@ -178,16 +211,6 @@ fn look_at_trash(trash: &Folder, name: &OsStr) -> Result<(Measure, bool)> {
     let folder = trash.folder_here(name)?;
     let held = folder.is_held()?;
     Ok((folder.measure(&mut |_, _| true)?, held))
-}
-
-/// Removes a lock file that nobody holds; `false` where somebody does.
-pub(super) fn remove_lock(folder: &Folder, name: &OsStr) -> Result<bool> {
-    let wait = crate::cancel::Wait::NONE.into();
-    match folder.lock_file(name, Open::Write, LockKind::Exclusive, &wait) {
-        Ok(_held) => folder.remove_file(name).map(|_| true),
-        Err(crate::fsx::LockError::Held(_)) => Ok(false),
-        Err(crate::fsx::LockError::Other(error)) => Err(error),
-    }
 }
 
 #[cfg(test)]

@@ -15,12 +15,27 @@ use std::io;
 /// The most things that are moved before they are deleted.
 pub(super) const BATCH: usize = 256;
 
+/// What became of something that was to be moved into the trash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Taken {
+    /// It is there.
+    Moved,
+    /// It was gone already.
+    Gone,
+    /// The disk has no room for the trash.
+    NoRoom,
+}
+
 /// A collection's own folder in the trash. Others leave it alone while it is locked.
 #[derive(Debug)]
 pub(super) struct Trash<T> {
-    trash: Folder,
+    layout: Layout,
+    /// The trash itself, made with the first thing that is moved into it.
+    trash: Option<Folder>,
     batch: Option<Batch>,
     moved: Vec<(String, T)>,
+    /// How many things were moved or tried, for names that are new.
+    taken: u64,
     /// The folders that something was taken from since the last sync.
     sources: Vec<Folder>,
 }
@@ -34,31 +49,43 @@ struct Batch {
     folder: Folder,
 }
 
-impl<T> Trash<T> {
-    pub(super) fn open(layout: &Layout) -> Result<Trash<T>> {
-        let trash = layout.ensure_trash()?;
-        Ok(Trash { trash, batch: None, moved: Vec::new(), sources: Vec::new() })
+impl<T: Clone> Trash<T> {
+    pub(super) fn new(layout: &Layout) -> Trash<T> {
+        let (moved, sources) = (Vec::new(), Vec::new());
+        Trash { layout: layout.clone(), trash: None, batch: None, moved, taken: 0, sources }
     }
 
     pub(super) fn is_full(&self) -> bool {
         self.moved.len() >= BATCH
     }
 
-    /// How many things may still be moved before the next flush.
-    pub(super) fn room(&self) -> usize {
-        BATCH.saturating_sub(self.moved.len())
+    /// Moves the folder `name` out of `source`; `tag` is given back once it is deleted.
+    pub(super) fn take(&mut self, source: &Folder, name: &OsStr, tag: &T) -> Result<Taken> {
+        match self.moved_to(source, name) {
+            Ok(Some(target)) => {
+                if self.sources.last().is_none_or(|last| last.path() != source.path()) {
+                    self.sources.push(source.clone());
+                }
+                self.moved.push((target, tag.clone()));
+                Ok(Taken::Moved)
+            }
+            Ok(None) => Ok(Taken::Gone),
+            Err(error) if error.kind() == ErrorKind::StorageFull => Ok(Taken::NoRoom),
+            Err(error) => Err(error),
+        }
     }
 
-    /// Moves the folder `name` out of `source`; `false` where it is gone already.
-    pub(super) fn take(&mut self, source: &Folder, name: &OsStr, tag: T) -> Result<bool> {
-        let target = format!("{}-{}", self.moved.len(), name.to_string_lossy());
+    /// Moves it; the name that it has there, or `None` where it is gone already.
+    fn moved_to(&mut self, source: &Folder, name: &OsStr) -> Result<Option<String>> {
+        self.taken += 1;
+        let target = format!("{}-{}", self.taken, name.to_string_lossy());
         let batch = self.batch()?;
         match rename(source, name, &batch, &target) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // The batch itself may be gone: a person emptied the trash.
                 if source.stat(name)?.is_none() {
-                    return Ok(false);
+                    return Ok(None);
                 }
                 self.batch = None;
                 let batch = self.batch()?;
@@ -67,11 +94,7 @@ impl<T> Trash<T> {
             }
             Err(error) => return Err(source.error("move to the trash", name, error)),
         }
-        if self.sources.last().is_none_or(|last| last.path() != source.path()) {
-            self.sources.push(source.clone());
-        }
-        self.moved.push((target, tag));
-        Ok(true)
+        Ok(Some(target))
     }
 
     /// The batch's folder, locked, so that no other collection takes it for a leftover.
@@ -80,13 +103,20 @@ impl<T> Trash<T> {
             return Ok(batch.folder.clone());
         }
         loop {
+            let trash = match &self.trash {
+                Some(trash) => trash.clone(),
+                None => self.trash.insert(self.layout.ensure_trash()?).clone(),
+            };
             let name = format!("gc-{:016x}", RandomState::new().build_hasher().finish());
-            let folder = match self.trash.make_folder(&name) {
-                // Removed at once by another collection, before it was locked.
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
+            let folder = match trash.make_folder(&name) {
+                // Removed at once by another collection, or the trash itself by a person.
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    self.trash = None;
+                    continue;
+                }
                 folder => folder?,
             };
-            if lock(&folder)? && self.trash.stat(&name)?.is_some() {
+            if lock(&folder)? && trash.stat(&name)?.is_some() {
                 let listed = Listed::new(folder.fd());
                 self.batch = Some(Batch { name, _listed: listed, folder: folder.clone() });
                 return Ok(folder);
@@ -99,12 +129,14 @@ impl<T> Trash<T> {
     pub(super) fn flush(&mut self) -> Vec<(T, Result<()>)> {
         let moved = std::mem::take(&mut self.moved);
         let sources = std::mem::take(&mut self.sources);
-        let Some(Batch { folder: batch, .. }) = &self.batch else { return Vec::new() };
+        let (Some(Batch { folder: batch, .. }), Some(trash)) = (&self.batch, &self.trash) else {
+            return Vec::new();
+        };
         let synced = sources
             .iter()
             .try_for_each(Folder::sync)
             .and_then(|()| batch.sync())
-            .and_then(|()| self.trash.sync());
+            .and_then(|()| trash.sync());
         if let Err(error) = synced {
             // Deleting now could leave something half gone where it was.
             return moved.into_iter().map(|(_, tag)| (tag, Err(again(&error)))).collect();
@@ -115,9 +147,9 @@ impl<T> Trash<T> {
 
     /// Removes the batch's folder. One that still holds something stays for the next collection.
     pub(super) fn close(self) {
-        if let Some(Batch { name, .. }) = &self.batch {
+        if let (Some(Batch { name, .. }), Some(trash)) = (&self.batch, &self.trash) {
             // Whatever is in the way was told when it could not be deleted.
-            let _left = self.trash.os().rmdir_at(self.trash.fd(), OsStr::new(name));
+            let _left = trash.os().rmdir_at(trash.fd(), OsStr::new(name));
         }
     }
 }
@@ -137,7 +169,8 @@ fn rename(source: &Folder, name: &OsStr, target: &Folder, new: &str) -> io::Resu
     }
 }
 
-fn lock(folder: &Folder) -> Result<bool> {
+/// Takes the lock of a folder itself, which goes with its descriptor; `false` where somebody has it.
+pub(super) fn lock(folder: &Folder) -> Result<bool> {
     let locked = folder.os().try_lock(folder.fd(), LockKind::Exclusive);
     locked.map_err(|e| folder.error("lock", "", e))
 }

@@ -1,149 +1,128 @@
 //! Deleting the runs of a task, and the task itself.
 //!
 //! The task's lock keeps starters out, which share it until their run can be found by its entry. So
-//! what such an entry says of a run that began meanwhile is complete for this task.
+//! what such an entry says of a run that began meanwhile is complete for this task. The first run that
+//! is to go is looked at again once the lock is held, those after it are looked at under it.
 
-use super::apply::{GcResult, Moved, Work};
+use super::apply::{GcResult, Work};
+use super::decide::Verdict;
 use super::facts::{RunFact, RunState, TaskFact};
-use super::item::{GcAction, GcReason};
-use super::scan_run::{newest_of_orphan, over, stamp};
-use super::scan_task::is_own;
+use super::going;
+use super::item::{GcItem, GcReason};
+use super::leftovers::{receipt, receipt_of};
+use super::relations::RelationsLook;
+use super::scan_run::{FoundRun, RunScanner, newest_of_orphan};
+use super::scan_task::{TaskScan, is_own};
+use super::trash::Taken;
 use crate::cancel::Wait;
 use crate::error::{ErrorKind, Result};
 use crate::fsx::{FileLock, Folder, LockError};
-use crate::layout::{
-    DONE, LOOP, LOOP_LOCK, Layout, RUN_INFO, RUN_LOCK, RUNS, TASK_CONFIG, TASK_LOCK,
-};
-use crate::limits;
-use crate::run::receipts::{self, Keeping, Receipt};
-use crate::run::{Glimpse, glimpse, store};
-use crate::supervise::{Finished, OpenEntry, finish, processes_live};
+use crate::layout::{DONE, LOOP, LOOP_LOCK, Layout, RUN_INFO, RUN_LOCK, TASK_CONFIG, TASK_LOCK};
+use crate::run::receipts::{self, Keeping};
+use crate::supervise::{Finished, finish, processes_live};
 use crate::sys::{FileKind, LockKind, Open};
 use crate::time::Timestamp;
 use std::ffi::OsStr;
 
+/// How many runs are moved together: each is held open until then.
+const TOGETHER: usize = 48;
+
+/// A task that nobody starts anything in as long as it is held.
+struct HeldTask {
+    folder: Folder,
+    _lock: FileLock,
+}
+
+/// A run that may go, looked at under the task's lock.
+struct Ready {
+    item: GcItem,
+    found: FoundRun,
+    /// Its own lock, where it has one.
+    _lock: Option<FileLock>,
+}
+
+/// How it stands with the lock of a task.
+enum Hold {
+    Not,
+    Held(HeldTask),
+    /// It is not to be had now: what goes stays for this.
+    Refused(GcReason),
+}
+
 impl Work<'_> {
-    /// Deletes what the plan says of a task.
-    pub(super) fn task(&mut self, at: usize) -> Result<()> {
-        let goes = |run: &usize| self.plan.verdicts.runs[*run].action == GcAction::Delete;
-        let runs: Vec<usize> = self.plan.facts.tasks[at].runs.clone().filter(goes).collect();
-        let task_goes = self.plan.task_item(at).is_some_and(|i| i.action == GcAction::Delete);
-        let mut left = &runs[..];
-        while !left.is_empty() {
+    /// Deletes what is to go of a task.
+    pub(super) fn task(&mut self, mut scan: TaskScan) -> Result<()> {
+        let mut hold = Hold::Not;
+        let mut keeping = None;
+        let mut ready: Vec<Ready> = Vec::new();
+        while let Some((found, verdict)) = self.walk.next_run(&mut scan) {
             self.wait.check()?;
-            let (some, more) = left.split_at(left.len().min(self.trash.room().max(1)));
-            left = more;
-            self.runs(at, some);
-            if self.trash.is_full() {
-                self.flush();
+            if !verdict.deletes() {
+                continue;
+            }
+            if let Hold::Not = hold {
+                hold = self.hold_or_tell(&scan.fact, &found, verdict);
+                if let Hold::Refused(_) = hold {
+                    continue;
+                }
+                // Looked at before the lock was held: once more.
+                let again = self.again(&scan, found);
+                ready.extend(self.make_ready(&scan, again));
+            } else if let Hold::Refused(reason) = hold {
+                let item = self.plan.run_item(&scan.fact, &found.fact, verdict);
+                self.tell(item, Ok(GcResult::Kept(reason)));
+            } else {
+                ready.extend(self.make_ready(&scan, Ok(Some((found, verdict)))));
+            }
+            if ready.len() >= TOGETHER {
+                self.move_away(&scan, &mut keeping, &mut ready);
+                // Starters of the task need not wait for all of it.
+                hold = Hold::Not;
             }
         }
-        if task_goes && let Some(item) = self.plan.task_item(at) {
-            self.wait.check()?;
-            match self.whole_task(at) {
+        self.move_away(&scan, &mut keeping, &mut ready);
+        let verdict = self.walk.end_task(&mut scan);
+        if let Some(verdict) = verdict.filter(|verdict| verdict.deletes()) {
+            let item = self.plan.task_item(&scan.fact, verdict);
+            match self.whole_task(&scan.fact, hold, &item) {
                 // Told once it is deleted.
                 Ok(None) => {}
                 Ok(Some(result)) => self.tell(item, Ok(result)),
                 Err(error) => self.tell(item, Err(error)),
             }
-            if self.trash.is_full() {
-                self.flush();
-            }
         }
-        Ok(())
+        if self.trash.is_full() {
+            self.flush();
+        }
+        let loose = std::mem::take(&mut scan.loose);
+        self.loose(Some(&scan.owner()), loose)
     }
 
-    /// Moves some runs of a task into the trash.
-    fn runs(&mut self, at: usize, runs: &[usize]) {
-        // Their ends are written down first, messages included, as everybody who waits would do.
-        let mut results: Vec<Option<Result<GcResult>>> =
-            runs.iter().map(|run| self.write_down(at, *run).transpose()).collect();
-        let held = match self.hold(at) {
-            Ok(Ok(held)) => Ok(held),
-            Ok(Err(result)) => Err(result),
+    /// Takes the lock of the task of a run that is to go, or tells of that run why not.
+    fn hold_or_tell(&mut self, task: &TaskFact, found: &FoundRun, verdict: Verdict) -> Hold {
+        let item = self.plan.run_item(task, &found.fact, verdict);
+        match self.hold(task) {
+            Ok(Ok(held)) => Hold::Held(held),
+            Ok(Err(GcResult::Kept(reason))) => {
+                self.tell(item, Ok(GcResult::Kept(reason)));
+                Hold::Refused(reason)
+            }
+            Ok(Err(result)) => {
+                self.tell(item, Ok(result));
+                Hold::Refused(GcReason::Changed)
+            }
             Err(error) => {
                 // Told of the first; the others are kept for the same reason.
-                if let Some(first) = results.iter_mut().find(|result| result.is_none()) {
-                    *first = Some(Err(error));
-                }
-                Err(GcResult::Kept(GcReason::Unreadable))
+                self.tell(item, Err(error));
+                Hold::Refused(GcReason::Unreadable)
             }
-        };
-        let held = match held {
-            Ok(held) => self.keep_receipts(&held, runs, &mut results).map(|()| held),
-            answer => answer,
-        };
-        for (run, result) in runs.iter().zip(results) {
-            let result = match (result, &held) {
-                (Some(result), _) => result.map(Some),
-                (None, Ok(held)) => self.run(at, *run, held),
-                (None, Err(GcResult::Gone)) => Ok(Some(GcResult::Gone)),
-                (None, Err(GcResult::Kept(reason))) => Ok(Some(GcResult::Kept(*reason))),
-                (None, Err(_)) => Ok(Some(GcResult::Kept(GcReason::Busy))),
-            };
-            if let Some(result) = result.transpose() {
-                let item = self.plan.run_item(at, *run);
-                self.tell(item, result);
-            }
-        }
-    }
-
-    /// Makes the receipts of runs durable that are about to go. A run whose receipt cannot be had stays.
-    fn keep_receipts(
-        &self,
-        held: &HeldTask,
-        runs: &[usize],
-        results: &mut [Option<Result<GcResult>>],
-    ) -> Result<(), GcResult> {
-        let fact = |run: usize| &self.plan.facts.runs[run];
-        let mut first_error = None;
-        let kept = Keeping::new(&held.folder, self.wait).and_then(|mut keeping| {
-            for (run, result) in runs.iter().zip(results.iter_mut()) {
-                let run = fact(*run);
-                let tells = run.state != RunState::Orphan && result.is_none();
-                if tells && keeping.lacks(&run.id) {
-                    match receipt(held, run) {
-                        Ok(Some(receipt)) => keeping.add(&run.id, &receipt)?,
-                        Ok(None) => *result = Some(Ok(GcResult::Gone)),
-                        Err(error) => *result = Some(Err(error)),
-                    }
-                }
-            }
-            keeping.write()
-        });
-        if let Err(error) = kept {
-            // Told of the first; the others stay for the same reason.
-            first_error = Some(error);
-        }
-        match (first_error, results.iter_mut().find(|result| result.is_none())) {
-            (None, _) => Ok(()),
-            (Some(error), Some(first)) => {
-                *first = Some(Err(error));
-                Err(GcResult::Kept(GcReason::Busy))
-            }
-            (Some(_), None) => Err(GcResult::Kept(GcReason::Busy)),
-        }
-    }
-
-    /// Writes the end of a run down that nobody wrote down yet; `None` where it may go on.
-    fn write_down(&self, at: usize, run: usize) -> Result<Option<GcResult>> {
-        let (task, run) = (&self.plan.facts.tasks[at], &self.plan.facts.runs[run]);
-        if !matches!(run.state, RunState::Unwritten(_)) {
-            return Ok(None);
-        }
-        match finish(self.engine, self.plan.project(task), &task.id, &run.id, self.wait) {
-            Ok(Finished::Over) => Ok(None),
-            Ok(Finished::NotYet) => Ok(Some(GcResult::Kept(GcReason::Changed))),
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Some(GcResult::Gone)),
-            Err(error) => Err(error),
         }
     }
 
     /// Takes the lock of a task, if nobody starts anything in it; else what becomes of its things.
-    fn hold(&self, at: usize) -> Result<Result<HeldTask, GcResult>> {
-        let task = &self.plan.facts.tasks[at];
-        let project = self.plan.project(task);
-        let folder = match self.engine.layout().task(project, &task.id) {
+    fn hold(&mut self, task: &TaskFact) -> Result<Result<HeldTask, GcResult>> {
+        let layout = self.plan.engine.layout();
+        let folder = match layout.task(&task.project, &task.id) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Err(GcResult::Gone)),
             folder => folder?,
         };
@@ -151,95 +130,215 @@ impl Work<'_> {
             return Ok(Err(GcResult::Kept(GcReason::Busy)));
         };
         // Who deleted the task before us moved the folder away that we locked.
-        if !self.engine.layout().is_task(&folder, project, &task.id)? {
+        if !layout.is_task(&folder, &task.project, &task.id)? {
             return Ok(Err(GcResult::Kept(GcReason::Changed)));
         }
-        if self.began_meanwhile(task)? {
-            return Ok(Err(GcResult::Kept(GcReason::Alive)));
+        // Runs that began since the plan was made keep what they came from.
+        if self.walk.relations().misses_open_runs(&self.walk.root)? {
+            let scanner = RunScanner::new(layout.path(), self.plan.now);
+            let known = self.walk.relations().clone();
+            let mut look = RelationsLook::new(&self.plan.engine, &self.walk.root, known, scanner);
+            look.again(self.wait)?;
+            self.walk.newer = Some(look.relations);
         }
-        let runs = match folder.folder_here(RUNS) {
-            Err(error) if error.kind() == ErrorKind::NotFound => None,
-            runs => Some(runs?),
-        };
-        Ok(Ok(HeldTask { folder, runs, _lock: lock }))
+        Ok(Ok(HeldTask { folder, _lock: lock }))
     }
 
-    /// Whether a run began since the plan was made that is of the task, or came from a run of it.
-    fn began_meanwhile(&self, task: &TaskFact) -> Result<bool> {
-        let Some(entries) = self.open_entries()? else { return Ok(false) };
-        let (known, mut new) = (&self.plan.facts.entries, false);
-        entries.visit(&mut |name, _| {
-            new = name.to_str().is_none_or(|name| !known.iter().any(|known| known == name));
-            !new
-        })?;
-        if !new {
-            return Ok(false);
-        }
-        let layout = self.engine.layout();
-        let found = OpenEntry::list(layout)?.entries;
-        for entry in found.iter().filter(|entry| !known.contains(&entry.name)) {
-            if entry.task == task.id && entry.project == *self.plan.project(task) {
-                return Ok(true);
-            }
-            let record = layout.run(&entry.project, &entry.task, &entry.run);
-            let Ok(record) = record.and_then(|folder| store::read(&folder)) else { continue };
-            let links = [record.parent_run_id, record.previous_run_id];
-            let runs = &self.plan.facts.runs[task.runs.clone()];
-            if links.iter().flatten().any(|id| runs.iter().any(|run| run.id.as_str() == id.trim()))
-            {
-                return Ok(true);
-            }
-        }
-        Ok(false)
+    /// Looks at a run again; its end is written down first where nobody did.
+    fn again(&mut self, scan: &TaskScan, found: FoundRun) -> Result<Option<(FoundRun, Verdict)>> {
+        let Some(runs) = &scan.runs else { return Ok(None) };
+        let newer = found.newer;
+        self.walk.look_at_run(&scan.fact, runs, found.fact.id, newer)
     }
 
-    /// Moves a run into the trash; `None` where it is there and is told once it is deleted.
-    fn run(&mut self, at: usize, run: usize, task: &HeldTask) -> Result<Option<GcResult>> {
-        let fact = &self.plan.facts.runs[run];
-        let Some(runs) = &task.runs else { return Ok(Some(GcResult::Gone)) };
-        let folder = match runs.folder_here(&fact.id) {
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Some(GcResult::Gone)),
-            Err(error) if error.code() == "path.mount_point" => {
-                return Ok(Some(GcResult::Kept(GcReason::Mounted)));
+    /// Makes sure that a run may go that is to go; tells of it where it may not.
+    fn make_ready(
+        &mut self,
+        scan: &TaskScan,
+        looked: Result<Option<(FoundRun, Verdict)>>,
+    ) -> Option<Ready> {
+        let (found, verdict) = match looked {
+            Ok(Some(looked)) => looked,
+            Ok(None) => return None,
+            Err(error) => {
+                self.fail(error);
+                return None;
             }
-            folder => folder?,
         };
+        let item = self.plan.run_item(&scan.fact, &found.fact, verdict);
+        if !verdict.deletes() {
+            self.tell(item, Ok(GcResult::Kept(verdict.reason)));
+            return None;
+        }
+        match self.may_go(scan, found) {
+            Ok(Ok((found, _lock))) => return Some(Ready { item, found, _lock }),
+            Ok(Err(result)) => self.tell(item, Ok(result)),
+            Err(error) => self.tell(item, Err(error)),
+        }
+        None
+    }
+
+    /// Whether a run may go under its own lock; else what becomes of it.
+    #[allow(clippy::type_complexity, reason = "one caller, right above")]
+    fn may_go(
+        &mut self,
+        scan: &TaskScan,
+        mut found: FoundRun,
+    ) -> Result<Result<(FoundRun, Option<FileLock>), GcResult>> {
+        if let RunState::Unwritten(_) = found.fact.state {
+            // Messages included, as everybody who waits for it would do.
+            let (project, task) = (&scan.fact.project, &scan.fact.id);
+            match finish(&self.plan.engine, project, task, &found.fact.id, self.wait) {
+                Ok(Finished::Over) => found.refresh()?,
+                Ok(Finished::NotYet) => return Ok(Err(GcResult::Kept(GcReason::Changed))),
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    return Ok(Err(GcResult::Gone));
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        let Some(folder) = found.folder.clone() else { return Ok(Err(GcResult::Gone)) };
         // One that was over without them when it was looked at has neither lock nor keeper.
-        let guarded = fact.guarded || !matches!(fact.state, RunState::Over(_));
-        let _lock = match guarded.then(|| lock_if_there(&folder)).transpose()? {
-            Some(Err(())) => return Ok(Some(GcResult::Kept(GcReason::Alive))),
+        let guarded = found.fact.guarded || !matches!(found.fact.state, RunState::Over(_));
+        let lock = match guarded.then(|| lock_if_there(&folder)).transpose()? {
+            Some(Err(())) => return Ok(Err(GcResult::Kept(GcReason::Alive))),
             Some(Ok(lock)) => lock,
             None => None,
         };
         // Whatever its files say: an agent may have written them.
         if guarded && processes_live(&folder)? {
-            return Ok(Some(GcResult::Kept(GcReason::Alive)));
+            return Ok(Err(GcResult::Kept(GcReason::Alive)));
         }
-        if let Some(reason) = why_not(&folder, fact)? {
+        Ok(Ok((found, lock)))
+    }
+
+    /// Moves runs of a task into the trash that are held open, their receipts first.
+    fn move_away(
+        &mut self,
+        scan: &TaskScan,
+        keeping: &mut Option<Keeping>,
+        ready: &mut Vec<Ready>,
+    ) {
+        let (Some(task), Some(runs)) = (&scan.folder, &scan.runs) else { return };
+        let mut first_error = None;
+        let mut owing = false;
+        if !ready.is_empty() {
+            match self.keep_receipts(task, keeping, ready) {
+                Ok(()) => {}
+                Err(error) if error.kind() == ErrorKind::StorageFull => owing = true,
+                Err(error) => first_error = Some(error),
+            }
+        }
+        let refused = first_error.is_some();
+        for run in ready.drain(..) {
+            let result = match first_error.take() {
+                // Told of the first; the others stay for the same reason.
+                Some(error) => Err(error),
+                None if refused => Ok(Some(GcResult::Kept(GcReason::Busy))),
+                None => self.run(task, runs, &run, owing),
+            };
+            if let Some(result) = result.transpose() {
+                self.tell(run.item, result);
+            }
+        }
+        if self.trash.is_full() {
+            self.flush();
+        }
+    }
+
+    /// Makes the receipts of runs durable that are about to go.
+    fn keep_receipts(
+        &self,
+        task: &Folder,
+        keeping: &mut Option<Keeping>,
+        ready: &[Ready],
+    ) -> Result<()> {
+        let keeping = match keeping {
+            Some(keeping) => keeping,
+            None => keeping.insert(Keeping::new(task)?),
+        };
+        for Ready { found, .. } in ready {
+            let FoundRun { fact, folder: Some(folder), .. } = found else { continue };
+            if fact.state != RunState::Orphan && keeping.lacks(&fact.id) {
+                let new = match &found.seen {
+                    Some(seen) => Some(receipt(folder, seen)?),
+                    None => receipt_of(folder)?,
+                };
+                if let Some(new) = new {
+                    keeping.add(&fact.id, &new)?;
+                }
+            }
+        }
+        keeping.write(self.wait)
+    }
+
+    /// Moves a run into the trash; `None` where it is there and is told once it is deleted.
+    fn run(
+        &mut self,
+        task: &Folder,
+        runs: &Folder,
+        run: &Ready,
+        owing: bool,
+    ) -> Result<Option<GcResult>> {
+        let FoundRun { fact, folder: Some(folder), .. } = &run.found else {
+            return Ok(Some(GcResult::Gone));
+        };
+        if let Some(reason) = why_not(folder, fact)? {
             return Ok(Some(GcResult::Kept(reason)));
         }
-        let moved = self.trash.take(runs, OsStr::new(fact.id.as_str()), Moved::Run(at, run))?;
-        Ok((!moved).then_some(GcResult::Gone))
+        let taken = match owing {
+            true => Taken::NoRoom,
+            false => self.trash.take(runs, OsStr::new(fact.id.as_str()), &run.item)?,
+        };
+        match taken {
+            Taken::Moved => Ok(None),
+            Taken::Gone => Ok(Some(GcResult::Gone)),
+            Taken::NoRoom => {
+                // What is in the trash already makes room too.
+                self.flush();
+                let deleted = going::delete_run(task, runs, &fact.id, self.wait)?;
+                Ok(Some(if deleted { GcResult::Done } else { GcResult::Gone }))
+            }
+        }
     }
 
     /// Moves a task into the trash; `None` where it is there.
-    fn whole_task(&mut self, at: usize) -> Result<Option<GcResult>> {
-        let held = match self.hold(at)? {
-            Ok(held) => held,
-            Err(result) => return Ok(Some(result)),
+    fn whole_task(
+        &mut self,
+        task: &TaskFact,
+        hold: Hold,
+        item: &GcItem,
+    ) -> Result<Option<GcResult>> {
+        let held = match hold {
+            Hold::Held(held) => held,
+            Hold::Refused(reason) => return Ok(Some(GcResult::Kept(reason))),
+            Hold::Not => match self.hold(task)? {
+                Ok(held) => held,
+                Err(result) => return Ok(Some(result)),
+            },
         };
-        let plan = self.plan;
-        let task = &plan.facts.tasks[at];
         if let Some(reason) = self.why_not_task(&held.folder, task)? {
             return Ok(Some(GcResult::Kept(reason)));
         }
-        let project = self.engine.layout().project(plan.project(task))?;
-        receipts::hand_over(&held.folder, &task.id, &project, self.wait)?;
-        let moved = self.trash.take(&project, OsStr::new(task.id.as_str()), Moved::Task(at))?;
-        Ok((!moved).then_some(GcResult::Gone))
+        let project = self.plan.engine.layout().project(&task.project)?;
+        let name = OsStr::new(task.id.as_str());
+        let taken = match receipts::hand_over(&held.folder, &task.id, &project, self.wait) {
+            Ok(()) => self.trash.take(&project, name, item)?,
+            Err(error) if error.kind() == ErrorKind::StorageFull => Taken::NoRoom,
+            Err(error) => return Err(error),
+        };
+        match taken {
+            Taken::Moved => Ok(None),
+            Taken::Gone => Ok(Some(GcResult::Gone)),
+            Taken::NoRoom => {
+                self.flush();
+                let deleted = going::delete_task(&project, &task.id, self.wait)?;
+                Ok(Some(if deleted { GcResult::Done } else { GcResult::Gone }))
+            }
+        }
     }
 
-    /// Why a locked task must stay although the plan says otherwise.
+    /// Why a locked task must stay although it is to go.
     fn why_not_task(&self, folder: &Folder, task: &TaskFact) -> Result<Option<GcReason>> {
         let done = folder.stat(DONE)?.is_some_and(|stat| stat.kind == FileKind::File);
         if !done {
@@ -250,7 +349,7 @@ impl Work<'_> {
         }
         let has = |name: &str| folder.stat(name).map(|stat| stat.is_some());
         if has(LOOP)? || has(TASK_CONFIG)? {
-            let look = (self.look)(folder)?;
+            let look = (self.plan.look)(folder)?;
             if look.series.is_some() && look.ended_at.is_none() {
                 return Ok(Some(GcReason::Attempt));
             }
@@ -270,59 +369,19 @@ impl Work<'_> {
     }
 }
 
-/// The receipt of a run that has none; `None` where the run is gone.
-fn receipt(held: &HeldTask, fact: &RunFact) -> Result<Option<Receipt>> {
-    let Some(runs) = &held.runs else { return Ok(None) };
-    let folder = match runs.folder_here(&fact.id) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        folder => folder?,
-    };
-    let Some(bytes) = folder.read_if_exists(RUN_INFO, limits::YAML_FILE)? else {
-        return Ok(None);
-    };
-    let plain = glimpse(&bytes).filter(|seen| !seen.counted);
-    let (seen, known) = match plain {
-        Some(seen) => (seen, None),
-        None => {
-            let record = store::read(&folder)?;
-            (Glimpse::from(&record), Some(Receipt::of(&record)))
-        }
-    };
-    let end = match over(&seen) {
-        RunState::Over(outcome) => Some((outcome, seen.end_time)),
-        _ => None,
-    };
-    let Glimpse { agent, series, start_time: start, .. } = seen;
-    Ok(Some(match known {
-        Some(known) => Receipt { end, ..known },
-        None => Receipt { agent, series, start, end, model: None, usage: None, cost_usd: None },
-    }))
-}
-
-/// Why a locked run must stay although the plan says otherwise.
+/// Why a run must stay whose folder is held open although it is to go.
 fn why_not(folder: &Folder, fact: &RunFact) -> Result<Option<GcReason>> {
     let info = folder.stat(RUN_INFO)?;
-    Ok(match (fact.state, info) {
+    let changed = match (fact.state, info) {
         (RunState::Orphan, None) => {
-            let newest = newest_of_orphan(folder, &folder.measure(&mut |_, _| true)?)?;
-            (newest > fact.end).then_some(GcReason::Changed)
+            newest_of_orphan(folder, &folder.measure(&mut |_, _| true)?)? > fact.end
         }
-        (RunState::Unwritten(_), Some(_)) => {
-            store::read(folder)?.is_open().then_some(GcReason::Changed)
+        (RunState::Over(_) | RunState::Unwritten(_), Some(info)) => {
+            Timestamp::from_unix_nanos(info.modified) != fact.written
         }
-        (RunState::Over(_), Some(info)) => {
-            (stamp(&info) != fact.stamp).then_some(GcReason::Changed)
-        }
-        _ => Some(GcReason::Changed),
-    })
-}
-
-/// A task that nobody starts anything in as long as it is held.
-struct HeldTask {
-    folder: Folder,
-    /// The folder of its runs, where it has one.
-    runs: Option<Folder>,
-    _lock: FileLock,
+        _ => true,
+    };
+    Ok(changed.then_some(GcReason::Changed))
 }
 
 /// Takes the lock of a run, where it has one. Without a lock file no keeper holds it.

@@ -5,7 +5,7 @@ use super::tree::Layout;
 use crate::error::{ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
-use crate::sys::FileKind;
+use crate::sys::{Entry, FileKind};
 use std::ffi::OsString;
 use std::str::FromStr;
 
@@ -26,8 +26,12 @@ impl<T> Default for Listing<T> {
 
 /// Sorts the names of a folder into ids and others. Names that begin with a dot are conductor's own.
 fn sort<T: FromStr>(folder: &Folder) -> Result<Listing<T>> {
+    Ok(sort_names(folder.list()?))
+}
+
+fn sort_names<T: FromStr>(names: Vec<Entry>) -> Listing<T> {
     let mut listing = Listing::default();
-    for entry in folder.list()? {
+    for entry in names {
         let id = entry.name.to_str().and_then(|name| name.parse().ok());
         match (entry.kind, id) {
             (FileKind::Folder, Some(id)) => listing.ids.push(id),
@@ -36,7 +40,7 @@ fn sort<T: FromStr>(folder: &Folder) -> Result<Listing<T>> {
             _ => listing.foreign.push(entry.name),
         }
     }
-    Ok(listing)
+    listing
 }
 
 impl Layout {
@@ -57,13 +61,28 @@ impl Layout {
 
     /// The runs of the task whose folder is open, in the order of their creation.
     pub fn runs_in(task: &Folder) -> Result<Listing<RunId>> {
-        let mut listing: Listing<RunId> = match task.folder(RUNS) {
-            Ok(runs) => sort(&runs)?,
-            Err(error) if error.kind() == ErrorKind::NotFound => Listing::default(),
-            Err(error) => return Err(error),
-        };
+        match task.folder(RUNS) {
+            Ok(runs) => Ok(Layout::runs_of(runs.list()?)),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Listing::default()),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// The runs among the names of a folder of runs, in the order of their creation.
+    pub fn runs_of(names: Vec<Entry>) -> Listing<RunId> {
+        let mut listing: Listing<RunId> = sort_names(names);
         listing.ids.sort_by(|a, b| a.sort_key().cmp(&b.sort_key()));
-        Ok(listing)
+        listing
+    }
+
+    /// The projects of the root whose folder is open, by name.
+    pub fn projects_in(root: &Folder) -> Result<Listing<ProjectId>> {
+        sort(root)
+    }
+
+    /// The tasks of the project whose folder is open, by name.
+    pub fn tasks_in(project: &Folder) -> Result<Listing<TaskId>> {
+        sort(project)
     }
 }
 

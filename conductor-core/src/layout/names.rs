@@ -7,6 +7,9 @@ pub const HOME_FOLDERS: &str = "home-folders.md";
 /// The older program's link from a project to its source folder: its path on one line.
 pub const PROJECT_ROOT: &str = "PROJECT-ROOT.txt";
 
+/// Held by the monitor of a project's tasks.
+pub const MONITOR_LOCK: &str = ".monitor.lock";
+
 /// The prompt of a task; written once.
 pub const TASK_PROMPT: &str = "TASK.md";
 /// Bus of a task.
@@ -46,6 +49,8 @@ pub const STDOUT: &str = "agent-stdout.txt";
 pub const STDERR: &str = "agent-stderr.txt";
 /// The keeper's own record of the run's processes.
 pub const KEEPER: &str = ".keeper";
+/// Stands in the folder of a run that shares the terminal of whoever started it.
+pub const ATTACHED: &str = ".attached";
 /// Held by the keeper while anything of the run lives, then by who finishes the run.
 pub const RUN_LOCK: &str = ".run.lock";
 
@@ -79,6 +84,13 @@ pub const TRASH: &str = "trash";
 pub const CURSORS: &str = "cursors";
 /// What the last garbage collection knew of the clock, below [`CONDUCTOR`].
 pub const GC: &str = "gc.yaml";
+/// Where the update of the server's program stands, below [`CONDUCTOR`].
+pub const UPDATE: &str = "self-update.yaml";
+/// Held by the one who can carry an update out, below [`CONDUCTOR`].
+pub const UPDATE_LOCK: &str = "self-update.lock";
+/// Shared by who starts a root run, held alone by who changes the state of an update, below
+/// [`CONDUCTOR`].
+pub const ADMISSION_LOCK: &str = "admission.lock";
 /// The keeper's program, below [`CONDUCTOR`].
 pub const BIN: &str = "bin";
 /// The token of the server, below [`CONDUCTOR`]; for its owner's eyes only.

@@ -172,6 +172,11 @@ impl Layout {
         self.root()?.folder_if_exists(Path::new(CONDUCTOR).join(CURSORS))
     }
 
+    /// The folder of the places of readers that come back, made where it is missing.
+    pub fn ensure_cursors(&self) -> Result<Folder> {
+        self.ensure_root()?.ensure_folder(CONDUCTOR)?.ensure_folder(CURSORS)
+    }
+
     /// The folder of the keeper's program, made where it is missing.
     pub fn ensure_bin(&self) -> Result<Folder> {
         self.ensure_root()?.ensure_folder(CONDUCTOR)?.ensure_folder(BIN)

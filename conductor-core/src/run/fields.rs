@@ -58,6 +58,7 @@ impl RunRecord {
             ("error_class", self.error_class.map(|class| Value::from(class.as_str()))),
             ("limit_reset", self.limit_reset.map(Value::timestamp)),
             ("parser", maybe(&self.parser)),
+            ("attached", self.attached.then(|| Value::from(true))),
         ]
     }
 
@@ -132,6 +133,7 @@ impl RunRecord {
             error_class: read.word("error_class", ErrorClass::parse)?,
             limit_reset: read.parsed("limit_reset")?,
             parser: read.text("parser")?,
+            attached: read.parsed("attached")?.unwrap_or(false),
             supervised: false,
             source: Mapping::new(),
         };

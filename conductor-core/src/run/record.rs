@@ -101,6 +101,8 @@ pub struct RunRecord {
     pub limit_reset: Option<Timestamp>,
     /// The form of the agent's output, where it is not the one of its kind.
     pub parser: Option<String>,
+    /// Whether it shares the terminal of the process that started it, and is kept by that.
+    pub attached: bool,
 
     /// Whether conductor supervises the run: the record says so, or a keeper's file stands beside
     /// it. The older program drops our keys from the record, but knows nothing of that file.
@@ -170,6 +172,7 @@ impl RunRecord {
             error_class: None,
             limit_reset: None,
             parser: None,
+            attached: false,
             supervised: false,
             source: Mapping::new(),
         }

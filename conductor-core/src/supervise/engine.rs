@@ -119,8 +119,11 @@ impl Engine {
             Some(task) => (self.layout().task(&scope.project, task)?, TASK_BUS),
             None => (self.layout().project(&scope.project)?, PROJECT_BUS),
         };
-        let options =
-            BusOptions { durability: self.0.settings.durability, ..BusOptions::default() };
+        let options = BusOptions {
+            durability: self.0.settings.durability,
+            root: Some(self.layout().clone()),
+            ..BusOptions::default()
+        };
         Bus::open(folder, name, scope, options)
     }
 }

@@ -9,7 +9,7 @@ use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
-use crate::layout::RUNS;
+use crate::layout::{ATTACHED, RUNS};
 use crate::limits;
 use crate::run::{RunRecord, store};
 use crate::sys::{Polled, Poller, ProcessId, Processes, TimerFd};
@@ -122,6 +122,8 @@ impl RunWatch {
         match verdict {
             Verdict::Over(_) => return Ok(true),
             Verdict::Supervised if elsewhere => self.look_again(ELSEWHERE)?,
+            // Who keeps a run in a terminal lives on when the run has ended.
+            Verdict::Supervised if folder.stat(ATTACHED)?.is_some() => self.watch_process(agent)?,
             Verdict::Supervised => self.watch_process(keeper)?,
             Verdict::Adopted => self.watch_process(agent)?,
             Verdict::PossiblyAlive => self.look_again(limits::SAFETY_POLL)?,

@@ -1,5 +1,6 @@
 //! One run: its start, its watch, its end, and ending it on purpose.
 
+mod attached;
 mod check;
 mod engine;
 mod evidence;
@@ -15,6 +16,7 @@ mod start;
 mod stop;
 mod verdict;
 
+pub(crate) use attached::{Attached, Changed};
 pub(crate) use check::{Check, Checked, checked, stop_check};
 pub(crate) use engine::{Engine, Settings};
 pub(crate) use evidence::{
@@ -25,7 +27,7 @@ pub(crate) use glance::glance;
 pub(crate) use handle::RunWatch;
 pub use info::RunInfo;
 pub(crate) use info::{read_info, read_info_in};
-pub(crate) use open_entry::OpenEntry;
+pub(crate) use open_entry::{OpenEntries, OpenEntry};
 pub(crate) use output::last_lines;
 pub(crate) use start::{RunPlan, Started};
 pub use stop::{Stop, StopReport};

@@ -11,7 +11,10 @@ use super::kept::{Kept, not_started};
 use super::open_entry::OpenEntry;
 use super::stop::stop_wished;
 use crate::agent::stream::StreamKind;
-use crate::agent::{AgentCommand, AgentKind, PromptForm, RunContext, preamble, run_environment};
+use crate::agent::{
+    AgentCommand, AgentKind, PromptForm, RunContext, attached_environment, preamble,
+    run_environment,
+};
 use crate::bus::{Post, Posted};
 use crate::cancel::Wait;
 use crate::config::Secret;
@@ -27,6 +30,7 @@ use crate::run::store::{self, Keep};
 use crate::run::{Phase, RunRecord, Status};
 use crate::sys::{KeeperControl, KeeperLimits, LockKind, ProcessId, Processes};
 use crate::time::Timestamp;
+use crate::update::{Admission, admit};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -53,6 +57,8 @@ pub(crate) struct RunPlan {
     pub(crate) series: Option<u64>,
     pub(crate) env: Vec<(String, String)>,
     pub(crate) limits: KeeperLimits,
+    /// Whether it shares the terminal of this process, which keeps it.
+    pub(crate) attached: bool,
 }
 
 /// A run that was started.
@@ -73,13 +79,7 @@ impl Engine {
     pub(crate) fn start_run(&self, plan: &RunPlan, wait: &Wait) -> Result<Started> {
         // A loop has its task's folder: an attempt does not bring a deleted task back.
         let make = plan.series.is_none();
-        let (task, task_lock) =
-            self.lock_task(&plan.project, &plan.task, make, LockKind::Shared, wait)?;
-        if task.stat(TASK_PROMPT)?.is_none() {
-            task.create_once(TASK_PROMPT, format!("{}\n", plan.prompt.trim()).as_bytes())?;
-        }
-        let (prepared, lock) = Prepared::make(self, plan, task, wait)?;
-        drop(task_lock);
+        let (prepared, lock) = self.prepare(plan, make, wait)?;
         match prepared.launch(self, lock, wait) {
             Ok(keeper) => Ok(Started { run: prepared.run, keeper: Some(keeper) }),
             Err(error) => {
@@ -92,6 +92,41 @@ impl Engine {
                 }
             }
         }
+    }
+
+    /// Lets new work pass the gate that an update of the server closes; `None` for the work of a run
+    /// that lives, which passes always.
+    ///
+    /// # Errors
+    /// `update.in_progress`.
+    pub(crate) fn admit(&self, parent: Option<&RunId>, wait: &Wait) -> Result<Option<Admission>> {
+        if let Some(parent) = parent
+            && !self.living_runs(|entry| entry.run == *parent)?.is_empty()
+        {
+            return Ok(None);
+        }
+        admit(self.layout(), wait).map(Some)
+    }
+
+    /// Makes the folder of a new run, and that of its task where `make` says so.
+    pub(super) fn prepare<'a>(
+        &self,
+        plan: &'a RunPlan,
+        make: bool,
+        wait: &Wait,
+    ) -> Result<(Prepared<'a>, FileLock)> {
+        // A loop was let in when it began. Held until the run stands among the open ones, where an
+        // update counts it.
+        let _admission = match plan.series {
+            Some(_) => None,
+            None => self.admit(plan.parent_run.as_ref(), wait)?,
+        };
+        let (task, _task_lock) =
+            self.lock_task(&plan.project, &plan.task, make, LockKind::Shared, wait)?;
+        if task.stat(TASK_PROMPT)?.is_none() {
+            task.create_once(TASK_PROMPT, format!("{}\n", plan.prompt.trim()).as_bytes())?;
+        }
+        Prepared::make(self, plan, task, wait)
     }
 
     /// Removes the entry of a run, and what else is left of it, whose starter died before the run's
@@ -133,12 +168,13 @@ fn hidden(run: &RunId) -> String {
     format!(".{run}")
 }
 
-struct Prepared<'a> {
-    plan: &'a RunPlan,
-    task: Folder,
-    run: RunId,
-    folder: Folder,
-    cwd: PathBuf,
+/// A run whose folder is made, and of which nothing lives yet.
+pub(super) struct Prepared<'a> {
+    pub(super) plan: &'a RunPlan,
+    pub(super) task: Folder,
+    pub(super) run: RunId,
+    pub(super) folder: Folder,
+    pub(super) cwd: PathBuf,
 }
 
 impl<'a> Prepared<'a> {
@@ -198,25 +234,14 @@ impl<'a> Prepared<'a> {
     /// Starts the keeper and the agent; the keeper's process.
     fn launch(&self, engine: &Engine, lock: FileLock, wait: &Wait) -> Result<ProcessId> {
         self.task.folder(RUNS)?.sync()?;
-        let mut keeper = self.spawn(engine, &self.context(engine), &lock)?;
+        let mut keeper = self.spawn(engine, &lock)?;
         // The keeper holds the run's lock from here. Closing our copy does not give it back, whatever
         // happens; unlocking it would.
         let _copy = lock.into_fd();
         let born = keeper.born().map_err(not_started)?;
         let process = ProcessId { pid: born.keeper.pid, start: born.keeper.start };
-        let posted = self.post_start(engine, wait)?;
-        let record = store::update(&self.folder, wait, Keep::Durably, |record| {
-            record.pid = i64::from(born.agent.pid);
-            record.pgid = i64::from(born.agent.pid);
-            record.phase = Some(Phase::Running);
-            record.process_start = Some(born.agent.start);
-            record.keeper_pid = Some(born.keeper.pid);
-            record.keeper_start = Some(born.keeper.start);
-            record.boot_id = Processes.boot_id().ok().map(str::to_owned);
-            record.pid_ns = Processes.pid_namespace().ok();
-            record.start_msg = Some(posted.cursor.to_string());
-            Ok(())
-        })?;
+        let agent = ProcessId { pid: born.agent.pid, start: born.agent.start };
+        let record = self.tell_start(engine, agent, process, wait)?;
         if record.series.is_some() {
             receipts::begin(&self.task, &record, wait)?;
         }
@@ -233,7 +258,30 @@ impl<'a> Prepared<'a> {
         }
     }
 
-    fn agent_not_started(&self, source: std::io::Error) -> Error {
+    /// Tells the task's bus that the run starts, and the record who acts in it.
+    pub(super) fn tell_start(
+        &self,
+        engine: &Engine,
+        agent: ProcessId,
+        keeper: ProcessId,
+        wait: &Wait,
+    ) -> Result<RunRecord> {
+        let posted = self.post_start(engine, wait)?;
+        store::update(&self.folder, wait, Keep::Durably, |record| {
+            record.pid = i64::from(agent.pid);
+            record.pgid = i64::from(agent.pid);
+            record.phase = Some(Phase::Running);
+            record.process_start = Some(agent.start);
+            record.keeper_pid = Some(keeper.pid);
+            record.keeper_start = Some(keeper.start);
+            record.boot_id = Processes.boot_id().ok().map(str::to_owned);
+            record.pid_ns = Processes.pid_namespace().ok();
+            record.start_msg = Some(posted.cursor.to_string());
+            Ok(())
+        })
+    }
+
+    pub(super) fn agent_not_started(&self, source: std::io::Error) -> Error {
         let program = &self.plan.agent.program;
         Error::new(
             ErrorKind::SpawnFailed,
@@ -246,7 +294,7 @@ impl<'a> Prepared<'a> {
     }
 
     /// Writes down that the run never began, and why.
-    fn refused(&self, engine: &Engine, error: &Error) -> Result<()> {
+    pub(super) fn refused(&self, engine: &Engine, error: &Error) -> Result<()> {
         let why = match std::error::Error::source(error) {
             Some(source) => format!("{error}: {source}"),
             None => error.to_string(),
@@ -294,37 +342,43 @@ impl<'a> Prepared<'a> {
         record.exit_code = -1;
         record.phase = Some(Phase::Starting);
         record.cwd = text(self.cwd.clone());
-        record.commandline =
-            Some(format!("{} < {}", self.plan.agent.line(), prompt.to_string_lossy()));
+        let line = self.plan.agent.line();
+        record.commandline = Some(match self.plan.attached {
+            true => line,
+            false => format!("{line} < {}", prompt.to_string_lossy()),
+        });
         record.prompt_path = text(prompt);
         record.output_path = text(self.folder.join(OUTPUT));
         record.stdout_path = text(self.folder.join(STDOUT));
         record.stderr_path = text(self.folder.join(STDERR));
         record.series = self.plan.series;
+        record.attached = self.plan.attached;
         let stream = self.plan.agent.stream;
-        if stream != self.plan.agent.kind.stream() {
+        if self.plan.attached {
+            // Its name may be that of an agent with a stream.
+            record.parser = Some("text".to_owned());
+        } else if stream != self.plan.agent.kind.stream() {
             record.parser = Some(stream.map_or("text", StreamKind::name).to_owned());
         }
         record
     }
 
-    fn spawn(
-        &self,
-        engine: &Engine,
-        context: &RunContext,
-        lock: &FileLock,
-    ) -> Result<KeeperControl> {
+    /// The whole environment of the agent.
+    pub(super) fn environment(&self, engine: &Engine) -> Vec<(OsString, OsString)> {
         let configured = self.plan.agent_env.iter();
         let configured = configured.map(|(name, value)| (name.clone(), value.reveal().to_owned()));
         let extra: Vec<_> = configured.chain(self.plan.env.iter().cloned()).collect();
-        let env: Vec<(OsString, OsString)> = run_environment(
-            engine.inherited_environment(),
-            &extra,
-            self.plan.agent.kind.own_keys(),
-            context,
-        )
-        .into_iter()
-        .collect();
+        let inherited = engine.inherited_environment();
+        let context = self.context(engine);
+        let env = match self.plan.attached {
+            true => attached_environment(inherited, &extra, &context),
+            false => run_environment(inherited, &extra, self.plan.agent.kind.own_keys(), &context),
+        };
+        env.into_iter().collect()
+    }
+
+    fn spawn(&self, engine: &Engine, lock: &FileLock) -> Result<KeeperControl> {
+        let env = self.environment(engine);
         let kept = Kept {
             folder: &self.folder,
             run: self.run.as_str(),

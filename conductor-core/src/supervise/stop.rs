@@ -9,13 +9,15 @@ use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
-use crate::layout::RUN_LOCK;
+use crate::layout::{ATTACHED, RUN_LOCK};
 use crate::limits;
 use crate::run::RunRecord;
 use crate::sys::{Processes, Signal};
 
 /// The file in a run's folder that says why it was stopped; written before the signal.
-const STOP_REASON: &str = ".stop";
+pub(super) const STOP_REASON: &str = ".stop";
+/// The file beside it that says that there is no grace: read by who keeps a run in a terminal.
+const STOP_NOW: &str = ".stop-now";
 /// The longest reason that is kept, in bytes.
 const LONGEST: usize = 4096;
 
@@ -64,6 +66,11 @@ impl StopReport {
 /// Whether somebody wished the run to end.
 pub(super) fn stop_wished(folder: &Folder) -> Result<bool> {
     Ok(folder.stat(STOP_REASON)?.is_some())
+}
+
+/// Whether somebody wished it to end at once.
+pub(super) fn stop_wished_now(folder: &Folder) -> Result<bool> {
+    Ok(folder.stat(STOP_NOW)?.is_some())
 }
 
 /// The reason that stands in a run's folder; none where an agent put something else there.
@@ -192,7 +199,10 @@ impl Engine {
         let folder = self.layout().run(project, task, run)?;
         let record = known(&folder)?.record;
         refuse_foreign(&folder, &record)?;
-        note_reason(&folder, &stop.reason)?;
+        if stop.force && folder.stat(ATTACHED)?.is_some() {
+            note(&folder, STOP_NOW, "")?;
+        }
+        note(&folder, STOP_REASON, &stop.reason)?;
         signal(&folder, &record, stop.force)
     }
 }
@@ -220,14 +230,14 @@ fn refuse_foreign(folder: &Folder, record: &RunRecord) -> Result<()> {
 }
 
 /// Writes the wish that the run ends, before anybody is signalled: a starter that has no keeper yet
-/// looks for it before the agent is released.
-fn note_reason(folder: &Folder, reason: &str) -> Result<()> {
+/// looks for it before the agent is released, and who keeps a run in a terminal watches for it.
+fn note(folder: &Folder, name: &str, reason: &str) -> Result<()> {
     let mut end = reason.len().min(LONGEST);
     while !reason.is_char_boundary(end) {
         end -= 1;
     }
     // Two who stop at once: one reason stands, both signals go out.
-    match folder.create(STOP_REASON, &reason.as_bytes()[..end]) {
+    match folder.create(name, &reason.as_bytes()[..end]) {
         Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
         _ => Ok(()),
     }
@@ -240,6 +250,13 @@ fn signal(folder: &Folder, record: &RunRecord, force: bool) -> Result<bool> {
         actors(record, keeper_record(folder)?.as_ref()).map_err(failed)?;
     if elsewhere && folder.is_locked(RUN_LOCK)? {
         return Err(elsewhere_error(folder));
+    }
+    if folder.stat(ATTACHED)?.is_some()
+        && let Some(keeper) = keeper
+        && Processes.is_alive(keeper).map_err(failed)?
+    {
+        // It is the program in the terminal, which may be stopped by a key; it sees the wish itself.
+        return Processes.signal(keeper, Signal::Continue).map_err(failed);
     }
     let to_keeper = if force { Signal::User1 } else { Signal::Term };
     if let Some(keeper) = keeper

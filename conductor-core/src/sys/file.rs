@@ -7,10 +7,15 @@ use std::io::{self, Read as _};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// An open file or folder of an [`Os`](super::Os). Dropping it closes it.
 #[derive(Debug)]
-pub struct Fd(Repr);
+pub struct Fd {
+    repr: Repr,
+    /// Whether a listing may have moved the position of an open folder.
+    listed: AtomicBool,
+}
 
 #[derive(Debug)]
 enum Repr {
@@ -21,17 +26,17 @@ enum Repr {
 impl Fd {
     /// A handle of the real machine.
     pub fn real(file: File) -> Fd {
-        Fd(Repr::Real(file))
+        Fd { repr: Repr::Real(file), listed: AtomicBool::new(false) }
     }
 
     /// A handle of a machine that a test makes up.
     pub fn simulated(handle: Box<dyn Any + Send + Sync>) -> Fd {
-        Fd(Repr::Simulated(handle))
+        Fd { repr: Repr::Simulated(handle), listed: AtomicBool::new(false) }
     }
 
     /// The file of the real machine behind this handle.
     pub fn as_file(&self) -> Option<&File> {
-        match &self.0 {
+        match &self.repr {
             Repr::Real(file) => Some(file),
             Repr::Simulated(_) => None,
         }
@@ -42,9 +47,14 @@ impl Fd {
         self.as_file().map(AsFd::as_fd)
     }
 
+    /// Notes that the folder is listed by its own position; tells whether it was before.
+    pub(super) fn note_listed(&self) -> bool {
+        self.listed.swap(true, Ordering::Relaxed)
+    }
+
     /// What the made-up machine put into [`Fd::simulated`].
     pub fn as_simulated(&self) -> Option<&(dyn Any + Send + Sync)> {
-        match &self.0 {
+        match &self.repr {
             Repr::Real(_) => None,
             Repr::Simulated(handle) => Some(handle.as_ref()),
         }

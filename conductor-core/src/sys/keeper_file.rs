@@ -1,4 +1,5 @@
-//! The core's side of the `.keeper` file: prepare it, read it.
+//! The core's side of the `.keeper` file: prepare it, read it, and write it for a run that this process
+//! keeps itself.
 
 use std::fs::File;
 use std::io;
@@ -40,6 +41,39 @@ pub(crate) fn read(file: &File) -> io::Result<Option<Record>> {
         }
     }
     Ok(parse(&bytes))
+}
+
+/// Writes the record of a run that this process keeps itself, as a keeper does.
+#[derive(Debug)]
+pub(crate) struct Journal {
+    file: File,
+    /// What stands there, or will with the next [`write`](Journal::write).
+    pub(crate) record: Record,
+    counter: u64,
+}
+
+impl Journal {
+    /// A journal in a file that was just [prepared](prepare); nothing is written yet.
+    pub(crate) fn new(file: File, record: Record) -> Journal {
+        Journal { file, record, counter: 0 }
+    }
+
+    /// Makes `state` and all fields durable.
+    pub(crate) fn write(&mut self, state: State) -> io::Result<()> {
+        self.record.state = state;
+        self.counter += 1;
+        let slot = self.record.encode(self.counter);
+        let at = u64::from(self.counter.is_multiple_of(2)) * record::SLOT_LEN as u64;
+        self.file.write_all_at(&slot, at)?;
+        self.file.sync_data()
+    }
+}
+
+/// This moment on the wall clock.
+pub(crate) fn moment() -> Moment {
+    let now =
+        std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Moment { secs: now.as_secs(), nanos: now.subsec_nanos() }
 }
 
 #[cfg(test)]

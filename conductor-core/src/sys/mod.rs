@@ -8,6 +8,7 @@
 //! that the build script compiles and that `spawn` embeds.
 #![expect(unsafe_code, reason = "system calls that no safe wrapper offers; each block says why")]
 
+mod child;
 mod event;
 mod file;
 mod fork;
@@ -19,7 +20,9 @@ mod real;
 #[allow(dead_code, reason = "the keeper's test, which includes this file, uses all of it")]
 mod spawn;
 mod spawn_clone;
+mod terminal;
 
+pub(crate) use child::{Child, ChildEnd, ChildLook, ChildSpec};
 pub(crate) use event::LOOK_OFTEN;
 pub use event::{EventFd, Polled, Poller, Ready, TimerFd, Watch};
 pub use file::{Entry, Fd, FileKind, FileSystem, LockKind, Open, Stat};
@@ -29,14 +32,15 @@ pub(crate) use file::{
 };
 pub(crate) use fork::{Born, Listed, generation};
 pub(crate) use keeper_file::{
-    Ended as KeeperEnd, Identity as KeeperIdentity, Moment as KeeperMoment, Reason as KeeperReason,
-    Record as KeeperRecord, State as KeeperState, prepare as prepare_keeper_file,
-    read as read_keeper_file,
+    Ended as KeeperEnd, Identity as KeeperIdentity, Journal as KeeperJournal,
+    Moment as KeeperMoment, Reason as KeeperReason, Record as KeeperRecord, State as KeeperState,
+    moment as keeper_moment, prepare as prepare_keeper_file, read as read_keeper_file,
 };
 pub use os::Os;
-pub use process::{ProcessId, Processes, Signal};
+pub use process::{Paused, ProcessId, Processes, Signal};
 pub use real::RealOs;
 pub(crate) use spawn::{
     Control as KeeperControl, KeeperImage, KeeperLimits, KeeperSpec, keeper_bytes,
     memfd_image as keeper_memfd, start_keeper,
 };
+pub(crate) use terminal::Terminal;

@@ -25,6 +25,39 @@ pub enum Signal {
     Kill,
     /// Asks a keeper to end everything at once.
     User1,
+    /// Goes on, if it was stopped.
+    Continue,
+    /// As Ctrl-C sends it.
+    Interrupt,
+    /// As Ctrl-\\ sends it.
+    Quit,
+    /// The terminal went away.
+    HangUp,
+}
+
+impl Signal {
+    pub(super) fn raw(self) -> rustix::process::Signal {
+        match self {
+            Signal::Term => rustix::process::Signal::TERM,
+            Signal::Kill => rustix::process::Signal::KILL,
+            Signal::User1 => rustix::process::Signal::USR1,
+            Signal::Continue => rustix::process::Signal::CONT,
+            Signal::Interrupt => rustix::process::Signal::INT,
+            Signal::Quit => rustix::process::Signal::QUIT,
+            Signal::HangUp => rustix::process::Signal::HUP,
+        }
+    }
+}
+
+/// What a terminal stops a process group for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Paused {
+    /// A key, or somebody's wish.
+    Asked,
+    /// It read from the terminal without having it.
+    Reads,
+    /// It wrote to the terminal, or set it, without having it.
+    Writes,
 }
 
 /// What is asked of the kernel about processes.
@@ -57,6 +90,66 @@ impl Processes {
         }
         let start = fields.nth(18).and_then(|field| field.parse().ok()).ok_or_else(malformed)?;
         Ok(Some(ProcessId { pid, start }))
+    }
+
+    /// The processes that are in this group, or whose environment holds this variable with this value.
+    /// This process is none of them.
+    ///
+    /// Reads all of `/proc`. Of a process of another user the group is known, the environment not.
+    pub(crate) fn in_group_or_with(
+        self,
+        group: u32,
+        variable: &[u8],
+    ) -> io::Result<Vec<ProcessId>> {
+        let mut found = Vec::new();
+        for entry in fs::read_dir("/proc")? {
+            let name = entry?.file_name();
+            let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
+                continue;
+            };
+            if pid == std::process::id() || !(is_of_group(pid, group) || has(pid, variable)) {
+                continue;
+            }
+            // A number whose process changed meanwhile is looked at again.
+            if let Some(process) = self.identify(pid)?
+                && (is_of_group(pid, group) || has(pid, variable))
+            {
+                found.push(process);
+            }
+        }
+        Ok(found)
+    }
+
+    /// Stops the process group of this process, itself among it, as its terminal would. Returns when
+    /// somebody let it go on, where this is the program's first thread.
+    pub(crate) fn stop_own_group(self, why: Paused) -> io::Result<()> {
+        let signal = match why {
+            Paused::Asked => rustix::process::Signal::TSTP,
+            Paused::Reads => rustix::process::Signal::TTIN,
+            Paused::Writes => rustix::process::Signal::TTOU,
+        };
+        Ok(rustix::process::kill_current_process_group(signal)?)
+    }
+
+    /// Whether nobody looks after the process group of this process: no parent of one of its members
+    /// is in another group of the same session. The kernel stops no such group by a key, as nobody would
+    /// let it go on.
+    ///
+    /// Members are looked for among the ancestors of this process only.
+    pub(crate) fn own_group_is_orphaned(self) -> io::Result<bool> {
+        let Some(me) = Place::of(std::process::id())? else { return Ok(true) };
+        let mut member = me;
+        loop {
+            // A parent out of sight is one of another session.
+            let Some(parent) = Place::of(member.parent)? else { return Ok(true) };
+            if parent.session != me.session {
+                return Ok(true);
+            }
+            if parent.group != me.group {
+                return Ok(false);
+            }
+            member = parent;
+        }
     }
 
     /// Whether exactly this process still runs.
@@ -92,12 +185,7 @@ impl Processes {
     /// Sends a signal to exactly this process; `false` when it has ended already.
     pub fn signal(self, process: ProcessId, signal: Signal) -> io::Result<bool> {
         let Some(fd) = self.open(process)? else { return Ok(false) };
-        let signal = match signal {
-            Signal::Term => rustix::process::Signal::TERM,
-            Signal::Kill => rustix::process::Signal::KILL,
-            Signal::User1 => rustix::process::Signal::USR1,
-        };
-        match rustix::process::pidfd_send_signal(&fd, signal) {
+        match rustix::process::pidfd_send_signal(&fd, signal.raw()) {
             Ok(()) => Ok(true),
             Err(rustix::io::Errno::SRCH) => Ok(false),
             Err(error) => Err(error.into()),
@@ -119,6 +207,42 @@ impl Processes {
         use std::os::unix::fs::MetadataExt as _;
         Ok(fs::metadata("/proc/self/ns/pid")?.ino())
     }
+}
+
+/// Where a process stands among the others, in numbers of this pid namespace; 0 for what is outside.
+#[derive(Clone, Copy, Debug)]
+struct Place {
+    parent: u32,
+    group: u32,
+    session: u32,
+}
+
+impl Place {
+    /// The place of the process that has this number now; `None` when nobody has it.
+    fn of(pid: u32) -> io::Result<Option<Place>> {
+        let stat = match fs::read(format!("/proc/{pid}/stat")) {
+            Err(error) if is_gone(&error) => return Ok(None),
+            stat => stat?,
+        };
+        // Behind the name: the state, the parent, the group, the session.
+        let close = stat.iter().rposition(|byte| *byte == b')').map_or(0, |close| close + 1);
+        let text = String::from_utf8_lossy(&stat[close..]);
+        let mut numbers = text.split_ascii_whitespace().skip(1).map(|field| field.parse().ok());
+        let mut next = || numbers.next().flatten().unwrap_or_default();
+        Ok(Some(Place { parent: next(), group: next(), session: next() }))
+    }
+}
+
+/// Whether a process is in a group.
+fn is_of_group(pid: u32, group: u32) -> bool {
+    Place::of(pid).is_ok_and(|place| place.is_some_and(|place| place.group == group))
+}
+
+/// Whether the environment that a process was started with holds this assignment.
+fn has(pid: u32, variable: &[u8]) -> bool {
+    // Gone, or somebody else's.
+    let Ok(environment) = fs::read(format!("/proc/{pid}/environ")) else { return false };
+    environment.split(|byte| *byte == 0).any(|entry| entry == variable)
 }
 
 /// Whether reading below `/proc/<pid>` failed because the process is gone.

@@ -51,8 +51,17 @@ fn open_beneath(
     more: ResolveFlags,
 ) -> io::Result<OwnedFd> {
     let flags = flags | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-    let resolve =
-        ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS | more;
+    let single = is_single_name(path);
+    if single && more.is_empty() {
+        return retry(|| Ok(rustix::fs::openat(folder, path, flags, mode)?));
+    }
+    // A name that is no way leads nowhere: the kernel need not look where it came to.
+    let resolve = match single {
+        true => more,
+        false => {
+            ResolveFlags::BENEATH | ResolveFlags::NO_SYMLINKS | ResolveFlags::NO_MAGICLINKS | more
+        }
+    };
     let mut tries = 0;
     loop {
         match rustix::fs::openat2(folder, path, flags, mode, resolve) {
@@ -70,6 +79,12 @@ fn open_beneath(
             answer => return Ok(answer?),
         }
     }
+}
+
+/// Whether a path is one name in a folder, so that not following a link is all that confines it.
+fn is_single_name(path: &Path) -> bool {
+    let name = path.as_os_str().as_bytes();
+    !name.is_empty() && !name.contains(&b'/') && name != b"." && name != b".."
 }
 
 /// Keeps a file away from the numbers of the standard streams. In a host that closed those, whoever
@@ -253,7 +268,9 @@ impl Os for RealOs {
 
     fn visit(&self, folder: &Fd, each: &mut dyn FnMut(&OsStr, FileKind) -> bool) -> io::Result<()> {
         let open = file(folder)?;
-        rustix::fs::seek(open, rustix::fs::SeekFrom::Start(0))?;
+        if folder.note_listed() {
+            rustix::fs::seek(open, rustix::fs::SeekFrom::Start(0))?;
+        }
         // On the heap: visits nest as folders do, and a thread of the host may have a small stack.
         let mut buffer = Vec::<u8>::with_capacity(VISIT_BUFFER);
         let mut names = RawDir::new(open, buffer.spare_capacity_mut());

@@ -50,7 +50,7 @@ pub(super) fn launch(
     }
 }
 
-fn pointers(strings: &[CString]) -> Vec<*const c_char> {
+pub(super) fn pointers(strings: &[CString]) -> Vec<*const c_char> {
     strings.iter().map(|s| s.as_ptr()).chain([ptr::null()]).collect()
 }
 
@@ -173,10 +173,10 @@ fn errno() -> c_int {
 }
 
 /// Blocks all signals of this thread: none may be handled in a clone that shares its memory.
-struct BlockedSignals(libc::sigset_t);
+pub(super) struct BlockedSignals(libc::sigset_t);
 
 impl BlockedSignals {
-    fn new() -> io::Result<BlockedSignals> {
+    pub(super) fn new() -> io::Result<BlockedSignals> {
         // SAFETY: sigset_t is plain data; both sets are initialised before they are read.
         unsafe {
             let (mut all, mut old) = (mem::zeroed(), mem::zeroed());

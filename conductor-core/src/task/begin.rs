@@ -10,8 +10,8 @@ use super::state::{LoopState, TaskOutcome};
 use crate::bus::Bus;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
-use crate::fsx::Folder;
-use crate::id::TaskId;
+use crate::fsx::{Folder, found};
+use crate::id::{ProjectId, TaskId};
 use crate::layout::{CANCELLED, DONE, TASK_PROMPT};
 use crate::limits;
 use crate::supervise::{Engine, RunPlan};
@@ -39,6 +39,12 @@ impl Engine {
         if let Some(tasks) = &depends_on {
             refuse_cycle(self.layout(), &project, &task, tasks)?;
         }
+        // To attach to a loop that is driven needs no admission.
+        let admission = match self.admit(plan.parent_run.as_ref(), wait) {
+            Err(error) if error.kind() != ErrorKind::UpdateInProgress => return Err(error),
+            Err(error) if !self.is_driven(&project, &task)? => return Err(error),
+            answer => answer,
+        };
         let (folder, task_lock) = self.lock_task(&project, &task, true, LockKind::Shared, wait)?;
         let held = take_or_join(&folder, wait)?;
         // Whoever holds the lease has written TASK.md by now.
@@ -50,6 +56,7 @@ impl Engine {
             Ok(lease) => lease,
             Err(driven) => return attach(&folder, waiter, &driven, &wanted, prompt_given),
         };
+        let admission = admission?;
         let before = LoopState::read(&folder)?;
         if resume {
             set_aside(&folder)?;
@@ -78,11 +85,19 @@ impl Engine {
             folder.create_once(TASK_PROMPT, format!("{prompt}\n").as_bytes())?;
         }
         state.write(&folder)?;
-        drop(task_lock);
+        // From here on the loop is driven, and an update counts it.
+        drop((task_lock, admission));
         waiter.drive(lease, state)?;
         // The first attempt is running and on disk when this returns, unless it must wait.
         waiter.first_step()?;
         Ok(waiter)
+    }
+
+    fn is_driven(&self, project: &ProjectId, task: &TaskId) -> Result<bool> {
+        match found(self.layout().task(project, task))? {
+            Some(folder) => Ok(living_driver(&folder)?.is_some()),
+            None => Ok(false),
+        }
     }
 
     /// The state to begin with: the series of a driver that died goes on with what is asked for now,

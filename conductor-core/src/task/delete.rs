@@ -6,7 +6,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::RUNS;
-use crate::run::receipts::{Keeping, Receipt};
+use crate::run::receipts::{Keeping, Receipt, hand_over};
 use crate::supervise::{Engine, Finished, OpenEntry, Stop, finish, known, processes_live};
 use crate::sys::LockKind;
 use std::collections::hash_map::RandomState;
@@ -41,10 +41,12 @@ impl Engine {
         if let Some((entry, _)) = self.living_runs(of_task)?.first() {
             return Err(running(&folder, "deleted", &format!("its run {} lives", entry.run)));
         }
+        let tasks = self.layout().project(project)?;
+        // What was used stays used: sums over the project go on to count it.
+        hand_over(&folder, task, &tasks, wait)?;
         let trash = self.layout().ensure_trash()?;
         let number = RandomState::new().build_hasher().finish();
         let name = format!("{project}-{task}-{number:016x}");
-        let tasks = self.layout().project(project)?;
         tasks
             .os()
             .rename_at(tasks.fd(), OsStr::new(task.as_str()), trash.fd(), OsStr::new(&name), false)
@@ -102,11 +104,11 @@ impl Engine {
         if !living.is_empty() || processes_live(&runs.folder(run)?)? {
             return Err(run_running(&path, run));
         }
-        let mut receipts = Keeping::new(&folder, wait)?;
+        let mut receipts = Keeping::new(&folder)?;
         if receipts.lacks(run) {
             receipts.add(run, &Receipt::of(&known(&runs.folder(run)?)?.record))?;
         }
-        receipts.write()?;
+        receipts.write(wait)?;
         let trash = self.layout().ensure_trash()?;
         let name = format!("{run}-{:016x}", RandomState::new().build_hasher().finish());
         runs.os()

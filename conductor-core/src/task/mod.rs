@@ -3,6 +3,7 @@
 //! The decision what comes next is a function of facts on disk ([`decide`]); the driver carries it
 //! out; the lease says who drives. Whoever waits, drives: there is no thread and no daemon.
 
+mod active;
 mod begin;
 mod children;
 mod config;

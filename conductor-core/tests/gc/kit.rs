@@ -1,6 +1,8 @@
 //! Roots made by hand, and what is left of them.
 
-use conductor_core::{Conductor, GcAction, GcPlan, GcPolicy, GcReport, Options, Timestamp, Wait};
+use conductor_core::{
+    Conductor, Error, GcAction, GcItem, GcPlan, GcPolicy, GcReport, Options, Timestamp, Wait,
+};
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -12,7 +14,9 @@ pub(crate) const WEEK: Duration = Duration::from_secs(168 * 3600);
 
 /// A root of one test.
 pub(crate) struct Root {
-    dir: TempDir,
+    path: PathBuf,
+    /// Removed with it; none where the test was given a place.
+    _dir: Option<TempDir>,
 }
 
 /// A run to be written.
@@ -57,11 +61,17 @@ pub(crate) fn age(path: &Path, hours: i64) {
 
 impl Root {
     pub(crate) fn new() -> Root {
-        Root { dir: tempfile::tempdir().unwrap() }
+        let dir = tempfile::tempdir().unwrap();
+        Root { path: dir.path().to_owned(), _dir: Some(dir) }
+    }
+
+    /// A root at a place that somebody else made.
+    pub(crate) fn at(path: &Path) -> Root {
+        Root { path: path.to_owned(), _dir: None }
     }
 
     pub(crate) fn path(&self) -> &Path {
-        self.dir.path()
+        &self.path
     }
 
     pub(crate) fn conductor(&self) -> Conductor {
@@ -122,7 +132,8 @@ impl Root {
     }
 
     pub(crate) fn trash_is_empty(&self) -> bool {
-        fs::read_dir(self.path().join(".conductor/trash")).is_ok_and(|mut e| e.next().is_none())
+        let trash = self.path().join(".conductor/trash");
+        !trash.exists() || fs::read_dir(trash).is_ok_and(|mut entries| entries.next().is_none())
     }
 }
 
@@ -141,9 +152,25 @@ fn walk(top: &Path, below: &Path, found: &mut BTreeSet<PathBuf>) {
     }
 }
 
+/// Everything that a plan judges.
+pub(crate) fn items(plan: &GcPlan) -> impl Iterator<Item = GcItem> {
+    plan.items(Wait::FOREVER).filter_map(Result::ok)
+}
+
+/// What a plan cannot look at.
+pub(crate) fn errors(plan: &GcPlan) -> Vec<Error> {
+    plan.items(Wait::FOREVER).filter_map(Result::err).collect()
+}
+
+/// How much is to be done.
+pub(crate) fn actions(plan: &GcPlan) -> usize {
+    plan.actions(Wait::FOREVER).filter(Result::is_ok).count()
+}
+
 /// The paths below the root of what a plan deletes.
 pub(crate) fn deleted(root: &Root, plan: &GcPlan) -> BTreeSet<PathBuf> {
-    plan.actions()
+    plan.actions(Wait::FOREVER)
+        .filter_map(Result::ok)
         .filter(|item| item.action == GcAction::Delete)
         .map(|item| item.path.strip_prefix(root.path()).unwrap().to_owned())
         .collect()
@@ -151,7 +178,7 @@ pub(crate) fn deleted(root: &Root, plan: &GcPlan) -> BTreeSet<PathBuf> {
 
 /// Why something stays or goes, by the end of its path.
 pub(crate) fn reason(plan: &GcPlan, path: &str) -> (&'static str, &'static str) {
-    let item = plan.items().find(|item| item.path.ends_with(path));
+    let item = items(plan).find(|item| item.path.ends_with(path));
     let item = item.unwrap_or_else(|| panic!("{path} is not in the plan"));
     (item.action.as_str(), item.reason.as_str())
 }

@@ -8,6 +8,7 @@
 )]
 
 mod attacks;
+mod full_disk;
 mod kit;
 mod meanwhile;
 mod model;

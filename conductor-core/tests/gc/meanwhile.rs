@@ -67,50 +67,43 @@ fn what_changed_since_the_plan_stays() {
     let plan = conductor.gc().plan(GcPolicy::default().delete_done_tasks(true)).unwrap();
     assert_eq!(deleted(&root, &plan).len(), 5);
     // Its record is written anew, a person deletes one, tasks go on.
-    root.run("p/t", "r1", &RunSpec::new("failed", 200));
+    let info = root.path().join("p/t/runs/r1/run-info.yaml");
+    fs::write(&info, fs::read_to_string(&info).unwrap() + "note: x\n").unwrap();
+    age(&info, -1);
     fs::remove_dir_all(root.path().join("p/t/runs/r2")).unwrap();
-    root.file("p/done/notes.md", "new", 0);
+    root.file("p/done/notes.md", "new", -1);
     fs::remove_file(root.path().join("p/again/DONE")).unwrap();
     let mut told = Vec::new();
     let report = conductor
         .gc()
         .apply_telling(&plan, Wait::FOREVER, |done| {
-            let word = match done.result {
-                GcResult::Done => "done",
-                GcResult::Gone => "gone",
-                GcResult::Kept(reason) => reason.as_str(),
-                _ => "failed",
-            };
-            told.push((done.item.path.file_name().unwrap().to_owned(), word));
+            let name = done.item.path.file_name().unwrap().to_str().unwrap().to_owned();
+            told.push((name, matches!(done.result, GcResult::Done)));
         })
         .unwrap();
-    told.sort();
-    let told: Vec<_> = told.iter().map(|(name, word)| (name.to_str().unwrap(), *word)).collect();
-    let wanted = [
-        ("again", "changed"),
-        ("done", "changed"),
-        ("r1", "changed"),
-        ("r2", "gone"),
-        ("r3", "done"),
-    ];
-    assert_eq!(told, wanted);
-    assert_eq!((report.runs, report.kept, report.errors.len()), (1, 3, 0));
+    assert_eq!(told, [("r3".to_owned(), true)]);
+    assert_eq!((report.runs, report.kept, report.failed), (1, 0, 0));
+    assert_eq!(reason(&plan, "runs/r1"), ("keep", "changed"));
+    assert_eq!(reason(&plan, "p/done"), ("keep", "young"));
+    assert!(root.path().join("p/again").exists());
 }
 
 #[test]
-fn a_run_that_began_since_the_plan_keeps_its_task() {
+fn a_run_that_began_since_the_plan_keeps_what_it_came_from() {
     let root = Root::new();
     root.run("p/t", "r1", &RunSpec::new("completed", 200));
-    root.run("p/u", "r2", &RunSpec::new("completed", 200));
+    root.run("p/u", "r2", &RunSpec::new("completed", 200).with("previous_run_id: r0"));
+    root.run("q/w", "r0", &RunSpec::new("completed", 200));
     root.run("p/v", "r3", &RunSpec::new("completed", 200));
     let conductor = root.conductor();
     let plan = conductor.gc().plan(GcPolicy::default()).unwrap();
     let spec = JobSpec::new("p").task("t").agent("command").command(["sleep", "600"]).prompt("x");
     let run = conductor.jobs().start(spec.parent_run_id("r2"), Wait::FOREVER).unwrap();
     let report = conductor.gc().apply(&plan, Wait::FOREVER).unwrap();
-    assert_eq!((report.runs, report.kept), (1, 2));
-    assert!(root.path().join("p/t/runs/r1").exists());
+    assert_eq!((report.runs, report.kept, report.failed), (2, 0, 0));
     assert!(root.path().join("p/u/runs/r2").exists());
+    assert!(root.path().join("q/w/runs/r0").exists(), "not only the run right before it");
+    assert!(!root.path().join("p/t/runs/r1").exists());
     assert!(!root.path().join("p/v/runs/r3").exists());
     run.stop(conductor_core::Stop::because("over").force(true), Wait::FOREVER).unwrap();
 }

@@ -62,7 +62,7 @@ fn what_cannot_be_judged_stays_and_is_told() {
     assert_eq!(reason(&plan, "r2"), ("keep", "unknown_status"));
     assert_eq!(reason(&plan, "r3"), ("keep", "unreadable"));
     assert_eq!(reason(&plan, "r4"), ("keep", "unknown_status"));
-    assert_eq!(plan.errors().len(), 2);
+    assert_eq!(errors(&plan).len(), 2);
     root.collect(GcPolicy::default());
     assert_eq!(root.left(), before);
 }
@@ -94,7 +94,7 @@ fn the_oldest_go_first_until_the_root_fits() {
     assert_eq!(reason(&plan, "r2"), ("keep", "young"));
     let plan = root.plan(GcPolicy::default().min_free(u64::MAX));
     assert_eq!(reason(&plan, "r2"), ("delete", "min_free"));
-    assert_eq!(root.plan(GcPolicy::default().min_free(1u64)).actions().count(), 0);
+    assert_eq!(actions(&root.plan(GcPolicy::default().min_free(1u64))), 0);
 }
 
 fn done(root: &Root, task: &str, hours: i64) {
@@ -121,7 +121,7 @@ fn a_done_task_goes_by_its_newest_thing_and_in_the_same_pass_as_its_runs() {
     assert_eq!(reason(&plan, "p/deep"), ("keep", "young"));
     assert_eq!(reason(&plan, "p/kept"), ("keep", "runs"));
     assert_eq!(reason(&plan, "p/foreign"), ("keep", "runs"));
-    assert!(plan.items().all(|item| !item.path.ends_with("p/open")));
+    assert!(items(&plan).all(|item| !item.path.ends_with("p/open")));
     let report = root.collect(policy);
     assert_eq!((report.tasks, report.runs), (1, 6));
     assert!(!root.path().join("p/old").exists() && root.path().join("p/open").exists());
@@ -151,7 +151,7 @@ fn a_task_that_others_wait_for_stays() {
     root.file("p/waits/TASK-CONFIG.yaml", "depends_on: {\n", 200);
     let plan = root.plan(policy);
     assert_eq!(reason(&plan, "p/read"), ("keep", "dependents"));
-    assert_eq!(plan.errors().len(), 1);
+    assert_eq!(errors(&plan).len(), 1);
 }
 
 #[test]
@@ -278,7 +278,7 @@ fn a_run_of_ours_stays_while_it_lives_whatever_its_files_say() {
     assert_ne!(forged, record);
     fs::write(folder.join("run-info.yaml"), forged).unwrap();
     let plan = root.plan(GcPolicy::default());
-    assert_eq!(plan.items().next().unwrap().reason.as_str(), "alive");
+    assert_eq!(items(&plan).next().unwrap().reason.as_str(), "alive");
     // Without its entry and its lock, its processes still tell.
     for entry in fs::read_dir(root.path().join(".conductor/open")).unwrap() {
         fs::remove_file(entry.unwrap().path()).unwrap();
@@ -333,20 +333,20 @@ fn buses_are_rotated_and_old_archives_go() {
     let report = root.collect(policy.clone());
     assert_eq!((report.buses, report.freed), (1, 0));
     assert_eq!(bus.tail(100).unwrap().count(), 10);
-    assert_eq!(root.plan(policy).actions().count(), 0);
+    assert_eq!(actions(&root.plan(policy)), 0);
     let archive = fs::read_dir(root.path().join("p/t"))
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .find(|path| path.to_string_lossy().ends_with(".archived"))
         .unwrap();
     let prune = GcPolicy::default().prune_archives(WEEK);
-    assert_eq!(root.plan(prune.clone()).actions().count(), 0);
+    assert_eq!(actions(&root.plan(prune.clone())), 0);
     age(&archive, 200);
     // A reader that comes back keeps what it has not read.
     let first = bus.read(conductor_core::ReadOptions::default()).unwrap().next().unwrap().unwrap();
     let conductor_core::Event::Message(first) = first else { panic!("a message") };
     root.file(".conductor/cursors/p~t~reader", &format!("{}\n", first.cursor), 1);
-    assert_eq!(root.plan(prune.clone()).actions().count(), 0);
+    assert_eq!(actions(&root.plan(prune.clone())), 0);
     age(&root.path().join(".conductor/cursors/p~t~reader"), 24 * 40);
     assert_eq!(root.collect(prune).archives, 1);
     assert!(!archive.exists());

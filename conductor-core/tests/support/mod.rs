@@ -1,6 +1,8 @@
 //! A root of its own for each test, and hosts that may be killed: this test binary run again.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
+pub mod program;
+
 use conductor_core::{
     Bus, Conductor, Event, JobSpec, Message, Options, ProjectId, RunInfo, TaskId, TaskSpec, Wait,
 };

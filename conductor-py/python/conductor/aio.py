@@ -21,11 +21,26 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
 from typing import Any, Generic, TypeVar, Union
 
-from . import _work
-from ._work import Reader
+from . import _bus, _root, _start, _work
+from ._reader import Reader, deadline, left
 from .errors import Timeout
 from .options import Duration, StrPath, timeout as _seconds
-from .values import Message, Output, Posted, Project, RunInfo, Stopped, TaskInfo, TaskResult, Value
+from .values import (
+    BusCheck,
+    Finding,
+    Message,
+    Output,
+    Posted,
+    Project,
+    Rotation,
+    RunInfo,
+    Stopped,
+    TaskInfo,
+    TaskResult,
+    UsageReport,
+    Value,
+    Why,
+)
 
 __all__ = ["Bus", "Conductor", "Follow", "Run", "Task", "as_completed", "open"]
 
@@ -72,14 +87,14 @@ class Follow(Generic[_V]):
 
     def __init__(self, reader: Reader[_V], timeout: Duration | None) -> None:
         self._reader = reader
-        self._deadline = _work._deadline(_seconds(timeout))
+        self._deadline = deadline(_seconds(timeout))
 
     def __aiter__(self) -> AsyncIterator[_V]:
         return self
 
     async def __anext__(self) -> _V:
         try:
-            value = await self.next(_work._left(self._deadline))
+            value = await self.next(left(self._deadline))
         except Timeout:
             raise StopAsyncIteration from None
         if value is None:
@@ -89,6 +104,10 @@ class Follow(Generic[_V]):
     async def next(self, timeout: Duration | None = None) -> _V | None:
         """Waits for the next value; ``None`` is the end. Raises :class:`conductor.Timeout`."""
         return await _until(self._reader.fileno(), self._reader.step, timeout)
+
+    async def commit(self) -> None:
+        """Keeps the place behind the last message that was given, as :meth:`conductor.Reader.commit`."""
+        await asyncio.to_thread(self._reader.commit)
 
     async def aclose(self) -> None:
         """Lets go of what is read."""
@@ -124,6 +143,10 @@ class Run:
         end = await _until(self.sync.fileno(), step, timeout)
         assert end is not None
         return end
+
+    async def why(self) -> Why:
+        """Why it stands where it stands."""
+        return await asyncio.to_thread(self.sync.why)
 
     async def output(self, file: str = "output", *, tail: int | None = None) -> str:
         """What it wrote."""
@@ -182,7 +205,7 @@ class Task:
 class Bus:
     """The message log of a project or a task."""
 
-    def __init__(self, bus: _work.Bus) -> None:
+    def __init__(self, bus: _bus.Bus) -> None:
         self.sync = bus
         """The same bus for code that is not asynchronous."""
 
@@ -198,9 +221,17 @@ class Bus:
         """What comes, as it comes; filters as :meth:`conductor.Bus.follow`."""
         return Follow(self.sync.follow(**filters), timeout)
 
+    async def rotate(self, timeout: Duration | None = None) -> Rotation:
+        """Moves all that is on it into an archive beside it."""
+        return await asyncio.to_thread(self.sync.rotate, timeout)
+
+    async def check(self) -> BusCheck:
+        """Looks at every byte of it and its archives."""
+        return await asyncio.to_thread(self.sync.check)
+
 
 class _Jobs:
-    def __init__(self, jobs: _work.Jobs) -> None:
+    def __init__(self, jobs: _start.Jobs) -> None:
         self._jobs = jobs
 
     async def start(self, project: str, prompt: str | None = None, **options: Any) -> Run:
@@ -209,7 +240,7 @@ class _Jobs:
 
 
 class _Tasks:
-    def __init__(self, tasks: _work.Tasks) -> None:
+    def __init__(self, tasks: _start.Tasks) -> None:
         self._tasks = tasks
 
     async def start(self, project: str, task: str | None = None, **options: Any) -> Task:
@@ -229,8 +260,27 @@ class _Tasks:
         return await asyncio.to_thread(self._tasks.list, project, status=status)
 
 
+    async def resume(self, project: str, task: str, **options: Any) -> Task:
+        """Starts a task that is done or gave up once more; options as :meth:`conductor.Tasks.resume`."""
+        return Task(await asyncio.to_thread(self._tasks.resume, project, task, **options))
+
+    async def cancel(
+        self, project: str, task: str, reason: str | None = None, *, force: bool = False
+    ) -> Stopped:
+        """Marks a task as cancelled and stops it."""
+        return await asyncio.to_thread(self._tasks.cancel, project, task, reason, force=force)
+
+    async def set_back(self, project: str, task: str) -> None:
+        """Sets a task back: its next start counts attempts from one."""
+        await asyncio.to_thread(self._tasks.set_back, project, task)
+
+    async def delete(self, project: str, task: str, *, force: bool = False) -> None:
+        """Deletes a task with all its runs."""
+        await asyncio.to_thread(self._tasks.delete, project, task, force=force)
+
+
 class _Runs:
-    def __init__(self, runs: _work.Runs) -> None:
+    def __init__(self, runs: _start.Runs) -> None:
         self._runs = runs
 
     async def get(self, project: str, task: str, run: str | None = None) -> Run:
@@ -245,7 +295,7 @@ class _Runs:
 class Conductor:
     """An opened root."""
 
-    def __init__(self, conductor: _work.Conductor) -> None:
+    def __init__(self, conductor: _root.Conductor) -> None:
         self.sync = conductor
         """The same root for code that is not asynchronous."""
         self.tasks = _Tasks(conductor.tasks)
@@ -263,6 +313,16 @@ class Conductor:
     async def reconcile(self) -> list[RunInfo]:
         """Writes down the ends of runs that nobody saw ending."""
         return await asyncio.to_thread(self.sync.reconcile)
+
+    async def usage(
+        self, project: str | None = None, task: str | None = None, *, by: str | None = None
+    ) -> UsageReport:
+        """What finished runs used, summed up."""
+        return await asyncio.to_thread(self.sync.usage, project, task, by=by)
+
+    async def doctor(self) -> list[Finding]:
+        """What is wrong with the root."""
+        return await asyncio.to_thread(self.sync.doctor)
 
     async def aclose(self) -> None:
         """Lets go of the root; what runs goes on."""
@@ -283,11 +343,13 @@ class Conductor:
 def open(
     root: StrPath | None = None,
     *,
+    config: StrPath | None = None,
     run_agent: StrPath | None = None,
     durability: str | None = None,
 ) -> Conductor:
     """Opens a root, as :func:`conductor.open`. Changes nothing on disk."""
-    return Conductor(_work.open(root, run_agent=run_agent, durability=durability))
+    opened = _root.open(root, config=config, run_agent=run_agent, durability=durability)
+    return Conductor(opened)
 
 
 async def as_completed(
@@ -295,11 +357,11 @@ async def as_completed(
 ) -> AsyncIterator[Union[Run, Task]]:
     """Gives runs and tasks as they end; tasks among them are driven meanwhile."""
     waits = {asyncio.ensure_future(one.wait()): one for one in work}
-    end = _work._deadline(_seconds(timeout))
+    end = deadline(_seconds(timeout))
     try:
         while waits:
             done, _ = await asyncio.wait(
-                waits, timeout=_work._left(end), return_when=asyncio.FIRST_COMPLETED
+                waits, timeout=left(end), return_when=asyncio.FIRST_COMPLETED
             )
             if not done:
                 message = "the deadline of the wait passed"

@@ -17,6 +17,9 @@ Duration = Union[str, int, float, timedelta]
 StrPath = Union[str, "os.PathLike[str]"]
 """A path of a file or folder."""
 
+Texts = Union[str, Iterable[str]]
+"""One text, or several."""
+
 _KINDS: dict[str, tuple[str, bool]] = {
     name: (kind, is_list) for name, kind, is_list, _ in _conductor.OPTIONS
 }

@@ -1,95 +1,16 @@
 package conductor
 
 /*
-#include <stdlib.h>
 #include <conductor.h>
-
-static void texts_of(const conductor_record *record, const conductor_str *keys, conductor_str *out,
-                     size_t count) {
-    size_t i;
-    for (i = 0; i < count; i++) out[i] = conductor_record_text(record, keys[i]);
-}
 */
 import "C"
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"iter"
 	"runtime"
-	"strconv"
-	"time"
-	"unsafe"
 )
-
-// Cursor is a place on a bus as text, which any program can keep and go on from, in any language.
-type Cursor string
-
-// The ends of a bus.
-const (
-	Start Cursor = "start" // before the oldest message that is kept
-	End   Cursor = "end"   // behind the newest: only what comes
-)
-
-// Message is a message of a bus.
-type Message struct {
-	MsgID     string
-	Seq       int64 // its number, dense from 1; 0 for a message of an older program
-	Time      time.Time
-	Type      string
-	ProjectID string
-	TaskID    string
-	RunID     string
-	IssueID   string
-	Body      string
-	Cursor    Cursor // reading from here gives what comes after it
-	Parents   []Parent
-	Links     []Link
-	Meta      map[string]string
-}
-
-// Parent is a message that another one answers.
-type Parent struct {
-	MsgID string
-	Kind  string
-	Meta  map[string]string
-}
-
-// Link is something that a message points to.
-type Link struct {
-	URL   string
-	Label string
-	Kind  string
-}
-
-// Posted is the receipt for a message.
-type Posted struct {
-	MsgID  string
-	Seq    int64
-	Cursor Cursor
-}
-
-// Damage stands where a message should: ErrGap, ErrCorrupt, ErrForeign or ErrReplaced. It is an error
-// of the loop, which goes on behind it.
-type Damage struct {
-	Kind     error
-	Body     string // what stands there
-	Path     string
-	Offset   int64 // first byte of it
-	Len      int64
-	AfterSeq int64 // last number before it
-	FromSeq  int64 // first missing number of a gap
-	ToSeq    int64 // last missing number
-}
-
-func (d *Damage) Error() string { return fmt.Sprintf("bus: %v: %s", d.Kind, d.Body) }
-
-// Unwrap gives the kind.
-func (d *Damage) Unwrap() error { return d.Kind }
-
-var damages = map[string]error{
-	"gap": ErrGap, "corrupt": ErrCorrupt, "foreign": ErrForeign, "replaced": ErrReplaced,
-}
 
 // Bus is the message log of a project or a task.
 type Bus struct {
@@ -163,6 +84,103 @@ func (b *Bus) Follow(ctx context.Context, after Cursor) iter.Seq2[Message, error
 	return b.Read(ctx, ReadOptions{After: after, Follow: true})
 }
 
+// Rotation is what became of the rotation of a bus.
+type Rotation struct {
+	Result  string `json:"result"`            // "done", "empty", "older_writer"
+	Archive string `json:"archive,omitempty"` // where the messages are now
+}
+
+// Rotate moves all that is on the bus into an archive beside it, which is read as before.
+func (b *Bus) Rotate(ctx context.Context) (Rotation, error) {
+	object, err := b.handle.use()
+	if err != nil {
+		return Rotation{}, err
+	}
+	defer b.handle.done()
+	var out *C.conductor_record
+	err = cancelling(ctx, func(cancel *C.conductor_cancel) error {
+		var cerr *C.conductor_error
+		return toError(C.conductor_bus_rotate(object, -1, cancel, &out, &cerr), cerr)
+	})
+	if err != nil {
+		return Rotation{}, err
+	}
+	return decode[Rotation](out)
+}
+
+// BusCheck is what a look at every byte of a bus found.
+type BusCheck struct {
+	Messages int64        `json:"messages"`
+	Files    int64        `json:"files"`
+	Bytes    int64        `json:"bytes"`
+	LastSeq  int64        `json:"last_seq"`
+	Damaged  bool         `json:"damaged"` // messages are lost or hidden
+	Findings []BusFinding `json:"findings"`
+}
+
+// BusFinding is something on a bus that is not as it should be.
+type BusFinding struct {
+	Kind   string `json:"kind"`
+	Path   string `json:"path"`
+	Offset int64  `json:"offset"`
+	Len    int64  `json:"len"`
+	Text   string `json:"text"`
+	Damage bool   `json:"damage"` // messages are lost or hidden by it
+}
+
+// Check looks at every byte of the bus and its archives. It changes nothing.
+func (b *Bus) Check() (BusCheck, error) {
+	object, err := b.handle.use()
+	if err != nil {
+		return BusCheck{}, err
+	}
+	defer b.handle.done()
+	var out *C.conductor_record
+	var cerr *C.conductor_error
+	if err := toError(C.conductor_bus_check(object, &out, &cerr), cerr); err != nil {
+		return BusCheck{}, err
+	}
+	return decode[BusCheck](out)
+}
+
+// Consume reads on from a place that the root keeps under a name, and follows. After each message that
+// take returns nil for, the place is moved behind it, durably: who takes the name up next, in whatever
+// process, goes on there, and each message is taken at least once. The name has one consumer at a time,
+// else ErrBusy. It ends with the error of take, of the context, or of the bus; damage is told to take as
+// its error, with no message.
+func (b *Bus) Consume(ctx context.Context, name string, take func(Message, error) error) error {
+	object, err := b.handle.use()
+	if err != nil {
+		return err
+	}
+	defer b.handle.done()
+	opts, err := options(ReadOptions{Cursor: name, Follow: true})
+	if err != nil {
+		return err
+	}
+	defer C.conductor_options_free(opts)
+	var reader *C.conductor_reader
+	var cerr *C.conductor_error
+	if err := toError(C.conductor_bus_read(object, opts, &reader, &cerr), cerr); err != nil {
+		return err
+	}
+	var ended error
+	messages(ctx, reader, b.handle.ended, func(m Message, err error) bool {
+		var damage *Damage
+		if err != nil && !errors.As(err, &damage) {
+			ended = err
+			return false
+		}
+		if ended = take(m, err); ended != nil {
+			return false
+		}
+		var cerr *C.conductor_error
+		ended = toError(C.conductor_reader_commit(reader, &cerr), cerr)
+		return ended == nil
+	})
+	return ended
+}
+
 // messages gives what a reader of a bus reads, and frees the reader. The end of the context is the last
 // error, so that nobody takes it for the end of the bus.
 func messages(
@@ -186,62 +204,5 @@ func messages(
 		if !yield(message, damage) {
 			return
 		}
-	}
-}
-
-// The texts that every message may have, in the order of toMessage. In C's memory, so that no Go
-// pointer is passed on.
-var messageKeys = func() *[11]C.conductor_str {
-	names := [11]string{
-		"kind", "msg_id", "seq", "ts", "type", "project_id", "task_id", "run_id", "issue_id", "body",
-		"cursor",
-	}
-	keys := new([11]C.conductor_str)
-	for i, name := range names {
-		keys[i] = C.conductor_str{ptr: C.CString(name), len: C.size_t(len(name))}
-	}
-	return keys
-}()
-
-func toMessage(record *C.conductor_record) (Message, error) {
-	var pin runtime.Pinner
-	defer pin.Unpin()
-	texts := new([11]C.conductor_str)
-	C.texts_of(record, (*C.conductor_str)(unsafe.Pointer(messageKeys)),
-		(*C.conductor_str)(unsafe.Pointer(texts)), 11)
-	if kind := gostr(texts[0]); kind != "message" {
-		return Message{}, toDamage(record, kind)
-	}
-	// A number of an older program's message is not known.
-	seq, _ := strconv.ParseInt(gostr(texts[2]), 10, 64)
-	message := Message{
-		MsgID: gostr(texts[1]), Seq: seq, Time: moment(gostr(texts[3])), Type: gostr(texts[4]),
-		ProjectID: gostr(texts[5]), TaskID: gostr(texts[6]), RunID: gostr(texts[7]),
-		IssueID: gostr(texts[8]), Body: gostr(texts[9]), Cursor: Cursor(gostr(texts[10])),
-		Meta: group(record, "meta"),
-	}
-	for i := range int(C.conductor_record_count(record, cstr(&pin, "parents"))) {
-		p := part{record, "parents." + strconv.Itoa(i) + "."}
-		message.Parents = append(message.Parents, Parent{
-			p.text("msg_id"), p.text("kind"), group(record, p.prefix+"meta"),
-		})
-	}
-	for i := range int(C.conductor_record_count(record, cstr(&pin, "links"))) {
-		p := part{record, "links." + strconv.Itoa(i) + "."}
-		message.Links = append(message.Links, Link{p.text("url"), p.text("label"), p.text("kind")})
-	}
-	return message, nil
-}
-
-func toDamage(record *C.conductor_record, kind string) error {
-	p := part{record, ""}
-	what, known := damages[kind]
-	if !known {
-		what = ErrCorrupt
-	}
-	return &Damage{
-		Kind: what, Body: p.text("body"), Path: p.text("path"), Offset: p.count("offset"),
-		Len: p.count("len"), AfterSeq: p.count("after_seq"), FromSeq: p.count("from_seq"),
-		ToSeq: p.count("to_seq"),
 	}
 }

@@ -25,7 +25,6 @@ import "C"
 
 import (
 	"runtime"
-	"strconv"
 	"time"
 	"unsafe"
 )
@@ -45,35 +44,16 @@ func gostr(s C.conductor_str) string {
 	return C.GoStringN(s.ptr, C.int(s.len))
 }
 
+// bytes lends what a record holds to Go, until the record is freed.
+func bytes(s C.conductor_str) []byte {
+	return unsafe.Slice((*byte)(unsafe.Pointer(s.ptr)), int(s.len))
+}
+
 // field reads one text of a record.
 func field(record *C.conductor_record, key string) string {
 	var pin runtime.Pinner
 	defer pin.Unpin()
 	return gostr(C.conductor_record_text(record, cstr(&pin, key)))
-}
-
-func number(record *C.conductor_record, key string) *int64 {
-	text := field(record, key)
-	if text == "" {
-		return nil
-	}
-	value, err := strconv.ParseInt(text, 10, 64)
-	if err != nil {
-		return nil
-	}
-	return &value
-}
-
-// list reads the texts of a list.
-func list(record *C.conductor_record, key string) []string {
-	var pin runtime.Pinner
-	defer pin.Unpin()
-	count := int(C.conductor_record_count(record, cstr(&pin, key)))
-	items := make([]string, 0, count)
-	for i := range count {
-		items = append(items, field(record, key+"."+strconv.Itoa(i)))
-	}
-	return items
 }
 
 // group reads named texts.
@@ -91,6 +71,21 @@ func group(record *C.conductor_record, key string) map[string]string {
 		texts[name] = field(record, key+"."+name)
 	}
 	return texts
+}
+
+// part reads the fields of a record, or of a group in it.
+type part struct {
+	record *C.conductor_record
+	prefix string
+}
+
+func (p part) text(key string) string { return field(p.record, p.prefix+key) }
+
+// count is a number that is always known.
+func (p part) count(key string) int64 {
+	var pin runtime.Pinner
+	defer pin.Unpin()
+	return int64(C.conductor_record_int(p.record, cstr(&pin, p.prefix+key), 0))
 }
 
 // moment reads a time; the zero time where it is not known.

@@ -180,11 +180,13 @@ func (c *Conductor) Bus(project, task string) (*Bus, error) {
 // Projects are the ids of the projects.
 func (c *Conductor) Projects(ctx context.Context) ([]string, error) {
 	var ids []string
-	for project, err := range listed(ctx, c, ListOptions{}, toProject) {
+	for project, err := range listed[struct {
+		ID string `json:"project_id"`
+	}](ctx, c, ListOptions{}) {
 		if err != nil {
 			return ids, err
 		}
-		ids = append(ids, project)
+		ids = append(ids, project.ID)
 	}
 	return ids, nil
 }
@@ -192,19 +194,15 @@ func (c *Conductor) Projects(ctx context.Context) ([]string, error) {
 // Tasks are the tasks of a project. One that cannot be read is an error, and the loop goes on.
 func (c *Conductor) Tasks(ctx context.Context, how ListOptions) iter.Seq2[TaskInfo, error] {
 	how.Task = ""
-	return listed(ctx, c, how, toTaskInfo)
+	return listed[TaskInfo](ctx, c, how)
 }
 
 // Runs are the runs of a task. One that cannot be read is an error, and the loop goes on.
 func (c *Conductor) Runs(ctx context.Context, how ListOptions) iter.Seq2[RunInfo, error] {
-	return listed(ctx, c, how, toRunInfo)
+	return listed[RunInfo](ctx, c, how)
 }
 
-func toProject(record *C.conductor_record) string { return field(record, "project_id") }
-
-func listed[T any](
-	ctx context.Context, c *Conductor, how ListOptions, to func(*C.conductor_record) T,
-) iter.Seq2[T, error] {
+func listed[T any](ctx context.Context, c *Conductor, how ListOptions) iter.Seq2[T, error] {
 	return func(yield func(T, error) bool) {
 		var none T
 		reader, err := c.read(how, func(object *C.conductor, opts *C.conductor_options, out **C.conductor_reader) error {
@@ -215,7 +213,7 @@ func listed[T any](
 			yield(none, err)
 			return
 		}
-		each(ctx, reader, nil, yield, to)
+		each(ctx, reader, nil, yield)
 	}
 }
 
@@ -252,14 +250,5 @@ func (c *Conductor) Reconcile(ctx context.Context) ([]RunInfo, error) {
 	if err != nil {
 		return nil, err
 	}
-	var closed []RunInfo
-	each(ctx, reader, nil, func(info RunInfo, failed error) bool {
-		if failed != nil {
-			err = failed
-			return false
-		}
-		closed = append(closed, info)
-		return true
-	}, toRunInfo)
-	return closed, err
+	return all[RunInfo](ctx, reader)
 }

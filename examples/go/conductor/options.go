@@ -94,6 +94,7 @@ func OptionName(name string) string {
 
 // Options say how a root is opened. The zero value suits every program.
 type Options struct {
+	Config     string // the configuration, before all other places
 	RunAgent   string // a working run-agent, which agents find first on their PATH
 	Durability string // "disk" (default): a message survives a power cut; "process": any process's death
 }
@@ -162,6 +163,7 @@ type PostOptions struct {
 type ReadOptions struct {
 	After  Cursor    // place to read from
 	Tail   int       // only the last, this many
+	Cursor string    // name of a kept place: as Consume does
 	Type   []string  // only these types
 	Run    string    // only of this run
 	Since  time.Time // only posted then or later
@@ -180,4 +182,28 @@ type OutputOptions struct {
 type StopOptions struct {
 	Reason string // recorded
 	Force  bool   // no grace
+}
+
+// DeleteOptions say how to delete a task.
+type DeleteOptions struct {
+	Force bool // stop first what runs of it
+}
+
+// UsageOptions pick what to sum up. The zero value is the whole root, by project.
+type UsageOptions struct {
+	Project string
+	Task    string
+	By      string // "run", "task", "project", "agent", "day"
+}
+
+// ConfigOptions pick the configuration.
+type ConfigOptions struct {
+	Config string // the file; else CONDUCTOR_CONFIG of the environment, else the usual places
+}
+
+// ValidateOptions pick what to look at of this machine.
+type ValidateOptions struct {
+	Config      string
+	Agent       string // only this one
+	CheckTokens bool   // warn of each agent without a token
 }

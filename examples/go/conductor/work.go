@@ -46,8 +46,22 @@ func (r *Run) Info() (RunInfo, error) {
 	if err := toError(C.conductor_run_info(object, &out, &cerr), cerr); err != nil {
 		return RunInfo{}, err
 	}
-	defer C.conductor_record_free(out)
-	return toRunInfo(out), nil
+	return decode[RunInfo](out)
+}
+
+// Why says why the run stands where it stands: the evidence, and what to do next.
+func (r *Run) Why() (Why, error) {
+	object, err := r.handle.use()
+	if err != nil {
+		return Why{}, err
+	}
+	defer r.handle.done()
+	var out *C.conductor_record
+	var cerr *C.conductor_error
+	if err := toError(C.conductor_run_why(object, &out, &cerr), cerr); err != nil {
+		return Why{}, err
+	}
+	return decode[Why](out)
 }
 
 // Wait waits for the run's end. The end of the context ends the wait, never the run.
@@ -69,8 +83,7 @@ func (r *Run) Wait(ctx context.Context) (RunInfo, error) {
 	if err != nil {
 		return RunInfo{}, err
 	}
-	defer C.conductor_record_free(out)
-	return toRunInfo(out), nil
+	return decode[RunInfo](out)
 }
 
 // Stop ends the run: SIGTERM to its whole tree, the grace, SIGKILL, until nothing is left.
@@ -109,8 +122,7 @@ func stop(
 	if err != nil {
 		return Stopped{}, err
 	}
-	defer C.conductor_record_free(out)
-	return toStopped(out), nil
+	return decode[Stopped](out)
 }
 
 // Read gives what the run wrote, piece by piece; with Follow until the run is over.
@@ -134,7 +146,7 @@ func (r *Run) Read(ctx context.Context, how OutputOptions) iter.Seq2[Output, err
 			yield(Output{}, err)
 			return
 		}
-		each(ctx, reader, r.handle.ended, yield, toOutput)
+		each(ctx, reader, r.handle.ended, yield)
 	}
 }
 
@@ -177,8 +189,7 @@ func (t *Task) Info() (TaskInfo, error) {
 	if err := toError(C.conductor_task_info(object, &out, &cerr), cerr); err != nil {
 		return TaskInfo{}, err
 	}
-	defer C.conductor_record_free(out)
-	return toTaskInfo(out), nil
+	return decode[TaskInfo](out)
 }
 
 // Wait drives the task until it ends. The end of the context ends the wait, never the task.
@@ -200,8 +211,7 @@ func (t *Task) Wait(ctx context.Context) (TaskResult, error) {
 	if err != nil {
 		return TaskResult{}, err
 	}
-	defer C.conductor_record_free(out)
-	return toTaskResult(out), nil
+	return decode[TaskResult](out)
 }
 
 // Follow drives the task and gives the messages of its bus; it ends with the task, or with the error of

@@ -1,21 +1,23 @@
 //! `gc`: deletes what is finished and old, rotates buses, clears leftovers away.
 
+mod answer;
 mod story;
+mod tally;
 
 use crate::args::{duration, size};
 use crate::context::Context;
 use crate::exit::{self, Failure};
 use crate::interrupt;
-use crate::render::error::notice;
-use crate::render::json;
+use crate::render::error::note;
 use crate::render::status_line::StatusLine;
 use clap::Args;
 use conductor_core::{
-    Conductor, Error, GcAction, GcDone, GcPlan, GcPolicy, GcReport, GcResult, ProjectId, Record,
-    Result, format_size,
+    Cancel, Conductor, Error, ErrorKind, GcAction, GcPlan, GcPolicy, GcResult, ProjectId, Record,
+    Result,
 };
-use serde::{Serialize, Serializer};
+use std::collections::HashSet;
 use std::time::{Duration, Instant};
+use tally::Tally;
 
 /// The pause between two updates of the status line.
 const BEAT: Duration = Duration::from_millis(100);
@@ -70,20 +72,18 @@ impl Gc {
         let policy = self.policy(conductor.gc().policy())?;
         let cancel = interrupt::switch()?;
         let mut meter = Meter::new();
-        let plan = conductor.gc().plan_telling(policy, &cancel, |tasks, of| {
-            meter.show(|| format!("looking: {tasks} of {of} tasks"));
+        let plan = conductor.gc().plan_telling(policy, &cancel, |tasks, runs| {
+            meter.show(|| format!("looking: {tasks} tasks, {runs} runs"));
         })?;
         meter.clear();
         for error in plan.errors() {
             context.trouble(error);
         }
         match (self.dry_run, self.json) {
-            (true, false) => story::tell_plan(&mut context.out, &plan)?,
-            (true, true) => {
-                let items = plan.items().map(|item| Record::from(&item));
-                json::answer(&mut context.out, &Answer::new(&plan, items))?;
-            }
-            (false, _) => self.apply(context, &conductor, &plan, &cancel, meter)?,
+            (true, false) => tell_plan(context, &plan, &cancel)?,
+            (true, true) => answer_plan(context, &plan, &cancel)?,
+            (false, false) => apply(context, &conductor, &plan, &cancel, meter)?,
+            (false, true) => answer_apply(context, &conductor, &plan, &cancel, meter)?,
         }
         Ok(context.or_trouble(exit::OK))
     }
@@ -104,129 +104,139 @@ impl Gc {
         policy.force = self.force;
         Ok(policy)
     }
+}
 
-    fn apply(
-        &self,
-        context: &mut Context,
-        conductor: &Conductor,
-        plan: &GcPlan,
-        cancel: &conductor_core::Cancel,
-        mut meter: Meter,
-    ) -> Result<(), Failure> {
-        let mut records = Vec::new();
-        let mut failed: Option<std::io::Error> = None;
-        let (mut done, mut freed) = (0usize, 0u64);
-        let of = if meter.is_seen() { plan.actions().count() } else { 0 };
-        let applied = conductor.gc().apply_telling(plan, cancel, |told| {
-            done += 1;
-            if matches!((&told.result, told.item.action), (GcResult::Done, GcAction::Delete)) {
-                freed += told.item.bytes;
+/// Whether an error ends the work and is not about one thing.
+fn ends_it(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Timeout)
+}
+
+/// Prints what would be done, line by line as it is found.
+fn tell_plan(context: &mut Context, plan: &GcPlan, cancel: &Cancel) -> Result<(), Failure> {
+    let mut tally = Tally::default();
+    for item in plan.actions(cancel) {
+        match item {
+            Ok(item) => {
+                tally.plan(&item);
+                story::tell_planned(&mut context.out, &item)?;
             }
-            if self.json {
-                records.push(Record::from(told));
-            } else {
-                meter.clear();
-                failed = failed.take().or(story::tell_done(&mut context.out, told).err());
+            Err(over) if ends_it(&over) => return Err(over.into()),
+            Err(error) => context.trouble(&error),
+        }
+    }
+    Ok(story::tell_plan_totals(&mut context.out, &tally.totals)?)
+}
+
+/// Prints everything that was judged as JSON, item by item as it is found.
+fn answer_plan(context: &mut Context, plan: &GcPlan, cancel: &Cancel) -> Result<(), Failure> {
+    let mut tally = Tally::of_errors(plan.errors());
+    let (mut over, mut first) = (None, None);
+    let written = answer::write(&mut context.out, plan, true, &mut tally, |tally, tell| {
+        for item in plan.items(cancel) {
+            match item {
+                Ok(item) => {
+                    tally.plan(&item);
+                    // Nobody reads on: there is nothing to be done for.
+                    if !tell(&Record::from(&item)) {
+                        return;
+                    }
+                }
+                Err(error) => {
+                    tally.fail(&error);
+                    if ends_it(&error) {
+                        over = Some(error);
+                        break;
+                    }
+                    note(&error);
+                    first.get_or_insert(error);
+                }
             }
-            meter.show(|| format!("{done} of {of} done, {} freed", format_size(freed)));
-        });
+        }
+    });
+    first.iter().for_each(|error| context.remember(error));
+    written?;
+    over.map_or(Ok(()), |over| Err(over.into()))
+}
+
+/// Carries the plan out and prints what is done.
+fn apply(
+    context: &mut Context,
+    conductor: &Conductor,
+    plan: &GcPlan,
+    cancel: &Cancel,
+    mut meter: Meter,
+) -> Result<(), Failure> {
+    let mut failed: Option<std::io::Error> = None;
+    let mut tally = Tally::default();
+    let applied = conductor.gc().apply_telling(plan, cancel, |told| {
+        tally.done(told);
         meter.clear();
-        if let Some(error) = failed {
-            return Err(error.into());
-        }
-        let report = applied?;
-        for error in &report.errors {
-            context.trouble(error);
-        }
-        if self.json {
-            let kept = plan.items().filter(|item| item.action == GcAction::Keep);
-            let kept = kept.map(|item| Record::from(&item));
-            let answer = Answer::new(plan, records.into_iter().chain(kept)).with(report);
-            json::answer(&mut context.out, &answer)?;
-        } else {
-            story::tell_report(&mut context.out, &report)?;
-        }
-        Ok(())
+        // Who reads may leave: the work goes on.
+        failed = failed.take().or(story::tell_done(&mut context.out, told).err());
+        meter.show(|| tally.progress());
+    });
+    meter.clear();
+    if let Some(error) = failed {
+        return Err(error.into());
     }
+    let report = applied?;
+    for error in &report.errors {
+        context.trouble(error);
+    }
+    if report.failed > report.errors.len() {
+        story::tell_more_errors(report.failed - report.errors.len());
+    }
+    Ok(story::tell_done_totals(&mut context.out, &tally.totals)?)
 }
 
-/// What is printed as JSON. The items are written as they come.
-struct Answer<'a, I> {
-    plan: &'a GcPlan,
-    items: std::cell::Cell<Option<I>>,
-    report: Option<GcReport>,
-}
-
-impl<'a, I: Iterator<Item = Record>> Answer<'a, I> {
-    fn new(plan: &'a GcPlan, items: I) -> Answer<'a, I> {
-        Answer { plan, items: std::cell::Cell::new(Some(items)), report: None }
-    }
-
-    fn with(self, report: GcReport) -> Answer<'a, I> {
-        Answer { report: Some(report), ..self }
-    }
-}
-
-impl<I: Iterator<Item = Record>> Serialize for Answer<'_, I> {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        use serde::ser::SerializeMap as _;
-        struct Items<I>(std::cell::Cell<Option<I>>);
-        impl<I: Iterator<Item = Record>> Serialize for Items<I> {
-            fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-                serializer.collect_seq(self.0.take().into_iter().flatten())
+/// Carries the plan out and prints everything that was judged as JSON: what was to go as it is done, then
+/// what stays.
+fn answer_apply(
+    context: &mut Context,
+    conductor: &Conductor,
+    plan: &GcPlan,
+    cancel: &Cancel,
+    mut meter: Meter,
+) -> Result<(), Failure> {
+    let mut tally = Tally::of_errors(plan.errors());
+    let mut applied = None;
+    let written = answer::write(&mut context.out, plan, false, &mut tally, |tally, tell| {
+        // What was to go and stayed is told once.
+        let mut told_kept = HashSet::new();
+        let done = conductor.gc().apply_telling(plan, cancel, |told| {
+            tally.done(told);
+            if let GcResult::Kept(_) = told.result {
+                told_kept.insert(told.item.path.clone());
+            }
+            // Who reads may leave: the work goes on.
+            let _heard = tell(&Record::from(told));
+            meter.show(|| tally.progress());
+        });
+        match &done {
+            Ok(report) => report.errors.iter().for_each(|error| tally.note(error)),
+            Err(over) => tally.fail(over),
+        }
+        if let Ok(report) = &done {
+            tally.totals.failed = tally.before + report.failed;
+            // What cannot be looked at was told by the report.
+            for item in plan.items(cancel).filter_map(Result::ok) {
+                let stays = item.action == GcAction::Keep && !told_kept.contains(&item.path);
+                if stays && !tell(&Record::from(&item)) {
+                    break;
+                }
             }
         }
-        let totals = match &self.report {
-            Some(report) => Totals::of_report(report),
-            None => Totals::of_plan(self.plan),
-        };
-        let mut map = serializer.serialize_map(None)?;
-        map.serialize_entry("dry_run", &self.report.is_none())?;
-        map.serialize_entry("now", &self.plan.now().to_string())?;
-        map.serialize_entry("plan", &self.plan.token())?;
-        map.serialize_entry("items", &Items(std::cell::Cell::new(self.items.take())))?;
-        map.serialize_entry("totals", &totals)?;
-        let of_plan = self.plan.errors().iter();
-        let errors = of_plan.chain(self.report.iter().flat_map(|report| &report.errors));
-        let errors: Vec<String> = errors.map(Error::to_string).collect();
-        map.serialize_entry("errors", &errors)?;
-        map.end()
+        applied = Some(done);
+    });
+    meter.clear();
+    let report = match applied {
+        Some(applied) => applied?,
+        None => return written.map_err(Failure::from),
+    };
+    for error in &report.errors {
+        context.trouble(error);
     }
-}
-
-/// What is done in all.
-#[derive(Default, Serialize)]
-struct Totals {
-    runs: usize,
-    tasks: usize,
-    buses: usize,
-    archives: usize,
-    strays: usize,
-    freed_bytes: u64,
-    /// Things that stay for now although they were to go.
-    kept: usize,
-}
-
-impl Totals {
-    fn of_plan(plan: &GcPlan) -> Totals {
-        let mut totals = Totals { freed_bytes: plan.bytes(), ..Totals::default() };
-        for item in plan.actions() {
-            *story::count_of(&mut totals, item.kind) += 1;
-        }
-        totals
-    }
-
-    fn of_report(report: &GcReport) -> Totals {
-        Totals {
-            runs: report.runs,
-            tasks: report.tasks,
-            buses: report.buses,
-            archives: report.archives,
-            strays: report.strays,
-            freed_bytes: report.freed,
-            kept: report.kept,
-        }
-    }
+    Ok(written?)
 }
 
 /// A status line that is not written more often than a person can read.
@@ -240,10 +250,6 @@ impl Meter {
         Meter { line: StatusLine::new(), next: Instant::now() + BEAT }
     }
 
-    fn is_seen(&self) -> bool {
-        self.line.is_seen()
-    }
-
     fn show(&mut self, text: impl FnOnce() -> String) {
         if self.line.is_seen() && Instant::now() >= self.next {
             self.line.show(&text());
@@ -253,12 +259,5 @@ impl Meter {
 
     fn clear(&mut self) {
         self.line.clear();
-    }
-}
-
-/// Tells of something that stays for now although it was to go.
-fn tell_kept(done: &GcDone) {
-    if let GcResult::Kept(reason) = &done.result {
-        notice(&format!("keeping {} for now ({reason})", done.item.path.display()));
     }
 }

@@ -3,6 +3,7 @@
 pub(crate) mod background;
 pub(crate) mod drive;
 pub(crate) mod ending;
+pub(crate) mod job_signals;
 pub(crate) mod options;
 pub(crate) mod place;
 pub(crate) mod signals;

@@ -2,7 +2,7 @@
 
 use super::options::{PromptOptions, WorkOptions};
 use crate::context::Context;
-use conductor_core::{Conductor, Error, ErrorKind, Location, Named, PROMPT_SIZE, Result};
+use conductor_core::{Conductor, Error, ErrorKind, Location, Named, PROMPT_SIZE, Result, RunId};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 
@@ -31,24 +31,28 @@ pub(crate) fn default_parent(
     context: &Context,
     conductor: &Conductor,
 ) -> Result<()> {
-    if work.parent_run_id.is_some() {
-        return Ok(());
+    if work.parent_run_id.is_none() {
+        let asks = asking_run(context, conductor)?;
+        work.parent_run_id = asks.map(|run| run.to_string());
     }
+    Ok(())
+}
+
+/// The run whose agent this process works for, where it is one of this root and lives.
+pub(crate) fn asking_run(context: &Context, conductor: &Conductor) -> Result<Option<RunId>> {
     // The current folder tells where a person is, not who asks.
     let mut around = context.around();
     around.cwd = None;
     let asks = conductor.locate(&Named::default(), &around)?;
     let (Some(project), Some(task), Some(run)) = (asks.project, asks.task, asks.run) else {
-        return Ok(());
+        return Ok(None);
     };
     // A terminal that an agent opened long ago still has its variables.
     match conductor.runs().info(&project, &task, &run) {
-        Ok(info) if info.alive == Some(true) => work.parent_run_id = Some(run.to_string()),
-        Ok(_) => {}
-        Err(error) if error.kind() == ErrorKind::NotFound => {}
-        Err(error) => return Err(error),
+        Ok(info) => Ok(Some(run).filter(|_| info.alive == Some(true))),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
     }
-    Ok(())
 }
 
 /// Reads a prompt that comes on the standard input.

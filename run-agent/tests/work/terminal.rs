@@ -6,6 +6,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::process::{Pid, Signal, kill_process};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
+use rustix::termios::{Winsize, tcsetwinsize};
+use std::ffi::OsStr;
 use std::fs::File;
 use std::io::{Read as _, Write as _};
 use std::os::fd::OwnedFd;
@@ -22,8 +24,24 @@ pub(crate) struct Terminal {
 
 impl Terminal {
     /// Starts `run-agent` as the leader of a session whose terminal this is.
-    pub(crate) fn start<S: AsRef<std::ffi::OsStr>>(
+    pub(crate) fn start<S: AsRef<OsStr>>(
         sandbox: &Sandbox,
+        args: impl IntoIterator<Item = S>,
+    ) -> Terminal {
+        Terminal::of(sandbox, env!("CARGO_BIN_EXE_run-agent"), args)
+    }
+
+    /// Starts a shell that a person types into; `$RA` is `run-agent` there.
+    pub(crate) fn shell(sandbox: &Sandbox) -> Terminal {
+        let mut shell = Terminal::of(sandbox, "bash", ["--norc", "--noprofile", "-i"]);
+        shell.wait_for("a prompt", |text| text.contains("ready> "));
+        shell
+    }
+
+    /// Starts a program as the leader of a session whose terminal this is.
+    pub(crate) fn of<S: AsRef<OsStr>>(
+        sandbox: &Sandbox,
+        program: &str,
         args: impl IntoIterator<Item = S>,
     ) -> Terminal {
         let flags = OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC;
@@ -36,13 +54,15 @@ impl Terminal {
         let end = || slave.try_clone().unwrap();
         let child = Command::new("setsid")
             .arg("--ctty")
-            .arg(env!("CARGO_BIN_EXE_run-agent"))
+            .arg(program)
             .args(args)
             .env_clear()
             .envs(sandbox.environment())
             .env("CONDUCTOR_ROOT", sandbox.root())
             .env("TERM", "xterm")
             .env("TZ", "UTC")
+            .env("RA", env!("CARGO_BIN_EXE_run-agent"))
+            .env("PS1", "ready> ")
             .current_dir(sandbox.work())
             .stdin(end())
             .stdout(end())
@@ -61,6 +81,33 @@ impl Terminal {
     /// Presses keys.
     pub(crate) fn press(&mut self, keys: &[u8]) {
         self.screen.as_mut().unwrap().write_all(keys).unwrap();
+    }
+
+    /// Types a line, and waits until the screen shows an answer, which the line itself does not hold.
+    pub(crate) fn answer(&mut self, line: &str, answer: &str) -> String {
+        assert!(!line.contains(answer), "the echo of {line:?} would pass for its answer");
+        let keys = [line.as_bytes(), b"\r"].concat();
+        self.press_for(&keys, answer)
+    }
+
+    /// Presses keys, and waits until the screen shows an answer to them.
+    pub(crate) fn press_for(&mut self, keys: &[u8], answer: &str) -> String {
+        let before = self.text.len();
+        self.press(keys);
+        loop {
+            let fresh = String::from_utf8_lossy(&self.text[before..]).into_owned();
+            if fresh.contains(answer) {
+                return fresh;
+            }
+            let text = self.text();
+            assert!(self.pump(), "it ended without {answer:?}\n{text}");
+        }
+    }
+
+    /// Gives the window another size.
+    pub(crate) fn resize(&self, rows: u16, columns: u16) {
+        let size = Winsize { ws_row: rows, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 };
+        tcsetwinsize(self.screen.as_ref().unwrap(), size).unwrap();
     }
 
     /// Sends the program a signal.

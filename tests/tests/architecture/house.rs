@@ -38,6 +38,9 @@ const IGNORED: &[&str] = &["target", ".venv", ".idea", ".vscode"];
 /// The longest source file, in lines.
 const LONGEST: usize = 600;
 
+/// Made of many sources, and one file for whoever includes it.
+const GENERATED: &str = "include/conductor.h";
+
 /// Where `unsafe` may stand.
 const UNSAFE: &[&str] = &[
     "conductor-core/src/sys/",
@@ -71,11 +74,11 @@ fn no_source_file_is_too_long() {
     let endings = ["rs", "py", "pyi", "c", "h", "go", "sh", "js", "css", "html"];
     for path in files(workspace()) {
         let ending = path.extension().and_then(|ending| ending.to_str()).unwrap_or_default();
-        if !endings.contains(&ending) {
+        let name = name_of(&path);
+        if !endings.contains(&ending) || name == GENERATED {
             continue;
         }
         let lines = fs::read_to_string(&path).unwrap().lines().count();
-        let name = name_of(&path);
         assert!(
             lines <= LONGEST,
             "{name} has {lines} lines, more than {LONGEST}: split it by what it knows"

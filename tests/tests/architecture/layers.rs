@@ -26,6 +26,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("run", 3),
     ("agent", 3),
     ("config", 3),
+    ("update", 3),
     ("supervise", 4),
     ("task", 5),
     ("gc", 5),

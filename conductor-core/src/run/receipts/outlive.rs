@@ -1,49 +1,66 @@
 //! Receipts outlive what they tell of: those of runs stay with the task, those of tasks with the project.
 
-use super::{Line, Receipt, Receipts, read, read_from, write_behind};
+use super::{Line, Receipt, read, read_from, write_behind};
 use crate::cancel::Wait;
 use crate::error::{ErrorKind, Result};
-use crate::fsx::{FileLock, Folder};
+use crate::fsx::Folder;
 use crate::id::{RunId, TaskId};
 use crate::layout::RECEIPTS;
 use crate::limits;
 use crate::sys::{LockKind, Open};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 
 /// The receipts of a task while runs of it are about to be deleted.
 #[derive(Debug)]
-pub(crate) struct Keeping<'a> {
-    task: &'a Folder,
-    lock: FileLock,
-    known: Receipts,
+pub(crate) struct Keeping {
+    task: Folder,
+    /// The runs whose end has a receipt.
+    known: HashSet<String>,
+    /// Those that get one with the next writing, and their lines.
+    added: Vec<String>,
     lines: Vec<u8>,
+    /// Whether what is known is durable.
+    durable: bool,
 }
 
-impl<'a> Keeping<'a> {
-    /// Locks and reads the receipts of a task.
-    pub(crate) fn new(task: &'a Folder, wait: &Wait) -> Result<Keeping<'a>> {
-        let wait = wait.clone().at_most(limits::RECORD_LOCK);
-        let lock = task.lock(RECEIPTS, LockKind::Exclusive, &wait)?;
-        Ok(Keeping { known: read(task)?, task, lock, lines: Vec::new() })
+impl Keeping {
+    /// Reads the receipts of a task.
+    pub(crate) fn new(task: &Folder) -> Result<Keeping> {
+        let all = read(task)?.all.into_iter();
+        let known = all.filter(|(_, receipt)| receipt.end.is_some()).map(|(run, _)| run).collect();
+        let (added, lines) = (Vec::new(), Vec::new());
+        Ok(Keeping { task: task.clone(), known, added, lines, durable: false })
     }
 
     /// Whether there is no receipt of the run's end.
     pub(crate) fn lacks(&self, run: &RunId) -> bool {
-        self.known.all.get(run.as_str()).is_none_or(|receipt| receipt.end.is_none())
+        !self.known.contains(run.as_str())
     }
 
     /// Notes a receipt that is lacking.
     pub(crate) fn add(&mut self, run: &RunId, receipt: &Receipt) -> Result<()> {
         self.lines.extend(receipt.line(run.as_str(), None)?);
+        self.added.push(run.to_string());
         Ok(())
     }
 
-    /// Makes all receipts of the task durable.
-    pub(crate) fn write(self) -> Result<()> {
-        write_behind(self.task, &self.lock, &self.lines)?;
-        let file = self.lock.fd();
+    /// Makes all receipts of the task durable, those that were noted among them. After an error those
+    /// are lacking again.
+    pub(crate) fn write(&mut self, wait: &Wait) -> Result<()> {
+        let (added, lines) = (std::mem::take(&mut self.added), std::mem::take(&mut self.lines));
+        let nothing = lines.is_empty() && self.task.stat(RECEIPTS)?.is_none();
+        if nothing || (lines.is_empty() && self.durable) {
+            return Ok(());
+        }
+        let wait = wait.clone().at_most(limits::RECORD_LOCK);
+        let lock = self.task.lock(RECEIPTS, LockKind::Exclusive, &wait)?;
+        write_behind(&self.task, &lock, &lines)?;
+        let file = lock.fd();
         self.task.os().sync_data(file).map_err(|e| self.task.error("sync", RECEIPTS, e))?;
-        self.task.sync()
+        self.task.sync()?;
+        self.known.extend(added);
+        self.durable = true;
+        Ok(())
     }
 }
 
@@ -109,12 +126,13 @@ mod tests {
         fs::write(dir.path().join(RECEIPTS), "{\"run\":\"r").unwrap();
         let run = RunId::new("r1").unwrap();
         for lacks in [true, false] {
-            let mut keeping = Keeping::new(&task, &Wait::FOREVER).unwrap();
+            let mut keeping = Keeping::new(&task).unwrap();
             assert_eq!(keeping.lacks(&run), lacks);
             if lacks {
                 keeping.add(&run, &receipt()).unwrap();
             }
-            keeping.write().unwrap();
+            keeping.write(&Wait::FOREVER).unwrap();
+            assert!(!keeping.lacks(&run));
         }
         assert_eq!(read(&task).unwrap().all.len(), 1);
     }
@@ -128,9 +146,9 @@ mod tests {
         hand_over(&task, &one, &project, &Wait::FOREVER).unwrap();
         assert!(read_gone(&project).unwrap().is_empty());
         assert!(!dir.path().join(RECEIPTS).exists());
-        let mut keeping = Keeping::new(&task, &Wait::FOREVER).unwrap();
+        let mut keeping = Keeping::new(&task).unwrap();
         keeping.add(&run, &receipt()).unwrap();
-        keeping.write().unwrap();
+        keeping.write(&Wait::FOREVER).unwrap();
         for _crash in 0..2 {
             hand_over(&task, &one, &project, &Wait::FOREVER).unwrap();
         }

@@ -1,33 +1,42 @@
 //! The lines that people read.
 
-use super::{Totals, tell_kept};
+use super::tally::Totals;
 use crate::out::Out;
+use crate::render::error::notice;
 use crate::render::text::one_line;
-use conductor_core::{GcAction, GcDone, GcItem, GcKind, GcPlan, GcReport, GcResult};
+use conductor_core::{GcAction, GcDone, GcItem, GcKind, GcResult};
 use std::io;
 
-/// Prints what would be done.
-pub(super) fn tell_plan(out: &mut Out, plan: &GcPlan) -> io::Result<()> {
-    for item in plan.actions() {
-        out.line(&one_line(&format!("[dry-run] {}", describe(&item, Mood::Would))))?;
-    }
-    tell_totals(out, &Totals::of_plan(plan), Mood::Would)
+/// Prints what would be done with one thing.
+pub(super) fn tell_planned(out: &mut Out, item: &GcItem) -> io::Result<()> {
+    out.line(&one_line(&format!("[dry-run] {}", describe(item, Mood::Would))))
+}
+
+/// Prints what would be done in all.
+pub(super) fn tell_plan_totals(out: &mut Out, totals: &Totals) -> io::Result<()> {
+    tell_totals(out, totals, Mood::Would)
 }
 
 /// Prints what became of one thing.
 pub(super) fn tell_done(out: &mut Out, done: &GcDone) -> io::Result<()> {
-    match done.result {
+    match &done.result {
         GcResult::Done => out.line(&one_line(&describe(&done.item, Mood::Did))),
-        _ => {
-            tell_kept(done);
+        GcResult::Kept(reason) => {
+            notice(&format!("keeping {} for now ({reason})", done.item.path.display()));
             Ok(())
         }
+        _ => Ok(()),
     }
 }
 
 /// Prints what was done in all.
-pub(super) fn tell_report(out: &mut Out, report: &GcReport) -> io::Result<()> {
-    tell_totals(out, &Totals::of_report(report), Mood::Did)
+pub(super) fn tell_done_totals(out: &mut Out, totals: &Totals) -> io::Result<()> {
+    tell_totals(out, totals, Mood::Did)
+}
+
+/// Tells of errors that are not told one by one.
+pub(super) fn tell_more_errors(count: usize) {
+    notice(&format!("{count} more could not be looked at or not be done"));
 }
 
 /// Whether something was done.
@@ -88,17 +97,6 @@ fn tell_totals(out: &mut Out, totals: &Totals, mood: Mood) -> io::Result<()> {
         }
     }
     Ok(())
-}
-
-/// The place where a thing of this kind is counted.
-pub(super) fn count_of(totals: &mut Totals, kind: GcKind) -> &mut usize {
-    match kind {
-        GcKind::Run | GcKind::Orphan => &mut totals.runs,
-        GcKind::Task => &mut totals.tasks,
-        GcKind::Bus => &mut totals.buses,
-        GcKind::Archive => &mut totals.archives,
-        _ => &mut totals.strays,
-    }
 }
 
 /// As the older program writes sizes: `12.3 MB`.

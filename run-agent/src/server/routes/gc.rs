@@ -3,9 +3,11 @@
 use super::super::answer::Json;
 use super::super::app::App;
 use super::super::around::refuse_pages;
+use super::super::calls::Length;
 use super::super::failure::{ErrorBody, Failure};
 use super::super::place::{InProject, checked};
-use axum::extract::{Query, State};
+use super::super::query::Query;
+use axum::extract::State;
 use axum::http::HeaderMap;
 use conductor_core::{GcAction, GcKind, GcPolicy, ProjectId, Record, Wait, parse_duration};
 use serde::{Deserialize, Serialize};
@@ -73,20 +75,29 @@ async fn collect(
     refuse_pages(&headers, "project garbage collection")?;
     let policy = asked.policy(&app, project)?;
     let dry_run = is_on(&asked.dry_run);
-    let collected = app.answer(move |app| {
+    let collected = app.answer(Length::Long, move |app| {
         let failed = |error| app.failure(&error);
         let gc = app.conductor().gc();
         let plan = gc.plan(policy).map_err(failed)?;
         let mut errors: Vec<_> = plan.errors().iter().map(|error| app.failure(error)).collect();
-        let (deleted_runs, freed_bytes) = if dry_run {
-            let goes = plan.actions().filter(|item| item.action == GcAction::Delete);
-            let runs = goes.filter(|item| matches!(item.kind, GcKind::Run | GcKind::Orphan));
-            (runs.count(), plan.bytes())
+        let (mut deleted_runs, mut freed_bytes) = (0, 0);
+        if dry_run {
+            for item in plan.actions(Wait::FOREVER) {
+                match item {
+                    Ok(item) if item.action == GcAction::Delete => {
+                        let is_run = matches!(item.kind, GcKind::Run | GcKind::Orphan);
+                        deleted_runs += usize::from(is_run);
+                        freed_bytes += item.bytes;
+                    }
+                    Ok(_) => {}
+                    Err(error) => errors.push(app.failure(&error)),
+                }
+            }
         } else {
             let report = gc.apply(&plan, Wait::FOREVER).map_err(failed)?;
             errors.extend(report.errors.iter().map(|error| app.failure(error)));
-            (report.runs, report.freed)
-        };
+            (deleted_runs, freed_bytes) = (report.runs, report.freed);
+        }
         let errors = errors.iter().map(|failure| failure.message().to_owned()).collect();
         Ok(Collected { deleted_runs, freed_bytes, dry_run, errors })
     });
@@ -114,10 +125,13 @@ async fn plan(
     let policy = asked.policy(&app, project)?;
     let plan = app.call(move |conductor| {
         let plan = conductor.gc().plan(policy)?;
-        Ok(Plan {
-            items: plan.items().map(|item| Record::from(&item)).collect(),
-            bytes: plan.bytes(),
-        })
+        let (mut items, mut bytes) = (Vec::new(), 0);
+        for item in plan.items(Wait::FOREVER) {
+            let item = item?;
+            bytes += if item.action == GcAction::Delete { item.bytes } else { 0 };
+            items.push(Record::from(&item));
+        }
+        Ok(Plan { items, bytes })
     });
     Ok(Json(plan.await?))
 }

@@ -3,6 +3,7 @@
 use super::super::answer::Status;
 use super::super::app::App;
 use super::super::body::Read;
+use super::super::calls::Length;
 use super::super::failure::{ErrorBody, Failure};
 use super::super::limits;
 use super::super::place;
@@ -78,7 +79,7 @@ async fn start(
         ));
     }
     let (spec, resumes) = spec(new)?;
-    let started = app.answer(move |app| {
+    let started = app.answer(Length::Long, move |app| {
         let tasks = app.conductor().tasks();
         let task = match resumes {
             true => tasks.resume(spec, limits::CHANGE),

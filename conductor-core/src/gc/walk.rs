@@ -1,0 +1,266 @@
+//! The way through a root: what lies below it, one thing after the other, each with its verdict.
+//!
+//! Reads only. Whoever makes a list of what goes and whoever carries it out go the same way. What is
+//! remembered on the way are the names in one folder at a time.
+
+use super::decide::{Place, Verdict, delete, judge_bus, judge_run, judge_stray, may_go_early};
+use super::facts::{Owner, RunFact, TaskFact};
+use super::item::{GcAction, GcItem, GcReason};
+use super::oldest::Turn;
+use super::plan::GcPlan;
+use super::relations::Relations;
+use super::scan_run::{FoundRun, RunScanner};
+use super::scan_task::{Loose, TaskScan};
+use crate::cancel::Wait;
+use crate::error::{ErrorKind, Result};
+use crate::fsx::Folder;
+use crate::id::{ProjectId, RunId, TaskId};
+use crate::layout::Layout;
+use std::collections::VecDeque;
+
+/// A way through a root.
+#[derive(Debug)]
+pub(super) struct Walk<'p> {
+    pub(super) plan: &'p GcPlan,
+    /// Whether it is looked at how much things hold that stay.
+    pub(super) sizes: bool,
+    pub(super) root: Folder,
+    /// What binds things to each other, where that is known better than when the plan was made.
+    pub(super) newer: Option<Relations>,
+    /// The places of readers that keep archives.
+    cursors: Option<Folder>,
+    scanner: RunScanner,
+    /// Whether what belongs to no project was looked at.
+    began: bool,
+    projects: std::vec::IntoIter<ProjectId>,
+    project: Option<OpenProject>,
+}
+
+/// The project that is being looked at.
+#[derive(Debug)]
+struct OpenProject {
+    id: ProjectId,
+    folder: Folder,
+    tasks: std::vec::IntoIter<TaskId>,
+}
+
+/// What comes next on the way.
+#[derive(Debug)]
+pub(super) enum Step {
+    /// What belongs to no project.
+    Root(Loose),
+    /// The files of a project.
+    Project(Owner, Loose),
+    /// A task, whose runs come one by one.
+    Task(Box<TaskScan>),
+}
+
+impl<'p> Walk<'p> {
+    pub(super) fn new(plan: &'p GcPlan, sizes: bool) -> Result<Walk<'p>> {
+        let layout = plan.engine.layout();
+        let root = layout.root()?;
+        let projects = match &plan.policy.project {
+            None => Layout::projects_in(&root)?.ids,
+            Some(project) => {
+                layout.project(project)?;
+                vec![project.clone()]
+            }
+        };
+        Ok(Walk {
+            plan,
+            sizes,
+            cursors: layout.cursors()?,
+            scanner: RunScanner::new(layout.path(), plan.now),
+            root,
+            newer: None,
+            began: false,
+            projects: projects.into_iter(),
+            project: None,
+        })
+    }
+
+    pub(super) fn relations(&self) -> &Relations {
+        self.newer.as_ref().unwrap_or(&self.plan.relations)
+    }
+
+    pub(super) fn cursors(&self) -> Option<&Folder> {
+        self.cursors.as_ref()
+    }
+
+    /// The next thing on the way; `None` at its end.
+    pub(super) fn next_step(&mut self) -> Option<Step> {
+        if !self.began {
+            self.began = true;
+            if self.plan.policy.project.is_none() {
+                return Some(Step::Root(self.root_files()));
+            }
+        }
+        loop {
+            if let Some(mut project) = self.project.take()
+                && let Some(id) = project.tasks.next()
+            {
+                let scan = self.open_task(&project.id, &project.folder, id);
+                self.project = Some(project);
+                match scan {
+                    Some(scan) => return Some(Step::Task(Box::new(scan))),
+                    None => continue,
+                }
+            }
+            let id = self.projects.next()?;
+            let owner = Owner { project: id.clone(), task: None };
+            let opened = self.root.folder_here(&id).and_then(|folder| {
+                let tasks = Layout::tasks_in(&folder)?.ids.into_iter();
+                Ok(OpenProject { id, folder, tasks })
+            });
+            match opened {
+                Ok(project) => {
+                    let loose = self.project_files(&project.id, &project.folder);
+                    self.project = Some(project);
+                    return Some(Step::Project(owner, loose));
+                }
+                // Deleted by somebody at this very moment.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => {
+                    let loose = Loose { errors: vec![error], ..Loose::default() };
+                    return Some(Step::Project(owner, loose));
+                }
+            }
+        }
+    }
+
+    /// Looks at a run and judges it; `None` where it is gone. `newer` of its task are newer.
+    pub(super) fn look_at_run(
+        &mut self,
+        task: &TaskFact,
+        runs: &Folder,
+        id: RunId,
+        newer: usize,
+    ) -> Result<Option<(FoundRun, Verdict)>> {
+        let open = self.relations().is_open(&task.project, &task.id, &id);
+        let Some(mut found) = self.scanner.scan(runs, id, open)? else { return Ok(None) };
+        found.newer = newer;
+        let first = self.judge(task, &found.fact, newer);
+        let maybe = first.deletes() || first.reason == GcReason::Young;
+        let early = !self.plan.early.is_empty() && maybe;
+        let orphan = found.fact.state == super::facts::RunState::Orphan;
+        if !(self.sizes || early || orphan || first.deletes()) {
+            return Ok(Some((found, first)));
+        }
+        match found.measure() {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            measured => measured?,
+        }
+        let verdict = self.judge(task, &found.fact, newer);
+        let reason = self.goes_early(task, &found.fact, verdict);
+        Ok(Some((found, reason.map_or(verdict, delete))))
+    }
+
+    fn judge(&self, task: &TaskFact, run: &RunFact, newer: usize) -> Verdict {
+        let place = Place { ancestor: self.relations().is_ancestor(&run.id), newer };
+        judge_run(&self.plan.policy, self.plan.now, task, run, &place)
+    }
+
+    /// Why a young run goes all the same.
+    fn goes_early(&self, task: &TaskFact, run: &RunFact, verdict: Verdict) -> Option<GcReason> {
+        if self.plan.early.is_empty() || !may_go_early(self.plan.now, run, verdict) {
+            return None;
+        }
+        let turn = Turn::of(run.end, &task.project, &task.id, &run.id);
+        self.plan.early.iter().find(|early| turn <= early.last).map(|early| early.reason)
+    }
+}
+
+/// Everything that is judged, one thing after the other; from [`GcPlan::items`].
+///
+/// What cannot be looked at is an error in its place, and what follows it comes all the same. After the
+/// error of a wait that is over nothing follows.
+#[derive(Debug)]
+pub struct GcItems<'p> {
+    plan: &'p GcPlan,
+    wait: Wait,
+    all: bool,
+    walk: Option<Walk<'p>>,
+    task: Option<Box<TaskScan>>,
+    ready: VecDeque<Result<GcItem>>,
+}
+
+impl<'p> GcItems<'p> {
+    pub(super) fn new(plan: &'p GcPlan, all: bool, wait: Wait) -> GcItems<'p> {
+        let (walk, error) = match Walk::new(plan, all) {
+            Ok(walk) => (Some(walk), None),
+            Err(error) => (None, Some(Err(error))),
+        };
+        GcItems { plan, wait, all, walk, task: None, ready: error.into_iter().collect() }
+    }
+
+    fn tell(&mut self, item: GcItem) {
+        if self.all || item.action != GcAction::Keep {
+            self.ready.push_back(Ok(item));
+        }
+    }
+
+    fn tell_loose(&mut self, owner: Option<&Owner>, loose: Loose) {
+        self.ready.extend(loose.errors.into_iter().map(Err));
+        for stray in &loose.strays {
+            self.tell(self.plan.stray_item(stray, judge_stray(self.plan.now, stray)));
+        }
+        let Some(owner) = owner else { return };
+        if let Some(bus) = loose.bus
+            && let Some(verdict) = judge_bus(&bus)
+        {
+            self.tell(self.plan.bus_item(owner, &bus, verdict));
+        }
+        for archive in &loose.archives {
+            self.tell(self.plan.archive_item(owner, archive));
+        }
+    }
+
+    /// Goes one step; `false` at the end.
+    fn step(&mut self) -> bool {
+        let Some(walk) = &mut self.walk else { return false };
+        if let Some(mut scan) = self.task.take() {
+            if let Some((found, verdict)) = walk.next_run(&mut scan) {
+                let item = self.plan.run_item(&scan.fact, &found.fact, verdict);
+                self.task = Some(scan);
+                self.tell(item);
+            } else {
+                let verdict = walk.end_task(&mut scan);
+                let loose = std::mem::take(&mut scan.loose);
+                self.tell_loose(Some(&scan.owner()), loose);
+                if let Some(verdict) = verdict {
+                    self.tell(self.plan.task_item(&scan.fact, verdict));
+                }
+            }
+            return true;
+        }
+        match walk.next_step() {
+            None => return false,
+            Some(Step::Root(loose)) => self.tell_loose(None, loose),
+            Some(Step::Project(owner, loose)) => self.tell_loose(Some(&owner), loose),
+            Some(Step::Task(scan)) => self.task = Some(scan),
+        }
+        true
+    }
+}
+
+impl Iterator for GcItems<'_> {
+    type Item = Result<GcItem>;
+
+    fn next(&mut self) -> Option<Result<GcItem>> {
+        loop {
+            if let Some(item) = self.ready.pop_front() {
+                return Some(item);
+            }
+            if self.walk.is_some()
+                && let Err(over) = self.wait.check()
+            {
+                (self.walk, self.task) = (None, None);
+                return Some(Err(over));
+            }
+            if !self.step() {
+                self.walk = None;
+                return None;
+            }
+        }
+    }
+}

@@ -1,0 +1,101 @@
+"""One reader for all that comes one after the other."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Generic, TypeVar
+
+from . import _conductor
+from ._conductor import Cancel
+from .errors import Timeout
+from .options import Duration, timeout as _seconds
+from .values import Value
+
+_V = TypeVar("_V", bound=Value)
+
+
+class Reader(Generic[_V]):
+    """Values one after the other. An iterator; ``next(timeout)`` waits for one at most so long.
+
+    One thread at a time reads. ``close()``, or the end of a ``with``, lets go of it.
+    """
+
+    def __init__(
+        self,
+        records: _conductor.Records,
+        to: type[_V],
+        timeout: Duration | None = None,
+        cancel: Cancel | None = None,
+    ) -> None:
+        self._records: _conductor.Records | None = records
+        self._to = to
+        self._timeout = timeout
+        self._cancel = cancel
+        self._deadline = deadline(_seconds(timeout))
+
+    def __iter__(self) -> Iterator[_V]:
+        return self
+
+    def __next__(self) -> _V:
+        """The next value. Ends with what is read, or when the timeout that it was made with is over."""
+        try:
+            value = self._next(left(self._deadline))
+        except Timeout:
+            raise StopIteration from None
+        if value is None:
+            raise StopIteration
+        return value
+
+    def next(self, timeout: Duration | None = None) -> _V | None:
+        """Waits for the next value; ``None`` is the end.
+
+        Raises :class:`Timeout` when there is none in time; one can ask again.
+        """
+        return self._next(_seconds(timeout))
+
+    def _next(self, timeout: float | None) -> _V | None:
+        if self._records is None:
+            return None
+        record = self._records.next(timeout, self._cancel)
+        return None if record is None else self._to.from_record(record)
+
+    def fileno(self) -> int:
+        """A descriptor that becomes readable when there may be more; -1 where nothing is waited for."""
+        return -1 if self._records is None else self._records.fileno()
+
+    def step(self) -> tuple[bool, _V | None]:
+        """Without waiting: whether there is an answer, and the value; no value is the end."""
+        if self._records is None:
+            return True, None
+        there, record = self._records.step()
+        return there, None if record is None else self._to.from_record(record)
+
+    def commit(self) -> None:
+        """Keeps the place behind the last message that was given, for a reader with a ``cursor``.
+
+        Who takes that name up next reads what comes after it. What was given since the last commit is
+        given again then: commit once you are done with it.
+        """
+        if self._records is not None:
+            self._records.commit()
+
+    def close(self) -> None:
+        """Lets go of what is read."""
+        self._records = None
+
+    def __enter__(self) -> Reader[_V]:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+
+def deadline(timeout: float | None) -> float | None:
+    """The moment at which a wait of so many seconds ends."""
+    return None if timeout is None else time.monotonic() + timeout
+
+
+def left(deadline: float | None) -> float | None:
+    """The seconds until that moment."""
+    return None if deadline is None else max(0.0, deadline - time.monotonic())
