@@ -29,6 +29,7 @@ mod id;
 #[doc(hidden)]
 pub mod layout;
 pub mod limits;
+mod mask;
 mod nearest;
 mod run;
 mod size;
@@ -44,6 +45,9 @@ mod wait;
 #[doc(hidden)]
 pub mod yaml;
 
+pub use agent::rest::RestService;
+#[cfg(feature = "http")]
+pub use agent::rest::{RestCall, RestLimits};
 pub use bus::{
     Bus, Cursor, Damage, Durability, Event, Follower, Link, Message, Parent, Post, Posted,
     ReadOptions, Reader, Scope,
@@ -70,9 +74,10 @@ pub use gc::{
 pub use id::{MessageId, ProjectId, RunId, TaskId, check_id};
 pub use layout::{Listing, RootOrigin, RootSources};
 pub use limits::{PROMPT_SIZE, STOP_GRACE};
+pub use mask::Redactor;
 pub use run::{Outcome, Phase, RunRecord, Status};
 pub use size::{format_size, parse_size};
-pub use supervise::{RunInfo, Stop, StopReport};
+pub use supervise::{Hold, OnOutputLimit, RunInfo, Stop, StopReport};
 pub use task::{OnQuestion, TaskOutcome, TaskResult, Waiting};
 pub use time::{Timestamp, format_duration, parse_duration};
 pub use update::{Installed, UpdateRequest, UpdateState};

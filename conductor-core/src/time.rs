@@ -82,6 +82,13 @@ impl Timestamp {
         format!("{:.9}", self.0)
     }
 
+    /// Reads a moment as HTTP writes it: `Wed, 21 Oct 2015 07:28:00 GMT`.
+    #[cfg(feature = "http")]
+    pub(crate) fn parse_http_date(text: &str) -> Option<Timestamp> {
+        let moment = jiff::fmt::rfc2822::parse(text.trim()).ok()?;
+        Some(Timestamp(moment.timestamp()))
+    }
+
     /// `YYYY-MM-DD HH:MM:SS` in UTC, for people.
     pub fn human(self) -> String {
         let t = TimeZone::UTC.to_datetime(self.0);

@@ -208,8 +208,15 @@ options! {
     "idle_timeout": Duration       BOTH   false "20m"        "end a run whose output did not grow for this long";
     "total_timeout": Duration      BOTH   false "8h"         "end a run after this long";
     "grace": Duration              BOTH   false "10s"        "time between SIGTERM and SIGKILL";
+    "output_limit"                 BOTH   false "256MB"      "most that is kept of each output stream";
+    "on_output_limit"              BOTH   false "stop"       "trim or stop when an output is longer";
+    "max_depth": Number            BOTH   false "4"          "deepest nesting of runs that start runs";
+    "max_children": Number         BOTH   false "8"          "most living runs that one agent has started";
     "depends_on"                   TASK   true  "other"      "task that must be ready first";
     "max_attempts": Number         TASK   false "100"        "most attempts of the task";
+    "max_wall": Duration           TASK   false "24h"        "longest time that its attempts run, all together";
+    "max_tokens": Number           TASK   false "5000000"    "most tokens of the task";
+    "max_cost_usd": Decimal        TASK   false "25"         "highest cost of the task, in US dollars";
     "restart_delay": Duration      TASK   false "1s"         "pause between two attempts";
     "child_wait_timeout": Duration TASK   false "5m"         "how long a finished task waits for its children";
     "verify"                       TASK   false "make test"  "line for /bin/sh that says whether the work is done";
@@ -315,6 +322,9 @@ fields! {
         "cost_usd": Decimal                   "what the tokens cost, in US dollars";
         "error_class"                         "what kept the agent from its work";
         "limit_reset": Time                   "when the limit ends that kept it from its work";
+        "account"                             "account whose usage limit holds for it";
+        "waiting_for"                         "what it waits for before it may start";
+        "waiting_until": Time                 "until when, where that is known";
         "parser"                              "form of its output, where it is not the one of its kind";
         "attached": Flag                      "whether it shares the terminal of its starter";
         "alive": Flag                         "whether anything of it lives";

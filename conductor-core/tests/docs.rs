@@ -76,6 +76,11 @@ const NO_CODES: &[&str] = &[
     "admission.lock",
     "server.lock",
     "server.token",
+    "program.yaml",
+    "rotation.lock",
+    "rotation.yaml",
+    "stderr.txt",
+    "stdout.txt",
     // A module of the Python package.
     "conductor.errors",
     // A key of the configuration, and files that hold one.

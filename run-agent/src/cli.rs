@@ -3,9 +3,9 @@
 #[cfg(feature = "server")]
 use crate::commands::serve;
 use crate::commands::{
-    attach, bus, completion, config, doctor, drive, gc, job, list, monitor, output, reconcile,
-    resume, self_test, server, shell_setup, status, stop, task, update, usage, validate, watch,
-    why, wrap,
+    attach, bus, completion, config, doctor, drive, gc, job, list, mask, monitor, output,
+    reconcile, rest, resume, self_test, server, shell_setup, status, stop, task, update, usage,
+    validate, watch, why, wrap,
 };
 use crate::exit;
 use crate::render::color;
@@ -67,6 +67,10 @@ pub(crate) enum Command {
     Resume(resume::Resume),
     Drive(drive::Drive),
     Monitor(monitor::Monitor),
+    #[command(name = "__mask")]
+    Mask(mask::Mask),
+    #[command(name = "__rest")]
+    Rest(rest::Rest),
     List(list::List),
     Status(status::Status),
     Watch(watch::Watch),

@@ -61,7 +61,8 @@ impl Bus {
     }
 
     fn draft(&self, post: &Post) -> Result<Draft> {
-        Draft::new(post, &self.0.scope, self.0.options.max_body)
+        let post = post.without(&self.0.options.secrets);
+        Draft::new(&post, &self.0.scope, self.0.options.max_body)
     }
 
     fn append(&self, drafts: Vec<Draft>, wait: &Wait) -> Result<Vec<Posted>> {

@@ -37,5 +37,6 @@ pub use model::{
 pub use problem::{Problem, Severity};
 pub use secret::Secret;
 pub use show::ConfigValue;
+pub(crate) use token::is_secret_name;
 pub use variables::Variables;
 pub(crate) use variables::token_variable;

@@ -1,5 +1,6 @@
 //! The token of an agent: from the environment, from the configuration, from a file of its own.
 
+use super::load::LoadedConfig;
 use super::model::{Agent, Config};
 use super::secret::Secret;
 use crate::error::{Error, ErrorKind, Result};
@@ -24,6 +25,29 @@ impl Agent {
             (None, None) => Ok(None),
         }
     }
+}
+
+impl LoadedConfig {
+    /// Every token that the configuration and its variables know. A token file that cannot be read is
+    /// told when its agent is started.
+    pub(crate) fn known_secrets(&self) -> Vec<Secret> {
+        let config = self.config();
+        let mut all: Vec<Secret> = self.variables().values().cloned().collect();
+        all.extend(config.api.api_key.iter().chain(&config.webhook.secret).cloned());
+        for agent in config.agents.values() {
+            all.extend(agent.token().ok().flatten());
+            let named = agent.env.iter().flatten().filter(|(name, _)| is_secret_name(name));
+            all.extend(named.map(|(_, value)| value.clone()));
+        }
+        all
+    }
+}
+
+/// Whether the name of a variable says that its value is a secret.
+pub(crate) fn is_secret_name(name: &str) -> bool {
+    let upper = name.to_ascii_uppercase();
+    let words = ["TOKEN", "SECRET", "PASSWORD", "PASSWD", "CREDENTIAL", "API_KEY", "APIKEY"];
+    words.iter().any(|word| upper.contains(word)) || upper.ends_with("_KEY")
 }
 
 impl Config {

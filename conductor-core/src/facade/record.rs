@@ -427,6 +427,9 @@ mod tests {
             cost_usd: Some(0.25),
             error_class: Some(crate::ErrorClass::Other),
             limit_reset: Some(Timestamp::UNIX_EPOCH),
+            account: text(),
+            waiting_for: text(),
+            waiting_until: Some(Timestamp::UNIX_EPOCH),
             parser: text(),
             attached: true,
             ..run()
@@ -465,6 +468,7 @@ mod tests {
             result: Some(result.clone()),
             has_loop: true,
             attempts: Some(1),
+            env_names: Vec::new(),
             waiting: Some(Waiting::new("x", epoch, Some(epoch))),
             driver: Some(1),
             last_activity: epoch,

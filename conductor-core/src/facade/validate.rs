@@ -1,9 +1,8 @@
 //! Whether this machine is ready: configuration, root, agents and their tokens. Starts nothing, changes
 //! nothing.
 
-use super::agents::Preview;
 use super::conductor::Conductor;
-use crate::agent::AgentKind;
+use super::preview::Preview;
 use crate::config::{ConfigSources, ConfigUse, LoadedConfig, Problem, Severity};
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::{RootOrigin, RootSources, resolve_root};
@@ -263,23 +262,6 @@ fn check_root(root: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-impl AgentKind {
-    /// The service that an agent of a type calls unless it is told another one, and the variable that
-    /// tells it.
-    pub(super) fn service(kind: &str) -> Option<(&'static str, Option<&'static str>)> {
-        match kind {
-            "claude" => Some(("https://api.anthropic.com", Some("ANTHROPIC_BASE_URL"))),
-            "codex" => Some(("https://api.openai.com", Some("OPENAI_BASE_URL"))),
-            "gemini" => {
-                Some(("https://generativelanguage.googleapis.com", Some("GOOGLE_GEMINI_BASE_URL")))
-            }
-            "perplexity" => Some(("https://api.perplexity.ai", None)),
-            "xai" => Some(("https://api.x.ai", Some("XAI_BASE_URL"))),
-            _ => None,
-        }
-    }
 }
 
 #[cfg(test)]

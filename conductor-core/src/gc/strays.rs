@@ -16,7 +16,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 /// Folders below `.conductor` whose files are locks, each held by who made it.
-const LOCK_FOLDERS: [&str; 4] = ["queue", "slots", "slots/run", "slots/task"];
+const LOCK_FOLDERS: [&str; 4] = ["queue/run", "queue/task", "slots/run", "slots/task"];
 
 /// A file with which the older program was about to replace the record.
 pub(super) fn is_temporary_of_run(name: &OsStr) -> bool {
@@ -116,7 +116,7 @@ impl Walk<'_> {
 
     /// Notes the entries of open runs that are gone.
     fn entries(&self, found: &mut Vec<StrayFact>) -> Result<()> {
-        for OpenEntry { name, project, task, run } in
+        for OpenEntry { name, project, task, run, .. } in
             OpenEntry::list(self.plan.engine.layout())?.entries
         {
             let runs = Path::new(project.as_str()).join(&task).join(RUNS);

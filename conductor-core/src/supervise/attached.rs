@@ -9,7 +9,8 @@
 use super::engine::Engine;
 use super::handle::RunWatch;
 use super::kept::not_started;
-use super::start::{Prepared, RunPlan};
+use super::prepared::Prepared;
+use super::start::RunPlan;
 use super::stop::{stop_wished, stop_wished_now};
 use crate::cancel::Wait;
 use crate::error::{Error, Result};
@@ -87,7 +88,7 @@ impl Engine {
     /// What stood in the way. If it came after the run's folder was made, the run is finished as
     /// `refused` and the error names it.
     pub(crate) fn start_attached(&self, plan: &RunPlan, wait: &Wait) -> Result<Attached> {
-        let (prepared, lock) = self.prepare(plan, true, wait)?;
+        let (prepared, lock) = self.prepare_attached(plan, wait)?;
         Attached::begin(self, &prepared, lock, wait).inspect_err(|error| {
             // The run never began; its record says so. The first error is the one to tell.
             let _first_error_is_told = prepared.refused(self, error);
@@ -108,7 +109,7 @@ impl Attached {
         drop(folder.create(STDERR, b"")?);
         drop(folder.create(ATTACHED, b"")?);
         let file = real_file(folder.open(KEEPER, Open::CreateNew(FILE_MODE))?)?;
-        prepare_keeper_file(&file).map_err(|e| folder.error("prepare", KEEPER, e))?;
+        prepare_keeper_file(&file, "").map_err(|e| folder.error("prepare", KEEPER, e))?;
         folder.sync()?;
         task.folder(RUNS)?.sync()?;
 
@@ -415,6 +416,7 @@ fn first_record(me: ProcessId, agent: ProcessId) -> std::io::Result<KeeperRecord
         exited_at: None,
         empty_at: None,
         killed: 0,
+        cuts: Default::default(),
     })
 }
 

@@ -7,18 +7,21 @@
 
 use super::engine::Engine;
 use super::evidence::{Known, gather, keeper_record, known, moment};
+use super::note::Note;
 use super::open_entry::OpenEntry;
-use super::output::{ensure_output, last_stderr_lines, misplaced, read_stream};
-use super::start::{start_key, start_message};
+use super::output::{ensure_output, last_stderr_lines, misplaced, read_stream, refused_format};
+use super::prepared::{start_key, start_message};
+use super::session::own_usage;
 use super::stop::stop_reason;
+use super::tree::end_leftovers;
 use super::verdict::{Ending, Verdict, judge};
 use crate::agent::stream::StreamSummary;
 use crate::bus::{Cursor, Post};
 use crate::cancel::Wait;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
-use crate::layout::{OUTPUT, RUN_LOCK};
+use crate::layout::{OUTPUT, RESERVE, RUN_LOCK, STDOUT};
 use crate::run::receipts;
 use crate::run::store::{self, Keep};
 use crate::run::{Outcome, RunRecord};
@@ -49,29 +52,63 @@ pub(crate) fn finish(
         return Ok(Finished::Over);
     }
     // Its starter holds the lock until there is a keeper to hold it.
-    let Some(_lock) = folder.try_lock(RUN_LOCK, LockKind::Exclusive)? else {
+    let Some(lock) = folder.try_lock(RUN_LOCK, LockKind::Exclusive)? else {
         return Ok(Finished::NotYet);
     };
+    let ids = (project, task, run);
+    let finished = match finish_locked(engine, &folder, ids, Space::Enough, wait) {
+        // What was set aside for this makes room, unless an agent took it.
+        Err(error) if error.kind() == ErrorKind::StorageFull && folder.remove_file(RESERVE)? => {
+            finish_locked(engine, &folder, ids, Space::Short, wait)
+        }
+        finished => finished,
+    };
+    drop(lock);
+    finished
+}
+
+/// How much space there is for the end of a run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Space {
+    Enough,
+    /// Only for what must be written.
+    Short,
+}
+
+fn finish_locked(
+    engine: &Engine,
+    folder: &Folder,
+    (project, task, run): (&ProjectId, &TaskId, &RunId),
+    space: Space,
+    wait: &Wait,
+) -> Result<Finished> {
     // Read again: another finisher may have been here before we had the lock.
-    let Known { record, damage } = known(&folder)?;
+    let Known { record, damage } = known(folder)?;
     if record.outcome.is_none() {
-        match judge(&gather(&folder, &record)?) {
+        match judge(&gather(folder, &record)?) {
             Verdict::Over(ending) => {
                 if damage.is_some() {
-                    store::create_anew(&folder, &record)?;
+                    store::create_anew(folder, &record)?;
                 }
-                write_down(engine, &folder, &record, ending, wait)?;
+                if keeper_record(folder)?.is_some_and(|keeper| keeper.left_work()) {
+                    end_leftovers(folder, run)?;
+                }
+                write_down(engine, folder, &record, ending, space, wait)?;
             }
             Verdict::Supervised | Verdict::Adopted | Verdict::PossiblyAlive => {
                 return Ok(Finished::NotYet);
             }
         }
     }
-    let record = store::read(&folder)?;
+    let record = store::read(folder)?;
     if record.stop_msg.is_none() {
-        post_end(engine, &folder, (project, task, run), &record, wait)?;
+        post_end(engine, folder, (project, task, run), &record, wait)?;
     }
     receipts::end(&engine.layout().task(project, task)?, &record, wait)?;
+    if let Some(account) = &record.account {
+        engine.note_limit(account, &record, wait)?;
+    }
+    folder.remove_file(RESERVE)?;
     OpenEntry::remove(engine.layout(), project, task, run)?;
     Ok(Finished::Over)
 }
@@ -81,19 +118,41 @@ fn write_down(
     folder: &Folder,
     before: &RunRecord,
     ending: Ending,
+    space: Space,
     wait: &Wait,
 ) -> Result<()> {
+    let mut note = None;
     let end_time = ending.ended_at.map_or(engine.now(), moment);
+    let noted = Note::read(folder)?;
+    let mut before = before.clone();
+    noted.clone().restore(&mut before);
     let stream = match ending.outcome {
         Outcome::Refused => None,
         _ => {
-            let stream = read_stream(folder, before, end_time)?;
-            ensure_output(folder, stream.as_ref())?;
+            let stream = read_stream(folder, &before, end_time)?;
+            match ensure_output(folder, stream.as_ref()) {
+                // It is a copy of what the agent printed, which is all there.
+                Err(error) if error.kind() == ErrorKind::StorageFull && space == Space::Short => {
+                    note = Some(format!("no space for {OUTPUT}: see {STDOUT}"));
+                }
+                made => made?,
+            }
             stream
         }
     };
+    let stream = stream
+        .map(|stream| StreamSummary { usage: own_usage(engine, &before, stream.usage), ..stream });
+    let mut ending = ending;
+    if refused_format(folder, &before, stream.as_ref())? {
+        // Its exit code may say that all went well.
+        ending.error = Some("gemini CLI rejected --output-format stream-json".to_owned());
+        if ending.outcome == Outcome::Completed {
+            (ending.outcome, ending.exit_code) = (Outcome::Failed, 1);
+        }
+    }
     let stop_reason = stop_reason(folder)?;
     store::update(folder, wait, Keep::Durably, |record| {
+        noted.restore(record);
         record.status = ending.outcome.status();
         record.outcome = Some(ending.outcome);
         record.exit_code = ending.exit_code;
@@ -103,11 +162,17 @@ fn write_down(
         let known = record.error_summary.take().filter(|_| ending.outcome == Outcome::Refused);
         record.error_summary = known.or(ending.error);
         record.phase = None;
+        record.waiting_for = None;
+        record.waiting_until = None;
         if ending.outcome == Outcome::Stopped {
             record.stop_reason = stop_reason;
         }
         if let Some(stream) = stream {
             tell(record, stream);
+        }
+        if let Some(note) = note {
+            let before = record.error_summary.take().map(|before| format!("{before}; "));
+            record.error_summary = Some(before.unwrap_or_default() + &note);
         }
         Ok(())
     })
@@ -121,7 +186,7 @@ fn tell(record: &mut RunRecord, stream: StreamSummary) {
         summary.push_str(&why);
     }
     record.session_id = stream.session_id;
-    record.model = stream.model;
+    record.model = stream.model.or(record.model.take());
     record.usage = stream.usage;
     record.cost_usd = stream.cost_usd;
     record.error_class = stream.error_class;

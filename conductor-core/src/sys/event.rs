@@ -123,6 +123,12 @@ impl Watch {
         self.watch(path, what)
     }
 
+    /// Also tells when a file in the folder at `path` that was open to be written is closed, as a lock
+    /// is when its holder ends.
+    pub fn add_closed(&self, path: &Path) -> io::Result<()> {
+        self.watch(path, inotify::WatchFlags::CLOSE_WRITE)
+    }
+
     fn watch(&self, path: &Path, what: inotify::WatchFlags) -> io::Result<()> {
         if !self.silent {
             inotify::add_watch(&self.fd, path, what)?;

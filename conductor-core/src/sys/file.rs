@@ -204,6 +204,15 @@ pub(crate) fn nothing_to_read() -> io::Result<Fd> {
     File::open("/dev/null").map(Fd::real)
 }
 
+/// A file in memory that holds `bytes` and has no name.
+pub(crate) fn memory_to_read(bytes: &[u8]) -> io::Result<Fd> {
+    let memory = rustix::fs::memfd_create("input", rustix::fs::MemfdFlags::CLOEXEC)?;
+    let file = File::from(memory);
+    // The place to read from stays at the beginning.
+    std::os::unix::fs::FileExt::write_all_at(&file, bytes, 0)?;
+    Ok(Fd::real(file))
+}
+
 /// Reads a whole file that a person named, of at most `limit` bytes.
 pub(crate) fn read_user_file(path: &Path, limit: u64) -> io::Result<Vec<u8>> {
     read_whole(File::open(path)?, limit)

@@ -9,6 +9,7 @@
 #![expect(unsafe_code, reason = "system calls that no safe wrapper offers; each block says why")]
 
 mod child;
+mod errno;
 mod event;
 mod file;
 mod fork;
@@ -23,18 +24,20 @@ mod spawn_clone;
 mod terminal;
 
 pub(crate) use child::{Child, ChildEnd, ChildLook, ChildSpec};
+pub(crate) use errno::may_pass;
 pub(crate) use event::LOOK_OFTEN;
 pub use event::{EventFd, Polled, Poller, Ready, TimerFd, Watch};
 pub use file::{Entry, Fd, FileKind, FileSystem, LockKind, Open, Stat};
 pub(crate) use file::{
-    may_write, nothing_to_read, open_working_folder, program_metadata, random, read_regular_file,
-    read_user_file,
+    may_write, memory_to_read, nothing_to_read, open_working_folder, program_metadata, random,
+    read_regular_file, read_user_file,
 };
 pub(crate) use fork::{Born, Listed, generation};
 pub(crate) use keeper_file::{
-    Ended as KeeperEnd, Identity as KeeperIdentity, Journal as KeeperJournal,
+    Cut as KeeperCut, Ended as KeeperEnd, Identity as KeeperIdentity, Journal as KeeperJournal,
     Moment as KeeperMoment, Reason as KeeperReason, Record as KeeperRecord, State as KeeperState,
     moment as keeper_moment, prepare as prepare_keeper_file, read as read_keeper_file,
+    read_note as read_keeper_note,
 };
 pub use os::Os;
 pub use process::{Paused, ProcessId, Processes, Signal};

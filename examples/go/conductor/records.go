@@ -26,6 +26,9 @@ type RunInfo struct {
 	StartTime        time.Time `json:"start_time,omitzero"`
 	EndTime          time.Time `json:"end_time,omitzero"`
 	LimitReset       time.Time `json:"limit_reset,omitzero"`
+	Account          string    `json:"account,omitempty"`     // whose usage limit holds for it
+	WaitingFor       string    `json:"waiting_for,omitempty"` // what it waits for before it starts
+	WaitingUntil     time.Time `json:"waiting_until,omitzero"`
 	Cwd              string    `json:"cwd,omitempty"`
 	Folder           string    `json:"folder,omitempty"`
 	PromptPath       string    `json:"prompt_path,omitempty"`

@@ -9,9 +9,11 @@ pub(crate) mod drive;
 pub(crate) mod gc;
 pub(crate) mod job;
 pub(crate) mod list;
+pub(crate) mod mask;
 pub(crate) mod monitor;
 pub(crate) mod output;
 pub(crate) mod reconcile;
+pub(crate) mod rest;
 pub(crate) mod resume;
 pub(crate) mod self_test;
 #[cfg(feature = "server")]
@@ -49,6 +51,8 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Resume(command)) => command.run(context)?,
         Some(Command::Drive(command)) => command.run(context)?,
         Some(Command::Monitor(command)) => command.run(context)?,
+        Some(Command::Mask(command)) => command.run(context)?,
+        Some(Command::Rest(command)) => command.run(context)?,
         Some(Command::List(command)) => command.run(context)?,
         Some(Command::Status(command)) => command.run(context)?,
         Some(Command::Watch(command)) => command.run(context)?,

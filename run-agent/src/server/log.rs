@@ -3,7 +3,9 @@
 use conductor_core::Timestamp;
 use std::fmt::{self, Write as _};
 use std::io::Write as _;
-use std::time::{SystemTime, UNIX_EPOCH};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Metadata, Subscriber};
@@ -11,9 +13,17 @@ use tracing::{Event, Level, Metadata, Subscriber};
 /// The longest value that is written, in characters.
 const LONGEST: usize = 2048;
 
+/// Lines that may wait to be written. Who reads them may be slow, or not read at all: the server waits for
+/// nobody, and says how many lines it had to drop.
+const WAITING: usize = 4096;
+/// How long the last lines may take at the end.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// Begins to log what is as grave as `CONDUCTOR_LOG` says (`error`, `warn`, `info`, `debug`); `info`
 /// unless it says.
-pub(crate) fn begin() {
+///
+/// The lines still waiting are written when what is given is dropped.
+pub(crate) fn begin() -> Writing {
     let word = std::env::var("CONDUCTOR_LOG").unwrap_or_default();
     let level = match word.trim().to_ascii_lowercase().as_str() {
         "error" => Level::ERROR,
@@ -21,13 +31,52 @@ pub(crate) fn begin() {
         "debug" => Level::DEBUG,
         _ => Level::INFO,
     };
+    let (lines, waiting) = mpsc::sync_channel(WAITING);
+    let (over, ended) = mpsc::channel();
+    std::thread::spawn(move || write(&waiting, &over));
+    let dropped = AtomicU64::new(0);
     // A second server in one process logs where the first one does.
-    let _first_one_stands = tracing::subscriber::set_global_default(Lines { level });
+    let _first_one_stands =
+        tracing::subscriber::set_global_default(Lines { level, lines: lines.clone(), dropped });
+    Writing { lines, ended }
+}
+
+/// Writes lines one by one, until it is told that there are no more.
+fn write(waiting: &mpsc::Receiver<Line>, over: &mpsc::Sender<()>) {
+    while let Ok(Line::Text(line)) = waiting.recv() {
+        // Nobody to tell that nobody listens.
+        let _nobody_listens = std::io::stderr().lock().write_all(line.as_bytes());
+    }
+    let _nobody_waits = over.send(());
+}
+
+/// What is written by and by.
+enum Line {
+    Text(String),
+    Last,
+}
+
+/// The log while it is written.
+pub(crate) struct Writing {
+    lines: mpsc::SyncSender<Line>,
+    ended: mpsc::Receiver<()>,
+}
+
+impl Drop for Writing {
+    fn drop(&mut self) {
+        // Where there is no room for it nobody reads, and nothing is to be waited for.
+        if self.lines.try_send(Line::Last).is_ok() {
+            let _over = self.ended.recv_timeout(LAST_WORDS);
+        }
+    }
 }
 
 /// Writes events as lines. Spans are not told apart: what belongs together has the same request id.
 struct Lines {
     level: Level,
+    lines: mpsc::SyncSender<Line>,
+    /// Lines that nobody took in time.
+    dropped: AtomicU64,
 }
 
 impl Subscriber for Lines {
@@ -48,9 +97,15 @@ impl Subscriber for Lines {
         let mut pairs = Pairs::default();
         event.record(&mut pairs);
         let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let dropped = self.dropped.load(Ordering::Relaxed);
+        if dropped > 0 {
+            pairs.add("dropped_before", &dropped.to_string());
+        }
         let line = pairs.line(Timestamp::UNIX_EPOCH.plus(since), *event.metadata().level());
-        // Nobody to tell that nobody listens.
-        let _nobody_listens = std::io::stderr().lock().write_all(line.as_bytes());
+        match self.lines.try_send(Line::Text(line)) {
+            Ok(()) => self.dropped.fetch_sub(dropped, Ordering::Relaxed),
+            Err(_) => self.dropped.fetch_add(1, Ordering::Relaxed),
+        };
     }
 }
 

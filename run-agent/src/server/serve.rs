@@ -50,7 +50,7 @@ pub(crate) fn serve(
     wishes: Wishes,
     told: impl FnOnce(&Serving),
 ) -> Result<()> {
-    log::begin();
+    let _log = log::begin();
     raise_limit();
     let effective = settle(&conductor, wishes)?;
     let runtime = runtime()?;

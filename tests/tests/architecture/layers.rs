@@ -17,6 +17,7 @@ const LAYERS: &[(&str, u8)] = &[
     ("size", 0),
     ("usage", 0),
     ("nearest", 0),
+    ("mask", 0),
     ("sys", 0),
     ("fsx", 1),
     ("yaml", 1),
