@@ -31,7 +31,6 @@ impl EventFd {
         // The only failure is that it is not readable already.
         let _low = rustix::io::read(&self.0, &mut [0; 8]);
     }
-
 }
 
 impl AsFd for EventFd {

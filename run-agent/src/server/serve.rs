@@ -10,7 +10,7 @@ use super::stream;
 use crate::log;
 use axum::Router;
 use axum::http::Request;
-use conductor_core::{Conductor, Error, ErrorKind, LogLevel, Result, Secret};
+use conductor_core::{Conductor, Error, ErrorKind, LogLevel, Result};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
