@@ -7,12 +7,12 @@
 
 #[path = "../../tests/bus/dice.rs"]
 mod dice;
-#[path = "../../tests/bus/turns.rs"]
-#[allow(dead_code, reason = "one process runs")]
-mod turns;
 #[path = "../../tests/bus/machine.rs"]
 #[allow(dead_code, reason = "only files are needed of it")]
 mod machine;
+#[path = "../../tests/bus/turns.rs"]
+#[allow(dead_code, reason = "one process runs")]
+mod turns;
 
 use conductor_core::bus::{
     Bus, BusOptions, Event, Post, RawEvent, RawPiece, RawPieces, ReadOptions,
@@ -93,7 +93,8 @@ fn pieces(bytes: &[u8]) -> Option<Vec<u64>> {
                     if message.is_some() && !is_control(record.msg_type()) {
                         seqs.push(last);
                     }
-                    sealed = message.is_some() && record.msg_type() == "BUS_SEGMENT_END";
+                    sealed = record.msg_type() == "BUS_SEGMENT_END"
+                        && message.is_some_and(|message| message.msg_type == "BUS_SEGMENT_END");
                 }
                 record.as_bytes()
             }

@@ -54,8 +54,9 @@ pub(crate) const SEQ_JUMP: u64 = 1 << 32;
 
 /// Whether a record is one that ends a segment.
 pub(crate) fn ends_segment(record: &[u8], head: &Head) -> bool {
-    // No reader looks behind it, so it must be a message in all else too.
-    record[head.kind.clone()] == *SEGMENT_END.as_bytes() && decode(record, head).is_some()
+    // No reader looks behind it, so it must be that in all else too.
+    record[head.kind.clone()] == *SEGMENT_END.as_bytes()
+        && decode(record, head).is_some_and(|message| message.msg_type == SEGMENT_END)
 }
 
 /// Whether a record is told to callers only when they ask for it.

@@ -23,10 +23,7 @@ fn what_is_not_known_has_no_field() {
         assert_eq!(record.int(name), None, "{name}");
     }
     assert_eq!(record.text("status").as_deref(), Some("running"));
-    assert_eq!(
-        (record.text("version").as_deref(), record.int("version")),
-        (Some("1"), Some(1))
-    );
+    assert_eq!((record.text("version").as_deref(), record.int("version")), (Some("1"), Some(1)));
 }
 
 /// The names of a record's fields; groups that the vocabulary takes apart are taken apart.
@@ -197,8 +194,7 @@ fn a_collected_things_fields_are_those_of_the_vocabulary() {
     for result in [GcResult::Kept(GcReason::Busy), GcResult::Failed(failed)] {
         seen.extend(names(&Record::from(&GcDone { item: item.clone(), result }), About::Gc));
     }
-    let known: BTreeSet<_> =
-        of_the_vocabulary(About::Gc).into_iter().map(str::to_owned).collect();
+    let known: BTreeSet<_> = of_the_vocabulary(About::Gc).into_iter().map(str::to_owned).collect();
     assert_eq!(seen, known);
 }
 
@@ -261,8 +257,5 @@ fn nested_fields_are_named_with_dots() {
     assert_eq!((record.count("waiting"), record.count("")), (2, 1));
     assert_eq!(record.name("waiting", 1), Some("since"));
     assert_eq!((record.name("waiting", 2), record.name("", 0)), (None, Some("waiting")));
-    assert_eq!(
-        record.to_json(),
-        r#"{"waiting":{"for":"delay","since":"1970-01-01T00:00:00Z"}}"#
-    );
+    assert_eq!(record.to_json(), r#"{"waiting":{"for":"delay","since":"1970-01-01T00:00:00Z"}}"#);
 }
