@@ -110,6 +110,7 @@ pub(crate) enum Command {
     Validate(validate::Validate),
     #[command(subcommand)]
     Webhook(webhook::Webhook),
+    #[command(subcommand)]
     ShellSetup(shell_setup::ShellSetupCommand),
     Completion(completion::Completion),
 }
