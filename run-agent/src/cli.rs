@@ -4,8 +4,8 @@
 use crate::commands::serve;
 use crate::commands::{
     attach, bus, completion, config, doctor, drive, gc, job, list, mask, monitor, output,
-    reconcile, rest, resume, self_test, shell_setup, status, stop, task, update, usage, validate,
-    watch, webhook, why, wrap,
+    reconcile, rest, resume, self_test, server, shell_setup, status, stop, task, update, usage,
+    validate, watch, webhook, why, wrap,
 };
 use crate::exit;
 use crate::log::LogForm;
@@ -18,7 +18,7 @@ use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-const STYLES: Styles = Styles::plain()
+pub(crate) const STYLES: Styles = Styles::plain()
     .header(color::HEADING)
     .usage(color::HEADING)
     .literal(color::LITERAL)
@@ -106,6 +106,8 @@ pub(crate) enum Command {
     Update(update::Update),
     SelfTest(self_test::SelfTest),
     #[command(subcommand)]
+    Server(server::Server),
+    #[command(subcommand)]
     Config(config::Config),
     Validate(validate::Validate),
     #[command(subcommand)]
@@ -135,7 +137,8 @@ pub(crate) fn parse() -> Result<Cli, ExitCode> {
     }
 }
 
-fn refuse(error: &clap::Error) -> ExitCode {
+/// Tells what is wrong with a command line, or what was asked of it; the exit code.
+pub(crate) fn refuse(error: &clap::Error) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             let _nobody_listens = error.print();

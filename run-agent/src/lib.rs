@@ -3,7 +3,10 @@
 
 mod args;
 mod cli;
+mod client;
 mod commands;
+#[cfg(feature = "server")]
+mod conductor;
 mod context;
 mod exit;
 mod interrupt;
@@ -22,4 +25,10 @@ pub fn main() -> ExitCode {
         Ok(cli) => commands::run(cli),
         Err(code) => code,
     }
+}
+
+/// The program `conductor`.
+#[cfg(feature = "server")]
+pub fn conductor() -> ExitCode {
+    conductor::run()
 }

@@ -3,6 +3,7 @@
 use super::conductor::Conductor;
 use super::record::Record;
 use crate::error::{Error, ErrorKind, Result};
+use crate::gc;
 use crate::id::{ProjectId, TaskId};
 use crate::layout::{BIN, CONDUCTOR, HOLDS, RUNS};
 use crate::supervise::{Hold, Known, OpenEntry, Verdict, known, observe};
@@ -210,10 +211,7 @@ impl Conductor {
         if let Some(trash) = self.engine.layout().trash()? {
             for entry in trash.list()? {
                 // What a living collector has in hand is no leftover.
-                if entry.kind == FileKind::Folder
-                    && let Some(batch) = trash.folder_if_exists(&entry.name)?
-                    && batch.is_held()?
-                {
+                if gc::is_in_hand(&trash, &entry)? {
                     continue;
                 }
                 found.push(left_behind(trash.join(&entry.name), "a deletion that was cut short"));

@@ -14,8 +14,9 @@ use std::path::Path;
 
 /// Looks on at the runs of a root; from [`Runs::watch`](super::Runs::watch).
 ///
-/// Drives nothing and writes nothing down. Runs that another program started are not seen: they have no
-/// entry among the open runs.
+/// Drives nothing and writes nothing down. Not seen are runs that another program started, which have no
+/// entry among the open runs, and runs that begin and end between two looks; the bus of their task tells of
+/// these.
 #[derive(Debug)]
 pub struct RunsWatch {
     conductor: Conductor,

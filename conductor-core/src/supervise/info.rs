@@ -1,7 +1,7 @@
 //! What is known of a run: its record, and what its processes say.
 
 use super::engine::Engine;
-use super::evidence::{known, observe};
+use super::evidence::{known, observe, observe_to_tell};
 use super::open_entry::OpenEntry;
 use super::verdict::Verdict;
 use crate::error::{ErrorKind, Result};
@@ -77,7 +77,7 @@ pub(crate) fn read_info_in(
     let (alive, ended) = match (record.outcome, record.is_open()) {
         (Some(outcome), _) => (Some(false), Some(outcome)),
         (None, false) => (Some(false), record.foreign_outcome()),
-        (None, true) => match observe(&folder, &record)? {
+        (None, true) => match observe_to_tell(&folder, &record)? {
             Verdict::Supervised | Verdict::Adopted => (Some(true), None),
             Verdict::PossiblyAlive => (None, None),
             Verdict::Over(ending) => (Some(false), Some(ending.outcome)),

@@ -18,6 +18,7 @@ pub(crate) mod resume;
 pub(crate) mod self_test;
 #[cfg(feature = "server")]
 pub(crate) mod serve;
+pub(crate) mod server;
 pub(crate) mod shell_setup;
 pub(crate) mod status;
 pub(crate) mod stop;
@@ -102,6 +103,7 @@ fn command(command: Option<Command>, context: &mut Context) -> Result<u8, Failur
         Some(Command::Update(command)) => command.run(context)?,
         Some(Command::SelfTest(command)) => command.run(context)?,
         Some(Command::Config(command)) => command.run(context)?,
+        Some(Command::Server(command)) => command.run(context)?,
         #[cfg(feature = "server")]
         Some(Command::Serve(command)) => command.run(context)?,
         Some(Command::Validate(command)) => command.run(context)?,

@@ -5,9 +5,11 @@ use super::driver::Driver;
 use super::failure::Failure;
 use super::guard::Guard;
 use super::metrics::Metrics;
+use super::stream::Streams;
 use conductor_core::{Conductor, Error, ErrorKind, Result};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// What all requests share. Clones are cheap.
 #[derive(Clone)]
@@ -19,7 +21,9 @@ struct Shared {
     calls: Calls,
     metrics: Metrics,
     driver: Driver,
+    streams: Streams,
     started: Instant,
+    ending: watch::Sender<bool>,
 }
 
 /// How the server behaves.
@@ -29,6 +33,10 @@ pub(crate) struct Settings {
     pub(crate) guard: Guard,
     /// Whether tasks may be started.
     pub(crate) starts_tasks: bool,
+    /// The pause between two signs of life of a stream.
+    pub(crate) heartbeat: Duration,
+    /// The most clients that follow one thing.
+    pub(crate) clients: usize,
 }
 
 impl App {
@@ -47,8 +55,25 @@ impl App {
             conductor,
             settings,
             metrics,
+            streams: Streams::default(),
             started: Instant::now(),
+            ending: watch::Sender::new(false),
         })))
+    }
+
+    /// What is followed.
+    pub(crate) fn streams(&self) -> &Streams {
+        &self.0.streams
+    }
+
+    /// Ends the streams: the server is about to end.
+    pub(crate) fn end_streams(&self) {
+        self.0.ending.send_replace(true);
+    }
+
+    /// Tells when the server is about to end.
+    pub(crate) fn ending(&self) -> watch::Receiver<bool> {
+        self.0.ending.subscribe()
     }
 
     /// Drives the tasks that were started over HTTP.

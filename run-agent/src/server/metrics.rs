@@ -13,8 +13,18 @@ pub(crate) struct Metrics {
     uptime: Gauge,
     active_runs: IntGauge,
     driven_tasks: IntGauge,
+    stream_clients: IntGauge,
     appends: IntCounter,
     requests: IntCounterVec,
+}
+
+/// What is so at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Now {
+    /// Tasks that are driven.
+    pub(crate) driven: usize,
+    /// Places of clients that follow something.
+    pub(crate) followers: usize,
 }
 
 impl Metrics {
@@ -32,6 +42,10 @@ impl Metrics {
                 "conductor_driven_tasks",
                 "Tasks that this server drives to their ends.",
             )?,
+            stream_clients: IntGauge::new(
+                "conductor_stream_clients",
+                "Places that clients have among those that follow something.",
+            )?,
             appends: IntCounter::new(
                 "conductor_messagebus_appends_total",
                 "Messages that were posted through the server.",
@@ -44,6 +58,7 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.uptime.clone()))?;
         metrics.registry.register(Box::new(metrics.active_runs.clone()))?;
         metrics.registry.register(Box::new(metrics.driven_tasks.clone()))?;
+        metrics.registry.register(Box::new(metrics.stream_clients.clone()))?;
         metrics.registry.register(Box::new(metrics.appends.clone()))?;
         metrics.registry.register(Box::new(metrics.requests.clone()))?;
         Ok(metrics)
@@ -63,9 +78,10 @@ impl Metrics {
     }
 
     /// Takes what is so now.
-    pub(crate) fn observe(&self, uptime: Duration, driven: usize, living: Option<&LivingRuns>) {
+    pub(crate) fn observe(&self, uptime: Duration, now: &Now, living: Option<&LivingRuns>) {
         self.uptime.set(uptime.as_secs_f64());
-        self.driven_tasks.set(i64::try_from(driven).unwrap_or(i64::MAX));
+        self.driven_tasks.set(i64::try_from(now.driven).unwrap_or(i64::MAX));
+        self.stream_clients.set(i64::try_from(now.followers).unwrap_or(i64::MAX));
         if let Some(living) = living {
             self.active_runs.set(i64::try_from(living.runs.len()).unwrap_or(i64::MAX));
         }
@@ -92,11 +108,12 @@ mod tests {
         metrics.answered("GET", 200);
         metrics.answered("BREW", 405);
         metrics.appended();
-        metrics.observe(Duration::from_secs(3), 2, None);
+        metrics.observe(Duration::from_secs(3), &Now { driven: 2, followers: 4 }, None);
         let text = String::from_utf8(metrics.text()).unwrap();
         for line in [
             "conductor_uptime_seconds 3",
             "conductor_driven_tasks 2",
+            "conductor_stream_clients 4",
             "conductor_messagebus_appends_total 1",
             "conductor_api_requests_total{method=\"GET\",status=\"200\"} 2",
             "conductor_api_requests_total{method=\"other\",status=\"405\"} 1",

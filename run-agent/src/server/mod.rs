@@ -21,6 +21,7 @@ mod pollable;
 mod routes;
 mod serve;
 mod settings;
+mod stream;
 mod wire;
 
 pub(crate) use serve::serve;

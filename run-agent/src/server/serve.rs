@@ -6,6 +6,7 @@ use super::limits;
 
 use super::routes;
 use super::settings::{Effective, Wishes, settle};
+use super::stream;
 use crate::log;
 use axum::Router;
 use axum::http::Request;
@@ -81,6 +82,7 @@ async fn run(
     let address = listener.local_addr().map_err(|e| cannot_listen(address, e))?;
     let app = App::new(conductor, settings)?;
     app.driver().resume()?;
+    tokio::spawn(stream::keep_books(app.clone()));
     let router = routes::app(app.clone());
     told(&Serving { address, token, token_is_stored });
     tracing::info!(subsystem = "api", address = %address, "server_listening");
@@ -108,6 +110,7 @@ async fn run(
     }
     drop(listener);
     tracing::info!(subsystem = "api", "server_shutdown_started");
+    app.end_streams();
     if tokio::time::timeout(limits::FAREWELL, graceful.shutdown()).await.is_err() {
         tracing::warn!(subsystem = "api", "some answers were cut off");
     }

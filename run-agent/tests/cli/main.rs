@@ -5,6 +5,7 @@ mod bus;
 mod config;
 mod doctor;
 mod gc;
+mod gc_crowd;
 mod inference;
 mod list;
 mod log;

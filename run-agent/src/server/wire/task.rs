@@ -68,6 +68,10 @@ pub(crate) struct PageTask {
     /// What the task waits for, where it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) waiting_for: Option<String>,
+    /// Whether nothing more comes of it by itself.
+    pub(crate) over: bool,
+    /// Whether it is over and came to a good end.
+    pub(crate) success: bool,
 }
 
 /// A task with its runs.
@@ -157,6 +161,8 @@ impl PageTask {
             status: status(info, Some(&counts), "-"),
             run_counts: counts.0,
             waiting_for: info.waiting.as_ref().map(|waiting| waiting.what.clone()),
+            over: info.is_over(),
+            success: info.is_over() && info.is_success(),
         }
     }
 
