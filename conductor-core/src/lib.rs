@@ -53,8 +53,8 @@ pub use agent::rest::RestService;
 #[cfg(feature = "http")]
 pub use agent::rest::{RestCall, RestLimits};
 pub use bus::{
-    Bus, Cursor, Damage, Durability, Event, Follower, Link, Message, Parent, Post, Posted,
-    ReadOptions, Reader, Scope,
+    Bus, CheckReport, Cursor, Damage, Durability, Event, Follower, Link, Message, NamedCursor,
+    Parent, Post, Posted, ReadOptions, Reader, Scope,
 };
 pub use cancel::{Cancel, NoWait, Wait};
 pub use config::{

@@ -333,6 +333,8 @@ fields! {
         "waiting_until": Time                 "until when, where that is known";
         "parser"                              "form of its output, where it is not the one of its kind";
         "attached": Flag                      "whether it shares the terminal of its starter";
+        "agent_name"                          "what work calls the agent, where that is not its kind";
+        "resumed_session"                     "agent's session that it was to go on with";
         "alive": Flag                         "whether anything of it lives";
         "folder": Path                        "its folder";
     }

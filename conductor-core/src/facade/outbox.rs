@@ -8,7 +8,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::limits;
 use crate::outbox::{self, Delivery, Manner, OutboxEvent, Receiver, ReceiverState};
-use crate::sys::{LOOK_OFTEN, Poller, Watch};
+use crate::sys::{News, Poller, Watch};
 use crate::wait::rest;
 use std::time::Duration;
 
@@ -86,10 +86,9 @@ impl Outbox<'_> {
         let wait = wait.into();
         let Some(folder) = self.folder_in_time(&wait)? else { return self.deliver(at_end) };
         let failed = |e| folder.error("watch", "", e);
-        let names = Watch::or_silent().map_err(failed)?;
-        names.add_names(folder.path()).map_err(failed)?;
         let poller = Poller::new().map_err(failed)?;
-        poller.add(&names, 1).map_err(failed)?;
+        let names = Watch::join(&poller, 1, News::Names).map_err(failed)?;
+        names.add(folder.path()).map_err(failed)?;
         if let Some(cancel) = wait.cancel().and_then(crate::Cancel::fd) {
             poller.add(cancel, 2).map_err(failed)?;
         }
@@ -101,7 +100,7 @@ impl Outbox<'_> {
                 Err(error) if error.kind() == ErrorKind::Corrupt => None,
                 Err(error) => return Err(error),
             };
-            let longest = if names.is_silent() { LOOK_OFTEN } else { limits::SAFETY_POLL };
+            let longest = limits::SAFETY_POLL;
             let pause = next.map_or(longest, |next| next.since(folder.os().now()).min(longest));
             let left = wait.remaining().unwrap_or(pause);
             // What is due now may be in another process's hand: no busy loop.

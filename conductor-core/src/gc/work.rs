@@ -87,6 +87,10 @@ impl Work<'_> {
                 // Told once it is deleted.
                 Ok(None) => {}
                 Ok(Some(result)) => self.tell(item, Ok(result)),
+                // A person deletes it too.
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    self.tell(item, Ok(GcResult::Gone));
+                }
                 Err(error) => self.tell(item, Err(error)),
             }
         }
@@ -125,9 +129,12 @@ impl Work<'_> {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Err(GcResult::Gone)),
             folder => folder?,
         };
-        let Some(lock) = folder.try_lock(TASK_LOCK, LockKind::Exclusive)? else {
-            return Ok(Err(GcResult::Kept(GcReason::Busy)));
+        let lock = match folder.try_lock(TASK_LOCK, LockKind::Exclusive) {
+            // Deleted since it was opened.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Err(GcResult::Gone)),
+            lock => lock?,
         };
+        let Some(lock) = lock else { return Ok(Err(GcResult::Kept(GcReason::Busy))) };
         // Who deleted the task before us moved the folder away that we locked.
         if !layout.is_task(&folder, &task.project, &task.id)? {
             return Ok(Err(GcResult::Kept(GcReason::Changed)));
@@ -218,11 +225,13 @@ impl Work<'_> {
     ) {
         let (Some(task), Some(runs)) = (&scan.folder, &scan.runs) else { return };
         let mut first_error = None;
-        let mut owing = false;
+        let (mut owing, mut gone) = (false, false);
         if !ready.is_empty() {
             match self.keep_receipts(task, keeping, ready) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::StorageFull => owing = true,
+                // A person deleted the task.
+                Err(error) if error.kind() == ErrorKind::NotFound => gone = true,
                 Err(error) => first_error = Some(error),
             }
         }
@@ -232,6 +241,7 @@ impl Work<'_> {
                 // Told of the first; the others stay for the same reason.
                 Some(error) => Err(error),
                 None if refused => Ok(Some(GcResult::Kept(GcReason::Busy))),
+                None if gone => Ok(Some(GcResult::Gone)),
                 None => match self.run(task, runs, &run, owing) {
                     // A person deletes it too.
                     Err(error) if error.kind() == ErrorKind::NotFound => Ok(Some(GcResult::Gone)),

@@ -1,6 +1,6 @@
 //! What all requests share.
 
-use super::calls::Calls;
+use super::calls::{Calls, Length};
 use super::driver::Driver;
 use super::failure::Failure;
 use super::guard::Guard;
@@ -107,13 +107,23 @@ impl App {
         self.0.calls.run(move || call(&conductor)).await
     }
 
+    /// As [`call`](App::call), for a call that starts, ends or deletes work.
+    pub(crate) async fn change<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Conductor) -> Result<T> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let conductor = self.0.conductor.clone();
+        self.0.calls.run_long(move || call(&conductor)).await
+    }
+
     /// As [`call`](App::call), for a call that may find something wrong itself.
     pub(crate) async fn answer<T: Send + 'static>(
         &self,
+        length: Length,
         call: impl FnOnce(&App) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
         let app = self.clone();
-        self.0.calls.answer(move || call(&app)).await
+        self.0.calls.answer(length, move || call(&app)).await
     }
 
     /// An error of the library as an answer.

@@ -1,6 +1,6 @@
 //! What the server counts, in the text form of Prometheus.
 
-use conductor_core::LivingRuns;
+use conductor_core::{LivingRuns, Outcome};
 use prometheus::{
     Encoder as _, Gauge, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
@@ -14,6 +14,8 @@ pub(crate) struct Metrics {
     active_runs: IntGauge,
     driven_tasks: IntGauge,
     stream_clients: IntGauge,
+    completed_runs: IntCounter,
+    failed_runs: IntCounter,
     appends: IntCounter,
     requests: IntCounterVec,
 }
@@ -46,6 +48,14 @@ impl Metrics {
                 "conductor_stream_clients",
                 "Places that clients have among those that follow something.",
             )?,
+            completed_runs: IntCounter::new(
+                "conductor_completed_runs_total",
+                "Runs of the root that completed while the server looked on.",
+            )?,
+            failed_runs: IntCounter::new(
+                "conductor_failed_runs_total",
+                "Runs of the root that ended otherwise while the server looked on.",
+            )?,
             appends: IntCounter::new(
                 "conductor_messagebus_appends_total",
                 "Messages that were posted through the server.",
@@ -59,6 +69,8 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.active_runs.clone()))?;
         metrics.registry.register(Box::new(metrics.driven_tasks.clone()))?;
         metrics.registry.register(Box::new(metrics.stream_clients.clone()))?;
+        metrics.registry.register(Box::new(metrics.completed_runs.clone()))?;
+        metrics.registry.register(Box::new(metrics.failed_runs.clone()))?;
         metrics.registry.register(Box::new(metrics.appends.clone()))?;
         metrics.registry.register(Box::new(metrics.requests.clone()))?;
         Ok(metrics)
@@ -70,6 +82,14 @@ impl Metrics {
         let known = ["GET", "HEAD", "POST", "DELETE", "OPTIONS", "PUT", "PATCH"];
         let method = if known.contains(&method) { method } else { "other" };
         self.requests.with_label_values(&[method, &status.to_string()]).inc();
+    }
+
+    /// Counts a run that ended.
+    pub(crate) fn ended(&self, outcome: Outcome) {
+        match outcome {
+            Outcome::Completed => self.completed_runs.inc(),
+            _ => self.failed_runs.inc(),
+        }
     }
 
     /// Counts a message that was posted.
@@ -108,10 +128,14 @@ mod tests {
         metrics.answered("GET", 200);
         metrics.answered("BREW", 405);
         metrics.appended();
+        metrics.ended(Outcome::Completed);
+        metrics.ended(Outcome::Lost);
         metrics.observe(Duration::from_secs(3), &Now { driven: 2, followers: 4 }, None);
         let text = String::from_utf8(metrics.text()).unwrap();
         for line in [
             "conductor_uptime_seconds 3",
+            "conductor_completed_runs_total 1",
+            "conductor_failed_runs_total 1",
             "conductor_driven_tasks 2",
             "conductor_stream_clients 4",
             "conductor_messagebus_appends_total 1",

@@ -18,6 +18,7 @@ mod metrics;
 mod page;
 mod place;
 mod pollable;
+mod query;
 mod routes;
 mod serve;
 mod settings;

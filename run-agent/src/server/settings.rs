@@ -37,7 +37,6 @@ pub(crate) struct Effective {
     pub(crate) settings: Settings,
     /// Whether the token is the one that stands in the root.
     pub(crate) token_is_stored: bool,
-    pub(crate) token: Secret,
 }
 
 /// Settles everything, and makes the token where there is none.
@@ -84,7 +83,6 @@ pub(crate) fn settle(conductor: &Conductor, wishes: Wishes) -> Result<Effective>
             clients: usize::try_from(clients).unwrap_or(usize::MAX),
         },
         token_is_stored,
-        token,
     })
 }
 

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod bus;
+mod bus_care;
 mod config;
 mod doctor;
 mod gc;

@@ -15,3 +15,4 @@ mod reads;
 mod shapes;
 mod streams;
 mod support;
+mod walk;

@@ -3,11 +3,12 @@
 use super::super::app::App;
 use super::super::failure::{ErrorBody, Failure};
 use super::super::place::{InProject, InRun, InTask, SomeRun};
+use super::super::query::Query;
 use super::super::stream::{BusKey, Client, Ends, FileKey, RunKey, Topic};
 use super::files::file_of;
 use super::messages::Whose;
 use axum::body::Body;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::response::Response;
 use conductor_core::Scope;

@@ -20,6 +20,8 @@ use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior};
 
+/// Runs whose end is known to be counted.
+const COUNTED: usize = 1024;
 /// How soon to look out for the ends of runs again.
 const BOOKS: Duration = Duration::from_secs(30);
 /// What parts the ids of several things in one.
@@ -113,7 +115,8 @@ impl Fan {
     /// The runs that live, are wanted and are not followed yet.
     fn new_among(&mut self, encoded: &Encoded) -> Vec<RunKey> {
         let Fan { wanted, followed, .. } = self;
-        let living = encoded.runs.iter().filter(|note| !note.is_over).map(|note| &note.run);
+        let living =
+            encoded.runs.iter().filter(|note| note.outcome.is_none()).map(|note| &note.run);
         living.filter(|run| wanted(run) && followed.insert((*run).clone())).cloned().collect()
     }
 }
@@ -447,6 +450,8 @@ pub(crate) async fn keep_books(app: App) {
 
 /// Returns where nothing more is told.
 async fn write_down_ends(app: &App, mut member: Member) {
+    // An end may be told twice: when it is seen, and when it is written down.
+    let mut counted: VecDeque<RunKey> = VecDeque::new();
     loop {
         let closed = app.call(|conductor| conductor.reconcile(limits::CHANGE)).await;
         if let Err(failure) = closed {
@@ -455,9 +460,25 @@ async fn write_down_ends(app: &App, mut member: Member) {
         }
         loop {
             match member.batches.recv().await {
-                // Runs that begin need nothing.
-                Ok(batch) if batch.encoded.runs.iter().all(|note| !note.is_over) => {}
-                Ok(_) | Err(RecvError::Lagged(_)) => break,
+                Ok(batch) => {
+                    let mut ended = false;
+                    for note in batch.encoded.runs.iter() {
+                        let Some(outcome) = note.outcome else { continue };
+                        ended = true;
+                        if !counted.contains(&note.run) {
+                            app.metrics().ended(outcome);
+                            counted.push_back(note.run.clone());
+                            if counted.len() > COUNTED {
+                                counted.pop_front();
+                            }
+                        }
+                    }
+                    // Runs that begin need nothing.
+                    if ended {
+                        break;
+                    }
+                }
+                Err(RecvError::Lagged(_)) => break,
                 Err(RecvError::Closed) => return,
             }
         }

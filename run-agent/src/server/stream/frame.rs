@@ -2,6 +2,7 @@
 
 use super::topic::RunKey;
 use bytes::Bytes;
+use conductor_core::Outcome;
 use std::sync::Arc;
 
 /// What one look found, in both forms that clients get.
@@ -38,7 +39,8 @@ pub(crate) struct Encoded {
 #[derive(Clone, Debug)]
 pub(crate) struct RunNote {
     pub(crate) run: RunKey,
-    pub(crate) is_over: bool,
+    /// How it ended, where it did.
+    pub(crate) outcome: Option<Outcome>,
     /// The event, with its topic and without an id.
     pub(crate) event: Bytes,
 }
@@ -100,15 +102,15 @@ impl Frames {
     }
 
     /// Adds an event about where a run stands.
-    pub(crate) fn run(&mut self, id: &str, run: &RunKey, is_over: bool, object: &[u8]) {
+    pub(crate) fn run(&mut self, id: &str, run: &RunKey, outcome: Option<Outcome>, object: &[u8]) {
         self.json(Some(id), "status", object);
         let event = single(None, "status", &String::from_utf8_lossy(object));
-        self.runs.push(RunNote { run: run.clone(), is_over, event });
+        self.runs.push(RunNote { run: run.clone(), outcome, event });
     }
 
     /// Says that a run lives, which the client was told before.
     pub(crate) fn lives(&mut self, run: &RunKey) {
-        self.runs.push(RunNote { run: run.clone(), is_over: false, event: Bytes::new() });
+        self.runs.push(RunNote { run: run.clone(), outcome: None, event: Bytes::new() });
     }
 
     /// How many bytes there are.

@@ -246,10 +246,10 @@ impl<K: Clone + Eq + Hash + Send + fmt::Display + 'static> LookOut<K> {
             while let Ok(wish) = self.heard.try_recv() {
                 self.hear(wish, &mut joins);
             }
+            if joins.is_empty() && self.own + self.shared == 0 && self.close() {
+                return;
+            }
             if joins.is_empty() && !look {
-                if self.own + self.shared == 0 && self.close() {
-                    return;
-                }
                 tokio::select! {
                     wish = self.heard.recv() => {
                         if let Some(wish) = wish {
@@ -265,7 +265,11 @@ impl<K: Clone + Eq + Hash + Send + fmt::Display + 'static> LookOut<K> {
             if joins.is_empty() {
                 tokio::time::sleep_until(next).await;
             }
-            let Some(looked) = self.look(&mut source, joins).await else { return };
+            let Some(looked) = self.look(&mut source, joins).await else {
+                // A defect ended it. The next client tries anew.
+                self.hubs.0.lock().remove(&self.key);
+                return;
+            };
             next = Instant::now() + TICK;
             look = match looked {
                 Ok(Found::More) => true,

@@ -4,7 +4,7 @@ use super::frame::Frames;
 use super::hub::{Found, Source};
 use super::log::StatusTold;
 use super::topic::RunKey;
-use conductor_core::{Conductor, Result, RunInfo, RunsWatch};
+use conductor_core::{Conductor, Outcome, Result, RunInfo, RunsWatch};
 use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::BorrowedFd;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -27,7 +27,7 @@ pub(super) struct RunsSource {
 struct Change {
     number: u64,
     run: RunKey,
-    is_over: bool,
+    outcome: Option<Outcome>,
     data: Vec<u8>,
 }
 
@@ -48,7 +48,7 @@ impl RunsSource {
     }
 
     fn tell(&self, change: &Change, frames: &mut Frames) {
-        frames.run(&self.id(change.number), &change.run, change.is_over, &change.data);
+        frames.run(&self.id(change.number), &change.run, change.outcome, &change.data);
     }
 
     fn note(&mut self, info: &RunInfo, frames: &mut Frames) {
@@ -60,12 +60,12 @@ impl RunsSource {
                 task: info.task.clone(),
                 run: info.id.clone(),
             },
-            is_over: info.outcome().is_some(),
+            outcome: info.outcome(),
             data: StatusTold::from(info).json(),
         };
         self.tell(&change, frames);
         let key = change.run.to_string();
-        match change.is_over {
+        match change.outcome.is_some() {
             true => drop(self.living.remove(&key)),
             false => drop(self.living.insert(key, change.clone())),
         }
