@@ -214,7 +214,7 @@ fn the_calls_are_those_of_the_languages() {
 }
 
 /// Groups of commands, which do nothing by themselves.
-const GROUPS: [&str; 5] = ["run-agent", "bus", "config", "shell-setup", "update"];
+const GROUPS: [&str; 6] = ["run-agent", "bus", "config", "shell-setup", "update", "webhook"];
 
 #[test]
 fn every_command_is_in_the_table_or_is_said_not_to_be() {
