@@ -28,6 +28,11 @@ impl Timestamp {
         Timestamp(jiff::Timestamp::from_nanosecond(clamped).unwrap_or(jiff::Timestamp::UNIX_EPOCH))
     }
 
+    /// The moment `seconds` and `nanos` (below 1,000,000,000) after the start of Unix time.
+    pub(crate) fn from_unix(seconds: i64, nanos: u32) -> Option<Timestamp> {
+        jiff::Timestamp::new(seconds, i32::try_from(nanos).ok()?).ok().map(Timestamp)
+    }
+
     /// Nanoseconds since the start of Unix time.
     pub fn unix_nanos(self) -> i128 {
         self.0.as_nanosecond()

@@ -47,6 +47,8 @@ pub enum FindingKind {
     LeftBehind,
     /// The disk is nearly full.
     LittleSpace,
+    /// The webhook's receiver does not take what is told, or events were given up.
+    NotTold,
     /// The usage limit of an account is reached: nothing is started with it for now.
     OnHold,
 }
@@ -63,6 +65,7 @@ impl FindingKind {
             FindingKind::Foreign => "foreign",
             FindingKind::LeftBehind => "left_behind",
             FindingKind::LittleSpace => "little_space",
+            FindingKind::NotTold => "not_told",
             FindingKind::OnHold => "on_hold",
         }
     }
@@ -92,6 +95,7 @@ impl Conductor {
         self.look_at_open_runs(&mut found)?;
         self.look_at_tasks(&mut found)?;
         self.look_at_leftovers(&mut found)?;
+        self.look_at_outbox(&mut found)?;
         self.look_at_space(&mut found)?;
         self.look_at_holds(&mut found)?;
         Ok(found)
@@ -253,7 +257,7 @@ fn way_on(project: &ProjectId, task: &TaskId, env_names: &[String]) -> String {
     }
 }
 
-fn damaged(error: &Error, path: &Path) -> Finding {
+pub(super) fn damaged(error: &Error, path: &Path) -> Finding {
     Finding {
         kind: FindingKind::Damaged,
         path: error.path().unwrap_or(path).to_owned(),

@@ -8,7 +8,7 @@ use crate::fsx::Folder;
 use crate::id::{ProjectId, TaskId};
 use crate::layout::{OUTPUT, PROMPT, STDERR, STDOUT, TASK_PROMPT};
 use crate::supervise::{cut_of, gap_note};
-use crate::sys::{Fd, FileKind, KeeperCut, Open, Poller, Stat, Watch};
+use crate::sys::{Fd, FileKind, KeeperCut, News, Open, Poller, Stat, Watch};
 use crate::time::Timestamp;
 use crate::wait::{Step, block_on};
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -258,9 +258,9 @@ pub struct OutputFollower {
 impl OutputFollower {
     pub(super) fn new(run: Run, folder: Folder, file: OutputFile) -> Result<Self> {
         let failed = |e| folder.error("watch", "", e);
-        let (poller, news) = (Poller::new().map_err(failed)?, Watch::new().map_err(failed)?);
+        let poller = Poller::new().map_err(failed)?;
+        let news = Watch::join(&poller, 1, News::Content).map_err(failed)?;
         news.add_names(folder.path()).map_err(failed)?;
-        poller.add(&news, 1).map_err(failed)?;
         poller.add(run.fd(), 2).map_err(failed)?;
         let over = run.is_over()?;
         let start = Start::Offset(0);

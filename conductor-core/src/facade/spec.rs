@@ -163,8 +163,8 @@ macro_rules! work_builder {
                 self
             }
 
-            /// The agent: `claude`, `codex`, `gemini`, `shell`, `command`, or one that is configured;
-            /// the configured default unless set.
+            /// The agent: `claude`, `codex`, `gemini`, `perplexity`, `xai`, `shell`, `command`, or one
+            /// that is configured; one of those that share the work, or the default, unless set.
             #[must_use]
             pub fn agent(mut self, agent: impl Into<String>) -> Self {
                 self.work.agent = Some(agent.into());

@@ -9,7 +9,7 @@ use crate::fsx::{FileLock, Folder, found};
 use crate::layout::{CONDUCTOR, HOLDS};
 use crate::limits;
 use crate::size::format_size;
-use crate::sys::{LOOK_OFTEN, Poller, TimerFd, Watch};
+use crate::sys::{News, Poller, TimerFd, Watch};
 use crate::time::Timestamp;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
@@ -137,9 +137,8 @@ impl Admission {
     fn new(engine: Engine, demand: Demand, pool: Pool) -> Result<Admission> {
         let failed = |e| Error::io("make a wait for", engine.layout().path(), e);
         let (poller, timer) = (Poller::new().map_err(failed)?, TimerFd::new().map_err(failed)?);
-        let news = Watch::or_silent().map_err(failed)?;
+        let news = Watch::join(&poller, 2, News::Names).map_err(failed)?;
         poller.add(&timer, 1).map_err(failed)?;
-        poller.add(&news, 2).map_err(failed)?;
         let ticket = None;
         Ok(Admission { engine, demand, pool, ticket, poller, timer, news, watched: false })
     }
@@ -249,13 +248,15 @@ impl Admission {
             Gate::Hold(hold) => {
                 let holds = self.engine.layout().path().join(Path::new(CONDUCTOR).join(HOLDS));
                 // Somebody may lift it before its time.
-                let watched = self.news.add_names(&holds);
-                watched.map_err(|e| Error::io("watch", &holds, e))?;
+                match self.news.add_names(&holds) {
+                    // Lifted with its folder.
+                    Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                    watched => watched.map_err(|e| Error::io("watch", &holds, e))?,
+                }
                 hold.until.since(self.engine.now()).min(limits::SAFETY_POLL)
             }
             Gate::Space(_) | Gate::Slot { .. } => LOOK_AGAIN,
         };
-        let soon = if self.news.is_silent() { soon.min(LOOK_OFTEN) } else { soon };
         let failed = |e| Error::io("set the timer of", self.engine.layout().path(), e);
         self.timer.set(soon).map_err(failed)
     }

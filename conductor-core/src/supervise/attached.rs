@@ -20,7 +20,7 @@ use crate::layout::{ATTACHED, KEEPER, RUNS, STDERR, STDOUT};
 use crate::limits;
 use crate::sys::{
     Child, ChildEnd, ChildLook, ChildSpec, KeeperEnd, KeeperIdentity, KeeperJournal, KeeperLimits,
-    KeeperReason, KeeperRecord, KeeperState, LOOK_OFTEN, Open, Paused, Poller, ProcessId,
+    KeeperReason, KeeperRecord, KeeperState, LOOK_OFTEN, News, Open, Paused, Poller, ProcessId,
     Processes, Signal, Terminal, TimerFd, Watch, keeper_moment, open_working_folder,
     prepare_keeper_file,
 };
@@ -114,10 +114,9 @@ impl Attached {
         task.folder(RUNS)?.sync()?;
 
         let (poller, timer) = (Poller::new().map_err(failed)?, TimerFd::new().map_err(failed)?);
-        let names = Watch::or_silent().map_err(failed)?;
+        let names = Watch::join(&poller, 2, News::Names).map_err(failed)?;
         names.add_names(folder.path()).map_err(failed)?;
         poller.add(&timer, 1).map_err(failed)?;
-        poller.add(&names, 2).map_err(failed)?;
         let cwd = open_working_folder(cwd)
             .map_err(|e| Error::io("open the working folder", cwd, e).with_field("cwd"))?;
         let mut terminal = Terminal::controlling().map_err(failed)?;
@@ -232,7 +231,7 @@ impl Attached {
         };
         let mut delay = next.map_or(limits::SAFETY_POLL, |at| at.saturating_duration_since(now));
         delay = delay.min(limits::SAFETY_POLL);
-        if self.names.is_silent() || self.process.is_none() {
+        if self.process.is_none() {
             delay = delay.min(LOOK_OFTEN);
         }
         self.rest(delay)

@@ -139,6 +139,7 @@ impl Engine {
         };
         let options = BusOptions {
             durability: self.0.settings.durability,
+            max_size: self.0.settings.config.config().bus.max_size,
             root: Some(self.layout().clone()),
             secrets: Arc::clone(self.secrets()),
             ..BusOptions::default()

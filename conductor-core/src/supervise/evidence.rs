@@ -60,6 +60,18 @@ pub(crate) fn observe_with_actors(
     Ok((judge(&evidence), actors))
 }
 
+/// As [`observe`], for who only tells of the run: it is over once its keeper saw the last of its
+/// processes end, although somebody holds the lock to write that down. So a run that was over never
+/// seems to live again.
+pub(super) fn observe_to_tell(folder: &Folder, record: &RunRecord) -> Result<Verdict> {
+    let evidence = gather(folder, record)?;
+    let keeper = evidence.keeper.as_ref();
+    if keeper.is_some_and(|keeper| keeper.state == KeeperState::Empty) {
+        return Ok(judge(&evidence));
+    }
+    observe(folder, record)
+}
+
 /// The evidence for a verdict, without the lock: who finishes the run holds that himself.
 pub(super) fn gather(folder: &Folder, record: &RunRecord) -> Result<Evidence> {
     look(folder, record).map(|(evidence, _)| evidence)

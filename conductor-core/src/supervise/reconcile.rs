@@ -6,6 +6,7 @@ use super::open_entry::OpenEntry;
 use crate::cancel::Wait;
 use crate::error::{ErrorKind, Result};
 use crate::id::{ProjectId, TaskId};
+use crate::layout::RUN_LOCK;
 
 impl Engine {
     /// Writes down the end of an open run if it is over; whether it was, and has a record.
@@ -28,7 +29,13 @@ impl Engine {
             Err(error) => return tracing::warn!(%error, "the open runs cannot be listed"),
         };
         for entry in found.entries.iter().filter(|entry| entry.is_of(project, task)) {
-            if let Err(error) = self.close(entry, wait) {
+            let living = self
+                .layout()
+                .run(project, task, &entry.run)
+                .and_then(|folder| folder.is_locked(RUN_LOCK))
+                .unwrap_or(false);
+            // What lives is passed over at the cost of one look, however much of it there is.
+            if !living && let Err(error) = self.close(entry, wait) {
                 tracing::warn!(%error, run = %entry.run, "a run that is over cannot be closed");
             }
         }

@@ -22,15 +22,15 @@ mod real;
 mod spawn;
 mod spawn_clone;
 mod terminal;
+mod watch;
 
 pub(crate) use child::{Child, ChildEnd, ChildLook, ChildSpec};
 pub(crate) use errno::may_pass;
-pub(crate) use event::LOOK_OFTEN;
-pub use event::{EventFd, Polled, Poller, Ready, TimerFd, Watch};
+pub use event::{EventFd, Polled, Poller, Ready, TimerFd};
 pub use file::{Entry, Fd, FileKind, FileSystem, LockKind, Open, Stat};
 pub(crate) use file::{
-    may_write, memory_to_read, nothing_to_read, open_working_folder, program_metadata, random,
-    read_regular_file, read_user_file,
+    lies_in_system_folder, may_write, memory_to_read, nothing_to_read, open_working_folder,
+    program_metadata, random, read_regular_file, read_user_file,
 };
 pub(crate) use fork::{Born, Listed, generation};
 pub(crate) use keeper_file::{
@@ -47,3 +47,5 @@ pub(crate) use spawn::{
     memfd_image as keeper_memfd, start_keeper,
 };
 pub(crate) use terminal::Terminal;
+pub(crate) use watch::LOOK_OFTEN;
+pub use watch::{News, Watch};

@@ -12,7 +12,7 @@ use crate::fsx::Folder;
 use crate::id::{ProjectId, TaskId};
 use crate::limits;
 use crate::supervise::{Engine, OnOutputLimit, RunPlan};
-use crate::sys::{LOOK_OFTEN, Polled, Poller, ProcessId, Processes, TimerFd, Watch};
+use crate::sys::{News, Polled, Poller, ProcessId, Processes, TimerFd, Watch};
 use crate::wait::Step;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -65,10 +65,9 @@ impl Waiter {
         let failed = |e| folder.error("watch", "", e);
         let poller = Poller::new().map_err(failed)?;
         let timer = TimerFd::new().map_err(failed)?;
-        let names = Watch::or_silent().map_err(failed)?;
+        let names = Watch::join(&poller, 2, News::Names).map_err(failed)?;
         names.add_names(folder.path()).map_err(failed)?;
         poller.add(&timer, 1).map_err(failed)?;
-        poller.add(&names, 2).map_err(failed)?;
         timer.set(Duration::ZERO).map_err(failed)?;
         let role = Role::StandingBy(None);
         Ok(Waiter { engine, folder, can_drive, role, poller, timer, names, told_why_not: false })
@@ -193,6 +192,9 @@ impl Waiter {
         state.driver = Processes.own().ok();
         state.boot_id = Processes.boot_id().unwrap_or_default().to_owned();
         state.write(&self.folder)?;
+        tracing::info!(
+            name: "task_taken_over", folder = %self.folder.path().display(), attempts = state.attempts,
+        );
         self.drive(lease, state)
     }
 
@@ -228,7 +230,6 @@ impl Waiter {
     }
 
     fn rest(&self, delay: Duration) -> Result<()> {
-        let delay = if self.names.is_silent() { delay.min(LOOK_OFTEN) } else { delay };
         self.timer.set(delay).map_err(|e| self.folder.error("set the timer of", "", e))
     }
 }

@@ -13,7 +13,8 @@ pub(crate) struct WorkOptions {
     /// Project; without it the one that the current folder, or the agent that asks, belongs to
     #[arg(long, value_name = "ID", help_heading = "Work")]
     pub(crate) project: Option<String>,
-    /// Agent: claude, codex, gemini, command, or shell, for which the prompt is a script
+    /// Agent: one of the configuration, claude, codex, gemini, perplexity, xai, command, or shell, for
+    /// which the prompt is a script
     #[arg(long, value_name = "NAME", help_heading = "Work")]
     pub(crate) agent: Option<String>,
     /// Folder that the agent starts in [default: the current folder]

@@ -63,7 +63,8 @@ fn what_is_needed_at_the_end_outlives_its_rewriting_of_the_record() {
     let kept: String = kept.map(|line| format!("{line}\n")).collect();
     fs::write(&path, kept).unwrap();
     open_gate(&gate);
-    let _ = running.finish().expect_code(0);
+    let finished = running.finish();
+    assert_eq!(finished.status.code(), Some(0), "{}", finished.stderr);
     let run = &runs(&sandbox)[0];
     assert_eq!(fs::read_to_string(run.folder.join("output.md")).unwrap(), "parsed");
     let record = &run.record;

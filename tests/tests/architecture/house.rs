@@ -50,6 +50,9 @@ const UNSAFE: &[&str] = &[
     // It traces hosts, to kill them at a chosen system call.
     "conductor-core/tests/supervision/disk.rs",
     "conductor-core/tests/crash.rs",
+    // They fork, and trace what they forked.
+    "conductor-core/tests/bus_processes/child.rs",
+    "conductor-core/tests/bus_processes/trace.rs",
     // It forks, to show what a forked worker has no part in.
     "conductor-core/tests/fork.rs",
 ];

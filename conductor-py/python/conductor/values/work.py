@@ -41,6 +41,8 @@ class RunInfo(Value):
     end_time: datetime | None = None
     limit_reset: datetime | None = None
     account: str | None = None
+    agent_name: str | None = None
+    resumed_session: str | None = None
     waiting_for: str | None = None
     waiting_until: datetime | None = None
     alive: bool | None = None
