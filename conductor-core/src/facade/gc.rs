@@ -72,7 +72,7 @@ impl Gc<'_> {
     }
 
     /// Makes the plan again that a [`GcPlan::token`] tells of, in whatever process that was made. It
-    /// takes no more than that one did.
+    /// takes no more than that one did, unless somebody took away what kept a thing.
     ///
     /// # Errors
     /// `gc.token`, and those of [`Gc::plan`].

@@ -16,8 +16,9 @@ use crate::run::receipts::{self, Keeping};
 use crate::sys::Listed;
 use std::ffi::OsStr;
 
-/// What the name of a folder begins with that is being deleted where it stands.
-const PREFIX: &str = ".gc-";
+/// What the name of a folder begins with that is being deleted where it stands. A project may hold hidden
+/// folders of others, which have other names.
+const PREFIX: &str = ".conductor-gc-";
 
 /// The id of the run or task that a hidden folder was.
 pub(super) fn id_of(name: &OsStr) -> Option<&str> {

@@ -276,6 +276,8 @@ impl<'a> RelationsLook<'a> {
                 }
             }
         }
+        // Those that are nowhere any more need not be looked for again.
+        self.relations.pending.clear();
         Ok(())
     }
 

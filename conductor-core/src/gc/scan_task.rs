@@ -14,7 +14,7 @@ use crate::layout::{
     DONE, LOOP, LOOP_LOCK, Layout, PROJECT_BUS, PROPAGATION_LOCK, RECEIPTS, RUNS, TASK_BUS,
     TASK_CONFIG, TASK_LOCK,
 };
-use crate::sys::FileKind;
+use crate::sys::{Entry, FileKind};
 use crate::time::Timestamp;
 use std::ffi::{OsStr, OsString};
 
@@ -197,7 +197,9 @@ impl Walk<'_> {
         scan.fact.changed = self.changed_since(task)? || self.changed_since(&runs)?;
         let names = runs.list()?;
         let unnamed = names.iter().filter(|name| name.kind == FileKind::Folder);
-        for name in unnamed.filter(|name| is_unnamed_run(&name.name)) {
+        let hidden =
+            |name: &&Entry| is_unnamed_run(&name.name) || going::id_of(&name.name).is_some();
+        for name in unnamed.filter(hidden) {
             match self.unnamed_run(&runs, &name.name) {
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => scan.loose.errors.push(error),

@@ -114,7 +114,7 @@ fn no_inode_is_free() {
 
 /// What is left of things that were being deleted where they stood.
 fn hidden(root: &Root) -> Vec<std::path::PathBuf> {
-    let name = |path: &std::path::PathBuf| path.to_string_lossy().contains("/.gc-");
+    let name = |path: &std::path::PathBuf| path.to_string_lossy().contains("/.conductor-gc-");
     root.left().into_iter().filter(name).collect()
 }
 
@@ -131,27 +131,27 @@ fn what_a_death_leaves_on_a_full_disk_is_finished_with_its_receipt() {
     );
     let before = used(&root);
     let runs = root.path().join("p/t/runs");
-    fs::rename(runs.join("r1"), runs.join(".gc-r1")).unwrap();
-    fs::remove_file(runs.join(".gc-r1/output.md")).unwrap();
+    fs::rename(runs.join("r1"), runs.join(".conductor-gc-r1")).unwrap();
+    fs::remove_file(runs.join(".conductor-gc-r1/output.md")).unwrap();
     // Of a task, the receipts are what is kept to the end.
     root.collect(GcPolicy::default());
-    assert!(!runs.join(".gc-r1").exists());
+    assert!(!runs.join(".conductor-gc-r1").exists());
     assert_eq!(used(&root), before);
     let project = root.path().join("p");
-    fs::rename(project.join("done"), project.join(".gc-done")).unwrap();
-    fs::write(project.join(".gc-done/big"), "x").unwrap();
+    fs::rename(project.join("done"), project.join(".conductor-gc-done")).unwrap();
+    fs::write(project.join(".conductor-gc-done/big"), "x").unwrap();
     let plan = root.plan(GcPolicy::default());
-    assert_eq!(reason(&plan, ".gc-done"), ("delete", "stale"));
+    assert_eq!(reason(&plan, ".conductor-gc-done"), ("delete", "stale"));
     root.collect(GcPolicy::default());
-    assert!(!project.join(".gc-done").exists());
+    assert!(!project.join(".conductor-gc-done").exists());
     assert_eq!(used(&root), before);
     // One that a living collection has in hand is left alone.
-    fs::create_dir_all(runs.join(".gc-r9")).unwrap();
-    let held = fs::File::open(runs.join(".gc-r9")).unwrap();
+    fs::create_dir_all(runs.join(".conductor-gc-r9")).unwrap();
+    let held = fs::File::open(runs.join(".conductor-gc-r9")).unwrap();
     held.lock().unwrap();
     let conductor = Conductor::open(root.path(), Options::default()).unwrap();
     let plan = conductor.gc().plan(GcPolicy::default()).unwrap();
-    assert_eq!(reason(&plan, ".gc-r9"), ("keep", "busy"));
+    assert_eq!(reason(&plan, ".conductor-gc-r9"), ("keep", "busy"));
     conductor.gc().apply(&plan, Wait::FOREVER).unwrap();
-    assert!(runs.join(".gc-r9").exists());
+    assert!(runs.join(".conductor-gc-r9").exists());
 }

@@ -331,6 +331,14 @@ fn gc() {
             || quiet(&mut find()),
         );
         println!("  at most {} MB of memory", peak_memory(dry()) / 1024);
+        for more in [&["--json"][..], &["--older-than", "100000h", "--max-bytes", "1MB"]] {
+            let mut command = dry();
+            let peak = peak_memory({
+                command.args(more);
+                command
+            });
+            println!("  with {}: at most {} MB", more.join(" "), peak / 1024);
+        }
     }
     // Deleting: each round another copy. The floor removes the runs' folders and leaves the rest.
     let spec = RootSpec { runs: 2_000, tasks: 40, ..RootSpec::default() };
