@@ -92,7 +92,7 @@ fn no_flipped_bit_alters_a_message() {
 fn torn(whole: &[u8], cut: usize, dice: &mut Dice) -> Vec<(Vec<u8>, bool)> {
     let filled = |length: usize, mut byte: Box<dyn FnMut(usize) -> u8 + '_>| {
         let mut image = whole[..cut].to_vec();
-        image.extend((cut..length).map(|at| byte(at)));
+        image.extend((cut..length).map(&mut byte));
         image
     };
     let zero = || Box::new(|_| 0);
