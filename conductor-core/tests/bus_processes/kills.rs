@@ -209,18 +209,18 @@ fn round(kills: u64, dice: &mut Dice) -> (u64, u64, u64) {
     // The next writer repairs what the killed ones left; then the followers catch up.
     let last = say(&chaos_bus(folder), "last\n");
     let deadline = Instant::now() + 10 * SOON;
-    for (at, child) in children.iter_mut().enumerate().skip(WRITERS).take(FOLLOWERS) {
+    for (at, follower) in children.iter_mut().enumerate().skip(WRITERS).take(FOLLOWERS) {
         while !followed(folder, &format!("f-{at}")).ends_with(" last\n") {
             assert!(Instant::now() < deadline, "a follower does not come to the end");
-            if !child.is_running() {
+            if !follower.is_running() {
                 // It was still to be killed.
-                assert_eq!(child.wait(), 128 + libc::SIGKILL, "a follower failed");
-                *child = next(at, &mut *dice);
+                assert_eq!(follower.wait(), 128 + libc::SIGKILL, "a follower failed");
+                *follower = next(at, &mut *dice);
                 killed += 1;
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        child.kill();
+        follower.kill();
     }
     seals.look(&[&folder.join(KEPT), folder], true);
     judge(folder, last.seq);
