@@ -62,6 +62,14 @@ pub const CHILD_WAIT: Duration = Duration::from_secs(300);
 pub const VERIFY: Duration = Duration::from_secs(600);
 /// Running children of one run.
 pub const MAX_CHILDREN: usize = 8;
+/// Events that wait for the webhook's receiver; beyond that the oldest are given up.
+pub const OUTBOX_EVENTS: usize = 4096;
+/// How long an event waits for the webhook's receiver before it is given up.
+pub const OUTBOX_AGE: Duration = Duration::from_secs(3 * 24 * 3600);
+/// How long one call of the webhook may take unless the configuration says otherwise.
+pub const WEBHOOK_CALL: Duration = Duration::from_secs(10);
+/// How long a command calls the webhook at its end unless the configuration says otherwise.
+pub const WEBHOOK_AT_EXIT: Duration = Duration::from_secs(5);
 
 /// How long a new program of a server may take for each answer, before the old one returns.
 pub const UPDATE_HEALTH: Duration = Duration::from_secs(30);

@@ -109,6 +109,12 @@ pub enum About {
     Gc,
     /// What runs used, summed up.
     Usage,
+    /// An event that waits for the webhook.
+    Event,
+    /// What became of what waited for the webhook.
+    Delivery,
+    /// A line of the log.
+    Log,
     /// The sums of groups of runs, and of all of them.
     UsageReport,
     /// What a check of a bus found.
@@ -422,6 +428,31 @@ fields! {
         "result"     "what became of it: done, gone, kept or failed";
         "kept_for"   "why it stays for now although it was to go";
         "error"      "why it failed";
+    }
+    Delivery {
+        "delivered": Number  "events that the receiver took";
+        "failed": Number     "tries that failed";
+        "left": Number       "events that still wait";
+        "error"              "why the last try failed";
+        "next_attempt": Time "when the next one is to be tried";
+    }
+    Log {
+        "at": Time      "when it happened";
+        "level"         "error, warn, info or debug";
+        "subsystem"     "part that it comes from: runner, messagebus, storage, webhook";
+        "event"         "what happened, as a stable word";
+        "message"       "what happened, for a person";
+        "fields": Group "what belongs to it, by name";
+        "text"          "all of it as pairs on one line";
+    }
+    Event {
+        "event_id"           "what the receiver knows it by; the same at each try";
+        "event"              "what happened: run_start, run_stop, task_done, task_failed, waiting, budget";
+        "at": Time           "when it happened";
+        "attempts": Number   "how often it was tried";
+        "next_attempt": Time "it is not tried again before then";
+        "error"              "why the last try failed";
+        "body"               "what is told: one JSON object as text";
     }
     Stop {
         "signalled": List "runs that were asked to end";

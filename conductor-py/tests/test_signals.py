@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import signal
 import threading
 import time
@@ -40,7 +41,7 @@ def test_ctrl_c_ends_the_wait_and_not_the_work(c: conductor.Conductor, name: str
     timer.start()
     with pytest.raises(KeyboardInterrupt):
         WAITS[name](c, run, task)
-    # A bound for a hang, far above the 100 ms that it takes.
+    # A bound for a hang, far above the 100 ms that it takes; the bench of the bindings measures it.
     assert time.monotonic() - sent[0] < 5
     timer.join()
     assert run.info.status == "running"
@@ -59,3 +60,24 @@ def test_ctrl_c_while_stopping(c: conductor.Conductor) -> None:
     with pytest.raises(KeyboardInterrupt):
         run.stop("enough")
     assert run.info.status == "running"
+
+
+@pytest.mark.parametrize(
+    "call", [lambda bus: bus.post("FACT", "late", wait="10m"), lambda bus: bus.rotate("10m")]
+)
+def test_ctrl_c_while_another_writer_is_waited_for(
+    bus: conductor.Bus, call: Callable[[conductor.Bus], object]
+) -> None:
+    bus.post("FACT", "before")
+    with bus.path.open("rb") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)
+        timer = threading.Timer(
+            0.3, lambda: signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
+        )
+        timer.start()
+        with pytest.raises(KeyboardInterrupt):
+            call(bus)
+        timer.join()
+    bus.post("FACT", "after")
+    assert [message.body for message in bus.read(type="FACT")] == ["before", "after"]
+    assert bus.check().files == 1

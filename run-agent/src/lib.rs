@@ -10,6 +10,7 @@ mod conductor;
 mod context;
 mod exit;
 mod interrupt;
+mod log;
 mod out;
 mod render;
 #[cfg(feature = "server")]
@@ -20,13 +21,9 @@ use std::process::ExitCode;
 
 /// The program `run-agent`.
 pub fn main() -> ExitCode {
-    let cli = match cli::parse() {
-        Ok(cli) => cli,
-        Err(code) => return code,
-    };
-    match commands::run(cli) {
-        Ok(code) => code,
-        Err(failure) => failure.report(),
+    match cli::parse() {
+        Ok(cli) => commands::run(cli),
+        Err(code) => code,
     }
 }
 

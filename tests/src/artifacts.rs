@@ -38,9 +38,18 @@ pub fn library(package: &str, suffix: &str) -> PathBuf {
 
 /// Installs the C library below `prefix` by its own script, freshly built.
 pub fn install_c_library(prefix: &Path) {
+    install_c_library_into(prefix, None);
+}
+
+/// As [`install_c_library`], to be used below `prefix` once what is below `stage` is moved to `/`.
+pub fn install_c_library_into(prefix: &Path, stage: Option<&Path>) {
     let mut install = Command::new(crate::workspace().join("conductor-ffi/install.sh"));
     install.env("PREFIX", prefix).env("PROFILE", profile());
-    install.env("CARGO_TARGET_DIR", target_folder()).env_remove("DESTDIR");
+    install.env("CARGO_TARGET_DIR", target_folder());
+    match stage {
+        Some(stage) => install.env("DESTDIR", stage),
+        None => install.env_remove("DESTDIR"),
+    };
     forget_outer_package(&mut install);
     crate::tools::check(&mut install);
 }

@@ -32,6 +32,8 @@ pub const SANITIZED: Compiler = Compiler(
         "-fno-sanitize-recover=all",
     ],
 );
+/// C99, optimised.
+pub const OPTIMISED: Compiler = Compiler("cc", &["-std=c99", "-D_POSIX_C_SOURCE=200809L", "-O2"]);
 /// C++17.
 pub const CPP: Compiler = Compiler("c++", &["-x", "c++", "-std=c++17"]);
 
@@ -62,12 +64,23 @@ pub fn compile(
     source: &str,
     link: Link,
 ) -> Option<PathBuf> {
+    compile_with(sandbox, compiler, source, link, &[])
+}
+
+/// As [`compile`], with more to link.
+pub fn compile_with(
+    sandbox: &Sandbox,
+    compiler: &Compiler,
+    source: &str,
+    link: Link,
+    more: &[&str],
+) -> Option<PathBuf> {
     let (program, prefix) = (sandbox.folder("bin"), prefix(sandbox));
     let program = program.join(Path::new(source).file_stem()?);
     let mut command = Command::new(tools::find(compiler.0)?);
     command.args(compiler.1).args(STRICT).arg(workspace().join(source)).arg("-o").arg(&program);
     // The language of the source, not of the libraries.
-    command.args(["-x", "none"]).args(flags(&prefix, link)?).arg("-lpthread");
+    command.args(["-x", "none"]).args(flags(&prefix, link)?).arg("-lpthread").args(more);
     let mut rpath = std::ffi::OsString::from("-Wl,-rpath,");
     rpath.push(prefix.join("lib"));
     command.arg(rpath);

@@ -7,8 +7,13 @@ use std::process::Command;
 
 /// An environment with the wheel and the pinned tools; `None` where it cannot be made, which was said.
 pub fn installed() -> Option<PathBuf> {
+    installed_as("dev", &folder().join("target"))
+}
+
+/// The same, built with a profile into a cargo target folder.
+pub fn installed_as(profile: &str, target: &Path) -> Option<PathBuf> {
     let venv = environment()?;
-    install(&venv);
+    install(&venv, profile, target);
     Some(venv)
 }
 
@@ -67,6 +72,18 @@ fn make(python: &Path, venv: &Path) -> bool {
     venv_of(&["--without-pip"]) && runs(seed.arg("--python").arg(venv).args(["install", "pip"]))
 }
 
+/// Installs what the examples need into the environment; whether that was possible.
+pub fn install_for_examples(venv: &Path) -> bool {
+    let wanted = workspace().join("examples/python/requirements.txt");
+    let mut install = pip(&venv.join("bin/python"));
+    install.arg("install").arg("--requirement").arg(wanted);
+    let output = install.output().expect("the test's own files");
+    if !output.status.success() {
+        tools::skip(&format!("pip cannot install: {}", tools::report(&install, &output)));
+    }
+    output.status.success()
+}
+
 fn pip(python: &Path) -> Command {
     let mut command = Command::new(python);
     command.args(["-m", "pip", "--quiet", "--disable-pip-version-check", "--no-input"]);
@@ -78,13 +95,13 @@ fn runs(command: &mut Command) -> bool {
 }
 
 /// Builds the wheel by its own script and installs it. It is always built: cargo knows what is stale.
-fn install(venv: &Path) {
+fn install(venv: &Path, profile: &str, target: &Path) {
     let package = workspace().join("conductor-py");
     let wheels = folder().join("wheels");
     let _absent = fs::remove_dir_all(&wheels);
     let mut build = Command::new(package.join("build-wheel.sh"));
-    build.arg(&wheels).env("PROFILE", "dev").env("PYTHON", venv.join("bin/python"));
-    build.env("CARGO_TARGET_DIR", folder().join("target"));
+    build.arg(&wheels).env("PROFILE", profile).env("PYTHON", venv.join("bin/python"));
+    build.env("CARGO_TARGET_DIR", target);
     artifacts::forget_outer_package(&mut build);
     tools::check(&mut build);
     let wheel = fs::read_dir(&wheels)

@@ -81,6 +81,14 @@ fn work_is_done_under_the_sanitizers() {
 }
 
 #[test]
+fn a_host_that_reaps_whatever_dies_is_given_its_own_children_alone() {
+    let sandbox = Sandbox::new();
+    let Some(program) = compile(&sandbox, &C, "tests/c/reaper.c", Link::Shared) else { return };
+    sandbox.program(&program).arg(sandbox.root()).succeed();
+    sandbox.wait_until_empty(std::time::Duration::from_secs(30));
+}
+
+#[test]
 fn work_is_done_from_cpp() {
     let sandbox = Sandbox::new();
     let Some(program) = compile(&sandbox, &CPP, "tests/c/work.c", Link::Static) else { return };

@@ -8,6 +8,8 @@ use conductor_tests::python;
 use conductor_tests::sandbox::Sandbox;
 use conductor_tests::{artifacts, workspace};
 use rustix::process::Signal;
+use std::collections::hash_map::RandomState;
+use std::hash::BuildHasher as _;
 use std::path::Path;
 use std::time::Duration;
 
@@ -19,14 +21,29 @@ fn kills() -> u64 {
     asked.map_or(KILLS, |text| text.parse().expect("a number"))
 }
 
-/// Kills a host at moments spread over its life, and lets another one bring its work to the same end.
+/// The moments to kill a host at, by chance and spread over its life, which takes about a second.
+fn moments() -> impl Iterator<Item = Duration> {
+    let asked = std::env::var("CONDUCTOR_TEST_SEED").ok();
+    let seed =
+        asked.map_or_else(|| RandomState::new().hash_one("seed"), |seed| seed.parse().unwrap());
+    println!("CONDUCTOR_TEST_SEED={seed}");
+    let part = 1_100_000 / kills();
+    // SplitMix64.
+    (1..=kills()).map(move |round| {
+        let mut chance = seed.wrapping_add(round.wrapping_mul(0x9e37_79b9_7f4a_7c15));
+        chance = (chance ^ chance >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+        chance = (chance ^ chance >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+        Duration::from_micros((round - 1) * part + (chance ^ chance >> 31) % part)
+    })
+}
+
+/// Kills a host at some moment of its life, and lets another one bring its work to the same end.
 fn kill(program: &Path, arguments: &[&Path], task: (&str, &str), end: &str, attempts: usize) {
-    for round in 0..kills() {
+    for (round, moment) in moments().enumerate() {
         let sandbox = Sandbox::new();
         let host = || sandbox.program(program).args(arguments);
         let running = host().start();
-        // Its whole life takes about a second.
-        std::thread::sleep(Duration::from_millis(round * 1100 / kills()));
+        std::thread::sleep(moment);
         running.signal(Signal::KILL);
         let _killed = running.finish();
         let output = host().succeed().stdout;

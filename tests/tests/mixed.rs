@@ -12,14 +12,22 @@ use std::time::Duration;
 
 /// Messages of each library. `CONDUCTOR_TEST_MESSAGES` asks for more.
 const EACH: usize = 2_000;
-/// Messages of the command line, each a process of its own.
+/// Messages of the command line, each a process of its own. `CONDUCTOR_TEST_COMMANDS` asks for more.
 const COMMANDS: usize = 50;
 /// Ends a hang; it measures nothing.
-const LIMIT: Duration = Duration::from_secs(600);
+const LIMIT: Duration = Duration::from_secs(3600);
+
+fn asked(variable: &str, otherwise: usize) -> usize {
+    let asked = std::env::var(variable).ok();
+    asked.map_or(otherwise, |text| text.parse().expect("a number"))
+}
 
 fn each() -> usize {
-    let asked = std::env::var("CONDUCTOR_TEST_MESSAGES").ok();
-    asked.map_or(EACH, |text| text.parse().expect("a number"))
+    asked("CONDUCTOR_TEST_MESSAGES", EACH)
+}
+
+fn commands() -> usize {
+    asked("CONDUCTOR_TEST_COMMANDS", COMMANDS)
 }
 
 #[test]
@@ -35,7 +43,7 @@ fn every_language_reads_all_once_and_in_the_same_order() {
     go.check("examples/go", &["build", tags, "-o", output, "./internal/mixed"]);
 
     std::fs::create_dir_all(sandbox.root().join("shop")).unwrap();
-    let (own, total) = (each(), 4 * each() + COMMANDS);
+    let (own, total) = (each(), 4 * each() + commands());
     let start = |program: Program| -> Running {
         let root = sandbox.root();
         let program = program.arg(root).arg(own.to_string()).arg(total.to_string());
@@ -81,7 +89,7 @@ fn post(root: &Path, count: usize) {
 }
 
 fn post_by_command(sandbox: &Sandbox) {
-    for number in 0..COMMANDS {
+    for number in 0..commands() {
         let text = format!("command {number}");
         let post = ["bus", "post", "--project", "shop", "--type", "FACT", "--body", &text];
         sandbox.run_agent(post).succeed();

@@ -1,6 +1,6 @@
 //! The Python package: its wheel is built, installed into an environment of its own, and tested there.
 
-use conductor_tests::python::{folder, installed};
+use conductor_tests::python::{folder, install_for_examples, installed};
 use conductor_tests::sandbox::Sandbox;
 use conductor_tests::{tools, workspace};
 use std::path::Path;
@@ -28,11 +28,16 @@ fn the_wheel_passes_its_tests_and_its_stubs_are_true() {
     let mypy_cache = mypy_cache.to_str().unwrap();
     module(&venv, &package, &["mypy", "--cache-dir", mypy_cache, "python", "tests"]);
     let examples = workspace().join("examples/python");
+    let can_plot = install_for_examples(&venv);
     let mypy_strict = ["mypy", "--strict", "--cache-dir", mypy_cache, examples.to_str().unwrap()];
-    module(&venv, &folder(), &mypy_strict);
+    let without = if can_plot { &[][..] } else { &["--exclude", "plot_runs"] };
+    module(&venv, &folder(), &[&mypy_strict, without].concat());
     // It keeps its cache where it is started.
     module(&venv, &folder(), &["mypy.stubtest", "conductor"]);
     the_examples_run_to_their_end(&venv);
+    if can_plot {
+        the_notebook_plots_runs_and_usage(&venv);
+    }
     a_task_uses_the_run_agent_of_the_wheel(&venv);
 }
 
@@ -48,6 +53,23 @@ fn the_examples_run_to_their_end(venv: &Path) {
         let last = output.lines().next_back().unwrap_or_default();
         assert!(output.ends_with(end) || last.starts_with(end), "{example}: {output}");
         sandbox.wait_until_empty(std::time::Duration::from_secs(30));
+    }
+}
+
+fn the_notebook_plots_runs_and_usage(venv: &Path) {
+    let sandbox = Sandbox::with_fixture("reference-root");
+    let examples = workspace().join("examples/python");
+    for example in ["fan_out", "task"] {
+        let script = examples.join(format!("{example}.py"));
+        let _output = sandbox.program(venv.join("bin/python")).arg(script).succeed();
+    }
+    let plot = sandbox.program(venv.join("bin/python")).arg(examples.join("plot_runs.py"));
+    let output =
+        plot.arg(sandbox.root()).arg(sandbox.work()).env("MPLBACKEND", "Agg").succeed().stdout;
+    assert!(output.contains("usage.png"), "{output}");
+    for name in ["runs.png", "usage.png"] {
+        let picture = std::fs::read(sandbox.work().join(name)).unwrap();
+        assert!(picture.starts_with(b"\x89PNG") && picture.len() > 5_000, "{name}");
     }
 }
 

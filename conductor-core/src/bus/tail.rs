@@ -200,10 +200,14 @@ fn cut(store: &Store, file: &Segment, start: u64, size: u64) -> Result<bool> {
         return Ok(false);
     }
     if let Err(error) = keep(store, file, start, &bytes) {
-        tracing::warn!(path = %file.path().display(), %error, "cannot keep a torn record; nothing is cut");
+        tracing::warn!(name: "bus_tail_not_kept", path = %file.path().display(), %error, "cannot keep a torn record; nothing is cut");
         return Ok(false);
     }
     file.os().truncate(file.fd(), start).map_err(|e| file.error("cut the torn end of", e))?;
+    tracing::warn!(
+        name: "bus_tail_cut", path = %file.path().display(), bytes = bytes.len(),
+        "a writer died in the middle of a message; its bytes were put aside"
+    );
     Ok(true)
 }
 

@@ -26,13 +26,13 @@ mod tests;
 mod token;
 mod variables;
 
-pub use document::{config_schema, config_template};
+pub use document::{config_reference, config_schema, config_template};
 pub use find::{ConfigOrigin, ConfigPlace, ConfigSources, ConfigUse};
 pub(crate) use load::read_limits;
 pub use load::{LoadedConfig, Origin, Rejected};
 pub use model::{
-    Agent, Api, BusSettings, Config, Defaults, Diversification, Gc, Limits, Monitor, Sse, Storage,
-    Update, Webhook,
+    Agent, Api, BusSettings, Config, Defaults, Diversification, Gc, Limits, Log, Monitor, Sse,
+    Storage, Update, Webhook,
 };
 pub use problem::{Problem, Severity};
 pub use secret::Secret;

@@ -3,6 +3,7 @@
 use super::conductor::Conductor;
 use super::record::Record;
 use crate::error::{Error, ErrorKind, Result};
+use crate::gc;
 use crate::id::{ProjectId, TaskId};
 use crate::layout::{BIN, CONDUCTOR, HOLDS, RUNS};
 use crate::supervise::{Hold, Known, OpenEntry, Verdict, known, observe};
@@ -46,6 +47,8 @@ pub enum FindingKind {
     LeftBehind,
     /// The disk is nearly full.
     LittleSpace,
+    /// The webhook's receiver does not take what is told, or events were given up.
+    NotTold,
     /// The usage limit of an account is reached: nothing is started with it for now.
     OnHold,
 }
@@ -62,6 +65,7 @@ impl FindingKind {
             FindingKind::Foreign => "foreign",
             FindingKind::LeftBehind => "left_behind",
             FindingKind::LittleSpace => "little_space",
+            FindingKind::NotTold => "not_told",
             FindingKind::OnHold => "on_hold",
         }
     }
@@ -91,6 +95,7 @@ impl Conductor {
         self.look_at_open_runs(&mut found)?;
         self.look_at_tasks(&mut found)?;
         self.look_at_leftovers(&mut found)?;
+        self.look_at_outbox(&mut found)?;
         self.look_at_space(&mut found)?;
         self.look_at_holds(&mut found)?;
         Ok(found)
@@ -206,10 +211,7 @@ impl Conductor {
         if let Some(trash) = self.engine.layout().trash()? {
             for entry in trash.list()? {
                 // What a living collector has in hand is no leftover.
-                if entry.kind == FileKind::Folder
-                    && let Some(batch) = trash.folder_if_exists(&entry.name)?
-                    && batch.is_held()?
-                {
+                if gc::is_in_hand(&trash, &entry)? {
                     continue;
                 }
                 found.push(left_behind(trash.join(&entry.name), "a deletion that was cut short"));
@@ -255,7 +257,7 @@ fn way_on(project: &ProjectId, task: &TaskId, env_names: &[String]) -> String {
     }
 }
 
-fn damaged(error: &Error, path: &Path) -> Finding {
+pub(super) fn damaged(error: &Error, path: &Path) -> Finding {
     Finding {
         kind: FindingKind::Damaged,
         path: error.path().unwrap_or(path).to_owned(),

@@ -194,7 +194,8 @@ impl Serialize for Record {
 impl From<&RunRecord> for Record {
     fn from(run: &RunRecord) -> Record {
         let mut record = Record::default();
-        for (name, value) in run.fields() {
+        // Whom its end is told to is conductor's own affair.
+        for (name, value) in run.fields().into_iter().filter(|(name, _)| *name != "webhook") {
             let unknown = matches!(&value, Some(yaml::Value::Time(time)) if time.is_zero())
                 || matches!(&value, Some(yaml::Value::Text(text)) if text.is_empty())
                 || (matches!(name, "pid" | "pgid") && run.pid == 0)
@@ -347,6 +348,7 @@ mod tests {
     use crate::bus::Event;
     use crate::bus::{Post, ReadOptions};
     use crate::gc::{GcAction, GcKind, GcReason};
+    use crate::outbox::{EventKind, OutboxEvent};
     use crate::vocabulary::{About, FIELDS};
     use crate::{Conductor, Options, Outcome, Phase, ProjectId, RunId, TaskId, TaskOutcome, Wait};
     use crate::{Error, ErrorKind, UpdateState, UpdateStatus};
@@ -475,6 +477,16 @@ mod tests {
         };
         let stop = StopReport::default();
         let error = Error::invalid("id.invalid", "task", "x").with_path("/t");
+        let event = OutboxEvent {
+            id: "x".into(),
+            kind: EventKind::RunStop,
+            at: epoch,
+            body: "{}".into(),
+            attempts: 1,
+            next: Some(epoch),
+            error: Some("503".into()),
+            path: "/x".into(),
+        };
         let text = || Some("x".to_owned());
         let update = UpdateStatus {
             state: UpdateState::Failed,
@@ -500,6 +512,7 @@ mod tests {
             (About::Unreadable, Record::unreadable(&run.project, &run.task, Some(&run.id), &error)),
             (About::Output, Record::of_output("x", 0)),
             (About::Usage, Record::from(&sum)),
+            (About::Event, Record::from(&event)),
             (About::Update, Record::from(&update)),
         ] {
             assert_eq!(names(&record, about), of_the_vocabulary(about), "{about:?}");

@@ -80,6 +80,23 @@ pub struct Service {
     pub origin: String,
 }
 
+#[cfg(feature = "http")]
+impl Service {
+    /// Calls it, in TLS where its address says so, within `limit` and until the wait is over. What it
+    /// answers, whatever that is: something that speaks HTTP lives there.
+    ///
+    /// # Errors
+    /// Why there is no answer, in a few words.
+    pub fn call(
+        &self,
+        limit: std::time::Duration,
+        wait: impl Into<crate::Wait>,
+    ) -> std::result::Result<String, String> {
+        let answer = crate::http::Client::new().head(&self.origin, limit, &wait.into())?;
+        Ok(format!("answers {} {}", answer.status, answer.reason).trim_end().to_owned())
+    }
+}
+
 impl Conductor {
     /// Looks at whether this machine is ready to start work.
     pub fn validate(config: &ConfigSources, root: &RootSources, wish: &Validate) -> Validation {

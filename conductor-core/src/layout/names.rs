@@ -110,6 +110,8 @@ pub const UPDATE_LOCK: &str = "self-update.lock";
 pub const ADMISSION_LOCK: &str = "admission.lock";
 /// The keeper's program, below [`CONDUCTOR`].
 pub const BIN: &str = "bin";
+/// Events that wait to be told to the webhook, below [`CONDUCTOR`].
+pub const OUTBOX: &str = "outbox";
 /// The token of the server, below [`CONDUCTOR`]; for its owner's eyes only.
 pub const SERVER_TOKEN: &str = "server.token";
 /// Held by who makes the token of the server, below [`CONDUCTOR`].

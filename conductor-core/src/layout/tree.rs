@@ -1,6 +1,6 @@
 //! The folders of a root, opened by id.
 
-use super::names::{BIN, CONDUCTOR, CURSORS, OPEN, PROBES, RUNS, TRASH};
+use super::names::{BIN, CONDUCTOR, CURSORS, OPEN, OUTBOX, PROBES, RUNS, TRASH};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
@@ -170,6 +170,16 @@ impl Layout {
     /// The folder of the places of readers that come back; `None` while there is none.
     pub fn cursors(&self) -> Result<Option<Folder>> {
         self.root()?.folder_if_exists(Path::new(CONDUCTOR).join(CURSORS))
+    }
+
+    /// The folder of events that wait for the webhook, made where it is missing.
+    pub fn ensure_outbox(&self) -> Result<Folder> {
+        self.ensure_root()?.ensure_folder(CONDUCTOR)?.ensure_folder(OUTBOX)
+    }
+
+    /// The folder of events that wait for the webhook; `None` while there is none.
+    pub fn outbox(&self) -> Result<Option<Folder>> {
+        self.root()?.folder_if_exists(Path::new(CONDUCTOR).join(OUTBOX))
     }
 
     /// The folder of the places of readers that come back, made where it is missing.

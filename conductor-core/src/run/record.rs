@@ -107,6 +107,8 @@ pub struct RunRecord {
     pub waiting_until: Option<Timestamp>,
     /// The form of the agent's output, where it is not the one of its kind.
     pub parser: Option<String>,
+    /// Whether its end is told to the webhook, whoever writes it down.
+    pub(crate) webhook: Option<bool>,
     /// Whether it shares the terminal of the process that started it, and is kept by that.
     pub attached: bool,
     /// What work calls the agent, where that is not [`agent`](RunRecord::agent).
@@ -186,6 +188,7 @@ impl RunRecord {
             waiting_until: None,
             parser: None,
             agent_name: None,
+            webhook: None,
             attached: false,
             resumed_session: None,
             supervised: false,

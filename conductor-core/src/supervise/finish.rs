@@ -3,7 +3,8 @@
 //! Finishing is a function of the files alone. Whoever gets the run's lock after its keeper gave it
 //! back may do it; the program that started the run has no privilege. Each step leaves a state from
 //! which the next finisher goes on: `output.md`, the final record (a terminal outcome stays), the
-//! message (looked up before it is posted), the receipt, and last the entry among the open runs.
+//! message (looked up before it is posted), the event for the webhook, the receipt, and last the entry
+//! among the open runs.
 
 use super::engine::Engine;
 use super::evidence::{Known, gather, keeper_record, known, moment};
@@ -103,6 +104,7 @@ fn finish_locked(
     let record = store::read(folder)?;
     if record.stop_msg.is_none() {
         post_end(engine, folder, (project, task, run), &record, wait)?;
+        log_end(&record);
     }
     receipts::end(&engine.layout().task(project, task)?, &record, wait)?;
     if let Some(account) = &record.account {
@@ -179,6 +181,23 @@ fn write_down(
     .map(drop)
 }
 
+fn log_end(record: &RunRecord) {
+    let seconds = record.end_time.since(record.start_time).as_secs_f64();
+    let (project_id, task_id, run_id) = (&record.project_id, &record.task_id, &record.run_id);
+    let outcome = record.outcome.map_or("unknown", |outcome| outcome.as_str());
+    match record.outcome {
+        Some(Outcome::Completed | Outcome::Stopped) => tracing::info!(
+            name: "run_execution_completed", project_id, task_id, run_id, outcome, seconds,
+            exit_code = record.exit_code,
+        ),
+        // A run that fails is news, and no fault of who looks after it.
+        _ => tracing::info!(
+            name: "run_execution_failed", project_id, task_id, run_id, outcome, seconds,
+            exit_code = record.exit_code, error = record.error_summary,
+        ),
+    }
+}
+
 /// Takes what the agent's stream said into the record.
 fn tell(record: &mut RunRecord, stream: StreamSummary) {
     if let (Some(summary), Some(why)) = (&mut record.error_summary, in_words(&stream)) {
@@ -217,6 +236,7 @@ pub(crate) fn tell_deleted(
 ) -> Result<()> {
     let post = Post::new("RUN_CRASH", format!("run lost: {DELETED}")).run(run);
     engine.task_bus(project, task)?.append_once(&end_key(run), None, post, wait.clone())?;
+    engine.tell_lost(project, task, run, DELETED)?;
     OpenEntry::remove(engine.layout(), project, task, run)
 }
 
@@ -262,13 +282,17 @@ fn post_end(
             // Its starter died before it told, or before it noted that it had; or the older program
             // dropped the note.
             let start = start_message(folder, run);
-            Some(bus.append_once(&start_key(run), None, start, wait.clone())?.cursor)
+            let posted = bus.append_once(&start_key(run), None, start, wait.clone())?;
+            engine.tell_start(record)?;
+            Some(posted.cursor)
         }
         noted => noted,
     };
     let kind = if crashed { "RUN_CRASH" } else { "RUN_STOP" };
     let post = Post::new(kind, body).run(run);
     let posted = bus.append_once(&end_key(run), since.as_ref(), post, wait.clone())?;
+    engine.tell_end(record)?;
+    // Where this note is lost, all of the above is done again, and changes nothing.
     store::update(folder, wait, Keep::Loosely, |record| {
         record.stop_msg = Some(posted.cursor.to_string());
         Ok(())

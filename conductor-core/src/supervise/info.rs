@@ -105,7 +105,7 @@ impl Engine {
         let mut living = Vec::new();
         let found = OpenEntry::list(self.layout())?;
         for error in &found.damaged {
-            tracing::warn!(%error, "an entry of an open run names none");
+            tracing::warn!(name: "open_entry_damaged", %error, "an entry of an open run names none");
         }
         for entry in found.entries.into_iter().filter(chosen) {
             let folder = match self.layout().run(&entry.project, &entry.task, &entry.run) {

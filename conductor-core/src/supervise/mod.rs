@@ -16,6 +16,7 @@ mod keeper_image;
 mod kept;
 mod masked;
 mod note;
+mod notify;
 mod open_entry;
 mod output;
 mod planned;

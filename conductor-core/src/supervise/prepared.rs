@@ -27,6 +27,7 @@ use crate::fsx::{FILE_MODE, FileLock, Folder};
 use crate::id::RunId;
 use crate::layout::{KEEPER, OUTPUT, PROMPT, RESERVE, RUN_LOCK, RUNS, STDERR, STDOUT, TASK_BUS};
 use crate::limits;
+use crate::outbox::EventKind;
 use crate::run::receipts;
 use crate::run::store::{self, Keep};
 use crate::run::{Phase, RunRecord, Status};
@@ -197,8 +198,19 @@ impl<'a> Prepared<'a> {
     /// What came of the start; one that failed is written down as a run that never began.
     pub(super) fn started(self, engine: &Engine, launched: Result<ProcessId>) -> Result<Started> {
         match launched {
-            Ok(keeper) => Ok(Started { run: self.run, keeper: Some(keeper) }),
+            Ok(keeper) => {
+                tracing::info!(
+                    name: "run_started", project_id = %self.plan.project, task_id = %self.plan.task,
+                    run_id = %self.run, agent = self.plan.agent_name, keeper_pid = keeper.pid,
+                );
+                Ok(Started { run: self.run, keeper: Some(keeper) })
+            }
             Err(error) => {
+                tracing::info!(
+                    name: "run_not_started", project_id = %self.plan.project,
+                    task_id = %self.plan.task, run_id = %self.run, agent = self.plan.agent_name,
+                    code = error.code(), %error,
+                );
                 // The run never began; its record says so. The first error is the one to tell.
                 let _first_error_is_told = self.refused(engine, &error);
                 // Somebody stopped it while it began, which is no failure to start.
@@ -260,7 +272,7 @@ impl<'a> Prepared<'a> {
         wait: &Wait,
     ) -> Result<RunRecord> {
         let posted = self.post_start(engine, wait)?;
-        store::update(&self.folder, wait, Keep::Durably, |record| {
+        let record = store::update(&self.folder, wait, Keep::Durably, |record| {
             record.pid = i64::from(agent.pid);
             record.pgid = i64::from(agent.pid);
             record.phase = Some(Phase::Running);
@@ -271,7 +283,11 @@ impl<'a> Prepared<'a> {
             record.pid_ns = Processes.pid_namespace().ok();
             record.start_msg = Some(posted.cursor.to_string());
             Ok(())
-        })
+        })?;
+        if let Err(error) = engine.tell_start(&record) {
+            tracing::warn!(name: "webhook_event_lost", run_id = %self.run, %error, "a start is not told");
+        }
+        Ok(record)
     }
 
     pub(super) fn agent_not_started(&self, source: std::io::Error) -> Error {
@@ -353,6 +369,8 @@ impl<'a> Prepared<'a> {
             Some(&self.plan.agent_name).filter(|name| **name != record.agent).cloned();
         record.account.clone_from(&self.plan.account);
         record.attached = self.plan.attached;
+        // Whoever writes its end down may have another configuration, or none.
+        record.webhook = engine.tells(EventKind::RunStop).then_some(true);
         let stream = self.plan.agent.stream;
         if self.plan.attached {
             // Its name may be that of an agent with a stream.

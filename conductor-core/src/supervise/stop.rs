@@ -198,6 +198,10 @@ impl Engine {
             note(&folder, STOP_NOW, "")?;
         }
         note(&folder, STOP_REASON, &stop.reason)?;
+        tracing::info!(
+            name: "run_stop_requested", project_id = %project, task_id = %task, run_id = %run,
+            reason = stop.reason, force = stop.force,
+        );
         signal(&folder, &record, stop.force)
     }
 }

@@ -26,6 +26,12 @@ impl EventFd {
         // The only failure is a full counter, and then it is readable already.
         let _full = rustix::io::write(&self.0, &1u64.to_ne_bytes());
     }
+
+    /// Makes it not readable, until it is raised again.
+    pub fn lower(&self) {
+        // The only failure is that it is not readable already.
+        let _low = rustix::io::read(&self.0, &mut [0; 8]);
+    }
 }
 
 impl AsFd for EventFd {

@@ -87,6 +87,10 @@ impl Engine {
             folder.create_once(TASK_PROMPT, format!("{prompt}\n").as_bytes())?;
         }
         state.write(&folder)?;
+        tracing::info!(
+            name: "task_run_started", project_id = %project, task_id = %task, series = state.series,
+            attempts = state.attempts, max_attempts = state.parameters.budget.max_attempts,
+        );
         // From here on the loop is driven, and an update counts it.
         drop((task_lock, passage));
         waiter.drive(lease, state)?;

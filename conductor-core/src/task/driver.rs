@@ -6,6 +6,7 @@
 mod admit;
 mod attempts;
 mod ending;
+mod notify;
 mod waits;
 
 use super::children::living_children;

@@ -193,6 +193,9 @@ impl Waiter {
         state.driver = Processes.own().ok();
         state.boot_id = Processes.boot_id().unwrap_or_default().to_owned();
         state.write(&self.folder)?;
+        tracing::info!(
+            name: "task_taken_over", folder = %self.folder.path().display(), attempts = state.attempts,
+        );
         self.drive(lease, state)
     }
 

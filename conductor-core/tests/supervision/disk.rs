@@ -40,6 +40,32 @@ fn disk() -> PathBuf {
     std::env::var_os(DISK).unwrap().into()
 }
 
+#[test]
+fn a_task_waits_for_space_and_goes_on() {
+    on_a_small_disk("disk::waits_for_space");
+}
+
+#[test]
+#[ignore = "a part of another test, which runs it on a small disk"]
+fn waits_for_space() {
+    let disk = disk();
+    let conductor = open(&disk.join("root"));
+    // Enough to write what is waited for, and too little to start.
+    let most = usize::try_from((SIZE - 4) << 20).unwrap();
+    fs::write(disk.join("ballast"), vec![b'x'; most]).unwrap();
+    let task = conductor.tasks().start(task("touch DONE"), LONG).unwrap();
+    let info = task.info().unwrap();
+    assert_eq!(info.waiting.unwrap().what, "disk space: 16.0 MB must be free");
+    assert_eq!(info.runs, 0);
+    // Now there is nothing at all, and the loop lives on.
+    fill(&disk);
+    for _ in 0..20 {
+        task.step().unwrap();
+    }
+    fs::remove_file(disk.join("ballast")).unwrap();
+    assert_eq!(task.wait(LONG).unwrap().outcome, conductor_core::TaskOutcome::Done);
+}
+
 /// Takes all space that is left.
 fn fill(disk: &Path) -> PathBuf {
     let path = disk.join("ballast");

@@ -158,10 +158,13 @@ fn accounts_are_told_apart_by_name_token_or_login() {
          mine: {type: command, command: [claude], parser: codex}\n",
     );
     shop.agent("claude", "true");
-    let account = |job: JobSpec| {
+    let plain = Shop::new("");
+    plain.agent("claude", "true");
+    let account_in = |shop: &Shop, job: JobSpec| {
         let run = shop.conductor().jobs().start(job.prompt("x"), LONG).unwrap();
         run.wait(LONG).unwrap().record.account
     };
+    let account = |job: JobSpec| account_in(&shop, job);
     let job = |agent: &str| JobSpec::new("shop").task("fix").agent(agent);
     assert_eq!(account(job("named")).as_deref(), Some("work"));
     assert_eq!(account(job("mine")).as_deref(), Some("codex-login"));
@@ -170,7 +173,8 @@ fn accounts_are_told_apart_by_name_token_or_login() {
     assert!(secret.starts_with("claude-") && !secret.contains("secret"), "{secret}");
     // The same token by another way is the same account.
     let given = job("claude").env("ANTHROPIC_API_KEY", "secret");
-    assert_eq!(account(given), Some(secret));
+    assert_eq!(account_in(&plain, given), Some(secret));
+    assert_eq!(account_in(&plain, job("claude")).as_deref(), Some("claude-login"));
 }
 
 #[test]

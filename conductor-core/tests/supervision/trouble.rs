@@ -139,3 +139,56 @@ fn a_starter_that_died_before_its_agent_ran_costs_no_attempt() {
     let result = shop.conductor().tasks().attach(&project, &id).unwrap().wait(LONG).unwrap();
     assert_eq!((result.outcome, shop.runs("fix").len()), (TaskOutcome::Done, 2));
 }
+
+/// A process that drives a task with a variable that nobody else has.
+#[test]
+fn host_drives_with_a_variable() {
+    let Some((_, conductor)) = hosted() else { return };
+    let spec = spec("shell").prompt("sleep 0.1").env("SECRET", "x");
+    let task = conductor.tasks().start(spec, LONG).unwrap();
+    println!("drives");
+    task.wait(LONG).unwrap();
+}
+
+#[test]
+fn a_stand_by_that_cannot_take_over_says_what_it_lacks() {
+    let shop = Shop::new("");
+    let mut host = shop.host("trouble::host_drives_with_a_variable", &[]);
+    host.says("drives");
+    let (project, id) = of("fix");
+    let stand_by = shop.conductor().tasks().attach(&project, &id).unwrap();
+    assert_eq!(stand_by.missing_env().unwrap(), ["SECRET"]);
+    let told = || {
+        let all = shop.messages("fix");
+        all.into_iter().filter(|m| m.body.starts_with("nobody drives the task")).collect::<Vec<_>>()
+    };
+    stand_by.step().unwrap();
+    assert!(told().is_empty(), "somebody drives it");
+    host.kill();
+    drive_until(&stand_by, "it says why", || !told().is_empty());
+    let again = shop.conductor().tasks().attach(&project, &id).unwrap();
+    for _ in 0..5 {
+        stand_by.step().unwrap();
+        again.step().unwrap();
+    }
+    let told = told();
+    assert_eq!(told.len(), 1, "once for all who stand by");
+    assert!(told[0].body.contains("lacks the value of SECRET"), "{}", told[0].body);
+    let doctor = shop.conductor().doctor().unwrap();
+    assert!(doctor.iter().any(|finding| finding.way_out.contains("SECRET")), "{doctor:?}");
+    shop.conductor()
+        .tasks()
+        .get(&project, &id)
+        .unwrap()
+        .stop(conductor_core::Stop::because("enough"), LONG)
+        .unwrap();
+}
+
+#[test]
+fn a_task_whose_last_run_was_deleted_is_judged_all_the_same() {
+    let shop = Shop::new("");
+    shop.agent("claude", "touch $JRUN_TASK_FOLDER/DONE; rm -rf $JRUN_RUN_FOLDER");
+    let spec = spec("claude").verify("test -e DONE").max_attempts(3);
+    let result = shop.conductor().tasks().start(spec, LONG).unwrap().wait(LONG).unwrap();
+    assert_eq!((result.outcome, result.attempts), (TaskOutcome::Done, 1));
+}

@@ -28,20 +28,62 @@ pub(crate) mod update;
 pub(crate) mod usage;
 pub(crate) mod validate;
 pub(crate) mod watch;
+pub(crate) mod webhook;
 pub(crate) mod why;
 pub(crate) mod wrap;
 
 use crate::cli::{Cli, Command};
 use crate::context::Context;
 use crate::exit::{self, Failure};
+use crate::log;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-/// Runs the command that was asked for, and gives its exit code.
-pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
+/// Runs the command that was asked for, tells what became of it, and gives its exit code.
+pub(crate) fn run(cli: Cli) -> ExitCode {
+    log::begin(log::Said { levels: cli.log, form: cli.log_format });
     let mut context = Context::new(cli.root, cli.config);
-    let context = &mut context;
-    let code = match cli.command {
+    if cli.command.as_ref().is_some_and(works) {
+        context.tell_webhook();
+    }
+    let end = command(cli.command, &mut context);
+    finish(end, &mut context)
+}
+
+/// Tells what became of a command, and gives its exit code.
+pub(crate) fn finish(end: Result<u8, Failure>, context: &mut Context) -> ExitCode {
+    // A person shall not wait for the webhook to see what became of the work.
+    let flushed = context.out.flush();
+    let code = match end.and_then(|code| Ok(flushed.map(|()| code)?)) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => failure.report(),
+    };
+    context.finish_webhook();
+    code
+}
+
+/// Whether a command may have something happen that is told to the webhook.
+fn works(command: &Command) -> bool {
+    #[cfg(feature = "server")]
+    if let Command::Serve(_) = command {
+        return true;
+    }
+    matches!(
+        command,
+        Command::Task(_)
+            | Command::Attach(_)
+            | Command::Job(_)
+            | Command::Wrap(_)
+            | Command::Monitor(_)
+            | Command::Stop(_)
+            | Command::Resume(_)
+            | Command::Drive(_)
+            | Command::Reconcile(_)
+    )
+}
+
+fn command(command: Option<Command>, context: &mut Context) -> Result<u8, Failure> {
+    Ok(match command {
         None => exit::OK,
         Some(Command::Task(command)) => command.run(context)?,
         Some(Command::Attach(command)) => command.run(context)?,
@@ -70,9 +112,8 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         #[cfg(feature = "server")]
         Some(Command::Serve(command)) => command.run(context)?,
         Some(Command::Validate(command)) => command.run(context)?,
+        Some(Command::Webhook(command)) => command.run(context)?,
         Some(Command::ShellSetup(command)) => command.run(context)?,
         Some(Command::Completion(command)) => command.run(context)?,
-    };
-    context.out.flush()?;
-    Ok(ExitCode::from(code))
+    })
 }

@@ -14,7 +14,6 @@ mod failure;
 mod family;
 mod guard;
 mod limits;
-mod log;
 mod metrics;
 mod page;
 mod place;

@@ -3,13 +3,14 @@
 use super::app::App;
 use super::around::Peer;
 use super::limits;
-use super::log;
+
 use super::routes;
 use super::settings::{Effective, Wishes, settle};
 use super::stream;
+use crate::log;
 use axum::Router;
 use axum::http::Request;
-use conductor_core::{Conductor, Error, ErrorKind, Result};
+use conductor_core::{Conductor, Error, ErrorKind, LogLevel, Result};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -50,7 +51,8 @@ pub(crate) fn serve(
     wishes: Wishes,
     told: impl FnOnce(&Serving),
 ) -> Result<()> {
-    let _log = log::begin();
+    log::configure(conductor.config(), LogLevel::Info);
+    let _log = log::aside::begin();
     raise_limit();
     let effective = settle(&conductor, wishes)?;
     let runtime = runtime()?;

@@ -129,6 +129,13 @@ impl Driver {
         if same {
             return Ok(());
         }
+        if let Some(waiting) = &waiting {
+            tracing::debug!(
+                name: "task_waiting", project_id = %self.plan.project, task_id = %self.plan.task,
+                waiting_for = waiting.what,
+            );
+            self.tell_waiting(waiting)?;
+        }
         self.state.phase = phase;
         self.state.waiting = waiting;
         // What the loop waits for is news for people; a power cut may take it back.
