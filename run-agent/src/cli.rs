@@ -118,7 +118,7 @@ pub(crate) enum Command {
 }
 
 /// Reads the levels of a log.
-fn levels(text: &str) -> Result<LogLevels, String> {
+pub(crate) fn levels(text: &str) -> Result<LogLevels, String> {
     text.parse().map_err(|error: conductor_core::Error| match error.specific_hint() {
         Some(hint) => format!("{error}; {hint}"),
         None => error.to_string(),

@@ -1,13 +1,14 @@
 //! The command line of `conductor`, the program for those who think of the server first. Without a
 //! subcommand it serves; its subcommands are those of `run-agent server`.
 
-use crate::cli::{self, STYLES};
+use crate::cli::{self, STYLES, levels};
+use crate::commands;
 use crate::commands::serve::Serve;
 use crate::commands::server::Server;
 use crate::context::Context;
-use crate::exit::Failure;
+use crate::log::{self, LogForm, Said};
 use clap::{ArgAction, Parser};
-use std::io::Write as _;
+use conductor_core::LogLevels;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -34,6 +35,22 @@ struct Cli {
     #[arg(long, global = true, value_name = "FILE")]
     config: Option<PathBuf>,
 
+    /// What to say of its own work, on stderr: off, error, warn, info, debug [default: $CONDUCTOR_LOG, the
+    /// configuration, info]
+    #[arg(
+        long,
+        global = true,
+        value_name = "LEVELS",
+        env = "CONDUCTOR_LOG",
+        hide_env = true,
+        value_parser = levels
+    )]
+    log: Option<LogLevels>,
+
+    /// The form of that: auto, human, pairs, json [default: the configuration, auto]
+    #[arg(long, global = true, value_name = "FORM", hide_possible_values = true)]
+    log_format: Option<LogForm>,
+
     /// Print version
     #[arg(short = 'v', short_alias = 'V', long, action = ArgAction::Version)]
     version: Option<bool>,
@@ -51,16 +68,16 @@ pub(crate) fn run() -> ExitCode {
         Ok(cli) => cli,
         Err(error) => return cli::refuse(&error),
     };
+    log::begin(Said { levels: cli.log, form: cli.log_format });
     let mut context = Context::new(cli.root, cli.config);
-    let done = match cli.command {
-        None => cli.serve.run(&mut context),
+    let end = match cli.command {
+        None => {
+            context.tell_webhook();
+            cli.serve.run(&mut context)
+        }
         Some(command) => command.run(&mut context),
     };
-    let done = done.and_then(|code| {
-        context.out.flush()?;
-        Ok(ExitCode::from(code))
-    });
-    done.unwrap_or_else(Failure::report)
+    commands::finish(end, &mut context)
 }
 
 #[cfg(test)]

@@ -4,13 +4,18 @@ use super::conductor::Conductor;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::{CONDUCTOR, OPEN};
+use crate::limits;
 use crate::supervise::{OpenEntry, RunInfo, RunWatch, read_info};
-use crate::sys::{News, Polled, Poller, Watch};
+use crate::sys::{News, Polled, Poller, TimerFd, Watch};
 use crate::wait::{Step, block_on};
 use std::collections::HashMap;
 use std::io;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::Path;
+use std::time::Duration;
+
+/// How soon to look again at first.
+const SOON: Duration = Duration::from_millis(20);
 
 /// Looks on at the runs of a root; from [`Runs::watch`](super::Runs::watch).
 ///
@@ -22,6 +27,9 @@ pub struct RunsWatch {
     conductor: Conductor,
     poller: Poller,
     news: Watch,
+    timer: TimerFd,
+    /// How soon to look again for the record of a run that has only an entry yet.
+    rest: Duration,
     /// By the names of their entries.
     open: HashMap<String, Watched>,
 }
@@ -38,8 +46,10 @@ impl RunsWatch {
         let failed = |e| Error::io("watch", conductor.root(), e);
         let poller = Poller::new().map_err(failed)?;
         let news = Watch::join(&poller, 1, News::Names).map_err(failed)?;
+        let timer = TimerFd::new().map_err(failed)?;
+        poller.add(&timer, 3).map_err(failed)?;
         let conductor = conductor.clone();
-        Ok(RunsWatch { conductor, poller, news, open: HashMap::new() })
+        Ok(RunsWatch { conductor, poller, news, timer, rest: SOON, open: HashMap::new() })
     }
 
     /// A descriptor that becomes readable when [`look`](RunsWatch::look) may find something new.
@@ -72,6 +82,7 @@ impl RunsWatch {
                 changed.push(info);
             }
         }
+        let listed = entries.len();
         for entry in entries {
             match self.open.get_mut(&entry.name) {
                 Some(Watched { run: None, .. }) => {}
@@ -89,6 +100,11 @@ impl RunsWatch {
                 }
             }
         }
+        // An entry stands before its run does, and nothing tells here when that comes.
+        let next = if self.open.len() < listed { self.rest } else { limits::SAFETY_POLL };
+        self.rest =
+            if self.open.len() < listed { (next * 2).min(limits::SAFETY_POLL) } else { SOON };
+        self.timer.set(next).map_err(|e| self.failed(e))?;
         Ok(changed)
     }
 

@@ -47,6 +47,11 @@ pub(crate) fn run(cli: Cli) -> ExitCode {
         context.tell_webhook();
     }
     let end = command(cli.command, &mut context);
+    finish(end, &mut context)
+}
+
+/// Tells what became of a command, and gives its exit code.
+pub(crate) fn finish(end: Result<u8, Failure>, context: &mut Context) -> ExitCode {
     // A person shall not wait for the webhook to see what became of the work.
     let flushed = context.out.flush();
     let code = match end.and_then(|code| Ok(flushed.map(|()| code)?)) {

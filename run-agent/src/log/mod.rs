@@ -3,6 +3,8 @@
 //! Levels and form come from the command line, else the environment, else the configuration. The
 //! configuration is read when the first lines may have been written already: it changes what comes.
 
+#[cfg(feature = "server")]
+pub(crate) mod aside;
 mod form;
 
 use anstream::stderr;
@@ -95,6 +97,8 @@ impl<S: Subscriber> Layer<S> for Lines {
         let Some(log) = LOG.get() else { return };
         let form = log.now.read().form;
         let line = form.line(&LogLine::of(event, now()));
+        #[cfg(feature = "server")]
+        let Some(line) = aside::take(line) else { return };
         // In one piece: lines of several threads and processes do not mix.
         let _nobody_listens = stderr().lock().write_all(line.as_bytes());
     }

@@ -52,6 +52,7 @@ pub(crate) fn serve(
     told: impl FnOnce(&Serving),
 ) -> Result<()> {
     log::configure(conductor.config(), LogLevel::Info);
+    let _log = log::aside::begin();
     raise_limit();
     let effective = settle(&conductor, wishes)?;
     let runtime = runtime()?;

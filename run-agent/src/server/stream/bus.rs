@@ -108,6 +108,11 @@ impl Source for BusSource {
     }
 }
 
+/// Whether a cursor is of no message that is kept.
+fn leads_nowhere(code: &str) -> bool {
+    matches!(code, "bus.cursor_not_found" | "bus.cursor_diverged")
+}
+
 /// What a client missed of a bus.
 #[derive(Debug)]
 pub(super) struct Missed {
@@ -139,7 +144,7 @@ impl Missed {
         }
         match self.read_from(&bus, &to, frames) {
             // Its id is of no message that is kept.
-            Err(error) if error.code().starts_with("bus.cursor_") && self.from.is_some() => {
+            Err(error) if self.from.is_some() && leads_nowhere(error.code()) => {
                 (self.from, self.lost) = (None, true);
                 Ok(false)
             }
