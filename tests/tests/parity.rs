@@ -224,6 +224,8 @@ fn every_command_is_in_the_table_or_is_said_not_to_be() {
     let commands = read("docs/CLI.md");
     let commands = commands.split("\n## Commands\n").nth(1).unwrap();
     let names = commands.lines().filter_map(|line| line.strip_prefix("### "));
+    // What asks a server is one thing: each of its commands is another one's over HTTP.
+    let names = names.filter(|name| !name.starts_with("server "));
     let missing: Vec<_> =
         names.filter(|name| !GROUPS.contains(name) && !told.contains(name)).collect();
     assert!(missing.is_empty(), "{DOCUMENT} says nothing of the commands {missing:?}");
