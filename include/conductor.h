@@ -464,7 +464,8 @@ void conductor_bus_free(conductor_bus *bus);
 // Options: "project", "agent" ("claude", "codex", "gemini", "shell", or "command" with a "command" for
 // each word), "prompt" or "prompt_file", "task" (made of the prompt without it), "cwd", "env" ("K=V"),
 // "parent_run_id", "previous_run_id"; the limits "first_byte_timeout", "idle_timeout", "total_timeout"
-// ("20m", none unless set), "grace" ("10s").
+// ("20m", none unless set), "grace" ("10s"), "output_limit" ("1GB"), "on_output_limit"
+// ("trim", "stop"), "max_depth" (none unless set), "max_children" ("8").
 conductor_status conductor_job_start(const conductor *conductor,
                                      const conductor_options *options,
                                      const conductor_cancel *cancel,
@@ -539,8 +540,8 @@ void conductor_run_free(conductor_run *run);
 //
 // Options: as conductor_job_start(), and "depends_on" (a task of the project), "max_attempts" ("100"),
 // "restart_delay" ("1s"), "child_wait_timeout" ("5m"), "verify" (a line for /bin/sh), "verify_timeout",
-// "on_question" ("go_on", "wait"), "question_timeout". CONDUCTOR_CONFLICT where another process drives it
-// with other parameters.
+// "on_question" ("go_on", "wait"), "question_timeout", "max_wall" ("24h"), "max_tokens" ("5000000"),
+// "max_cost_usd" ("25"). CONDUCTOR_CONFLICT where another process drives it with other parameters.
 conductor_status conductor_task_start(const conductor *conductor,
                                       const conductor_options *options,
                                       const conductor_cancel *cancel,

@@ -7,6 +7,7 @@
 use crate::error::{Error, Result};
 use std::fmt;
 use std::str::FromStr;
+use std::sync::Arc;
 
 /// The longest id, in bytes.
 pub(crate) const MAX_LEN: usize = 128;
@@ -29,7 +30,9 @@ fn check(field: &'static str, text: &str) -> Result<()> {
         return refuse(format!("it has {} bytes, more than {MAX_LEN}", text.len()));
     }
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'_' | b'-');
-    if let Some(bad) = text.chars().find(|c| !u8::try_from(*c).is_ok_and(plain)) {
+    if let Some(at) = text.bytes().position(|byte| !plain(byte)) {
+        // All before it is ASCII, so a character begins there.
+        let bad = text[at..].chars().next().unwrap_or_default();
         return refuse(format!("the character {bad:?} is not allowed"));
     }
     if !text.starts_with(|c: char| c.is_ascii_alphanumeric()) {
@@ -48,7 +51,7 @@ macro_rules! id_type {
     ($(#[$doc:meta])* $name:ident, $field:literal) => {
         $(#[$doc])*
         #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
-        pub struct $name(Box<str>);
+        pub struct $name(Arc<str>);
 
         impl $name {
             /// Checks `text` and makes an id of it.

@@ -25,11 +25,16 @@ mod facade;
 #[doc(hidden)]
 pub mod fsx;
 mod gc;
+#[cfg(feature = "http")]
+mod http;
 mod id;
 #[doc(hidden)]
 pub mod layout;
 pub mod limits;
+mod log;
+mod mask;
 mod nearest;
+mod outbox;
 mod run;
 mod size;
 mod supervise;
@@ -44,25 +49,29 @@ mod wait;
 #[doc(hidden)]
 pub mod yaml;
 
+pub use agent::rest::RestService;
+#[cfg(feature = "http")]
+pub use agent::rest::{RestCall, RestLimits};
 pub use bus::{
-    Bus, Cursor, Damage, Durability, Event, Follower, Link, Message, Parent, Post, Posted,
-    ReadOptions, Reader, Scope,
+    Bus, CheckReport, Cursor, Damage, Durability, Event, Follower, Link, Message, NamedCursor,
+    Parent, Post, Posted, ReadOptions, Reader, Scope,
 };
 pub use cancel::{Cancel, NoWait, Wait};
 pub use config::{
     Config, ConfigOrigin, ConfigPlace, ConfigSources, ConfigUse, ConfigValue, LoadedConfig, Origin,
-    Problem, Rejected, Secret, Severity, Variables, config_schema, config_template,
+    Problem, Rejected, Secret, Severity, Variables, config_reference, config_schema,
+    config_template,
 };
 pub use error::{Error, ErrorKind, KINDS, KindRow, Result};
 pub use facade::{
     Activity, AgentCheck, BusSizes, Change, Conductor, Drift, Finding, FindingKind, FoundBus, Gc,
     JobSpec, Jobs, ListPlan, Living, LivingRuns, Location, Monitor, MonitorAction, MonitorItem,
-    MonitorLock, MonitorLook, MonitorNews, Named, OpenPlan, Options, OutputFile, OutputFollower,
-    OutputPlan, Passed, Pause, PostPlan, ProgramEnd, ProjectDeleted, ProjectInfo, ReadPlan, Record,
-    Records, Run, RunOutput, RunUsage, Runs, RunsWatch, STALE_AFTER, Service, Settings, Shell,
-    ShellSetup, ShellSources, Surroundings, TERMINAL_PROJECT, Task, TaskEvents, TaskInfo, TaskSpec,
-    TaskStatus, TaskWatch, Tasks, Update, UpdateStatus, Updater, UsageBy, UsagePlan, UsageReport,
-    UsageSum, Validate, Validation, Why, Work, Wrapped, wait_any,
+    MonitorLock, MonitorLook, MonitorNews, Named, OpenPlan, Options, Outbox, OutputFile,
+    OutputFollower, OutputPlan, Passed, Pause, PostPlan, ProgramEnd, ProjectDeleted, ProjectInfo,
+    ReadPlan, Record, Records, Run, RunOutput, RunUsage, Runs, RunsWatch, STALE_AFTER, Service,
+    Settings, Shell, ShellSetup, ShellSources, Surroundings, TERMINAL_PROJECT, Task, TaskEvents,
+    TaskInfo, TaskSpec, TaskStatus, TaskWatch, Tasks, Update, UpdateStatus, Updater, UsageBy,
+    UsagePlan, UsageReport, UsageSum, Validate, Validation, Why, Work, Wrapped, wait_any,
 };
 pub use gc::{
     GcAction, GcDone, GcItem, GcItems, GcKind, GcPlan, GcPolicy, GcReason, GcReport, GcResult,
@@ -70,9 +79,12 @@ pub use gc::{
 pub use id::{MessageId, ProjectId, RunId, TaskId, check_id};
 pub use layout::{Listing, RootOrigin, RootSources};
 pub use limits::{PROMPT_SIZE, STOP_GRACE};
+pub use log::{LogLevel, LogLevels, LogLine, LogReader, LogValue, escaped, redacted};
+pub use mask::Redactor;
+pub use outbox::{Delivery, EventKind, OutboxEvent, Receiver, SignedHeaders, sign};
 pub use run::{Outcome, Phase, RunRecord, Status};
 pub use size::{format_size, parse_size};
-pub use supervise::{RunInfo, Stop, StopReport};
+pub use supervise::{Hold, OnOutputLimit, RunInfo, Stop, StopReport};
 pub use task::{OnQuestion, TaskOutcome, TaskResult, Waiting};
 pub use time::{Timestamp, format_duration, parse_duration};
 pub use update::{Installed, UpdateRequest, UpdateState};

@@ -28,6 +28,11 @@ impl Timestamp {
         Timestamp(jiff::Timestamp::from_nanosecond(clamped).unwrap_or(jiff::Timestamp::UNIX_EPOCH))
     }
 
+    /// The moment `seconds` and `nanos` (below 1,000,000,000) after the start of Unix time.
+    pub(crate) fn from_unix(seconds: i64, nanos: u32) -> Option<Timestamp> {
+        jiff::Timestamp::new(seconds, i32::try_from(nanos).ok()?).ok().map(Timestamp)
+    }
+
     /// Nanoseconds since the start of Unix time.
     pub fn unix_nanos(self) -> i128 {
         self.0.as_nanosecond()
@@ -80,6 +85,13 @@ impl Timestamp {
     /// RFC 3339 in UTC with exactly nine digits of fraction.
     pub fn rfc3339_fixed(self) -> String {
         format!("{:.9}", self.0)
+    }
+
+    /// Reads a moment as HTTP writes it: `Wed, 21 Oct 2015 07:28:00 GMT`.
+    #[cfg(feature = "http")]
+    pub(crate) fn parse_http_date(text: &str) -> Option<Timestamp> {
+        let moment = jiff::fmt::rfc2822::parse(text.trim()).ok()?;
+        Some(Timestamp(moment.timestamp()))
     }
 
     /// `YYYY-MM-DD HH:MM:SS` in UTC, for people.

@@ -109,6 +109,12 @@ pub enum About {
     Gc,
     /// What runs used, summed up.
     Usage,
+    /// An event that waits for the webhook.
+    Event,
+    /// What became of what waited for the webhook.
+    Delivery,
+    /// A line of the log.
+    Log,
     /// The sums of groups of runs, and of all of them.
     UsageReport,
     /// What a check of a bus found.
@@ -208,8 +214,15 @@ options! {
     "idle_timeout": Duration       BOTH   false "20m"        "end a run whose output did not grow for this long";
     "total_timeout": Duration      BOTH   false "8h"         "end a run after this long";
     "grace": Duration              BOTH   false "10s"        "time between SIGTERM and SIGKILL";
+    "output_limit"                 BOTH   false "256MB"      "most that is kept of each output stream";
+    "on_output_limit"              BOTH   false "stop"       "trim or stop when an output is longer";
+    "max_depth": Number            BOTH   false "4"          "deepest nesting of runs that start runs";
+    "max_children": Number         BOTH   false "8"          "most living runs that one agent has started";
     "depends_on"                   TASK   true  "other"      "task that must be ready first";
     "max_attempts": Number         TASK   false "100"        "most attempts of the task";
+    "max_wall": Duration           TASK   false "24h"        "longest time that its attempts run, all together";
+    "max_tokens": Number           TASK   false "5000000"    "most tokens of the task";
+    "max_cost_usd": Decimal        TASK   false "25"         "highest cost of the task, in US dollars";
     "restart_delay": Duration      TASK   false "1s"         "pause between two attempts";
     "child_wait_timeout": Duration TASK   false "5m"         "how long a finished task waits for its children";
     "verify"                       TASK   false "make test"  "line for /bin/sh that says whether the work is done";
@@ -315,8 +328,13 @@ fields! {
         "cost_usd": Decimal                   "what the tokens cost, in US dollars";
         "error_class"                         "what kept the agent from its work";
         "limit_reset": Time                   "when the limit ends that kept it from its work";
+        "account"                             "account whose usage limit holds for it";
+        "waiting_for"                         "what it waits for before it may start";
+        "waiting_until": Time                 "until when, where that is known";
         "parser"                              "form of its output, where it is not the one of its kind";
         "attached": Flag                      "whether it shares the terminal of its starter";
+        "agent_name"                          "what work calls the agent, where that is not its kind";
+        "resumed_session"                     "agent's session that it was to go on with";
         "alive": Flag                         "whether anything of it lives";
         "folder": Path                        "its folder";
     }
@@ -412,6 +430,31 @@ fields! {
         "result"     "what became of it: done, gone, kept or failed";
         "kept_for"   "why it stays for now although it was to go";
         "error"      "why it failed";
+    }
+    Delivery {
+        "delivered": Number  "events that the receiver took";
+        "failed": Number     "tries that failed";
+        "left": Number       "events that still wait";
+        "error"              "why the last try failed";
+        "next_attempt": Time "when the next one is to be tried";
+    }
+    Log {
+        "at": Time      "when it happened";
+        "level"         "error, warn, info or debug";
+        "subsystem"     "part that it comes from: runner, messagebus, storage, webhook";
+        "event"         "what happened, as a stable word";
+        "message"       "what happened, for a person";
+        "fields": Group "what belongs to it, by name";
+        "text"          "all of it as pairs on one line";
+    }
+    Event {
+        "event_id"           "what the receiver knows it by; the same at each try";
+        "event"              "what happened: run_start, run_stop, task_done, task_failed, waiting, budget";
+        "at": Time           "when it happened";
+        "attempts": Number   "how often it was tried";
+        "next_attempt": Time "it is not tried again before then";
+        "error"              "why the last try failed";
+        "body"               "what is told: one JSON object as text";
     }
     Stop {
         "signalled": List "runs that were asked to end";

@@ -4,6 +4,7 @@ use crate::cancel::Wait;
 use crate::error::{Error, Result};
 use crate::sys::Poller;
 use std::os::fd::BorrowedFd;
+use std::time::Duration;
 
 /// What one look at a wait found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,6 +33,16 @@ pub(crate) fn block_on<T>(
         };
         poller.wait(wait.remaining()).map_err(failed)?;
     }
+}
+
+/// Lets the calling thread rest for `length`, or until the wait is over.
+pub(crate) fn rest(wait: &Wait, length: Duration) -> Result<()> {
+    let poller = Poller::new().map_err(failed)?;
+    if let Some(cancel) = wait.cancel().and_then(crate::Cancel::fd) {
+        poller.add(cancel, 1).map_err(failed)?;
+    }
+    let longest = wait.remaining().map_or(length, |left| left.min(length));
+    poller.wait(Some(longest)).map(drop).map_err(failed)
 }
 
 /// A poller of the descriptor and of the switch that ends the wait.

@@ -90,7 +90,6 @@ fn a_runs_record_tells_what_its_stream_said() {
 
 #[test]
 fn why_a_run_failed_is_told_with_the_end_of_the_limit() {
-    let agents = Agents::new();
     for (name, class, reset, words) in [
         ("claude-ratelimit", ErrorClass::UsageLimit, None, "usage limit"),
         (
@@ -107,7 +106,8 @@ fn why_a_run_failed_is_told_with_the_end_of_the_limit() {
             "service overloaded or out of reach",
         ),
     ] {
-        let run = agents.replay(name, 1);
+        // A root of its own: after a usage limit no other run of the account starts for now.
+        let run = Agents::new().replay(name, 1);
         assert_eq!(run.record.error_class, Some(class), "{name}");
         let until = run.record.limit_reset.map(|time| time.to_string());
         assert_eq!(until.as_deref(), reset, "{name}");
@@ -115,6 +115,7 @@ fn why_a_run_failed_is_told_with_the_end_of_the_limit() {
         assert_eq!(run.record.error_summary.as_deref(), Some(summary.as_str()), "{name}");
     }
     // Nothing known is nothing written: no zero, and no word.
+    let agents = Agents::new();
     let run = agents.replay("codex-error", 1);
     assert_eq!((run.record.usage, run.record.cost_usd), (None, None));
     let text = fs::read_to_string(run.folder.join("run-info.yaml")).unwrap();

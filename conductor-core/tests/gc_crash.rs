@@ -14,143 +14,28 @@
 #[path = "gc/kit.rs"]
 mod kit;
 
-use conductor_core::sys::{Entry, Fd, FileKind, FileSystem, LockKind, Open, Os, RealOs, Stat};
-use conductor_core::{Conductor, GcPolicy, Options, Timestamp, Wait};
-use std::ffi::OsStr;
+#[path = "gc/hooked.rs"]
+mod hooked;
+
+use conductor_core::{GcPolicy, Wait};
 use std::fs;
 use std::io;
-use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
-use std::time::Duration;
 
 use kit::*;
 
-/// A machine whose calls that change something work a number of times; then it is dead.
-#[derive(Debug)]
-struct Mortal {
-    left: AtomicI64,
-}
-
-impl Mortal {
-    fn change<T>(&self, call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        if self.left.fetch_sub(1, Ordering::SeqCst) > 0 { call() } else { Err(dead()) }
-    }
-
-    fn look<T>(&self, call: impl FnOnce() -> io::Result<T>) -> io::Result<T> {
-        if self.left.load(Ordering::SeqCst) > 0 { call() } else { Err(dead()) }
-    }
-}
-
-fn dead() -> io::Error {
-    io::Error::from_raw_os_error(5)
-}
-
-impl Os for Mortal {
-    fn open_root(&self, path: &Path) -> io::Result<Fd> {
-        self.look(|| RealOs.open_root(path))
-    }
-    fn make_root(&self, path: &Path, mode: u32) -> io::Result<()> {
-        self.change(|| RealOs.make_root(path, mode))
-    }
-    fn open_at(&self, folder: &Fd, path: &Path, how: Open) -> io::Result<Fd> {
-        match how {
-            Open::Read | Open::Folder | Open::FolderHere => {
-                self.look(|| RealOs.open_at(folder, path, how))
-            }
-            _ => self.change(|| RealOs.open_at(folder, path, how)),
-        }
-    }
-    fn stat_at(&self, folder: &Fd, name: &OsStr) -> io::Result<Stat> {
-        self.look(|| RealOs.stat_at(folder, name))
-    }
-    fn mkdir_at(&self, folder: &Fd, name: &OsStr, mode: u32) -> io::Result<()> {
-        self.change(|| RealOs.mkdir_at(folder, name, mode))
-    }
-    fn unlink_at(&self, folder: &Fd, name: &OsStr) -> io::Result<()> {
-        self.change(|| RealOs.unlink_at(folder, name))
-    }
-    fn rmdir_at(&self, folder: &Fd, name: &OsStr) -> io::Result<()> {
-        self.change(|| RealOs.rmdir_at(folder, name))
-    }
-    fn rename_at(
-        &self,
-        from: &Fd,
-        old: &OsStr,
-        to: &Fd,
-        new: &OsStr,
-        replace: bool,
-    ) -> io::Result<()> {
-        self.change(|| RealOs.rename_at(from, old, to, new, replace))
-    }
-    fn link_at(&self, from: &Fd, old: &OsStr, to: &Fd, new: &OsStr) -> io::Result<()> {
-        self.change(|| RealOs.link_at(from, old, to, new))
-    }
-    fn list(&self, folder: &Fd) -> io::Result<Vec<Entry>> {
-        self.look(|| RealOs.list(folder))
-    }
-    fn visit(&self, folder: &Fd, each: &mut dyn FnMut(&OsStr, FileKind) -> bool) -> io::Result<()> {
-        self.look(|| RealOs.visit(folder, each))
-    }
-    fn open_up(&self, folder: &Fd, name: &OsStr) -> io::Result<()> {
-        self.change(|| RealOs.open_up(folder, name))
-    }
-    fn stat(&self, file: &Fd) -> io::Result<Stat> {
-        self.look(|| RealOs.stat(file))
-    }
-    fn read_at(&self, file: &Fd, buffer: &mut [u8], offset: u64) -> io::Result<usize> {
-        self.look(|| RealOs.read_at(file, buffer, offset))
-    }
-    fn write_at(&self, file: &Fd, bytes: &[u8], offset: u64) -> io::Result<usize> {
-        self.change(|| RealOs.write_at(file, bytes, offset))
-    }
-    fn write(&self, file: &Fd, bytes: &[u8]) -> io::Result<usize> {
-        self.change(|| RealOs.write(file, bytes))
-    }
-    fn position(&self, file: &Fd) -> io::Result<u64> {
-        self.look(|| RealOs.position(file))
-    }
-    fn truncate(&self, file: &Fd, length: u64) -> io::Result<()> {
-        self.change(|| RealOs.truncate(file, length))
-    }
-    fn allocate(&self, file: &Fd, length: u64) -> io::Result<()> {
-        self.change(|| RealOs.allocate(file, length))
-    }
-    // What is synced is not tested here: each sync is one more place to die.
-    fn sync_data(&self, _: &Fd) -> io::Result<()> {
-        self.change(|| Ok(()))
-    }
-    fn sync(&self, _: &Fd) -> io::Result<()> {
-        self.change(|| Ok(()))
-    }
-    fn try_lock(&self, file: &Fd, kind: LockKind) -> io::Result<bool> {
-        self.change(|| RealOs.try_lock(file, kind))
-    }
-    fn unlock(&self, file: &Fd) -> io::Result<()> {
-        // The kernel gives back what a dead process held.
-        RealOs.unlock(file)
-    }
-    fn file_system(&self, folder: &Fd) -> io::Result<FileSystem> {
-        RealOs.file_system(folder)
-    }
-    fn available_space(&self, path: &Path) -> io::Result<u64> {
-        RealOs.available_space(path)
-    }
-    fn now(&self) -> Timestamp {
-        RealOs.now()
-    }
-    fn monotonic(&self) -> Duration {
-        RealOs.monotonic()
-    }
-    fn since_boot(&self) -> Duration {
-        RealOs.since_boot()
-    }
-    fn sleep(&self, length: Duration) {
-        RealOs.sleep(length);
-    }
-    fn process_id(&self) -> u32 {
-        std::process::id()
-    }
+/// Opens a root on a machine whose calls that change something work `left` times; then it is dead.
+fn mortal(root: &Root, left: &Arc<AtomicI64>) -> conductor_core::Conductor {
+    let left = left.clone();
+    hooked::open(root.path(), move |call| {
+        let before = match call.changes {
+            true => left.fetch_sub(1, Ordering::SeqCst),
+            false => left.load(Ordering::SeqCst),
+        };
+        // As the disk of a dead machine answers.
+        if before > 0 { Ok(()) } else { Err(io::Error::from_raw_os_error(5)) }
+    })
 }
 
 /// A root in which everything happens that a collection does but the bus's own rotation.
@@ -206,15 +91,13 @@ fn a_death_at_any_call_leaves_nothing_half_done_and_the_next_one_finishes() {
     let mut call = 0;
     loop {
         let root = root();
-        let mortal = Arc::new(Mortal { left: AtomicI64::new(call) });
-        let mut options = Options::default();
-        options.os = mortal.clone();
-        let conductor = Conductor::open(root.path(), options).unwrap();
+        let left = Arc::new(AtomicI64::new(call));
+        let conductor = mortal(&root, &left);
         if let Ok(plan) = conductor.gc().plan(policy()) {
             // It dies on the way, or it does not.
             let _dies = conductor.gc().apply(&plan, Wait::FOREVER);
         }
-        let survived = mortal.left.load(Ordering::SeqCst) > 0;
+        let survived = left.load(Ordering::SeqCst) > 0;
         assert_whole(&root, call);
         let report = root.collect(policy());
         assert!(report.errors.is_empty(), "call {call}: {:?}", report.errors);

@@ -33,7 +33,8 @@ handle!(Run, conductor_core::Run);
 /// Options: "project", "agent" ("claude", "codex", "gemini", "shell", or "command" with a "command" for
 /// each word), "prompt" or "prompt_file", "task" (made of the prompt without it), "cwd", "env" ("K=V"),
 /// "parent_run_id", "previous_run_id"; the limits "first_byte_timeout", "idle_timeout", "total_timeout"
-/// ("20m", none unless set), "grace" ("10s").
+/// ("20m", none unless set), "grace" ("10s"), "output_limit" ("1GB"), "on_output_limit"
+/// ("trim", "stop"), "max_depth" (none unless set), "max_children" ("8").
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conductor_job_start(
     conductor: *const Conductor,

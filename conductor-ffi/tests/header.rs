@@ -7,9 +7,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// The source files in the order of the header.
-const SOURCES: [&str; 14] = [
+const SOURCES: [&str; 16] = [
     "text", "version", "error", "cancel", "options", "record", "reader", "root", "config", "bus",
-    "run", "task", "wait", "check",
+    "run", "task", "outbox", "log", "wait", "check",
 ];
 
 const MACROS: &str = r#"#ifdef __cplusplus

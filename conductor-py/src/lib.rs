@@ -9,6 +9,8 @@ mod check;
 mod config;
 mod error;
 mod given;
+mod log;
+mod outbox;
 mod record;
 mod records;
 mod root;
@@ -31,6 +33,10 @@ mod _conductor {
     use super::check::{check_id, parse_duration};
     #[pymodule_export]
     use super::config::{config, validate};
+    #[pymodule_export]
+    use super::log::log;
+    #[pymodule_export]
+    use super::outbox::{deliver, outbox};
     #[pymodule_export]
     use super::records::Records;
     #[pymodule_export]

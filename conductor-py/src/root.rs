@@ -19,7 +19,7 @@ use std::path::PathBuf;
 pub(crate) struct Conductor(RwLock<Option<conductor_core::Conductor>>);
 
 impl Conductor {
-    fn get(&self, py: Python<'_>) -> PyResult<conductor_core::Conductor> {
+    pub(crate) fn get(&self, py: Python<'_>) -> PyResult<conductor_core::Conductor> {
         self.0.read().clone().ok_or_else(|| {
             let message = "the root was closed";
             let error = Error::invalid("handle.closed", "conductor", message)

@@ -37,6 +37,9 @@ ABOUT: dict[str, type] = {
     "agentcheck": conductor.AgentCheck,
     "finding": conductor.Finding,
     "why": conductor.Why,
+    "event": conductor.OutboxEvent,
+    "delivery": conductor.Delivery,
+    "log": conductor.LogLine,
 }
 GROUPS: dict[str, type] = {"waiting": conductor.Waiting, "usage": conductor.Usage}
 VALUES = [

@@ -25,7 +25,7 @@ agent "gemini" {
 
 # Any program that takes its prompt on standard input.
 agent "opencode" {
-  command    = ["opencode", "run", "--format", "json"]
+  command    = ["opencode", "run", "--auto"] # --auto: nobody is there to grant permissions
   token_env  = "OPENROUTER_API_KEY"
   token_file = "~/.tokens/openrouter"
 }

@@ -93,6 +93,12 @@ webhook {
   events  = ["run_stop", "task_done", "task_failed"]
   secret  = "not a real secret"
   timeout = "10s"
+  at_exit = "2s"
+}
+
+log {
+  levels = "info,messagebus=debug"
+  format = "json"
 }
 
 gc {

@@ -31,6 +31,12 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
     })
 }
 
+/// Reads an amount of money: `25`, `2.50`.
+pub(crate) fn amount(text: &str) -> Result<f64, String> {
+    let amount = text.parse::<f64>().ok().filter(|amount| amount.is_finite() && *amount >= 0.0);
+    amount.ok_or_else(|| "an amount like 25 or 2.50 is wanted".to_owned())
+}
+
 /// Reads `NAME=value`.
 pub(crate) fn assignment(text: &str) -> Result<(String, String), String> {
     match text.split_once('=') {
@@ -54,6 +60,12 @@ mod tests {
     fn sizes_are_powers_of_1024() {
         assert_eq!(size("1.5MB").unwrap(), 3 << 19);
         assert!(size("10xMB").unwrap_err().contains("10MB"));
+    }
+
+    #[test]
+    fn amounts_are_not_negative() {
+        assert_eq!(amount("2.50").unwrap(), 2.5);
+        assert!(amount("-1").is_err() && amount("inf").is_err() && amount("x").is_err());
     }
 
     #[test]

@@ -3,19 +3,22 @@
 #[cfg(feature = "server")]
 use crate::commands::serve;
 use crate::commands::{
-    attach, bus, completion, config, doctor, drive, gc, job, list, monitor, output, reconcile,
-    resume, self_test, shell_setup, status, stop, task, update, usage, validate, watch, why, wrap,
+    attach, bus, completion, config, doctor, drive, gc, job, list, mask, monitor, output,
+    reconcile, rest, resume, self_test, server, shell_setup, status, stop, task, update, usage,
+    validate, watch, webhook, why, wrap,
 };
 use crate::exit;
+use crate::log::LogForm;
 use crate::render::color;
 use clap::builder::Styles;
 use clap::error::ErrorKind;
 use clap::{ArgAction, CommandFactory as _, Parser, Subcommand};
+use conductor_core::LogLevels;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-const STYLES: Styles = Styles::plain()
+pub(crate) const STYLES: Styles = Styles::plain()
     .header(color::HEADING)
     .usage(color::HEADING)
     .literal(color::LITERAL)
@@ -47,6 +50,22 @@ pub(crate) struct Cli {
     #[arg(long, global = true, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 
+    /// What to say of its own work, on stderr: off, error, warn, info, debug; warn,runner=debug for parts
+    /// [default: $CONDUCTOR_LOG, the configuration, warn]
+    #[arg(
+        long,
+        global = true,
+        value_name = "LEVELS",
+        env = "CONDUCTOR_LOG",
+        hide_env = true,
+        value_parser = levels
+    )]
+    pub(crate) log: Option<LogLevels>,
+
+    /// The form of that: auto, human, pairs, json [default: the configuration, auto]
+    #[arg(long, global = true, value_name = "FORM", hide_possible_values = true)]
+    pub(crate) log_format: Option<LogForm>,
+
     /// Print version
     #[arg(short = 'v', short_alias = 'V', long, action = ArgAction::Version)]
     version: Option<bool>,
@@ -66,6 +85,10 @@ pub(crate) enum Command {
     Resume(resume::Resume),
     Drive(drive::Drive),
     Monitor(monitor::Monitor),
+    #[command(name = "__mask")]
+    Mask(mask::Mask),
+    #[command(name = "__rest")]
+    Rest(rest::Rest),
     List(list::List),
     Status(status::Status),
     Watch(watch::Watch),
@@ -83,11 +106,23 @@ pub(crate) enum Command {
     Update(update::Update),
     SelfTest(self_test::SelfTest),
     #[command(subcommand)]
+    Server(server::Server),
+    #[command(subcommand)]
     Config(config::Config),
     Validate(validate::Validate),
     #[command(subcommand)]
+    Webhook(webhook::Webhook),
+    #[command(subcommand)]
     ShellSetup(shell_setup::ShellSetupCommand),
     Completion(completion::Completion),
+}
+
+/// Reads the levels of a log.
+fn levels(text: &str) -> Result<LogLevels, String> {
+    text.parse().map_err(|error: conductor_core::Error| match error.specific_hint() {
+        Some(hint) => format!("{error}; {hint}"),
+        None => error.to_string(),
+    })
 }
 
 /// Reads this process's command line; an error, and a wish for help, end the program with the code.
@@ -102,7 +137,8 @@ pub(crate) fn parse() -> Result<Cli, ExitCode> {
     }
 }
 
-fn refuse(error: &clap::Error) -> ExitCode {
+/// Tells what is wrong with a command line, or what was asked of it; the exit code.
+pub(crate) fn refuse(error: &clap::Error) -> ExitCode {
     match error.kind() {
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion => {
             let _nobody_listens = error.print();

@@ -2,11 +2,15 @@
 
 use crate::args::Place;
 use crate::exit::{self, code_of};
+use crate::log;
 use crate::out::Out;
 use crate::render::error;
+use crate::work::courier::Courier;
 use conductor_core::{
-    Conductor, ConfigSources, Error, Location, Named, Options, Result, RootSources, Surroundings,
+    Conductor, ConfigSources, Error, Location, LogLevel, Named, Options, Result, RootSources,
+    Surroundings,
 };
+use std::cell::OnceCell;
 use std::path::PathBuf;
 
 /// What a command works with.
@@ -15,6 +19,9 @@ pub(crate) struct Context {
     config: Option<PathBuf>,
     /// The exit code of the first trouble that the command went on after.
     trouble: Option<u8>,
+    /// Whether what happens is told to the webhook.
+    tells: bool,
+    courier: OnceCell<Option<Courier>>,
     /// Standard output.
     pub(crate) out: Out,
 }
@@ -22,13 +29,33 @@ pub(crate) struct Context {
 impl Context {
     /// Nothing is opened or looked at yet, but for who reads the output.
     pub(crate) fn new(root: Option<PathBuf>, config: Option<PathBuf>) -> Context {
-        Context { root, config, trouble: None, out: Out::stdout() }
+        let courier = OnceCell::new();
+        Context { root, config, trouble: None, tells: false, courier, out: Out::stdout() }
     }
 
     /// The root that the command line, the environment or the configuration names. A configuration that
     /// cannot be used ends the command.
     pub(crate) fn conductor(&self) -> Result<Conductor> {
-        Conductor::open_configured(self.root.clone(), self.config.clone(), Options::default())
+        let loaded = Conductor::load_config(&self.config_sources())?;
+        // What is doubtful in it is told when its root is opened.
+        log::configure(loaded.config(), LogLevel::Warn);
+        let conductor = Conductor::open_loaded(self.root.clone(), loaded, Options::default())?;
+        if self.tells {
+            self.courier.get_or_init(|| Courier::start(&conductor));
+        }
+        Ok(conductor)
+    }
+
+    /// Has what happens told to the webhook, beside the command.
+    pub(crate) fn tell_webhook(&mut self) {
+        self.tells = true;
+    }
+
+    /// Gives the webhook a bounded time for what is left.
+    pub(crate) fn finish_webhook(&mut self) {
+        if let Some(courier) = self.courier.take().flatten() {
+            courier.finish();
+        }
     }
 
     /// Everything that can name the configuration.

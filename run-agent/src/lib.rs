@@ -3,10 +3,14 @@
 
 mod args;
 mod cli;
+mod client;
 mod commands;
+#[cfg(feature = "server")]
+mod conductor;
 mod context;
 mod exit;
 mod interrupt;
+mod log;
 mod out;
 mod render;
 #[cfg(feature = "server")]
@@ -17,12 +21,14 @@ use std::process::ExitCode;
 
 /// The program `run-agent`.
 pub fn main() -> ExitCode {
-    let cli = match cli::parse() {
-        Ok(cli) => cli,
-        Err(code) => return code,
-    };
-    match commands::run(cli) {
-        Ok(code) => code,
-        Err(failure) => failure.report(),
+    match cli::parse() {
+        Ok(cli) => commands::run(cli),
+        Err(code) => code,
     }
+}
+
+/// The program `conductor`.
+#[cfg(feature = "server")]
+pub fn conductor() -> ExitCode {
+    conductor::run()
 }

@@ -28,6 +28,12 @@ impl Out {
         Out { sink, colored, terminal, width, heard: true }
     }
 
+    /// An output that nobody reads.
+    pub(crate) fn nowhere() -> Out {
+        let sink = BufWriter::new(Box::new(io::sink()) as Box<dyn Write>);
+        Out { sink, colored: false, terminal: false, width: None, heard: false }
+    }
+
     /// Whether colours are wanted.
     pub(crate) fn is_colored(&self) -> bool {
         self.colored

@@ -64,7 +64,8 @@ impl FakeAgents {
         &self.folder
     }
 
-    /// Makes the agent `name` do `steps`. Asked for its `--version` it answers, whatever they are.
+    /// Makes the agent `name` do `steps`. Asked for its `--version`, or for `--help`, it answers,
+    /// whatever they are.
     pub fn add(&self, name: &str, steps: &[Step]) -> PathBuf {
         self.write(name, "", steps)
     }

@@ -8,6 +8,8 @@ pub mod bus;
 pub mod c;
 pub mod generate;
 pub mod go;
+pub mod http;
+pub mod model;
 pub mod process;
 pub mod python;
 pub mod sandbox;

@@ -1,6 +1,8 @@
 //! Configurations: the examples are good, and each broken one gets the message that it deserves.
 
-use conductor_core::{ConfigValue, Error, LoadedConfig, Origin, Problem, Variables, config_schema};
+use conductor_core::{
+    ConfigValue, Error, LoadedConfig, Origin, Problem, Variables, config_reference, config_schema,
+};
 use conductor_tests::workspace;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -105,6 +107,24 @@ fn the_examples_say_the_same_in_both_forms_and_name_every_key() {
     let said: BTreeSet<String> = said.into_iter().map(|key| without_name(&key)).collect();
     let missing: Vec<&String> = known.difference(&said).collect();
     assert_eq!(missing, ["api.auth_enabled"], "keys that no example shows");
+}
+
+#[test]
+fn the_reference_is_that_of_the_one_table() {
+    const KEYS: &str = "## Keys\n";
+    let path = workspace().join("docs/CONFIG.md");
+    let document = fs::read_to_string(&path).unwrap();
+    let (prose, _) = document.split_once(KEYS).unwrap();
+    let expected = format!("{prose}{KEYS}{}", config_reference());
+    if std::env::var_os("WRITE_DOCS").is_some() {
+        fs::write(&path, &expected).unwrap();
+    }
+    assert_eq!(
+        fs::read_to_string(&path).unwrap(),
+        expected,
+        "run once with WRITE_DOCS=1, which writes {}",
+        path.display()
+    );
 }
 
 /// `agents.claude.token` as `agents.token`.

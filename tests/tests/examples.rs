@@ -1,7 +1,15 @@
 //! The examples, built and run as they stand.
 
-use conductor_tests::artifacts;
+use conductor_core::Wait;
+use conductor_core::bus::{Bus, BusOptions, Event, Post, ReadOptions, Scope};
+use conductor_core::fsx::Folder;
+use conductor_core::sys::RealOs;
 use conductor_tests::sandbox::Sandbox;
+use conductor_tests::{artifacts, tools, workspace};
+use serde_json::Value;
+use std::fs;
+use std::process::Command;
+use std::sync::Arc;
 
 #[test]
 fn the_rust_example_runs_to_its_end() {
@@ -14,4 +22,70 @@ fn the_rust_example_runs_to_its_end() {
     assert_eq!(lines("completed"), 4, "three parts and the task's own message: {output}");
     assert!(output.trim_end().lines().last().is_some_and(|line| line.starts_with("c1:")));
     sandbox.wait_until_empty(std::time::Duration::from_secs(10));
+}
+
+/// A reader that was written from the description of the format alone agrees with the library.
+#[test]
+fn the_python_reader_of_a_bus_reads_what_was_posted() {
+    let Some(python) = tools::find("python3") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let folder = Folder::open_root(Arc::new(RealOs), dir.path()).unwrap();
+    let scope = Scope::try_from(("shop", "fix-login")).unwrap();
+    let name = "TASK-MESSAGE-BUS.md";
+    let bus = Bus::open(folder, name, scope, BusOptions::default().max_size(2000)).unwrap();
+    for body in
+        ["plain", "", "---\n\\---\n--- \t\r\nend\n", "no line feed", "\u{e4}\u{1f600}\u{2028}"]
+    {
+        let post = Post::new("null", body)
+            .meta("k\"\n", "\u{0}\\ \u{85}\u{ffff}")
+            .link("https://x", "label", "")
+            .parent(&"MSG-1".parse().unwrap());
+        for _ in 0..5 {
+            bus.post(post.clone(), Wait::NONE).unwrap();
+        }
+    }
+    let path = dir.path().join(name);
+    let read = || {
+        let script = workspace().join("examples/python/read_bus.py");
+        let output = tools::check(Command::new(&python).arg(script).arg(&path));
+        let text = String::from_utf8(output.stdout).unwrap();
+        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        lines.collect::<Vec<_>>()
+    };
+    let posted: Vec<_> = bus
+        .read(ReadOptions::default())
+        .unwrap()
+        .map(|event| match event.unwrap() {
+            Event::Message(message) => message,
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let found = read();
+    assert_eq!(found.len(), posted.len());
+    assert!(fs::read_dir(dir.path()).unwrap().count() > 3, "there are archives");
+    for (found, posted) in found.iter().zip(&posted) {
+        assert_eq!(found["seq"], posted.seq.unwrap());
+        assert_eq!(found["msg_id"], posted.msg_id.as_str());
+        assert_eq!(found["ts"], posted.time.rfc3339_fixed());
+        assert_eq!(
+            (&found["type"], &found["body"]),
+            (&"NULL".into(), &posted.body.as_str().into())
+        );
+        assert_eq!(
+            (&found["project_id"], &found["task_id"]),
+            (&"shop".into(), &"fix-login".into())
+        );
+        assert_eq!(found["meta"]["k\"\n"], posted.meta("k\"\n").unwrap());
+        assert_eq!(found["links"][0]["label"], "label");
+        assert_eq!(found["parents"][0]["msg_id"], "MSG-1");
+    }
+    // A flipped bit is damage, and hides nothing else.
+    let mut bytes = fs::read(&path).unwrap();
+    let last = bytes.len() - 2;
+    bytes[last] ^= 1;
+    fs::write(&path, bytes).unwrap();
+    let damaged = read();
+    assert_eq!(damaged.len(), posted.len());
+    assert!(damaged.last().unwrap()["damage"]["len"].as_u64().unwrap() > 100);
+    assert_eq!(damaged[..posted.len() - 1], found[..posted.len() - 1]);
 }

@@ -6,7 +6,7 @@ use conductor_tests::c::{C, Link, compile};
 use conductor_tests::go::Go;
 use conductor_tests::python;
 use conductor_tests::sandbox::Sandbox;
-use conductor_tests::workspace;
+use conductor_tests::{artifacts, workspace};
 use rustix::process::Signal;
 use std::collections::hash_map::RandomState;
 use std::hash::BuildHasher as _;
@@ -72,6 +72,23 @@ fn a_host_in_c_may_be_killed_at_any_moment() {
     let sandbox = Sandbox::new();
     let Some(program) = compile(&sandbox, &C, "examples/c/task.c", Link::Static) else { return };
     kill(&program, &[], ("example", "count-in-c"), "done after ", 3);
+}
+
+#[test]
+fn a_host_in_rust_may_be_killed_at_any_moment() {
+    let program = artifacts::binary("conductor-example", "conductor-example");
+    kill(&program, &[], ("example", "count-to-three"), "done after ", 3);
+}
+
+#[test]
+fn the_command_may_be_killed_at_any_moment() {
+    let program = artifacts::binary("run-agent", "run-agent");
+    let script =
+        "echo x >>steps; sleep 0.1; test $(wc -l <steps) -ge 3 && touch \"$JRUN_TASK_FOLDER/DONE\"";
+    let words = ["task", "--project", "example", "--task", "count", "--agent", "shell"];
+    let words = words.into_iter().chain(["--restart-delay", "50ms", "--json", "--prompt", script]);
+    let words: Vec<&Path> = words.map(Path::new).collect();
+    kill(&program, &words, ("example", "count"), "\"outcome\":\"done\"", 3);
 }
 
 #[test]

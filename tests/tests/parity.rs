@@ -78,7 +78,7 @@ fn go_struct_of_field(about: About, group: &str) -> Option<&'static str> {
         // The error of a loop.
         (About::Unreadable, _) => None,
         // Only in Rust and on the command line so far.
-        (About::Gc | About::Update, _) => None,
+        (About::Gc | About::Update | About::Event | About::Log | About::Delivery, _) => None,
         (About::Run, "usage") => Some("Usage"),
         (About::Run, _) => Some("RunInfo"),
         (About::Task, "waiting") => Some("Waiting"),

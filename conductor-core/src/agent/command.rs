@@ -1,5 +1,6 @@
 //! What is run for an agent, found on the search path and checked before anything is made.
 
+use super::kind::AgentKind;
 use super::stream::StreamKind;
 use crate::error::{Error, ErrorKind, Result};
 use std::ffi::{OsStr, OsString};
@@ -9,22 +10,6 @@ use std::path::{Path, PathBuf};
 /// The longest line that shows a command, in bytes.
 const LONGEST_LINE: usize = 4096;
 
-/// The agents that are built in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum AgentKind {
-    /// Claude Code.
-    Claude,
-    /// Codex.
-    Codex,
-    /// Gemini CLI.
-    Gemini,
-    /// `/bin/sh` with the prompt as its script; runs only when it is named.
-    Shell,
-    /// Any command, with the prompt on its standard input.
-    Command,
-}
-
 /// How a prompt is handed over; never on a command line, where it would be cut and seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PromptForm {
@@ -32,110 +17,8 @@ pub enum PromptForm {
     WithPreamble,
     /// The prompt alone, as it was given: it is a script.
     Raw,
-}
-
-/// One row: what a built-in agent is.
-struct Builtin {
-    kind: AgentKind,
-    name: &'static str,
-    argv: &'static [&'static str],
-    own_keys: &'static [&'static str],
-}
-
-const BUILTINS: &[Builtin] = &[
-    Builtin {
-        kind: AgentKind::Claude,
-        name: "claude",
-        argv: &[
-            "claude",
-            "-p",
-            "--input-format",
-            "text",
-            "--output-format",
-            "stream-json",
-            "--verbose",
-            "--tools",
-            "default",
-            "--permission-mode",
-            "bypassPermissions",
-        ],
-        own_keys: &["ANTHROPIC_API_KEY"],
-    },
-    Builtin {
-        kind: AgentKind::Codex,
-        name: "codex",
-        argv: &["codex", "exec", "--dangerously-bypass-approvals-and-sandbox", "--json", "-"],
-        own_keys: &["OPENAI_API_KEY", "OPENAI_ORG_ID"],
-    },
-    Builtin {
-        kind: AgentKind::Gemini,
-        name: "gemini",
-        argv: &[
-            "gemini",
-            "--screen-reader",
-            "true",
-            "--approval-mode",
-            "yolo",
-            "--output-format",
-            "stream-json",
-        ],
-        own_keys: &["GEMINI_API_KEY"],
-    },
-    Builtin { kind: AgentKind::Shell, name: "shell", argv: &["/bin/sh", "-s"], own_keys: &[] },
-    Builtin { kind: AgentKind::Command, name: "command", argv: &[], own_keys: &[] },
-];
-
-impl AgentKind {
-    /// The kind that a person names, in any case.
-    ///
-    /// # Errors
-    /// `agent.unknown` with the names that there are.
-    pub fn parse(name: &str) -> Result<AgentKind> {
-        BUILTINS
-            .iter()
-            .find(|row| name.trim().eq_ignore_ascii_case(row.name))
-            .map(|row| row.kind)
-            .ok_or_else(|| {
-                let names: Vec<_> = BUILTINS.iter().map(|row| row.name).collect();
-                Error::invalid("agent.unknown", "agent", format!("unknown agent {name:?}"))
-                    .with_hint(format!("the agents are {}", names.join(", ")))
-            })
-    }
-
-    fn row(self) -> &'static Builtin {
-        // Every kind has a row; a test walks them.
-        BUILTINS.iter().find(|row| row.kind == self).unwrap_or(&BUILTINS[0])
-    }
-
-    /// Its name in records and on command lines.
-    pub fn name(self) -> &'static str {
-        self.row().name
-    }
-
-    /// The command of a built-in agent; empty for [`AgentKind::Command`].
-    pub fn argv(self) -> Vec<OsString> {
-        self.row().argv.iter().map(OsString::from).collect()
-    }
-
-    /// The vendor keys that it may see in its environment.
-    pub fn own_keys(self) -> &'static [&'static str] {
-        self.row().own_keys
-    }
-
-    /// The stream that it prints, where that is understood.
-    pub fn stream(self) -> Option<StreamKind> {
-        match self {
-            AgentKind::Claude => Some(StreamKind::Claude),
-            AgentKind::Codex => Some(StreamKind::Codex),
-            AgentKind::Gemini => Some(StreamKind::Gemini),
-            AgentKind::Shell | AgentKind::Command => None,
-        }
-    }
-
-    /// The coding agents among the kinds: those that need to be installed.
-    pub fn installable() -> impl Iterator<Item = AgentKind> {
-        [AgentKind::Claude, AgentKind::Codex, AgentKind::Gemini].into_iter()
-    }
+    /// The prompt alone: who reads it can run nothing and make no file.
+    Plain,
 }
 
 /// A command ready to be started: its program exists and may be executed.
@@ -202,11 +85,21 @@ impl AgentCommand {
     pub fn of_argv(kind: AgentKind, argv: Vec<OsString>, path: &OsStr) -> Result<AgentCommand> {
         let Some(name) = argv.first() else { return Err(command_missing()) };
         let program = find_program(kind, name, path)?;
+        Ok(AgentCommand::of_program(kind, argv, program))
+    }
+
+    /// The agent `kind`, run by a program whose place is known.
+    pub(crate) fn of_program(
+        kind: AgentKind,
+        argv: Vec<OsString>,
+        program: PathBuf,
+    ) -> AgentCommand {
         let prompt = match kind {
             AgentKind::Shell => PromptForm::Raw,
+            kind if kind.is_rest() => PromptForm::Plain,
             _ => PromptForm::WithPreamble,
         };
-        Ok(AgentCommand { kind, program, argv, prompt, stream: kind.stream() })
+        AgentCommand { kind, program, argv, prompt, stream: kind.stream() }
     }
 
     /// The command as a line for people: arguments joined by blanks, cut where it gets too long for
@@ -285,17 +178,6 @@ fn executable(program: &Path) -> Option<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn every_kind_has_its_own_row() {
-        for row in BUILTINS {
-            assert_eq!(row.kind.name(), row.name);
-            assert_eq!(AgentKind::parse(&row.name.to_uppercase()).unwrap(), row.kind);
-        }
-        let error = AgentKind::parse("clod").unwrap_err();
-        assert_eq!(error.code(), "agent.unknown");
-        assert!(error.hint().contains("claude"));
-    }
 
     #[test]
     fn programs_are_found_before_anything_is_made() {

@@ -100,6 +100,21 @@ pub fn attached_environment(
     env
 }
 
+/// Whether it holds a key of one of the vendors whose agents are known.
+pub(crate) fn is_vendor_key(name: &OsStr) -> bool {
+    VENDOR_KEYS.iter().any(|key| name.eq_ignore_ascii_case(key))
+}
+
+/// An environment for a program that is only asked about itself: no keys, nothing of a run.
+pub(crate) fn without_secrets(
+    inherited: impl IntoIterator<Item = (OsString, OsString)>,
+) -> Vec<(OsString, OsString)> {
+    let kept = |name: &OsStr| {
+        !is_own(name) && !is_token(name) && name != "CLAUDECODE" && !is_vendor_key(name)
+    };
+    inherited.into_iter().filter(|(name, _)| kept(name)).collect()
+}
+
 /// Whether it holds a token for conductor itself, which puts into each agent's environment its own.
 fn is_token(name: &OsStr) -> bool {
     let name = name.as_encoded_bytes();

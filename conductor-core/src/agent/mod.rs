@@ -4,11 +4,18 @@
 
 mod command;
 mod environment;
+mod kind;
 mod preamble;
+mod probe;
+pub mod rest;
 pub mod stream;
 
-pub use command::{AgentCommand, AgentKind, PromptForm};
+pub use command::{AgentCommand, PromptForm};
 pub use environment::{
     Environment, RunContext, attached_environment, is_own as is_own_variable, run_environment,
 };
+pub(crate) use environment::{is_vendor_key, without_secrets};
+pub use kind::AgentKind;
+pub(crate) use kind::MASK_COMMAND;
 pub use preamble::preamble;
+pub(crate) use probe::Probed;

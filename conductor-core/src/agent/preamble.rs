@@ -11,8 +11,14 @@ use std::fmt::Write as _;
 pub fn preamble(context: &RunContext, prompt: &str) -> String {
     let mut text = String::with_capacity(prompt.len() + 2048);
     head(&mut text, context);
-    if context.run_agent.is_some() {
+    if let Some(run_agent) = &context.run_agent {
         text.push_str(BUS);
+        // A login shell sets the search path anew.
+        let _infallible = write!(
+            text,
+            "A shell that does not find run-agent finds it here: {}\n\n",
+            run_agent.display(),
+        );
         sub_agents(&mut text, context);
     }
     if context.parent_run.is_none() || context.is_attempt {
@@ -103,6 +109,7 @@ mod tests {
     fn the_lines_that_agents_rely_on_stand() {
         let text = preamble(&context(), "  Do it.\n\n");
         for line in [
+            "finds it here: /opt/bin/run-agent\n",
             "JRUN_TASK_FOLDER=/root/shop/fix\n",
             "JRUN_RUN_FOLDER=/root/shop/fix/runs/r1\n",
             "JRUN_PROJECT_ID=shop\n",

@@ -195,7 +195,7 @@ impl Channel {
             && let Err(error) = self.rotate_locked(&mut locked, manner)
         {
             // A message is never refused because of a rotation that can be done later.
-            tracing::warn!(path = %path().display(), %error, "cannot rotate the bus yet");
+            tracing::warn!(name: "bus_not_rotated", path = %path().display(), %error, "cannot rotate the bus yet");
             let tail = append::end_of(&self.store, &mut locked)?;
             if tail.sealed {
                 rotate::complete(&self.store, manner.scope, &mut locked, tail, wait)

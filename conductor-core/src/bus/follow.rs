@@ -8,7 +8,7 @@ use crate::cancel::{Cancel, Wait};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::limits;
-use crate::sys::{Poller, TimerFd, Watch};
+use crate::sys::{News, Poller, TimerFd, Watch};
 use crate::wait::{Step, failed};
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
@@ -51,16 +51,23 @@ impl Follower {
     /// The next event that is there, without waiting.
     pub fn step(&mut self) -> Result<Step<Event>> {
         // Told before this look: seen by it. Told from here on: wakes the next wait.
-        self.signal.heed();
+        if self.signal.heed() {
+            self.walk.expect_news();
+        }
         loop {
-            let locked = match self.walk.step()? {
-                Walked::Event(event) if self.filter.takes(&event) => {
+            let event = match self.walk.step()? {
+                Walked::Record(met) => Ok(self.walk.event(&met)?),
+                Walked::Event(event) => Ok(*event),
+                Walked::End => Err(false),
+                Walked::Locked => Err(true),
+            };
+            let locked = match event {
+                Ok(event) if self.filter.takes(&event) => {
                     self.signal.rest = FIRST_POLL;
                     return Ok(Step::Ready(event));
                 }
-                Walked::Event(_) => continue,
-                Walked::End => false,
-                Walked::Locked => true,
+                Ok(_) => continue,
+                Err(locked) => locked,
             };
             // A lock that is given back does not tell.
             self.signal.sleep(locked).map_err(failed)?;
@@ -114,20 +121,13 @@ impl Signal {
         let timer = TimerFd::new()?;
         poller.add(&timer, 0)?;
         // Without notification (a limit, another machine) looking often is enough.
-        let watch = watch(folder);
-        if let Some(watch) = &watch {
-            poller.add(watch, 1)?;
-        }
+        let watch = watch(folder, poller);
         Ok(Signal { watch, timer, alarm: None, rest: FIRST_POLL, asleep: false })
     }
 
-    /// Wakes up: what was told so far needs no telling any more.
-    fn heed(&mut self) {
-        if std::mem::take(&mut self.asleep)
-            && let Some(watch) = &self.watch
-        {
-            watch.drain();
-        }
+    /// Wakes up: what was told so far needs no telling any more. Gives whether something was told.
+    fn heed(&mut self) -> bool {
+        std::mem::take(&mut self.asleep) && self.watch.as_ref().is_some_and(Watch::drain)
     }
 
     /// Sets the time of the next look.
@@ -153,13 +153,13 @@ impl Signal {
 }
 
 /// Notification about the files in a folder.
-fn watch(folder: &Folder) -> Option<Watch> {
+fn watch(folder: &Folder, poller: &Poller) -> Option<Watch> {
     let fd = folder.fd().as_raw()?;
-    let watch = Watch::new().ok()?;
+    let watch = Watch::join(poller, 1, News::Content).ok()?;
     // The open folder itself, whatever its path has become.
     let path = PathBuf::from(format!("/proc/self/fd/{}", fd.as_raw_fd()));
     watch.add(&path).ok()?;
-    Some(watch)
+    Some(watch).filter(|watch| !watch.is_silent())
 }
 
 fn cannot_watch(store: &Store, source: io::Error) -> Error {

@@ -8,9 +8,10 @@ use super::cursor::Cursor;
 use super::follow::Follower;
 use super::message::Event;
 use super::named::{self, NamedCursor};
-use super::options::{BusOptions, ReadOptions};
+use super::options::{BusOptions, Durability, ReadOptions};
 use super::place::walk_from;
 use super::post::{ONCE_KEY, Post, Posted};
+use super::raw::RawReader;
 use super::reader::{Filter, Reader, step_patiently};
 use super::record::Draft;
 use super::registry;
@@ -51,6 +52,14 @@ impl Bus {
         Ok(Bus(Arc::new(Shared { channel, scope, options })))
     }
 
+    /// The same bus, written with another durability.
+    #[must_use]
+    pub fn with_durability(&self, durability: Durability) -> Bus {
+        let Shared { channel, scope, options } = &*self.0;
+        let (channel, scope) = (channel.clone(), scope.clone());
+        Bus(Arc::new(Shared { channel, scope, options: options.clone().durability(durability) }))
+    }
+
     /// Whether programs may write here that do not look for a rotation.
     pub(super) fn allows_legacy_writers(&self) -> bool {
         self.0.options.allow_legacy_writers
@@ -61,7 +70,8 @@ impl Bus {
     }
 
     fn draft(&self, post: &Post) -> Result<Draft> {
-        Draft::new(post, &self.0.scope, self.0.options.max_body)
+        let post = post.without(&self.0.options.secrets);
+        Draft::new(&post, &self.0.scope, self.0.options.max_body)
     }
 
     fn append(&self, drafts: Vec<Draft>, wait: &Wait) -> Result<Vec<Posted>> {
@@ -277,6 +287,15 @@ impl Bus {
     /// `bus.cursor_not_found` and `bus.cursor_diverged` for a cursor that does not fit.
     pub fn read(&self, options: ReadOptions) -> Result<Reader> {
         Reader::new(self.store(), options)
+    }
+
+    /// What comes after `after` up to the present end, without copies: each record is borrowed from
+    /// the bytes that were read.
+    ///
+    /// # Errors
+    /// As [`Bus::read`].
+    pub fn read_raw(&self, after: &Cursor) -> Result<RawReader> {
+        RawReader::new(self.store(), after)
     }
 
     /// The last `count` messages, oldest first.

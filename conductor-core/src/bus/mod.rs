@@ -7,6 +7,7 @@
 //!   It has its place: numbers (`seq`) and ids are given under the lock.
 //! - [`Bus::read`], [`Bus::tail`] and [`Bus::follow`] give [`Event`]s: messages, and whatever stands
 //!   in their place. Nothing is skipped in silence.
+//! - [`Bus::read_raw`] gives the same without copies, for who reads much and keeps little.
 //! - A [`Cursor`] is a place on the bus as text. It can be kept anywhere and gone on from.
 
 mod append;
@@ -25,6 +26,7 @@ mod named;
 mod options;
 mod place;
 mod post;
+mod raw;
 mod reader;
 mod record;
 mod registry;
@@ -46,6 +48,7 @@ pub use message::{Damage, Event, Link, Message, Parent};
 pub use named::NamedCursor;
 pub use options::{BusOptions, Durability, ReadOptions};
 pub use post::{Post, Posted};
+pub use raw::{RawEvent, RawPiece, RawPieces, RawReader, RawRecord};
 pub use reader::Reader;
 pub use rotate::Rotation;
 pub use scope::Scope;

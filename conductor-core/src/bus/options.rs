@@ -4,7 +4,9 @@ use super::cursor::Cursor;
 use crate::id::RunId;
 use crate::layout::Layout;
 use crate::limits;
+use crate::mask::Secrets;
 use crate::time::Timestamp;
+use std::sync::Arc;
 
 /// What a message that was acknowledged survives.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
@@ -33,6 +35,8 @@ pub struct BusOptions {
     pub allow_legacy_writers: bool,
     /// The root that the bus belongs to, which keeps the places of its readers.
     pub(crate) root: Option<Layout>,
+    /// What no message may hold.
+    pub(crate) secrets: Arc<Secrets>,
 }
 
 impl Default for BusOptions {
@@ -43,6 +47,7 @@ impl Default for BusOptions {
             max_size: None,
             allow_legacy_writers: false,
             root: None,
+            secrets: Arc::default(),
         }
     }
 }

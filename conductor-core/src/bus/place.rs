@@ -101,11 +101,13 @@ fn scan_around(
 
 /// The live file, or the one that waits to take its place.
 fn live_file(store: &Store) -> Result<Option<Here>> {
-    let live = match store.open(store.live(), Open::Read)? {
-        Some(live) => Some(live),
-        None => store.open(store.next(), Open::Read)?,
-    };
-    live.map(|file| Here::new(file, None)).transpose()
+    // It may be published between two looks.
+    for name in [store.live(), store.next(), store.live()] {
+        if let Some(file) = store.open(name, Open::Read)? {
+            return Here::new(file, None).map(Some);
+        }
+    }
+    Ok(None)
 }
 
 /// The archives, newest first.
@@ -121,8 +123,24 @@ fn open_archive(store: &Store, archive: Archive) -> Result<Option<Here>> {
 /// Every file, newest first, opened one after the other.
 fn files(store: &Store) -> Result<impl Iterator<Item = Result<Here>>> {
     let live = live_file(store)?;
-    let older = archives(store)?.filter_map(|archive| open_archive(store, archive).transpose());
-    Ok(live.map(Ok).into_iter().chain(older))
+    let older =
+        || Ok(archives(store)?.filter_map(|archive| open_archive(store, archive).transpose()));
+    Ok(live.map(Ok).into_iter().chain(later(older).map(|here| here?)))
+}
+
+/// What `list` gives, which is called only once somebody gets here: most places lie in the live file,
+/// and archives need not be listed for them.
+fn later<I: Iterator>(list: impl FnOnce() -> Result<I>) -> impl Iterator<Item = Result<I::Item>> {
+    let (mut list, mut listed) = (Some(list), None);
+    std::iter::from_fn(move || {
+        if let Some(list) = list.take() {
+            match list() {
+                Ok(items) => listed = Some(items),
+                Err(error) => return Some(Err(error)),
+            }
+        }
+        listed.as_mut().and_then(Iterator::next).map(Ok)
+    })
 }
 
 /// A walk that begins at the last `count` records, where they lie within about `bytes` bytes before
@@ -136,13 +154,13 @@ pub(crate) fn walk_back(store: &Store, bytes: u64, count: usize) -> Result<Optio
             continue;
         }
         let from = here.size() - left;
-        let start = if is_newest {
-            let starts = search::last_records(here.file(), from, here.size(), count)?;
-            starts.front().copied().filter(|_| starts.len() == count)
+        let scan = if is_newest {
+            search::last_records(here.file(), from, here.size(), count)?
         } else {
-            search::next_record(here.file(), from, here.size())?.map(|(start, _)| start)
+            let next = search::next_record(here.file(), from, here.size())?;
+            next.map(|(start, _)| Scanner::from(start))
         };
-        let walk = start.map(|start| Walk::from_place(store.clone(), here, start, None));
+        let walk = scan.map(|scan| Walk::from_scan(store.clone(), here, scan, None));
         return Ok(walk.map(|walk| (walk, false)));
     }
     Ok(Some((Walk::from_start(store.clone()), true)))
@@ -184,12 +202,19 @@ fn last_record_start(file: &Segment, size: u64) -> Result<u64> {
 
 fn behind_record(store: &Store, cursor: &Cursor, seq: u64, id: &MessageId) -> Result<Walk> {
     let mut is_newest = true;
-    let live = live_file(store)?.map(|here| (here.first(), Ok(here)));
-    let older = archives(store)?.filter_map(|archive| {
-        let first = archive.first;
-        Some((first, open_archive(store, archive).transpose()?))
-    });
-    for (first, here) in live.into_iter().chain(older) {
+    let live = match live_file(store)? {
+        Some(here) => Some((here.first()?, Ok(here))),
+        None => None,
+    };
+    let older = || {
+        let older = archives(store)?.filter_map(|archive| {
+            let first = archive.first;
+            Some((first, open_archive(store, archive).transpose()?))
+        });
+        Ok::<_, Error>(older)
+    };
+    for place in live.into_iter().map(Ok).chain(later(older)) {
+        let (first, here) = place?;
         if first > seq {
             is_newest = false;
             continue;
@@ -253,7 +278,7 @@ fn behind_legacy(
 ) -> Result<Walk> {
     for here in files(store)? {
         let here = here?;
-        if here.first() != segment {
+        if here.first()? != segment {
             continue;
         }
         if let Some((end, last_seq)) = legacy_at(&here, offset, hash)? {

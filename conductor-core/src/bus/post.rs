@@ -4,6 +4,8 @@ use super::cursor::Cursor;
 use super::message::{Link, Message, Parent};
 use super::record::{is_control, is_type};
 use crate::id::{MessageId, RunId, TaskId};
+use crate::mask::Secrets;
+use std::borrow::Cow;
 
 /// Under this name a message's meta carries the key of [`Bus::append_once`](super::Bus::append_once).
 pub(super) const ONCE_KEY: &str = "once_key";
@@ -37,6 +39,20 @@ impl Post {
             links: Vec::new(),
             meta: Vec::new(),
         }
+    }
+
+    /// The message with these secrets hidden.
+    pub(super) fn without(&self, secrets: &Secrets) -> Cow<'_, Post> {
+        let mut texts = self.meta.iter().map(|(_, value)| value).chain([&self.body]);
+        if !texts.any(|text| secrets.holds(text.as_bytes())) {
+            return Cow::Borrowed(self);
+        }
+        let mut post = self.clone();
+        post.body = secrets.hide(&self.body).into_owned();
+        for (_, value) in &mut post.meta {
+            *value = secrets.hide(value).into_owned();
+        }
+        Cow::Owned(post)
     }
 
     /// The task that it belongs to; without it the one whose bus it is.

@@ -5,14 +5,15 @@ use super::message::Event;
 use super::options::ReadOptions;
 use super::place::{self, walk_from};
 use super::store::Store;
-use super::walk::{Walk, Walked};
-use crate::error::{Error, ErrorKind, Result};
-use crate::limits;
+use super::walk::{Met, Walk, Walked};
+use crate::error::Result;
 use std::collections::VecDeque;
 use std::time::Duration;
 
 /// The longest rest between two looks at what a writer is working on.
 const LAST_PAUSE: Duration = Duration::from_millis(10);
+/// How long a writer is waited for that may be at work at the end of the bus.
+const PATIENCE: Duration = Duration::from_millis(100);
 
 /// The events of a bus up to its present end; from [`Bus::read`](super::Bus::read).
 #[derive(Debug)]
@@ -132,26 +133,36 @@ impl Iterator for Reader {
     }
 }
 
-/// The next event; `None` at the end. Waits for a writer to finish what looks unfinished.
+/// The next event; `None` at the end.
 pub(crate) fn step_patiently(walk: &mut Walk, store: &Store) -> Result<Option<Event>> {
+    match walk_patiently(walk, store)? {
+        Some(Told::Record(met)) => walk.event(&met).map(Some),
+        Some(Told::Event(event)) => Ok(Some(*event)),
+        None => Ok(None),
+    }
+}
+
+/// What a walk told.
+pub(crate) enum Told {
+    Record(Met),
+    Event(Box<Event>),
+}
+
+/// What comes next; `None` at the end.
+///
+/// Where a writer may be at work it is waited for, a little: it has its lock for microseconds. One that
+/// was stopped with the lock held hides nothing that was acknowledged. What looks damaged and has
+/// records behind it is told all the same ([`Walk::step`]); what stands at the very end is its
+/// unfinished work, and the end of the bus lies before it.
+pub(crate) fn walk_patiently(walk: &mut Walk, store: &Store) -> Result<Option<Told>> {
     let mut pause = Duration::from_micros(50);
     let mut waited = Duration::ZERO;
     loop {
         match walk.step()? {
-            Walked::Event(event) => return Ok(Some(event)),
+            Walked::Record(met) => return Ok(Some(Told::Record(met))),
+            Walked::Event(event) => return Ok(Some(Told::Event(event))),
             Walked::End => return Ok(None),
-            Walked::Locked if waited >= limits::BUS_LOCK => {
-                return Err(Error::new(
-                    ErrorKind::Busy,
-                    "lock.timeout",
-                    format!(
-                        "{} looks damaged, but a writer holds its lock and may be at work",
-                        store.path().display()
-                    ),
-                )
-                .with_path(store.path())
-                .with_hint("try again once that writer is done"));
-            }
+            Walked::Locked if waited >= PATIENCE => return Ok(None),
             Walked::Locked => {
                 store.os().sleep(pause);
                 waited += pause;

@@ -65,6 +65,23 @@ impl Scanner {
         Scanner { window: Window::default(), at: offset, lines, lines_found: None }
     }
 
+    /// A scan from `offset`, the end of a record, to `size`, where the locked file ends. Each byte is
+    /// read once.
+    pub(crate) fn between(offset: u64, size: u64) -> Scanner {
+        let mut scanner = Scanner::from(offset);
+        scanner.window.limit = size;
+        scanner
+    }
+
+    /// A scan from `start`, the start of a record, of which `bytes` were read a moment ago.
+    pub(crate) fn holding(start: u64, bytes: Vec<u8>) -> Scanner {
+        let mut scanner = Scanner::from(start);
+        scanner.window.end = bytes.len();
+        scanner.window.offset = start;
+        scanner.window.buffer = bytes;
+        scanner
+    }
+
     /// The end of what was accepted.
     pub(crate) fn at(&self) -> u64 {
         self.at
@@ -89,18 +106,7 @@ impl Scanner {
     /// Says what comes next. The bytes of records and lines are held until the next look.
     pub(crate) fn look(&mut self, file: &Segment) -> Result<Found> {
         self.lines_found = None;
-        let mut start = self.at;
-        loop {
-            let (bytes, _) = self.window.get(file, start, 1)?;
-            if bytes.is_empty() {
-                return Ok(Found::End);
-            }
-            let feeds = bytes.iter().take_while(|byte| **byte == b'\n').count();
-            start += feeds as u64;
-            if feeds < bytes.len() {
-                break;
-            }
-        }
+        let Some(start) = self.skip_feeds(file)? else { return Ok(Found::End) };
         let mut want = record::BEGIN.len();
         loop {
             let (bytes, at_end) = self.window.get(file, start, want)?;
@@ -126,6 +132,22 @@ impl Scanner {
                 Look::Broken => return self.damage(file, start, false),
                 Look::Alien if self.lines.is_some() => return self.line(file, start),
                 Look::Alien => return self.damage(file, start, true),
+            }
+        }
+    }
+
+    /// The next byte that is no line feed.
+    fn skip_feeds(&mut self, file: &Segment) -> Result<Option<u64>> {
+        let mut start = self.at;
+        loop {
+            let (bytes, _) = self.window.get(file, start, 1)?;
+            if bytes.is_empty() {
+                return Ok(None);
+            }
+            let feeds = bytes.iter().take_while(|byte| **byte == b'\n').count();
+            start += feeds as u64;
+            if feeds < bytes.len() {
+                return Ok(Some(start));
             }
         }
     }
@@ -215,7 +237,7 @@ fn text_end(bytes: &[u8]) -> Option<usize> {
 }
 
 /// A piece of a file in memory.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Window {
     /// Storage; only the bytes before `end` are the file's.
     buffer: Vec<u8>,
@@ -223,6 +245,14 @@ struct Window {
     /// The offset in the file of the first byte.
     offset: u64,
     chunk: usize,
+    /// Nothing is read from here on.
+    limit: u64,
+}
+
+impl Default for Window {
+    fn default() -> Window {
+        Window { buffer: Vec::new(), end: 0, offset: 0, chunk: 0, limit: u64::MAX }
+    }
 }
 
 impl Window {
@@ -248,10 +278,14 @@ impl Window {
         if self.end - skipped >= least {
             return Ok((&self.buffer[skipped..self.end], false));
         }
+        let most = usize::try_from(self.limit.saturating_sub(start)).unwrap_or(usize::MAX);
+        if self.end - skipped == most {
+            return Ok((&self.buffer[skipped..self.end], true));
+        }
         // Everything is read again: the beginning of a record that was seen before may have been
         // cut since, and with the end of the one in its place it could pass for a whole.
         self.chunk = (self.chunk * 2).clamp(FIRST_CHUNK, LAST_CHUNK);
-        let wanted = least.max(self.chunk);
+        let wanted = least.max(self.chunk).min(most);
         if self.buffer.len() < wanted {
             self.buffer.resize(wanted, 0);
         }

@@ -4,6 +4,7 @@
 //! that nothing it meets on the way, damage or forgery, can make it lie.
 
 use super::record::{BEGIN, MARK, MARK_LEAD, claimed_seq};
+use super::scan::Scanner;
 use super::store::Segment;
 use crate::error::Result;
 use std::cmp::Ordering;
@@ -77,13 +78,13 @@ pub(crate) fn next_record(file: &Segment, from: u64, end: u64) -> Result<Option<
     }
 }
 
-/// Where the last `count` records begin that begin at `from` or later.
+/// A scan of the last `count` records that begin at `from` or later; `None` where there are fewer.
 pub(crate) fn last_records(
     file: &Segment,
     from: u64,
     end: u64,
     count: usize,
-) -> Result<VecDeque<u64>> {
+) -> Result<Option<Scanner>> {
     let mut starts = VecDeque::new();
     let length = usize::try_from(end - from).unwrap_or(CHUNK).clamp(MARK.len(), CHUNK);
     let mut bytes = vec![0; length];
@@ -97,7 +98,16 @@ pub(crate) fn last_records(
             starts.push_back(at + (found + MARK_LEAD) as u64);
         }
         if read < bytes.len() || at + read as u64 >= end {
-            return Ok(starts);
+            let Some(start) = starts.front().copied().filter(|_| starts.len() == count) else {
+                return Ok(None);
+            };
+            let held = usize::try_from(start.saturating_sub(at)).unwrap_or(0);
+            if start < at {
+                return Ok(Some(Scanner::from(start)));
+            }
+            bytes.truncate(read);
+            bytes.drain(..held);
+            return Ok(Some(Scanner::holding(start, bytes)));
         }
         at += (read - (MARK.len() - 1)) as u64;
     }

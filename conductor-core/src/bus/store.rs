@@ -7,6 +7,9 @@ use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+/// The most bytes of a checksum that are read at once.
+const CHUNK: usize = 256 << 10;
+
 /// The folder of a bus and the names in it.
 #[derive(Clone, Debug)]
 pub(crate) struct Store {
@@ -147,6 +150,22 @@ impl Segment {
             filled += read;
         }
         Ok(filled)
+    }
+
+    /// A checksum of the bytes from `start` to `end`.
+    pub(crate) fn checksum(&self, start: u64, end: u64) -> Result<u32> {
+        let mut buffer = vec![0; usize::try_from(end - start).unwrap_or(CHUNK).min(CHUNK)];
+        let (mut at, mut sum) = (start, 0);
+        while at < end {
+            let most = usize::try_from(end - at).unwrap_or(CHUNK).min(buffer.len());
+            let read = self.read(&mut buffer[..most], at)?;
+            if read == 0 {
+                break;
+            }
+            sum = crc32c::crc32c_append(sum, &buffer[..read]);
+            at += read as u64;
+        }
+        Ok(sum)
     }
 
     pub(crate) fn error(&self, what: &str, source: std::io::Error) -> Error {

@@ -47,15 +47,8 @@ impl Tail {
         if let Some(time) = id_time(&bytes[head.id.clone()]) {
             self.last_time = self.last_time.max(time);
         }
-        self.sealed = kind_of(&bytes[..head.body.start]) == record::SEGMENT_END.as_bytes();
+        self.sealed = record::ends_segment(bytes, head);
     }
-}
-
-/// The value of the `type` line.
-fn kind_of(header: &[u8]) -> &[u8] {
-    let Some(at) = memchr::memmem::find(header, b"\ntype: ") else { return &[] };
-    let value = &header[at + b"\ntype: ".len()..];
-    &value[..memchr::memchr(b'\n', value).unwrap_or(value.len())]
 }
 
 /// The time in an id of the usual shape.
@@ -71,8 +64,11 @@ pub(crate) fn inspect(
     known: Option<Tail>,
 ) -> Result<Tail> {
     let (mut tail, mut scanner) = match known.filter(|known| known.size <= size) {
-        Some(known) => (known, Scanner::from(known.size)),
-        None => search_backwards(file, size)?,
+        Some(known) => (known, Scanner::between(known.size, size)),
+        None => {
+            let (tail, from) = search_backwards(file, size)?;
+            (tail, Scanner::between(from, size))
+        }
     };
     loop {
         let found = scanner.look(file)?;
@@ -95,9 +91,7 @@ pub(crate) fn inspect(
             Found::Line { end, .. } => end,
             Found::Damage { start, end, .. } => {
                 // The number of a record that broke was given away.
-                let mut stamp = [0; STAMP_BYTES];
-                let read = file.read(&mut stamp, start)?;
-                if record::claimed_seq(&stamp[..read]) == Some(tail.last_seq + 1) {
+                if claimed_seq(file, start)? == Some(tail.last_seq + 1) {
                     tail.last_seq += 1;
                 }
                 end
@@ -105,7 +99,14 @@ pub(crate) fn inspect(
             Found::Short { start } => {
                 if cut(store, file, start, size)? {
                     tail.size = start;
-                    return with_feeds(file, tail);
+                    tail.feeds = feeds_before(file, start)?;
+                    return Ok(tail);
+                }
+                // It stays. Where it lacks nothing but its last line feed, the next record's own will
+                // make it whole: its number is not to be had again.
+                let claimed = claimed_seq(file, start)?.filter(|seq| *seq > tail.last_seq);
+                if let Some(seq) = claimed.filter(|seq| seq - tail.last_seq <= SEQ_JUMP) {
+                    tail.last_seq = seq;
                 }
                 break;
             }
@@ -113,21 +114,33 @@ pub(crate) fn inspect(
         scanner.accept(end);
     }
     tail.size = size;
-    with_feeds(file, tail)
-}
-
-/// Counts the line feeds at the end.
-fn with_feeds(file: &Segment, mut tail: Tail) -> Result<Tail> {
-    let mut last = [0; MARK_LEAD];
-    let from = tail.size.saturating_sub(MARK_LEAD as u64);
-    let read = file.read(&mut last, from)?;
-    tail.feeds = last[..read].iter().rev().take_while(|byte| **byte == b'\n').count();
+    // What was scanned last mostly holds the end.
+    let last = scanner.bytes(size.saturating_sub(MARK_LEAD as u64), MARK_LEAD);
+    tail.feeds = if last.len() == MARK_LEAD { feeds_of(last) } else { feeds_before(file, size)? };
     Ok(tail)
 }
 
-/// Searches the last whole record of ours. Gives what it says, and a scan from its end; from the
-/// start of the file where there is none.
-fn search_backwards(file: &Segment, size: u64) -> Result<(Tail, Scanner)> {
+/// The number that a record which is none claims, where it can still be read.
+fn claimed_seq(file: &Segment, start: u64) -> Result<Option<u64>> {
+    let mut stamp = [0; STAMP_BYTES];
+    let read = file.read(&mut stamp, start)?;
+    Ok(record::claimed_seq(&stamp[..read]))
+}
+
+/// The line feeds, at most two, before `end`.
+fn feeds_before(file: &Segment, end: u64) -> Result<usize> {
+    let mut last = [0; MARK_LEAD];
+    let length = MARK_LEAD.min(usize::try_from(end).unwrap_or(MARK_LEAD));
+    let read = file.read(&mut last[..length], end - length as u64)?;
+    Ok(feeds_of(&last[..read]))
+}
+
+fn feeds_of(last: &[u8]) -> usize {
+    last.iter().rev().take_while(|byte| **byte == b'\n').count()
+}
+
+/// Searches the last whole record of ours. Gives what it says, and its end; 0 where there is none.
+fn search_backwards(file: &Segment, size: u64) -> Result<(Tail, u64)> {
     let mut window = FIRST_WINDOW;
     // Records that begin at `high` or later were looked at.
     let mut high = size;
@@ -152,7 +165,7 @@ fn search_backwards(file: &Segment, size: u64) -> Result<(Tail, Scanner)> {
                 None => newest = Some((tail, end)),
                 // The newest one's number must be explained by the one before.
                 Some((last, end)) if last.last_seq.wrapping_sub(tail.last_seq) <= SEQ_JUMP => {
-                    return Ok((last, Scanner::from(end)));
+                    return Ok((last, end));
                 }
                 Some(_) => newest = Some((tail, end)),
             }
@@ -161,8 +174,8 @@ fn search_backwards(file: &Segment, size: u64) -> Result<(Tail, Scanner)> {
         window = (window * 4).min(LAST_WINDOW);
     }
     Ok(match newest {
-        Some((tail, end)) if tail.last_seq <= SEQ_JUMP => (tail, Scanner::from(end)),
-        _ => (Tail::EMPTY, Scanner::new()),
+        Some((tail, end)) if tail.last_seq <= SEQ_JUMP => (tail, end),
+        _ => (Tail::EMPTY, 0),
     })
 }
 
@@ -200,10 +213,14 @@ fn cut(store: &Store, file: &Segment, start: u64, size: u64) -> Result<bool> {
         return Ok(false);
     }
     if let Err(error) = keep(store, file, start, &bytes) {
-        tracing::warn!(path = %file.path().display(), %error, "cannot keep a torn record; nothing is cut");
+        tracing::warn!(name: "bus_tail_not_kept", path = %file.path().display(), %error, "cannot keep a torn record; nothing is cut");
         return Ok(false);
     }
     file.os().truncate(file.fd(), start).map_err(|e| file.error("cut the torn end of", e))?;
+    tracing::warn!(
+        name: "bus_tail_cut", path = %file.path().display(), bytes = bytes.len(),
+        "a writer died in the middle of a message; its bytes were put aside"
+    );
     Ok(true)
 }
 

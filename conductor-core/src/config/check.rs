@@ -4,6 +4,7 @@ use super::model::{AGENT_TYPES, Agent, Config, NOT_YET, WITHOUT_EFFECT};
 use super::problem::Problem;
 use super::read::{Places, Reader};
 use super::take::is_variable;
+use crate::log::LogLevels;
 use crate::nearest::nearest;
 use crate::yaml::{Part, Step};
 
@@ -56,6 +57,7 @@ pub(super) fn check(config: &Config, reader: &mut Reader<'_>) {
     check_defaults(config, reader);
     check_api(config, reader);
     check_webhook(config, reader);
+    check_log(config, reader);
     for path in std::mem::take(&mut reader.said) {
         if let Some(why) = why_without_effect(&path) {
             let problem = Problem::warning("config.no_effect", format!("no effect: {why}"));
@@ -242,10 +244,23 @@ fn is_loopback(host: &str) -> bool {
 
 fn check_webhook(config: &Config, reader: &mut Reader<'_>) {
     let webhook = &config.webhook;
-    let said = webhook.events.is_some() || webhook.secret.is_some() || webhook.timeout.is_some();
+    let said = webhook.events.is_some()
+        || webhook.secret.is_some()
+        || webhook.timeout.is_some()
+        || webhook.at_exit.is_some();
     if webhook.url.is_none() && said {
         let problem = Problem::warning("config.no_effect", "no effect: the webhook has no url")
             .hint("add url, or leave the section out".to_owned());
         reader.tell(problem, &path(&["webhook"]), Part::Key);
     }
+}
+
+fn check_log(config: &Config, reader: &mut Reader<'_>) {
+    let Some(Err(error)) = config.log.levels.as_ref().map(|levels| levels.parse::<LogLevels>())
+    else {
+        return;
+    };
+    let hint = error.specific_hint().map(str::to_owned);
+    let problem = Problem::error("config.invalid_value", error.to_string()).hint(hint);
+    reader.tell(problem, &path(&["log", "levels"]), Part::Value);
 }

@@ -1,6 +1,6 @@
 //! What the table of keys gives beside the reader: the JSON Schema for editors, and a template.
 
-use super::model::{Config, WITHOUT_EFFECT};
+use super::model::{Config, NOT_YET, WITHOUT_EFFECT};
 use super::schema::{Key, Section};
 use crate::yaml::{self, Value};
 use serde_json::{Map, Value as Json, json};
@@ -99,6 +99,49 @@ pub fn config_template() -> String {
         template(&mut text, section, 0);
     }
     text
+}
+
+/// Every key as a table in Markdown, a heading for each section: what `docs/CONFIG.md` holds.
+pub fn config_reference() -> String {
+    let mut text = String::new();
+    for section in Config::SCHEMA.sections {
+        reference(&mut text, section, section.name);
+    }
+    text
+}
+
+fn reference(text: &mut String, section: &Section, path: &str) {
+    let path = if section.named { format!("{path}.<name>") } else { path.to_owned() };
+    let mut help = section.help.to_owned();
+    if let Some(first) = help.get_mut(..1) {
+        first.make_ascii_uppercase();
+    }
+    // Writing to a String cannot fail.
+    let _infallible = write!(
+        text,
+        "\n### `{path}`\n\n{help}.\n\n| Key | Takes | Unless set | What it is |\n| --- | --- | --- | --- |\n"
+    );
+    for key in section.keys {
+        let default = match key.default {
+            "" => String::new(),
+            default => format!("`{default}`"),
+        };
+        let takes = key.kind.wanted();
+        let notes =
+            [(key.kind.is_secret(), "; never shown"), (is_idle(section, key), "; no effect yet")];
+        let notes: String =
+            notes.iter().filter(|(holds, _)| *holds).map(|(_, note)| *note).collect();
+        let _infallible =
+            writeln!(text, "| `{}` | {takes} | {default} | {}{notes} |", key.name, key.help);
+    }
+    for below in section.sections {
+        reference(text, below, &format!("{path}.{}", below.name));
+    }
+}
+
+/// Whether a key waits for the part of conductor that will honour it.
+fn is_idle(section: &Section, key: &Key) -> bool {
+    NOT_YET.iter().any(|(name, keys)| *name == section.name && keys.contains(&key.name))
 }
 
 fn template(text: &mut String, section: &Section, depth: usize) {

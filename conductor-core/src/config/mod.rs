@@ -26,16 +26,17 @@ mod tests;
 mod token;
 mod variables;
 
-pub use document::{config_schema, config_template};
+pub use document::{config_reference, config_schema, config_template};
 pub use find::{ConfigOrigin, ConfigPlace, ConfigSources, ConfigUse};
 pub(crate) use load::read_limits;
 pub use load::{LoadedConfig, Origin, Rejected};
 pub use model::{
-    Agent, Api, BusSettings, Config, Defaults, Diversification, Gc, Limits, Monitor, Sse, Storage,
-    Update, Webhook,
+    Agent, Api, BusSettings, Config, Defaults, Diversification, Gc, Limits, Log, Monitor, Sse,
+    Storage, Update, Webhook,
 };
 pub use problem::{Problem, Severity};
 pub use secret::Secret;
 pub use show::ConfigValue;
+pub(crate) use token::is_secret_name;
 pub use variables::Variables;
 pub(crate) use variables::token_variable;

@@ -26,6 +26,7 @@ const STRATEGIES: &[&str] = &["round-robin", "weighted"];
 const AUTH: &[&str] = &["token", "all", "off"];
 const DURABILITIES: &[&str] = &["disk", "process"];
 const ON_OUTPUT_LIMIT: &[&str] = &["trim", "stop"];
+const LOG_FORMATS: &[&str] = &["auto", "human", "pairs", "json"];
 const EVENTS: &[&str] = &["run_start", "run_stop", "task_done", "task_failed", "waiting", "budget"];
 
 section! {
@@ -139,6 +140,15 @@ section! {
         events: Vec<String> = Kind::Words(EVENTS), "" "[run_stop, task_done]" "events that are told; all unless set";
         secret: Secret = Kind::Secret, "" "\"shared with the receiver\"" "key that signs the calls";
         timeout: Duration = Kind::Duration, "10s" "10s" "longest time of one call";
+        at_exit: Duration = Kind::Duration, "5s" "2s" "longest time that a command calls at its end; the next one goes on";
+    }
+}
+
+section! {
+    /// What the commands say of their own work.
+    Log "log" "what the commands say of their own work, on the standard error" {
+        levels: String = Kind::Text, "warn" "\"info,messagebus=debug\"" "levels: off, error, warn, info or debug for all, and others for parts";
+        format: String = Kind::Word(LOG_FORMATS), "auto" "json" "form of the lines; auto is for people at a terminal, and pairs otherwise";
     }
 }
 
@@ -188,6 +198,7 @@ section! {
         storage: Storage "where runs are kept";
         bus: BusSettings "the message buses";
         webhook: Webhook "calls to an address of yours";
+        log: Log "what the commands say of their own work";
         gc: Gc "garbage collection";
         update: Update "the update of the server's own program";
         monitor: Monitor "the monitor of a list of tasks";
@@ -203,24 +214,7 @@ pub(super) const WITHOUT_EFFECT: &[(&str, &str, &str)] = &[(
 
 /// Keys that are taken and wait for the part of conductor that will honour them, by section. Whoever
 /// writes that part takes its names out.
-pub(super) const NOT_YET: &[(&str, &[&str])] = &[
-    ("agents", &["account", "redact", "resume_session"]),
-    ("bus", &["max_size"]),
-    ("defaults", &["max_concurrent_root_tasks", "max_concurrent_runs"]),
-    ("diversification", &["enabled"]),
-    (
-        "limits",
-        &[
-            "max_children",
-            "max_cost_usd",
-            "max_depth",
-            "max_tokens",
-            "max_wall",
-            "on_output_limit",
-            "output_limit",
-        ],
-    ),
-];
+pub(super) const NOT_YET: &[(&str, &[&str])] = &[("bus", &["max_size"])];
 
 #[cfg(test)]
 mod tests {
@@ -295,6 +289,7 @@ mod tests {
         let count = |number: u64| Given::Count(number);
         assert_eq!(default(Limits::SCHEMA, "max_attempts"), count(u64::from(limits::MAX_ATTEMPTS)));
         assert_eq!(default(Limits::SCHEMA, "max_children"), count(limits::MAX_CHILDREN as u64));
+        assert_eq!(default(Limits::SCHEMA, "output_limit"), count(limits::OUTPUT));
         assert_eq!(default(Limits::SCHEMA, "grace"), Given::Duration(limits::STOP_GRACE));
     }
 }

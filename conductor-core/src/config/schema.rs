@@ -59,14 +59,26 @@ impl Section {
 pub(super) trait Settings {
     fn schema(&self) -> &'static Section;
     /// Keeps a value; `false` if the section has no such key of this type.
-    fn set(&mut self, key: &str, given: Given) -> bool;
-    fn get(&self, key: &str) -> Option<Given>;
-    fn section(&self, name: &str) -> Option<&dyn Settings>;
-    fn section_mut(&mut self, name: &str) -> Option<&mut dyn Settings>;
+    fn set(&mut self, _key: &str, _given: Given) -> bool {
+        false
+    }
+    fn get(&self, _key: &str) -> Option<Given> {
+        None
+    }
+    fn section(&self, _name: &str) -> Option<&dyn Settings> {
+        None
+    }
+    fn section_mut(&mut self, _name: &str) -> Option<&mut dyn Settings> {
+        None
+    }
     /// The entries below a section whose entries have names of the user's choice.
-    fn entries(&self, section: &str) -> Vec<(&str, &dyn Settings)>;
+    fn entries(&self, _section: &str) -> Vec<(&str, &dyn Settings)> {
+        Vec::new()
+    }
     /// The entry of this name, made if it is not there; `None` if the section has no such entries.
-    fn entry_mut(&mut self, section: &str, name: &str) -> Option<&mut dyn Settings>;
+    fn entry_mut(&mut self, _section: &str, _name: &str) -> Option<&mut dyn Settings> {
+        None
+    }
 }
 
 /// Defines a section: the struct that keeps its values, and its shape.
@@ -118,58 +130,63 @@ macro_rules! section {
                 Self::SCHEMA
             }
 
-            fn set(&mut self, key: &str, given: Given) -> bool {
-                match key {
-                    $($(section!(@name $field) => {
-                        let value = Setting::take(given);
-                        let taken = value.is_some();
-                        self.$field = value;
-                        taken
-                    })*)?
-                    _ => {
-                        let _nothing_takes_it = given;
-                        false
+            $(
+                fn set(&mut self, key: &str, given: Given) -> bool {
+                    match key {
+                        $(section!(@name $field) => {
+                            let value = Setting::take(given);
+                            let taken = value.is_some();
+                            self.$field = value;
+                            taken
+                        })*
+                        _ => false,
                     }
                 }
-            }
 
-            fn get(&self, key: &str) -> Option<Given> {
-                match key {
-                    $($(section!(@name $field) => self.$field.as_ref().map(Setting::give),)*)?
-                    _ => None,
+                fn get(&self, key: &str) -> Option<Given> {
+                    match key {
+                        $(section!(@name $field) => self.$field.as_ref().map(Setting::give),)*
+                        _ => None,
+                    }
                 }
-            }
+            )?
 
-            fn section(&self, name: &str) -> Option<&dyn Settings> {
-                match name {
-                    $($(stringify!($sub) => Some(&self.$sub),)*)?
-                    _ => None,
+            $(
+                fn section(&self, name: &str) -> Option<&dyn Settings> {
+                    match name {
+                        $(stringify!($sub) => Some(&self.$sub),)*
+                        _ => None,
+                    }
                 }
-            }
 
-            fn section_mut(&mut self, name: &str) -> Option<&mut dyn Settings> {
-                match name {
-                    $($(stringify!($sub) => Some(&mut self.$sub),)*)?
-                    _ => None,
+                fn section_mut(&mut self, name: &str) -> Option<&mut dyn Settings> {
+                    match name {
+                        $(stringify!($sub) => Some(&mut self.$sub),)*
+                        _ => None,
+                    }
                 }
-            }
+            )?
 
-            fn entries(&self, section: &str) -> Vec<(&str, &dyn Settings)> {
-                match section {
-                    $($(stringify!($map) => {
-                        self.$map.iter().map(|(name, entry)| (name.as_str(), entry as _)).collect()
-                    })*)?
-                    _ => Vec::new(),
+            $(
+                fn entries(&self, section: &str) -> Vec<(&str, &dyn Settings)> {
+                    match section {
+                        $(stringify!($map) => {
+                            let each = self.$map.iter();
+                            each.map(|(name, entry)| (name.as_str(), entry as _)).collect()
+                        })*
+                        _ => Vec::new(),
+                    }
                 }
-            }
 
-            fn entry_mut(&mut self, section: &str, name: &str) -> Option<&mut dyn Settings> {
-                let _entry = name;
-                match section {
-                    $($(stringify!($map) => Some(self.$map.entry(name.to_owned()).or_default()),)*)?
-                    _ => None,
+                fn entry_mut(&mut self, section: &str, name: &str) -> Option<&mut dyn Settings> {
+                    match section {
+                        $(stringify!($map) => {
+                            Some(self.$map.entry(name.to_owned()).or_default())
+                        })*
+                        _ => None,
+                    }
                 }
-            }
+            )?
         }
     };
     // The one name that is a word of the language.

@@ -42,6 +42,12 @@ impl Variables {
         Variables { home, values }
     }
 
+    /// The values, but for those that say where a server listens.
+    pub(super) fn values(&self) -> impl Iterator<Item = &Secret> {
+        let secret = |name: &str| name != HOST && name != PORT;
+        self.values.iter().filter(move |(name, _)| secret(name)).map(|(_, value)| value)
+    }
+
     fn get(&self, name: &str) -> Option<&Secret> {
         self.values.get(name)
     }

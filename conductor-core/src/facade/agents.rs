@@ -1,126 +1,216 @@
 //! From the name of an agent to what is run: what the caller names, what the configuration says of it,
 //! what is built in.
 
+use super::rotation::Rotation;
 use super::spec::Asked;
 use crate::agent::stream::StreamKind;
 use crate::agent::{AgentCommand, AgentKind};
-use crate::config::{Agent, LoadedConfig, Secret, token_variable};
+use crate::cancel::Wait;
+use crate::config::{Agent, LoadedConfig, Secret};
 use crate::error::{Error, ErrorKind, Result};
 use crate::nearest::nearest;
-use crate::supervise::Engine;
+use crate::supervise::{Engine, PlannedAgent, account_name, no_masking};
 use std::ffi::{OsStr, OsString};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// An agent that work names, ready to be started.
+#[derive(Clone, Debug)]
 pub(super) struct Chosen {
     /// The name that work gave, or the configuration.
     pub(super) name: String,
     pub(super) command: AgentCommand,
     /// What the configuration puts into its environment, its token among it.
     pub(super) env: Vec<(String, Secret)>,
+    /// The model that it is asked to use.
+    pub(super) model: Option<String>,
+    /// The version of its program; empty where that is not known.
+    pub(super) version: String,
+    /// Whose usage limit holds for it; `None` for an agent that tells of none.
+    pub(super) account: Option<String>,
+    /// The variable that it reads its token from.
+    token_variable: Option<String>,
+    /// Whether the next attempt goes on with its session.
+    pub(super) resumes: bool,
+    /// Whether known tokens are masked in what it prints.
+    pub(super) redacts: bool,
 }
 
-/// The agent of `work`: the one it names, else the configured default.
+/// The agent of some work, and whose turn it was.
+pub(super) struct Choice {
+    pub(super) agent: Chosen,
+    /// Those that stand in for it when it fails, in their order.
+    pub(super) others: Vec<Chosen>,
+    /// Whose turns are counted, where the work was shared out anew.
+    rotation: Option<Rotation>,
+}
+
+impl From<Chosen> for PlannedAgent {
+    fn from(chosen: Chosen) -> PlannedAgent {
+        let Chosen { name, command, env, model, version, account, resumes, redacts, .. } = chosen;
+        PlannedAgent { command, name, env, model, version, account, resumes, redacts }
+    }
+}
+
+impl Choice {
+    /// Whether the work is shared out, now or when it began.
+    pub(super) fn is_shared(&self, work: &Asked) -> bool {
+        self.rotation.is_some() || work.shared
+    }
+
+    /// Counts the turn of the agent, where it was given one.
+    pub(super) fn take_turn(&self, engine: &Engine, wait: &Wait) -> Result<()> {
+        match &self.rotation {
+            Some(rotation) => rotation.take(engine.layout(), &self.agent.name, wait),
+            None => Ok(()),
+        }
+    }
+}
+
+/// The agent of `work`: the one it names, else one of those that share work that names none, else the
+/// configured default. A program that is not known yet is asked for its version and options; nothing else
+/// is written.
 ///
 /// # Errors
-/// `agent.missing`, `agent.unknown`, `agent.unsupported`, what [`AgentCommand::resolve`] says, and what is
-/// wrong with a token file.
-pub(super) fn choose_agent(engine: &Engine, work: &Asked) -> Result<Chosen> {
-    let path = search_path(engine, work);
+/// `agent.missing`, `agent.unknown`, `agent.no_run_agent`, `agent.no_token`, `agent.too_old`, what
+/// [`AgentCommand::resolve`] says, and what is wrong with a token file.
+pub(super) fn choose_agent(engine: &Engine, work: &Asked, wait: &Wait) -> Result<Choice> {
     let loaded = &engine.settings().config;
-    let said =
-        |name: Option<&str>| name.map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned);
-    let default = || said(loaded.config().defaults.agent.as_deref());
-    let Some(name) = said(work.agent.as_deref()).or_else(default) else {
-        return Err(no_agent(loaded, &path));
-    };
-    match loaded.config().find_agent(&name) {
-        Some((known, agent)) => configured(loaded, known, agent, work, &path),
-        None => built_in(loaded, &name, work, &path),
-    }
-    .map(|mut chosen| {
-        // What the agent starts itself shall know the same agents.
-        let path = loaded.path().and_then(Path::to_str);
-        chosen.env.extend(path.map(|path| ("CONDUCTOR_CONFIG".to_owned(), Secret::new(path))));
-        chosen
-    })
-}
-
-/// What can be said of an agent without starting it.
-pub(super) struct Preview {
-    pub(super) kind: String,
-    pub(super) is_rest: bool,
-    /// Its program, if it runs one.
-    pub(super) program: Result<Option<PathBuf>>,
-    /// Where its token is from.
-    pub(super) token: Result<Option<String>>,
-    /// The variable that it reads its token from.
-    pub(super) variable: Option<String>,
-    /// The address of the service that it calls.
-    pub(super) address: Option<String>,
-}
-
-impl Preview {
-    /// Looks at the agent `name` as it would be started in this `environment`.
-    ///
-    /// # Errors
-    /// `agent.unknown`.
-    pub(super) fn of(
-        loaded: &LoadedConfig,
-        name: &str,
-        environment: &[(OsString, OsString)],
-    ) -> Result<Preview> {
-        let inherited = |wanted: &str| {
-            let found = environment.iter().find(|(name, _)| name == wanted);
-            found.map(|(_, value)| value.clone()).filter(|value| !value.is_empty())
-        };
-        let path = inherited("PATH").unwrap_or_default();
-        let nothing = Agent::default();
-        let (known, agent) = loaded.config().find_agent(name).unwrap_or((name, &nothing));
-        let kind_name = agent.type_of(known).unwrap_or_else(|| known.to_ascii_lowercase());
-        let is_rest = agent.is_rest(known);
-        let kind = match AgentKind::parse(&kind_name) {
-            Ok(kind) => Some(kind),
-            Err(_) if is_rest => None,
-            Err(error) => return Err(unknown(loaded, name, error)),
-        };
-        let program = kind.map(|kind| {
-            let argv = match &agent.command {
-                Some(argv) => argv.iter().map(OsString::from).collect(),
-                None => kind.argv(),
+    let named = said(work.agent.as_deref());
+    let sharing = &loaded.config().defaults.diversification;
+    let shared = sharing.enabled == Some(true);
+    let falls_back = shared && sharing.fallback_on_failure == Some(true);
+    let rotation = shared.then(|| rotation(loaded));
+    match (named, rotation) {
+        (Some(name), Some(rotation)) if work.shared && falls_back => {
+            // Work that was shared out before goes on as it began.
+            let agent = named_agent(engine, work, &name, wait)?;
+            let order = rotation.order_behind(&name);
+            let others = order.iter().map(|name| named_agent(engine, work, name, wait));
+            Ok(Choice { agent, others: others.filter_map(Result::ok).collect(), rotation: None })
+        }
+        (None, Some(rotation)) => share_out(engine, work, rotation, falls_back, wait),
+        (named, _) => {
+            let default = || said(loaded.config().defaults.agent.as_deref());
+            let Some(name) = named.or_else(default) else {
+                return Err(no_agent(loaded, &search_path(engine, work)));
             };
-            let command = AgentCommand::of_argv(kind, argv, &path);
-            command
-                .map(|command| command.program)
-                .map_err(|error| not_installed(error, kind, &path))
-        });
-        let program = program.transpose();
-        let variable = match kind_name.as_str() {
-            "perplexity" => Some("PERPLEXITY_API_KEY"),
-            "xai" => Some("XAI_API_KEY"),
-            _ => variable_of(agent, kind),
-        };
-        let variable = variable.map(str::to_owned);
-        let token = match (loaded.variables().token(known), &agent.token, agent.token()) {
-            (Some(_), ..) => Ok(Some(token_variable(known))),
-            (None, Some(_), _) => Ok(Some("the configuration".to_owned())),
-            (None, None, Ok(Some(_))) => {
-                let path = agent.token_file.as_deref().unwrap_or(Path::new(""));
-                Ok(Some(path.display().to_string()))
-            }
-            (None, None, Ok(None)) => Ok(variable.clone().filter(|name| inherited(name).is_some())),
-            (None, None, Err(error)) => Err(error),
-        };
-        let service = AgentKind::service(&kind_name);
-        let told = service.and_then(|(_, variable)| variable).and_then(|variable| {
-            let own = agent.env.as_ref().and_then(|env| env.get(variable));
-            let own = own.map(|value| value.reveal().to_owned());
-            own.or_else(|| inherited(variable)?.into_string().ok())
-        });
-        let base_url = agent.base_url.clone().filter(|_| is_rest);
-        let address = base_url.or(told).or(service.map(|(address, _)| address.to_owned()));
-        Ok(Preview { kind: kind_name, is_rest, program, token, variable, address })
+            let agent = named_agent(engine, work, &name, wait)?;
+            Ok(Choice { agent, others: Vec::new(), rotation: None })
+        }
     }
+}
+
+/// The agent that stands in for `name`; `None` where none does.
+pub(super) fn stand_in(
+    engine: &Engine,
+    work: &Asked,
+    name: &str,
+    wait: &Wait,
+) -> Result<Option<String>> {
+    let named = Asked { agent: Some(name.to_owned()), shared: true, ..work.clone() };
+    let choice = choose_agent(engine, &named, wait)?;
+    Ok(choice.others.into_iter().next().map(|other| other.name))
+}
+
+fn said(name: Option<&str>) -> Option<String> {
+    name.map(str::trim).filter(|name| !name.is_empty()).map(str::to_owned)
+}
+
+/// The agents that share work which names none.
+fn rotation(loaded: &LoadedConfig) -> Rotation {
+    let config = loaded.config();
+    let sharing = &config.defaults.diversification;
+    let all = || config.agents.keys().cloned().collect();
+    let agents: Vec<String> = sharing.agents.clone().filter(|a| !a.is_empty()).unwrap_or_else(all);
+    let weighted = sharing.strategy.as_deref() == Some("weighted");
+    Rotation::new(&agents, sharing.weights.as_deref().filter(|_| weighted))
+}
+
+/// The agent whose turn it is. One that cannot be started is passed over where others stand in for it.
+fn share_out(
+    engine: &Engine,
+    work: &Asked,
+    rotation: Rotation,
+    falls_back: bool,
+    wait: &Wait,
+) -> Result<Choice> {
+    let order = rotation.order(engine.layout())?;
+    if order.is_empty() {
+        let what = "work is shared out, and no agent has a share of it";
+        return Err(Error::invalid("agent.missing", "agent", what).with_hint(
+            "name agents below defaults.diversification with weights above 0, or use --agent",
+        ));
+    }
+    let mut first_error = None;
+    for (at, name) in order.iter().enumerate() {
+        match named_agent(engine, work, name, wait) {
+            Ok(mut agent) => {
+                // The name in the list is the one that has turns.
+                agent.name.clone_from(name);
+                let behind = if falls_back { &order[at + 1..] } else { &[] };
+                let others = behind.iter().map(|name| named_agent(engine, work, name, wait));
+                let others = others.filter_map(Result::ok).collect();
+                return Ok(Choice { agent, others, rotation: Some(rotation) });
+            }
+            Err(error) if falls_back && error.kind() == ErrorKind::SpawnFailed => {
+                first_error = first_error.or(Some(error));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+    Err(first_error.unwrap_or_else(|| no_agent(&engine.settings().config, OsStr::new(""))))
+}
+
+/// The agent `name` as this work starts it.
+fn named_agent(engine: &Engine, work: &Asked, name: &str, wait: &Wait) -> Result<Chosen> {
+    let loaded = &engine.settings().config;
+    let path = search_path(engine, work);
+    let mut chosen = match loaded.config().find_agent(name) {
+        Some((known, agent)) => configured(engine, known, agent, work, &path),
+        None => built_in(engine, name, work, &path),
+    }?;
+    let own_command = loaded.config().find_agent(name).is_some_and(|(_, a)| a.command.is_some());
+    if !own_command {
+        chosen.version = engine.probe(&chosen.command, wait)?.version;
+    }
+    if chosen.redacts {
+        // One that knows how to call a service also knows how to mask.
+        let helper = engine.run_agent().ok_or_else(no_masking)?;
+        let helper = AgentCommand::of_program(AgentKind::Xai, AgentKind::Xai.argv(), helper);
+        engine.probe(&helper, wait)?;
+    }
+    // What the agent starts itself shall know the same agents.
+    let path = loaded.path().and_then(Path::to_str);
+    chosen.env.extend(path.map(|path| ("CONDUCTOR_CONFIG".to_owned(), Secret::new(path))));
+    chosen.account = account(&chosen, engine, work);
+    Ok(chosen)
+}
+
+/// Whose usage limit holds for an agent: the configured account, else its kind with the hash of its
+/// token, else its kind's own login. `None` for one that tells of no usage limit.
+fn account(chosen: &Chosen, engine: &Engine, work: &Asked) -> Option<String> {
+    let kind = match chosen.command.stream? {
+        StreamKind::Rest => chosen.command.kind.name(),
+        stream => stream.name(),
+    };
+    if let Some(account) = &chosen.account {
+        return Some(account.clone());
+    }
+    let value_of = |variable: &str| {
+        let own = work.env.iter().rev().find(|(name, _)| name == variable);
+        let own = own.map(|(_, value)| value.clone());
+        let configured = || {
+            let set = chosen.env.iter().rev().find(|(name, _)| name == variable);
+            set.map(|(_, value)| value.reveal().to_owned())
+        };
+        let inherited = || {
+            let all = engine.inherited_environment();
+            all.into_iter().find(|(name, _)| name == variable)?.1.into_string().ok()
+        };
+        own.or_else(configured).or_else(inherited).filter(|token| !token.is_empty())
+    };
+    let token = chosen.token_variable.as_deref().and_then(value_of);
+    Some(account_name(kind, token.as_deref()))
 }
 
 /// The value of `PATH` that the agent will have.
@@ -132,35 +222,51 @@ pub(super) fn search_path(engine: &Engine, work: &Asked) -> OsString {
     own.or_else(inherited).unwrap_or_default()
 }
 
-fn built_in(loaded: &LoadedConfig, name: &str, work: &Asked, path: &OsStr) -> Result<Chosen> {
+fn built_in(engine: &Engine, name: &str, work: &Asked, path: &OsStr) -> Result<Chosen> {
+    let loaded = &engine.settings().config;
     let kind = AgentKind::parse(name).map_err(|error| unknown(loaded, name, error))?;
-    let command = AgentCommand::resolve(kind, &work.command, path)
-        .map_err(|error| not_installed(error, kind, path))?;
+    let command = match kind.is_rest() {
+        true => rest_command(engine, kind, work)?,
+        false => AgentCommand::resolve(kind, &work.command, path)
+            .map_err(|error| not_installed(error, kind, path))?,
+    };
     let variable = kind.own_keys().first();
     let token = loaded.variables().token(kind.name());
     let env = variable.zip(token).map(|(name, token)| ((*name).to_owned(), token.clone()));
-    Ok(Chosen { name: kind.name().to_owned(), command, env: env.into_iter().collect() })
+    let env: Vec<_> = env.into_iter().collect();
+    if let Some(variable) = variable.filter(|_| kind.is_rest()) {
+        need_token(engine, kind, variable, &env, work)?;
+    }
+    let name = kind.name().to_owned();
+    let version = String::new();
+    Ok(Chosen {
+        name,
+        command,
+        env,
+        model: None,
+        version,
+        account: None,
+        token_variable: variable.map(|name| (*name).to_owned()),
+        resumes: false,
+        redacts: false,
+    })
 }
 
 fn configured(
-    loaded: &LoadedConfig,
+    engine: &Engine,
     name: &str,
     agent: &Agent,
     work: &Asked,
     path: &OsStr,
 ) -> Result<Chosen> {
+    let loaded = &engine.settings().config;
     let kind_name = agent.type_of(name).unwrap_or_default();
-    if agent.is_rest(name) {
-        return Err(Error::new(
-            ErrorKind::Unsupported,
-            "agent.unsupported",
-            format!("agents of the type {kind_name} cannot be started yet"),
-        )
-        .with_field("agent")
-        .with_hint("name an agent that is a program"));
-    }
     let kind = AgentKind::parse(&kind_name).map_err(|error| unknown(loaded, name, error))?;
     let command = match (&agent.command, work.command.is_empty()) {
+        (None, _) if kind.is_rest() => rest_command(engine, kind, work).map(|mut command| {
+            command.argv = with_model(kind, command.argv, agent);
+            command
+        }),
         (Some(argv), true) => {
             let argv = argv.iter().map(OsString::from).collect();
             let command = AgentCommand::of_argv(kind, with_model(kind, argv, agent), path);
@@ -187,19 +293,86 @@ fn configured(
         command.stream = StreamKind::parse(parser);
     }
     let mut env: Vec<(String, Secret)> = Vec::new();
+    if let Some(url) = agent.base_url.as_ref().filter(|_| kind.is_rest())
+        && let Some(variable) = kind.service().and_then(|service| service.variables.first())
+    {
+        // By the environment: an address may hold a password, and the command line is kept.
+        env.push(((*variable).to_owned(), Secret::new(url.clone())));
+    }
     for (name, value) in agent.env.iter().flatten() {
         env.push((name.clone(), value.clone()));
     }
-    if let Some(variable) = variable_of(agent, Some(kind))
-        && let Some(token) = agent.token()?
-    {
-        env.push((variable.to_owned(), token));
+    if let Some(variable) = variable_of(agent, Some(kind)) {
+        if let Some(token) = agent.token()? {
+            env.push((variable.to_owned(), token));
+        }
+        if kind.is_rest() {
+            need_token(engine, kind, variable, &env, work)?;
+        }
     }
-    Ok(Chosen { name: name.to_owned(), command, env })
+    let model = agent.model.clone().filter(|_| kind.takes_model());
+    let resumes = agent.resume_session == Some(true);
+    let redacts = agent.redact == Some(true);
+    let (name, version) = (name.to_owned(), String::new());
+    let account = agent.account.clone().filter(|account| !account.trim().is_empty());
+    let token_variable = variable_of(agent, Some(kind)).map(str::to_owned);
+    Ok(Chosen { name, command, env, model, version, account, token_variable, resumes, redacts })
+}
+
+/// The command that calls a service: `run-agent` itself.
+fn rest_command(engine: &Engine, kind: AgentKind, work: &Asked) -> Result<AgentCommand> {
+    if !work.command.is_empty() {
+        let what = format!("the agent {:?} has a command of its own", kind.name());
+        return Err(Error::invalid("agent.command_unused", "command", what)
+            .with_hint("use --agent command to run another one"));
+    }
+    let program = engine.run_agent().ok_or_else(|| no_run_agent(kind))?;
+    let mut argv = kind.argv();
+    // Where the work has limits of its own, they hold and no others.
+    let limits = &engine.settings().config.config().limits;
+    for (option, given) in [
+        ("--first-byte-timeout", work.first_byte_timeout.or(limits.first_byte_timeout)),
+        ("--idle-timeout", work.idle_timeout.or(limits.idle_timeout)),
+        ("--total-timeout", work.total_timeout.or(limits.total_timeout)),
+    ] {
+        if given.is_some() {
+            argv.extend([OsString::from(option), "0s".into()]);
+        }
+    }
+    Ok(AgentCommand::of_program(kind, argv, program))
+}
+
+pub(super) fn no_run_agent(kind: AgentKind) -> Error {
+    let what = format!("the agent {} needs the program run-agent, and there is none", kind.name());
+    Error::new(ErrorKind::SpawnFailed, "agent.no_run_agent", what)
+        .with_field("agent")
+        .with_hint("put run-agent on PATH or beside this program, or name it when opening the root")
+}
+
+/// A service without a token would refuse the call.
+fn need_token(
+    engine: &Engine,
+    kind: AgentKind,
+    variable: &str,
+    env: &[(String, Secret)],
+    work: &Asked,
+) -> Result<()> {
+    let inherited = || {
+        let all = engine.inherited_environment();
+        all.iter().any(|(name, value)| name == variable && !value.is_empty())
+    };
+    let given = work.env.iter().any(|(name, value)| name == variable && !value.is_empty());
+    let configured = env.iter().any(|(name, _)| name == variable);
+    if given || configured || inherited() {
+        return Ok(());
+    }
+    let what = format!("there is no token for {}", kind.name());
+    Err(Error::invalid("agent.no_token", "token", what)
+        .with_hint(format!("set {variable}, or name a token or token_file for the agent")))
 }
 
 /// The variable that an agent reads its token from.
-fn variable_of(agent: &Agent, kind: Option<AgentKind>) -> Option<&str> {
+pub(super) fn variable_of(agent: &Agent, kind: Option<AgentKind>) -> Option<&str> {
     let own = kind.and_then(|kind| kind.own_keys().first().copied());
     agent.token_env.as_deref().or(own)
 }
@@ -209,7 +382,9 @@ fn with_model(kind: AgentKind, mut argv: Vec<OsString>, agent: &Agent) -> Vec<Os
     let Some(model) = &agent.model else { return argv };
     let option = ["--model".into(), model.into()];
     match kind {
-        AgentKind::Claude | AgentKind::Gemini => argv.extend(option),
+        AgentKind::Claude | AgentKind::Gemini | AgentKind::Perplexity | AgentKind::Xai => {
+            argv.extend(option);
+        }
         // A dash for the prompt ends its options.
         AgentKind::Codex => {
             let dash = argv.iter().rposition(|word| word == "-").unwrap_or(argv.len());
@@ -234,7 +409,7 @@ fn no_agent(loaded: &LoadedConfig, path: &OsStr) -> Error {
 }
 
 /// The error of an agent that is neither configured nor built in.
-fn unknown(loaded: &LoadedConfig, name: &str, error: Error) -> Error {
+pub(super) fn unknown(loaded: &LoadedConfig, name: &str, error: Error) -> Error {
     let names = || loaded.config().agents.keys().map(String::as_str);
     match nearest(name, names()) {
         Some(near) => error.with_hint(format!("did you mean {near:?}?")),
@@ -248,7 +423,7 @@ fn unknown(loaded: &LoadedConfig, name: &str, error: Error) -> Error {
 }
 
 /// The error of a coding agent whose program is missing says which there are.
-fn not_installed(error: Error, kind: AgentKind, path: &OsStr) -> Error {
+pub(super) fn not_installed(error: Error, kind: AgentKind, path: &OsStr) -> Error {
     if AgentKind::installable().all(|installable| installable != kind)
         || error.code() != "agent.not_found"
     {

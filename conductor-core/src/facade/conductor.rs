@@ -8,10 +8,10 @@ use super::tasks::Tasks;
 use super::update::Update;
 use crate::bus::{Bus, Scope};
 use crate::cancel::Wait;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::id::ProjectId;
 use crate::layout::{Listing, RootOrigin, RootSources, resolve_root};
-use crate::supervise::{Engine, Finished, OpenEntry, RunInfo, Settings, finish, read_info};
+use crate::supervise::{Engine, Hold, OpenEntry, RunInfo, Settings, read_info};
 use std::path::{Path, PathBuf};
 
 /// An opened root. Opening changes nothing on disk; clones share it, across threads too.
@@ -122,6 +122,23 @@ impl Conductor {
         Update(self)
     }
 
+    /// The accounts that are left alone because their usage limit is reached, by name. Reads only.
+    ///
+    /// # Errors
+    /// The first hold that cannot be read.
+    pub fn holds(&self) -> Result<Vec<Hold>> {
+        let (holds, damaged) = match self.engine.all_holds() {
+            Err(error) if error.code() == "root.not_found" => return Ok(Vec::new()),
+            all => all?,
+        };
+        match damaged.into_iter().next() {
+            Some(error) => Err(error),
+            None => {
+                Ok(holds.into_iter().filter(|hold| hold.is_in_force(self.engine.now())).collect())
+            }
+        }
+    }
+
     /// Writes down the ends of runs that nobody saw ending, once in all, and gives their records.
     ///
     /// Reads the entries of open runs, not the runs: the cost is that of what is open.
@@ -139,15 +156,11 @@ impl Conductor {
         let mut first_error = found.damaged.into_iter().next();
         for entry in found.entries {
             let OpenEntry { project, task, run, .. } = &entry;
-            let done = match finish(&self.engine, project, task, run, &wait) {
-                Ok(Finished::NotYet) => Ok(()),
-                Ok(Finished::Over) => {
+            let done = match self.engine.close(&entry, &wait) {
+                Ok(true) => {
                     read_info(&self.engine, project, task, run).map(|info| closed.push(info))
                 }
-                Err(error) if error.kind() == ErrorKind::NotFound => {
-                    self.engine.forget_if_gone(&entry).map(drop)
-                }
-                Err(error) => Err(error),
+                done => done.map(drop),
             };
             first_error = first_error.or(done.err());
         }

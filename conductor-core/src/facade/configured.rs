@@ -35,17 +35,41 @@ impl Conductor {
         Conductor::open_as_planned(root, config, options, None)
     }
 
+    /// As [`open_configured`](Conductor::open_configured), with a configuration that was read before.
+    ///
+    /// # Errors
+    /// `root.unknown` and `root.not_absolute`.
+    pub fn open_loaded(
+        root: Option<PathBuf>,
+        loaded: LoadedConfig,
+        options: Options,
+    ) -> Result<Conductor> {
+        Conductor::open_with(root, loaded, options, None)
+    }
+
     /// As [`open_configured`](Conductor::open_configured), with a `durability` that goes before the
     /// configured one.
     pub(super) fn open_as_planned(
         root: Option<PathBuf>,
         config: Option<PathBuf>,
-        mut options: Options,
+        options: Options,
         durability: Option<Durability>,
     ) -> Result<Conductor> {
         let loaded = Conductor::load_config(&Conductor::config_sources(config))?;
+        Conductor::open_with(root, loaded, options, durability)
+    }
+
+    fn open_with(
+        root: Option<PathBuf>,
+        loaded: LoadedConfig,
+        mut options: Options,
+        durability: Option<Durability>,
+    ) -> Result<Conductor> {
         for warning in loaded.warnings() {
-            tracing::warn!(code = warning.code, "{}", warning.line_for_people());
+            tracing::warn!(
+                name: "config_doubtful", code = warning.code, hint = warning.hint,
+                "{}", warning.line_for_people()
+            );
         }
         let mut sources = Conductor::sources(root);
         sources.configured = loaded.config().storage.runs_dir.clone();

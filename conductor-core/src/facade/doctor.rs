@@ -3,8 +3,10 @@
 use super::conductor::Conductor;
 use super::record::Record;
 use crate::error::{Error, ErrorKind, Result};
-use crate::layout::{BIN, CONDUCTOR, RUNS};
-use crate::supervise::{Known, OpenEntry, Verdict, known, observe};
+use crate::gc;
+use crate::id::{ProjectId, TaskId};
+use crate::layout::{BIN, CONDUCTOR, HOLDS, RUNS};
+use crate::supervise::{Hold, Known, OpenEntry, Verdict, known, observe};
 use crate::sys::FileKind;
 use std::path::{Path, PathBuf};
 
@@ -45,6 +47,10 @@ pub enum FindingKind {
     LeftBehind,
     /// The disk is nearly full.
     LittleSpace,
+    /// The webhook's receiver does not take what is told, or events were given up.
+    NotTold,
+    /// The usage limit of an account is reached: nothing is started with it for now.
+    OnHold,
 }
 
 impl FindingKind {
@@ -59,6 +65,8 @@ impl FindingKind {
             FindingKind::Foreign => "foreign",
             FindingKind::LeftBehind => "left_behind",
             FindingKind::LittleSpace => "little_space",
+            FindingKind::NotTold => "not_told",
+            FindingKind::OnHold => "on_hold",
         }
     }
 }
@@ -87,8 +95,31 @@ impl Conductor {
         self.look_at_open_runs(&mut found)?;
         self.look_at_tasks(&mut found)?;
         self.look_at_leftovers(&mut found)?;
+        self.look_at_outbox(&mut found)?;
         self.look_at_space(&mut found)?;
+        self.look_at_holds(&mut found)?;
         Ok(found)
+    }
+
+    fn look_at_holds(&self, found: &mut Vec<Finding>) -> Result<()> {
+        let folder = self.root().join(CONDUCTOR).join(HOLDS);
+        let (holds, errors) = self.engine.all_holds()?;
+        found.extend(errors.iter().map(|error| damaged(error, &folder)));
+        let now = self.engine.now();
+        for hold in holds.into_iter().filter(|hold| hold.is_in_force(now)) {
+            let Hold { account, until, known, run, .. } = &hold;
+            let end = match known {
+                true => format!("until {until}"),
+                false => format!("and when it ends is not known; the next probe is due at {until}"),
+            };
+            found.push(Finding {
+                kind: FindingKind::OnHold,
+                path: folder.join(hold.file()),
+                text: format!("nothing is started with the account {account}: the run {run} met its usage limit, {end}"),
+                way_out: "wait; or remove the file to try at once".to_owned(),
+            });
+        }
+        Ok(())
     }
 
     fn look_at_open_runs(&self, found: &mut Vec<Finding>) -> Result<()> {
@@ -167,7 +198,7 @@ impl Conductor {
                         kind: FindingKind::NotDriven,
                         path: info.folder,
                         text: "the task is unfinished, and nobody starts its next attempt".into(),
-                        way_out: format!("`run-agent attach --project {project} --task {task}`"),
+                        way_out: way_on(&project, &task, &info.env_names),
                     });
                 }
             }
@@ -180,10 +211,7 @@ impl Conductor {
         if let Some(trash) = self.engine.layout().trash()? {
             for entry in trash.list()? {
                 // What a living collector has in hand is no leftover.
-                if entry.kind == FileKind::Folder
-                    && let Some(batch) = trash.folder_if_exists(&entry.name)?
-                    && batch.is_held()?
-                {
+                if gc::is_in_hand(&trash, &entry)? {
                     continue;
                 }
                 found.push(left_behind(trash.join(&entry.name), "a deletion that was cut short"));
@@ -220,7 +248,16 @@ impl Conductor {
     }
 }
 
-fn damaged(error: &Error, path: &Path) -> Finding {
+/// How to go on with a task that nobody drives.
+fn way_on(project: &ProjectId, task: &TaskId, env_names: &[String]) -> String {
+    let attach = format!("`run-agent attach --project {project} --task {task}`");
+    match env_names {
+        [] => attach,
+        names => format!("{attach}, with {} in the environment", names.join(", ")),
+    }
+}
+
+pub(super) fn damaged(error: &Error, path: &Path) -> Finding {
     Finding {
         kind: FindingKind::Damaged,
         path: error.path().unwrap_or(path).to_owned(),

@@ -56,7 +56,7 @@ impl TaskEvents {
             if self.over {
                 return Ok(Step::Ready(None));
             }
-            match self.task.step()? {
+            match self.task.step_until(&self.wait)? {
                 // What it wrote last is read before the end is told.
                 Step::Ready(_) => self.over = true,
                 Step::Pending => return Ok(Step::Pending),
@@ -66,8 +66,12 @@ impl TaskEvents {
 
     fn next_event(&mut self) -> Result<Option<Event>> {
         loop {
-            if let Step::Ready(event) = self.step()? {
-                return Ok(event);
+            match self.step() {
+                Ok(Step::Ready(event)) => return Ok(event),
+                Ok(Step::Pending) => {}
+                // The switch was set while a lock was waited for.
+                Err(over) if over.kind() == ErrorKind::Cancelled => return Ok(None),
+                Err(error) => return Err(error),
             }
             match self.wait.check() {
                 Err(over) if over.kind() == ErrorKind::Timeout => return Ok(None),

@@ -14,13 +14,17 @@ mod find_run;
 mod gc;
 mod jobs;
 mod locate;
+mod log;
 mod monitor;
 mod options;
+mod outbox;
 mod output;
 mod plan;
+mod preview;
 mod projects;
 mod record;
 mod records;
+mod rotation;
 mod runs;
 mod runs_watch;
 mod served;
@@ -34,6 +38,8 @@ mod update;
 mod usage;
 mod validate;
 mod watch;
+#[cfg(feature = "http")]
+mod webhook;
 mod why;
 mod wrap;
 
@@ -50,6 +56,7 @@ pub use monitor::{
     Monitor, MonitorAction, MonitorItem, MonitorLock, MonitorLook, MonitorNews, STALE_AFTER,
 };
 pub use options::Options;
+pub use outbox::Outbox;
 pub use output::{OutputFile, OutputFollower, RunOutput};
 pub use projects::{BusSizes, ProjectDeleted, ProjectInfo};
 pub use record::Record;

@@ -16,7 +16,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::{FileLock, change_user_file, read_user_text};
 use crate::id::{ProjectId, TaskId};
 use crate::layout::{MONITOR_LOCK, STOP_REQUESTED, TASK_PROMPT};
-use crate::sys::{LockKind, Watch};
+use crate::sys::{LockKind, News, Poller, Watch};
 use decide::{Facts, RunFacts, decide};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::{Path, PathBuf};
@@ -70,12 +70,15 @@ pub struct MonitorLook {
 
 /// Says that something about the list or its tasks may have changed; a hint, never the truth.
 #[derive(Debug)]
-pub struct MonitorNews(Watch);
+pub struct MonitorNews {
+    poller: Poller,
+    _watch: Watch,
+}
 
 impl MonitorNews {
     /// A descriptor that becomes readable on news; it stays so. It may miss some: look now and then.
     pub fn fd(&self) -> BorrowedFd<'_> {
-        self.0.as_fd()
+        self.poller.as_fd()
     }
 }
 
@@ -249,7 +252,8 @@ impl Monitor {
         let folder = self.list.parent().filter(|folder| !folder.as_os_str().is_empty());
         let folder = folder.unwrap_or(Path::new("."));
         let failed = |e| Error::io("watch", folder, e);
-        let watch = Watch::or_silent().map_err(failed)?;
+        let poller = Poller::new().map_err(failed)?;
+        let watch = Watch::join(&poller, 1, News::Content).map_err(failed)?;
         watch.add_names(folder).map_err(failed)?;
         // The others may come and go: who looks now and then sees them all the same.
         let root = self.conductor.root().join(&self.project);
@@ -258,6 +262,6 @@ impl Monitor {
         for item in &look.items {
             let _task = watch.add_names(&root.join(&item.task));
         }
-        Ok(MonitorNews(watch))
+        Ok(MonitorNews { poller, _watch: watch })
     }
 }

@@ -7,7 +7,8 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, TaskId};
 use crate::layout::{OUTPUT, PROMPT, STDERR, STDOUT, TASK_PROMPT};
-use crate::sys::{Fd, FileKind, Open, Poller, Stat, Watch};
+use crate::supervise::{cut_of, gap_note};
+use crate::sys::{Fd, FileKind, KeeperCut, News, Open, Poller, Stat, Watch};
 use crate::time::Timestamp;
 use crate::wait::{Step, block_on};
 use std::os::fd::{AsFd as _, BorrowedFd};
@@ -76,6 +77,8 @@ pub struct RunOutput {
     name: &'static str,
     fd: Fd,
     offset: u64,
+    /// What stands in the place of a part that was cut out, as far as it was not given yet.
+    note: Vec<u8>,
 }
 
 impl RunOutput {
@@ -83,7 +86,8 @@ impl RunOutput {
     fn open(folder: &Folder, names: &'static [&'static str]) -> Result<Option<RunOutput>> {
         for name in names {
             if let Some(fd) = folder.open_if_exists(name, Open::Read)? {
-                return Ok(Some(RunOutput { folder: folder.clone(), name, fd, offset: 0 }));
+                let (folder, note) = (folder.clone(), Vec::new());
+                return Ok(Some(RunOutput { folder, name, fd, offset: 0, note }));
             }
         }
         Ok(None)
@@ -126,8 +130,19 @@ impl RunOutput {
         let mut left = lines;
         let mut end = size;
         let mut chunk = vec![0; usize::try_from(CHUNK.min(size)).unwrap_or(0)];
+        let mut cut = cut_of(&self.folder, self.name)?.filter(|cut| cut.to <= size);
         while end > 0 {
-            let start = end.saturating_sub(CHUNK);
+            if let Some(KeeperCut { from, to }) = cut.filter(|cut| end == cut.to) {
+                // The note about it is a line of its own.
+                for begin in [to, from] {
+                    left -= 1;
+                    if left == 0 {
+                        return Ok(begin);
+                    }
+                }
+                (end, cut) = (from, None);
+            }
+            let start = end.saturating_sub(CHUNK).max(cut.map_or(0, |cut| cut.to));
             let chunk = &mut chunk[..usize::try_from(end - start).unwrap_or(0)];
             self.read_exactly(chunk, start)?;
             for (index, byte) in chunk.iter().enumerate().rev() {
@@ -172,25 +187,44 @@ impl RunOutput {
         stat.map_err(|e| self.folder.error("look at", self.name, e))
     }
 
-    /// Reads on; 0 at the present end of the file.
+    /// Reads on; 0 at the present end of the file. One line stands for what was cut out of it.
     pub fn read(&mut self, buffer: &mut [u8]) -> Result<usize> {
-        let read = self.read_at(buffer, self.offset)?;
-        self.offset += read as u64;
-        Ok(read)
+        if self.note.is_empty() {
+            let mut read = self.read_at(buffer, self.offset)?;
+            // Looked at after the read: what became zeros meanwhile is not taken for output.
+            let hole = cut_of(&self.folder, self.name)?
+                .filter(|cut| self.offset < cut.to && self.offset + read as u64 > cut.from);
+            match hole {
+                Some(cut) if read > 0 && self.offset >= cut.from => {
+                    self.note = gap_note(cut.to - self.offset).into_bytes();
+                    self.offset = cut.to;
+                }
+                hole => {
+                    let before = hole.and_then(|cut| usize::try_from(cut.from - self.offset).ok());
+                    read = before.map_or(read, |before| before.min(read));
+                    self.offset += read as u64;
+                    return Ok(read);
+                }
+            }
+        }
+        let given = self.note.len().min(buffer.len());
+        buffer[..given].copy_from_slice(&self.note[..given]);
+        self.note.drain(..given);
+        Ok(given)
     }
 
     /// The rest of the file as text, unreadable bytes replaced.
     pub fn read_to_string(&mut self) -> Result<String> {
-        let left = self.size()?.saturating_sub(self.offset);
-        let mut bytes = vec![0; usize::try_from(left).unwrap_or(0)];
-        let mut filled = 0;
-        while filled < bytes.len() {
-            match self.read(&mut bytes[filled..])? {
+        let end = self.size()?;
+        let mut bytes = Vec::new();
+        let mut chunk = vec![0; usize::try_from(CHUNK).unwrap_or(0)];
+        // What is written meanwhile is for another reader.
+        while self.offset < end || !self.note.is_empty() {
+            match self.read(&mut chunk)? {
                 0 => break,
-                read => filled += read,
+                read => bytes.extend_from_slice(&chunk[..read]),
             }
         }
-        bytes.truncate(filled);
         Ok(String::from_utf8(bytes)
             .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned()))
     }
@@ -224,9 +258,9 @@ pub struct OutputFollower {
 impl OutputFollower {
     pub(super) fn new(run: Run, folder: Folder, file: OutputFile) -> Result<Self> {
         let failed = |e| folder.error("watch", "", e);
-        let (poller, news) = (Poller::new().map_err(failed)?, Watch::new().map_err(failed)?);
+        let poller = Poller::new().map_err(failed)?;
+        let news = Watch::join(&poller, 1, News::Content).map_err(failed)?;
         news.add_names(folder.path()).map_err(failed)?;
-        poller.add(&news, 1).map_err(failed)?;
         poller.add(run.fd(), 2).map_err(failed)?;
         let over = run.is_over()?;
         let start = Start::Offset(0);

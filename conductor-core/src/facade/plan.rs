@@ -1,21 +1,22 @@
 //! From a spec to a plan: every check that can be made before anything is made.
 
-use super::agents::{choose_agent, search_path};
-use super::spec::{Asked, check_env};
+use super::agents::{Choice, choose_agent, search_path};
+use super::spec::{Asked, check_env, on_output_limit};
 use super::wrap::project_of;
 use crate::agent::{AgentCommand, is_own_variable};
+use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::TaskId;
 use crate::layout::TASK_PROMPT;
 use crate::limits;
-use crate::supervise::{Engine, RunPlan};
+use crate::supervise::{Engine, Family, OnOutputLimit, PlannedAgent, RunPlan};
 use crate::sys::{self, KeeperLimits};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The plan of a run, or of the first attempt of a task.
-pub(super) fn plan_run(engine: &Engine, work: &Asked) -> Result<RunPlan> {
+pub(super) fn plan_run(engine: &Engine, work: &Asked, wait: &Wait) -> Result<RunPlan> {
     let project = work.project_id()?;
     let given = work.task_id()?;
     let prompt = match (read_prompt(work)?, &given) {
@@ -23,8 +24,11 @@ pub(super) fn plan_run(engine: &Engine, work: &Asked) -> Result<RunPlan> {
         (None, Some(task)) => stored_prompt(engine, &project, task)?,
         (None, None) => return Err(no_prompt()),
     };
+    let prompt = engine.secrets().hide(&prompt).into_owned();
+    refuse_secrets(engine, &work.command)?;
     // Everything that can be wrong is looked at before the first folder is made.
-    let agent = choose_agent(engine, work)?;
+    let choice = choose_agent(engine, work, wait)?;
+    let shared = choice.is_shared(work);
     work.env.iter().try_for_each(|(name, value)| check_env(name, value))?;
     refuse_own_variables(&work.env)?;
     let cwd = work.cwd.as_deref().map(working_folder).transpose()?;
@@ -34,10 +38,21 @@ pub(super) fn plan_run(engine: &Engine, work: &Asked) -> Result<RunPlan> {
         None => fresh_task_id(engine, &project, &prompt)?,
     };
     let bounds = &engine.settings().config.config().limits;
+    choice.take_turn(engine, wait)?;
+    let Choice { agent, others, .. } = choice;
+    let stops = work.on_output_limit.or(on_output_limit(bounds)) == Some(OnOutputLimit::Stop);
+    let output = work.output_limit.or(bounds.output_limit).unwrap_or(limits::OUTPUT);
     Ok(RunPlan {
         agent: agent.command,
         agent_name: agent.name,
         agent_env: agent.env,
+        model: agent.model,
+        version: agent.version,
+        resumes: agent.resumes,
+        redacts: agent.redacts,
+        session: None,
+        others: others.into_iter().map(PlannedAgent::from).collect(),
+        shared,
         command: work.command.clone(),
         project,
         task,
@@ -52,7 +67,11 @@ pub(super) fn plan_run(engine: &Engine, work: &Asked) -> Result<RunPlan> {
             first_byte: limit(work.first_byte_timeout.or(bounds.first_byte_timeout)),
             idle: limit(work.idle_timeout.or(bounds.idle_timeout)),
             total: limit(work.total_timeout.or(bounds.total_timeout)),
+            output: Some(output).filter(|limit| *limit > 0),
+            stop_on_output: stops,
         },
+        family: family_of(engine, work),
+        account: agent.account,
         attached: false,
     })
 }
@@ -70,6 +89,7 @@ pub(super) fn plan_attached(engine: &Engine, work: Asked) -> Result<RunPlan> {
                 .with_hint("total_timeout bounds it as a whole"));
         }
     }
+    refuse_secrets(engine, &work.command)?;
     let agent = AgentCommand::in_terminal(&work.command, &search_path(engine, &work))?;
     let named = work.agent.as_deref().map(str::trim).filter(|name| !name.is_empty());
     let own = || agent.program.file_name().map(|name| name.to_string_lossy().into_owned());
@@ -84,11 +104,13 @@ pub(super) fn plan_attached(engine: &Engine, work: Asked) -> Result<RunPlan> {
         let (line, cwd) = (agent.line(), cwd.display());
         format!("{agent_name} in a terminal, used by a person.\n\ncommand: {line}\ncwd: {cwd}\n")
     });
+    let prompt = engine.secrets().hide(&prompt).into_owned();
     let (parent_run, previous_run) = (work.parent_run_id()?, work.previous_run_id()?);
     let task = match given {
         Some(task) => task,
         None => fresh_task_id(engine, &project, &prompt)?,
     };
+    let family = family_of(engine, &work);
     let configured = &engine.settings().config.config().limits;
     let grace = work.grace.or(configured.grace).unwrap_or(limits::STOP_GRACE);
     let total = limit(work.total_timeout);
@@ -98,6 +120,13 @@ pub(super) fn plan_attached(engine: &Engine, work: Asked) -> Result<RunPlan> {
         agent,
         agent_name,
         agent_env: Vec::new(),
+        model: None,
+        version: String::new(),
+        resumes: false,
+        redacts: false,
+        session: None,
+        others: Vec::new(),
+        shared: false,
         command: work.command,
         prompt,
         cwd: Some(cwd),
@@ -105,9 +134,41 @@ pub(super) fn plan_attached(engine: &Engine, work: Asked) -> Result<RunPlan> {
         previous_run,
         series: None,
         env: work.env,
-        limits: KeeperLimits { grace, first_byte: None, idle: None, total },
+        limits: KeeperLimits {
+            grace,
+            first_byte: None,
+            idle: None,
+            total,
+            output: None,
+            stop_on_output: false,
+        },
+        family,
+        account: None,
         attached: true,
     })
+}
+
+/// What the agent of this work may start.
+fn family_of(engine: &Engine, work: &Asked) -> Family {
+    let bounds = &engine.settings().config.config().limits;
+    let default = Some(limits::MAX_CHILDREN as u64);
+    Family {
+        max_depth: work.max_depth.or(bounds.max_depth),
+        max_children: work.max_children.or(bounds.max_children).or(default),
+    }
+}
+
+/// A command is written down, with all its arguments.
+fn refuse_secrets(engine: &Engine, command: &[OsString]) -> Result<()> {
+    match command.iter().any(|word| engine.secrets().holds(word.as_encoded_bytes())) {
+        false => Ok(()),
+        true => {
+            let what = "the command holds a token that the configuration knows";
+            Err(Error::invalid("agent.command_secret", "command", what).with_hint(
+                "a command is written down: let the program read the token from a variable",
+            ))
+        }
+    }
 }
 
 /// The variables that tell an agent where it is are conductor's own to set.

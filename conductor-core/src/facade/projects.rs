@@ -27,6 +27,8 @@ pub struct ProjectInfo {
     pub tasks: Vec<TaskId>,
     /// The folder of sources that it is linked to, where it is.
     pub source_folder: Option<PathBuf>,
+    /// Why its link cannot be read, where it cannot.
+    pub unreadable_link: Option<String>,
     /// When something last changed in its folder, in those of its tasks, or on their buses.
     pub last_activity: Timestamp,
 }
@@ -57,7 +59,7 @@ impl Conductor {
     /// Costs a few looks at each of its tasks' folders, not at their runs.
     ///
     /// # Errors
-    /// `project.not_found`; what is wrong with its link to its sources.
+    /// `project.not_found`.
     pub fn project(&self, project: &ProjectId) -> Result<ProjectInfo> {
         let folder = self.engine.layout().project(project)?;
         let tasks = self.engine.layout().tasks(project)?.ids;
@@ -71,11 +73,16 @@ impl Conductor {
                 newest = newest.max(task.stat(name)?.map_or(0, |stat| stat.modified));
             }
         }
+        let (source_folder, unreadable_link) = match linked_folder(&folder) {
+            Ok(source) => (source, None),
+            Err(error) => (None, Some(error.to_string())),
+        };
         Ok(ProjectInfo {
             id: project.clone(),
             folder: folder.path().to_owned(),
             tasks,
-            source_folder: linked_folder(&folder)?,
+            source_folder,
+            unreadable_link,
             last_activity: Timestamp::from_unix_nanos(newest),
         })
     }
@@ -269,6 +276,17 @@ mod tests {
             assert_eq!(error.code(), code);
         }
         assert!(!dir.path().join("root/bank").exists());
+    }
+
+    #[test]
+    fn a_damaged_link_hides_no_project() {
+        let (dir, conductor) = root();
+        let folder = dir.path().join("root/p");
+        fs::create_dir_all(&folder).unwrap();
+        fs::write(folder.join("home-folders.md"), "{ not yaml").unwrap();
+        let info = conductor.project(&id("p")).unwrap();
+        assert_eq!(info.source_folder, None);
+        assert!(info.unreadable_link.unwrap().contains("home-folders.md"));
     }
 
     #[test]

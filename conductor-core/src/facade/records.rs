@@ -10,6 +10,7 @@ use crate::bus::{self, Bus, Cursor, Event, Follower, NamedCursor, ReadOptions};
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ProjectId, RunId, TaskId};
+use crate::log::LogReader;
 use crate::supervise::RunInfo;
 use crate::wait::{Step, block_on};
 use std::collections::VecDeque;
@@ -39,6 +40,7 @@ enum Source {
     Follow { known: Known, follower: Box<Follower> },
     Task(Box<TaskEvents>),
     Output(Box<Pieces>),
+    Log(LogReader),
 }
 
 impl Records {
@@ -110,6 +112,24 @@ impl Records {
         Ok(Source::Made(found.into_iter()).into())
     }
 
+    /// The events that wait for the webhook.
+    ///
+    /// # Errors
+    /// As [`Outbox::list`](super::Outbox::list).
+    pub fn outbox(conductor: &Conductor) -> Result<Records> {
+        let events: Vec<Record> = conductor.outbox().list()?.iter().map(Record::from).collect();
+        Ok(Source::Made(events.into_iter()).into())
+    }
+
+    /// What the library says of its own work in this process, from now on: events of these levels, as
+    /// [`LogLevels`](crate::LogLevels) reads them.
+    ///
+    /// # Errors
+    /// `log.invalid`, `log.taken`.
+    pub fn log(levels: &str) -> Result<Records> {
+        Ok(Source::Log(LogReader::open(levels.parse()?)?).into())
+    }
+
     /// What a run wrote and, where the plan says so, what it writes until it is over.
     ///
     /// # Errors
@@ -139,6 +159,7 @@ impl Records {
             Source::Follow { follower, .. } => Some(follower.fd()),
             Source::Task(events) => Some(events.fd()),
             Source::Output(pieces) => pieces.file.fd(),
+            Source::Log(reader) => Some(reader.fd()),
             Source::List(_) | Source::Runs(_) | Source::Made(_) | Source::Read(_) => None,
         }
     }
@@ -228,6 +249,10 @@ impl Source {
             },
             Source::Output(pieces) => match pieces.step()? {
                 Step::Ready(record) => record,
+                Step::Pending => return Ok(Step::Pending),
+            },
+            Source::Log(reader) => match reader.step() {
+                Step::Ready(line) => Some(Record::from(&line)),
                 Step::Pending => return Ok(Step::Pending),
             },
         }))

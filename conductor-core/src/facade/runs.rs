@@ -227,7 +227,9 @@ impl Run {
     /// [`ErrorKind::Timeout`](crate::ErrorKind::Timeout) and
     /// [`ErrorKind::Cancelled`](crate::ErrorKind::Cancelled) when the wait is over first.
     pub fn wait(&self, wait: impl Into<Wait>) -> Result<RunInfo> {
-        block_on(self.fd(), &wait.into(), || self.step())
+        let wait = wait.into();
+        let patience = wait.cancel().map_or(Wait::FOREVER, Wait::from);
+        block_on(self.fd(), &wait, || self.step_until(&patience))
     }
 
     /// A descriptor that becomes readable when [`step`](Run::step) may find something new.
@@ -237,7 +239,12 @@ impl Run {
 
     /// One look at whether the run has ended, without waiting.
     pub fn step(&self) -> Result<Step<RunInfo>> {
-        match self.watch.step(&Wait::from(crate::limits::RECORD_LOCK))? {
+        self.step_until(&Wait::FOREVER)
+    }
+
+    /// As [`step`](Run::step), ended early by the switch of `wait` while others hold a lock.
+    fn step_until(&self, wait: &Wait) -> Result<Step<RunInfo>> {
+        match self.watch.step(&wait.clone().at_most(crate::limits::RECORD_LOCK))? {
             Step::Ready(_) => self.info().map(Step::Ready),
             Step::Pending => Ok(Step::Pending),
         }

@@ -5,7 +5,7 @@ use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::{CONDUCTOR, OPEN};
 use crate::supervise::{OpenEntry, RunInfo, RunWatch, read_info};
-use crate::sys::{Polled, Poller, Watch};
+use crate::sys::{News, Polled, Poller, Watch};
 use crate::wait::{Step, block_on};
 use std::collections::HashMap;
 use std::io;
@@ -14,8 +14,9 @@ use std::path::Path;
 
 /// Looks on at the runs of a root; from [`Runs::watch`](super::Runs::watch).
 ///
-/// Drives nothing and writes nothing down. Runs that another program started are not seen: they have no
-/// entry among the open runs.
+/// Drives nothing and writes nothing down. Not seen are runs that another program started, which have no
+/// entry among the open runs, and runs that begin and end between two looks; the bus of their task tells of
+/// these.
 #[derive(Debug)]
 pub struct RunsWatch {
     conductor: Conductor,
@@ -35,8 +36,8 @@ struct Watched {
 impl RunsWatch {
     pub(super) fn new(conductor: &Conductor) -> Result<RunsWatch> {
         let failed = |e| Error::io("watch", conductor.root(), e);
-        let (poller, news) = (Poller::new().map_err(failed)?, Watch::new().map_err(failed)?);
-        poller.add(&news, 1).map_err(failed)?;
+        let poller = Poller::new().map_err(failed)?;
+        let news = Watch::join(&poller, 1, News::Names).map_err(failed)?;
         let conductor = conductor.clone();
         Ok(RunsWatch { conductor, poller, news, open: HashMap::new() })
     }

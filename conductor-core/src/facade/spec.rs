@@ -3,7 +3,9 @@
 use crate::config::Limits;
 use crate::error::{Error, Result};
 use crate::id::{ProjectId, RunId, TaskId};
-use crate::task::{Bounds, OnQuestion, Parameters, shell_line};
+use crate::size::parse_size;
+use crate::supervise::OnOutputLimit;
+use crate::task::{Bounds, Budget, OnQuestion, Parameters, shell_line};
 use crate::time::parse_duration;
 use crate::{limits, vocabulary};
 use std::ffi::OsString;
@@ -19,6 +21,8 @@ pub(crate) struct Asked {
     pub(crate) project: String,
     pub(crate) task: Option<String>,
     pub(crate) agent: Option<String>,
+    /// Whether the agent was given its turn when the work began, and was not named.
+    pub(crate) shared: bool,
     pub(crate) command: Vec<OsString>,
     pub(crate) prompt: Option<String>,
     pub(crate) prompt_file: Option<PathBuf>,
@@ -30,6 +34,10 @@ pub(crate) struct Asked {
     pub(crate) idle_timeout: Option<Duration>,
     pub(crate) total_timeout: Option<Duration>,
     pub(crate) grace: Option<Duration>,
+    pub(crate) output_limit: Option<u64>,
+    pub(crate) on_output_limit: Option<OnOutputLimit>,
+    pub(crate) max_depth: Option<u64>,
+    pub(crate) max_children: Option<u64>,
 }
 
 impl Asked {
@@ -64,6 +72,10 @@ impl Asked {
         self.idle_timeout = self.idle_timeout.or(limits.idle_timeout);
         self.total_timeout = self.total_timeout.or(limits.total_timeout);
         self.grace = self.grace.or(limits.grace);
+        self.output_limit = self.output_limit.or(limits.output_limit);
+        self.on_output_limit = self.on_output_limit.or(on_output_limit(limits));
+        self.max_depth = self.max_depth.or(limits.max_depth);
+        self.max_children = self.max_children.or(limits.max_children);
     }
 
     /// Sets an option by its name; `false` when it is none of those that all work has.
@@ -83,10 +95,22 @@ impl Asked {
             "idle_timeout" => self.idle_timeout = Some(duration(key, value)?),
             "total_timeout" => self.total_timeout = Some(duration(key, value)?),
             "grace" => self.grace = Some(duration(key, value)?),
+            "output_limit" => {
+                let size = parse_size(value).map_err(|error| error.with_field(key))?;
+                self.output_limit = Some(size);
+            }
+            "on_output_limit" => self.on_output_limit = Some(value.parse()?),
+            "max_depth" => self.max_depth = Some(number(key, value)?.into()),
+            "max_children" => self.max_children = Some(number(key, value)?.into()),
             _ => return Ok(false),
         }
         Ok(true)
     }
+}
+
+/// The configured answer to an output that is too long, which the configuration has checked.
+pub(super) fn on_output_limit(limits: &Limits) -> Option<OnOutputLimit> {
+    limits.on_output_limit.as_deref().and_then(|word| word.parse().ok())
 }
 
 /// One assignment `NAME=value`.
@@ -121,6 +145,14 @@ fn number(field: &str, text: &str) -> Result<u32> {
     })
 }
 
+fn amount(field: &str, text: &str) -> Result<f64> {
+    let amount = text.parse::<f64>().ok().filter(|amount| amount.is_finite() && *amount >= 0.0);
+    amount.ok_or_else(|| {
+        Error::invalid("number.invalid", field, format!("invalid {field} {text:?}"))
+            .with_hint("an amount like 25 or 2.50 is wanted")
+    })
+}
+
 macro_rules! work_builder {
     ($name:ident) => {
         impl $name {
@@ -131,8 +163,8 @@ macro_rules! work_builder {
                 self
             }
 
-            /// The agent: `claude`, `codex`, `gemini`, `shell`, `command`, or one that is configured;
-            /// the configured default unless set.
+            /// The agent: `claude`, `codex`, `gemini`, `perplexity`, `xai`, `shell`, `command`, or one
+            /// that is configured; one of those that share the work, or the default, unless set.
             #[must_use]
             pub fn agent(mut self, agent: impl Into<String>) -> Self {
                 self.work.agent = Some(agent.into());
@@ -208,6 +240,35 @@ macro_rules! work_builder {
                 self.work.grace = Some(grace);
                 self
             }
+
+            /// The most bytes that are kept of each output stream, [`limits::OUTPUT`] unless set; zero
+            /// is no limit.
+            #[must_use]
+            pub fn output_limit(mut self, bytes: u64) -> Self {
+                self.work.output_limit = Some(bytes);
+                self
+            }
+
+            /// What becomes of an output that is longer: its middle is cut out unless set.
+            #[must_use]
+            pub fn on_output_limit(mut self, choice: OnOutputLimit) -> Self {
+                self.work.on_output_limit = Some(choice);
+                self
+            }
+
+            /// The deepest nesting of runs that start runs below this one; no limit unless set.
+            #[must_use]
+            pub fn max_depth(mut self, depth: u64) -> Self {
+                self.work.max_depth = Some(depth);
+                self
+            }
+
+            /// The most living runs that one agent has started; [`limits::MAX_CHILDREN`] unless set.
+            #[must_use]
+            pub fn max_children(mut self, children: u64) -> Self {
+                self.work.max_children = Some(children);
+                self
+            }
         }
     };
 }
@@ -251,6 +312,9 @@ pub struct TaskSpec {
     pub(crate) work: Asked,
     pub(crate) depends_on: Option<Vec<String>>,
     pub(crate) max_attempts: Option<u32>,
+    pub(crate) max_wall: Option<Duration>,
+    pub(crate) max_tokens: Option<u64>,
+    pub(crate) max_cost_usd: Option<f64>,
     pub(crate) restart_delay: Option<Duration>,
     pub(crate) child_wait_timeout: Option<Duration>,
     pub(crate) verify: Vec<String>,
@@ -268,6 +332,9 @@ impl TaskSpec {
             work: Asked { project: project.into(), ..Asked::default() },
             depends_on: None,
             max_attempts: None,
+            max_wall: None,
+            max_tokens: None,
+            max_cost_usd: None,
             restart_delay: None,
             child_wait_timeout: None,
             verify: Vec::new(),
@@ -288,6 +355,28 @@ impl TaskSpec {
     #[must_use]
     pub fn max_attempts(mut self, attempts: u32) -> TaskSpec {
         self.max_attempts = Some(attempts);
+        self
+    }
+
+    /// The longest time that attempts run, all of them together; no limit unless set.
+    #[must_use]
+    pub fn max_wall(mut self, limit: Duration) -> TaskSpec {
+        self.max_wall = Some(limit);
+        self
+    }
+
+    /// The most tokens; no limit unless set. No attempt is started once they are used up.
+    #[must_use]
+    pub fn max_tokens(mut self, tokens: u64) -> TaskSpec {
+        self.max_tokens = Some(tokens);
+        self
+    }
+
+    /// The highest cost in US dollars, as far as agents tell it; no limit unless set. No attempt is
+    /// started once it is reached.
+    #[must_use]
+    pub fn max_cost_usd(mut self, cost: f64) -> TaskSpec {
+        self.max_cost_usd = Some(cost);
         self
     }
 
@@ -341,6 +430,14 @@ impl TaskSpec {
         self
     }
 
+    /// Takes the bounds that are not said from the task's own configuration.
+    pub(super) fn take_limits(&mut self, limits: &Limits) {
+        self.max_attempts = self.max_attempts.or(limits.max_attempts);
+        self.max_wall = self.max_wall.or(limits.max_wall);
+        self.max_tokens = self.max_tokens.or(limits.max_tokens);
+        self.max_cost_usd = self.max_cost_usd.or(limits.max_cost_usd);
+    }
+
     /// Takes what is not said from what the task was asked for before; the names of variables whose
     /// values are not kept and are not in `environment` either.
     ///
@@ -355,6 +452,7 @@ impl TaskSpec {
         let work = &mut self.work;
         if work.agent.is_none() {
             work.agent = Some(stored.agent.clone());
+            work.shared = stored.shared;
             if work.command.is_empty() {
                 work.command = stored.command.iter().map(OsString::from).collect();
             }
@@ -368,7 +466,14 @@ impl TaskSpec {
         work.idle_timeout = work.idle_timeout.or(limit(stored.idle_timeout));
         work.total_timeout = work.total_timeout.or(limit(stored.total_timeout));
         work.grace = work.grace.or(Some(stored.grace));
-        self.max_attempts = self.max_attempts.or(Some(stored.max_attempts));
+        work.output_limit = work.output_limit.or(Some(stored.output_limit));
+        work.on_output_limit = work.on_output_limit.or(Some(stored.on_output_limit));
+        work.max_depth = work.max_depth.or(stored.family.max_depth);
+        work.max_children = work.max_children.or(stored.family.max_children);
+        self.max_attempts = self.max_attempts.or(Some(stored.budget.max_attempts));
+        self.max_wall = self.max_wall.or(stored.budget.max_wall);
+        self.max_tokens = self.max_tokens.or(stored.budget.max_tokens);
+        self.max_cost_usd = self.max_cost_usd.or(stored.budget.max_cost_usd);
         self.restart_delay = self.restart_delay.or(Some(stored.restart_delay));
         self.child_wait_timeout = self.child_wait_timeout.or(Some(stored.child_wait_timeout));
         if self.verify.is_empty() {
@@ -394,10 +499,15 @@ impl TaskSpec {
     /// The bounds of the loop.
     pub(crate) fn bounds(&self, configured: &Limits) -> Bounds {
         Bounds {
-            max_attempts: self
-                .max_attempts
-                .or(configured.max_attempts)
-                .unwrap_or(limits::MAX_ATTEMPTS),
+            budget: Budget {
+                max_attempts: self
+                    .max_attempts
+                    .or(configured.max_attempts)
+                    .unwrap_or(limits::MAX_ATTEMPTS),
+                max_wall: self.max_wall.or(configured.max_wall),
+                max_tokens: self.max_tokens.or(configured.max_tokens),
+                max_cost_usd: self.max_cost_usd.or(configured.max_cost_usd),
+            },
             restart_delay: self.restart_delay.unwrap_or(limits::RESTART_DELAY),
             child_wait: self.child_wait_timeout.unwrap_or(limits::CHILD_WAIT),
             verify: self.verify.clone(),
@@ -424,6 +534,9 @@ impl TaskSpec {
         match key {
             "depends_on" => self.depends_on.get_or_insert_default().push(value.to_owned()),
             "max_attempts" => self.max_attempts = Some(number(key, value)?),
+            "max_wall" => self.max_wall = Some(duration(key, value)?),
+            "max_tokens" => self.max_tokens = Some(number(key, value)?.into()),
+            "max_cost_usd" => self.max_cost_usd = Some(amount(key, value)?),
             "restart_delay" => self.restart_delay = Some(duration(key, value)?),
             "child_wait_timeout" => self.child_wait_timeout = Some(duration(key, value)?),
             "verify" => self.verify = shell_line(value.to_owned()),

@@ -10,6 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{CANCELLED, DONE};
+use crate::limits;
 use crate::supervise::{Engine, RunInfo, Stop, StopReport, glance};
 use crate::task::{
     Begin, CanDrive, LoopState, TaskConfig, TaskOutcome, TaskResult, Waiter, Waiting, depends_on,
@@ -62,7 +63,7 @@ impl Tasks<'_> {
             }
             let (agent, limits) = TaskConfig::wishes(&folder)?;
             spec.work.take_wishes(agent, &limits);
-            spec.max_attempts = spec.max_attempts.or(limits.max_attempts);
+            spec.take_limits(&limits);
             // What was asked for before.
             if let Some(stored) = LoopState::read(&folder)? {
                 let missing = spec.go_on_from(stored.parameters(), &engine.inherited_environment());
@@ -72,7 +73,7 @@ impl Tasks<'_> {
             }
         }
         let depends_on = spec.dependencies()?;
-        let plan = plan_run(engine, &spec.work)?;
+        let plan = plan_run(engine, &spec.work, wait)?;
         let bounds = spec.bounds(self.0.limits());
         let (project, task) = (plan.project.clone(), plan.task.clone());
         let begin = Begin { plan, bounds, depends_on, prompt_given, resume };
@@ -103,7 +104,7 @@ impl Tasks<'_> {
                 // A variable that cannot be had keeps the handle from driving, not from waiting.
                 spec.go_on_from(state.parameters(), &engine.inherited_environment());
                 Some(CanDrive {
-                    plan: plan_run(engine, &spec.work)?,
+                    plan: plan_run(engine, &spec.work, &Wait::from(limits::PROBE))?,
                     bounds: spec.bounds(self.0.limits()),
                 })
             }
@@ -222,6 +223,8 @@ pub struct TaskInfo {
     pub attempts: Option<u32>,
     /// What it waits for.
     pub waiting: Option<Waiting>,
+    /// The variables that it was started with; their values are kept nowhere.
+    pub env_names: Vec<String>,
     /// The process that drives it, if one does.
     pub driver: Option<u32>,
     /// When something last changed in its folder.
@@ -258,6 +261,11 @@ pub(crate) fn read_task(engine: &Engine, project: &ProjectId, task: &TaskId) -> 
         None if state.is_some() => living_driver(&folder)?.map(|driver| driver.pid),
         _ => None,
     };
+    // A run that is no attempt waits as itself.
+    let queued = runs.latest.as_ref().filter(|run| run.ended.is_none()).and_then(|run| {
+        let what = run.record.waiting_for.as_deref()?;
+        Some(Waiting::new(what, run.record.start_time, run.record.waiting_until))
+    });
     Ok(TaskInfo {
         project: project.clone(),
         id: task.clone(),
@@ -271,7 +279,8 @@ pub(crate) fn read_task(engine: &Engine, project: &ProjectId, task: &TaskId) -> 
         blocked_by,
         has_loop: state.is_some(),
         attempts: state.as_ref().map(LoopState::attempts),
-        waiting: state.as_ref().and_then(LoopState::waiting).cloned(),
+        waiting: state.as_ref().and_then(LoopState::waiting).cloned().or(queued),
+        env_names: state.map(|state| state.parameters().env_names.clone()).unwrap_or_default(),
         result,
         driver,
         last_activity: Timestamp::from_unix_nanos(stat.modified),
@@ -325,9 +334,14 @@ impl Task {
 
     /// Does what the task needs now, without waiting: its result, or not yet.
     pub fn step(&self) -> Result<Step<TaskResult>> {
+        self.step_until(&Wait::FOREVER)
+    }
+
+    /// As [`step`](Task::step), ended early by the switch of `wait`.
+    pub(super) fn step_until(&self, wait: &Wait) -> Result<Step<TaskResult>> {
         // Before the lock, which a forked child may have inherited held.
         self.engine.layout().check_fork()?;
-        self.waiter.lock().step()
+        self.waiter.lock().step(wait)
     }
 
     /// Drives the task until it ends; where another process drives it, stands by and takes over when
@@ -338,7 +352,8 @@ impl Task {
     /// # Errors
     /// [`ErrorKind::Timeout`] and [`ErrorKind::Cancelled`] when the wait is over first.
     pub fn wait(&self, wait: impl Into<Wait>) -> Result<TaskResult> {
-        block_on(self.fd(), &wait.into(), || self.step())
+        let wait = wait.into();
+        block_on(self.fd(), &wait, || self.step_until(&wait))
     }
 
     /// Drives the task and gives the messages of its bus, from the beginning of its present loop;

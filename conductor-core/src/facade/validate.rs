@@ -1,9 +1,8 @@
 //! Whether this machine is ready: configuration, root, agents and their tokens. Starts nothing, changes
 //! nothing.
 
-use super::agents::Preview;
 use super::conductor::Conductor;
-use crate::agent::AgentKind;
+use super::preview::Preview;
 use crate::config::{ConfigSources, ConfigUse, LoadedConfig, Problem, Severity};
 use crate::error::{Error, ErrorKind, Result};
 use crate::layout::{RootOrigin, RootSources, resolve_root};
@@ -79,6 +78,23 @@ pub struct Service {
     pub caller: String,
     /// Its scheme and host, with the port where it is said. Whatever else the address holds is left out.
     pub origin: String,
+}
+
+#[cfg(feature = "http")]
+impl Service {
+    /// Calls it, in TLS where its address says so, within `limit` and until the wait is over. What it
+    /// answers, whatever that is: something that speaks HTTP lives there.
+    ///
+    /// # Errors
+    /// Why there is no answer, in a few words.
+    pub fn call(
+        &self,
+        limit: std::time::Duration,
+        wait: impl Into<crate::Wait>,
+    ) -> std::result::Result<String, String> {
+        let answer = crate::http::Client::new().head(&self.origin, limit, &wait.into())?;
+        Ok(format!("answers {} {}", answer.status, answer.reason).trim_end().to_owned())
+    }
 }
 
 impl Conductor {
@@ -263,23 +279,6 @@ fn check_root(root: &Path) -> Result<()> {
         }
     }
     Ok(())
-}
-
-impl AgentKind {
-    /// The service that an agent of a type calls unless it is told another one, and the variable that
-    /// tells it.
-    pub(super) fn service(kind: &str) -> Option<(&'static str, Option<&'static str>)> {
-        match kind {
-            "claude" => Some(("https://api.anthropic.com", Some("ANTHROPIC_BASE_URL"))),
-            "codex" => Some(("https://api.openai.com", Some("OPENAI_BASE_URL"))),
-            "gemini" => {
-                Some(("https://generativelanguage.googleapis.com", Some("GOOGLE_GEMINI_BASE_URL")))
-            }
-            "perplexity" => Some(("https://api.perplexity.ai", None)),
-            "xai" => Some(("https://api.x.ai", Some("XAI_BASE_URL"))),
-            _ => None,
-        }
-    }
 }
 
 #[cfg(test)]

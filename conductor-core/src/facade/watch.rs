@@ -7,7 +7,7 @@ use crate::error::{Error, Result};
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::RUNS;
 use crate::supervise::{Engine, RunWatch};
-use crate::sys::{Polled, Poller, Watch};
+use crate::sys::{News, Polled, Poller, Watch};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::Path;
 
@@ -38,8 +38,8 @@ impl TaskWatch {
     ) -> Result<Self> {
         let engine = conductor.engine.clone();
         let failed = |e| Error::io("watch", engine.layout().path(), e);
-        let (poller, news) = (Poller::new().map_err(failed)?, Watch::new().map_err(failed)?);
-        poller.add(&news, 1).map_err(failed)?;
+        let poller = Poller::new().map_err(failed)?;
+        let news = Watch::join(&poller, 1, News::Names).map_err(failed)?;
         let tasks = tasks.into_iter().map(|task| Watched { task, run: None }).collect();
         Ok(TaskWatch { engine, project: project.clone(), tasks, poller, news })
     }

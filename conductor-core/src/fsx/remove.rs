@@ -186,7 +186,7 @@ impl Level {
         self.more = false;
         let (folder, left, more) = (&self.folder, &mut self.left, &mut self.more);
         let mut failed: Option<Error> = None;
-        folder.visit(&mut |name, kind| {
+        let listed = folder.visit(&mut |name, kind| {
             if kind == FileKind::Folder {
                 left.push(name.to_owned());
                 *more = left.len() >= CHUNK;
@@ -200,8 +200,12 @@ impl Level {
                 Err(error) => failed = Some(folder.error("remove", name, error)),
             }
             failed.is_none()
-        })?;
-        failed.map_or(Ok(()), Err)
+        });
+        match listed {
+            // Somebody else removed the open folder itself.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+            listed => listed.and(failed.map_or(Ok(()), Err)),
+        }
     }
 }
 

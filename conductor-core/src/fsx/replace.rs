@@ -23,12 +23,20 @@ impl Folder {
     /// As [`Folder::replace`], for a name that no lock guards: several may replace it at once, and
     /// the content of the last one stands. A crash may leave a temporary file `.<name>.*.next`.
     pub fn replace_unguarded(&self, name: impl AsRef<OsStr>, bytes: &[u8]) -> Result<()> {
+        self.replace_by_many(name.as_ref(), bytes, true)?;
+        self.sync()
+    }
+
+    /// As [`Folder::replace_unguarded`], for a hint that a power cut may take back.
+    pub fn replace_hint(&self, name: impl AsRef<OsStr>, bytes: &[u8]) -> Result<()> {
+        self.replace_by_many(name.as_ref(), bytes, false)
+    }
+
+    fn replace_by_many(&self, name: &OsStr, bytes: &[u8], durable: bool) -> Result<()> {
         static SEQUENCE: AtomicU32 = AtomicU32::new(0);
         let number = SEQUENCE.fetch_add(1, Ordering::Relaxed);
         let mine = format!(".{}-{number}", self.os().process_id());
-        let name = name.as_ref();
-        self.replace_without_sync(name, &next_of(name, &mine), bytes, true)?;
-        self.sync()
+        self.replace_without_sync(name, &next_of(name, &mine), bytes, durable)
     }
 
     /// As [`Folder::replace`], but a power cut may bring the old content back (never a torn one).

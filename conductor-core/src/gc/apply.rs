@@ -5,14 +5,16 @@ use super::facts::{ArchiveFact, BusFact, Owner, StrayFact};
 use super::item::{GcAction, GcItem, GcKind, GcReason};
 use super::leftovers::remove_stray;
 use super::plan::GcPlan;
-use super::relations::MOST_ERRORS;
+use super::relations::{MOST_ERRORS, RelationsLook};
+use super::scan_run::RunScanner;
 use super::scan_task::{Loose, scope};
-use super::trash::{self, Trash};
+use super::trash::{self, Flushed, Trash};
 use super::walk::{Step, Walk};
 use crate::bus::Rotation;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits;
+use std::collections::HashSet;
 use std::ffi::{OsStr, OsString};
 
 /// What became of one item of a plan.
@@ -152,9 +154,44 @@ impl Work<'_> {
 
     /// Deletes what was moved into the trash.
     pub(super) fn flush(&mut self) {
-        for (item, result) in self.trash.flush() {
-            self.tell(item, result.map(|()| GcResult::Done));
+        let followed = self.follow_new_runs();
+        let relations = self.walk.relations();
+        // A task lies behind its runs: it goes back with them.
+        let mut tasks = HashSet::new();
+        let mut is_needed = |item: &GcItem| {
+            let task = (item.project.clone(), item.task.clone());
+            let Some(run) = &item.run else { return tasks.contains(&task) };
+            let needed = followed.is_err() || relations.is_ancestor(run);
+            if needed {
+                tasks.insert(task);
+            }
+            needed
+        };
+        let flushed = self.trash.flush(&mut is_needed);
+        for (item, result) in flushed {
+            let result = result.map(|flushed| match flushed {
+                Flushed::Deleted => GcResult::Done,
+                Flushed::PutBack => GcResult::Kept(GcReason::Ancestor),
+                Flushed::Gone => GcResult::Gone,
+            });
+            self.tell(item, result);
         }
+        if let Err(error) = followed {
+            self.fail(error);
+        }
+    }
+
+    /// Takes runs into account that began since, and what they came from.
+    pub(super) fn follow_new_runs(&mut self) -> Result<()> {
+        if self.walk.relations().misses_open_runs(&self.walk.root)? {
+            let scanner = RunScanner::new(self.plan.engine.layout().path(), self.plan.now);
+            let known = self.walk.relations().clone();
+            let mut look = RelationsLook::new(&self.plan.engine, &self.walk.root, known, scanner);
+            // Not cut short: nothing would be known of what they came from.
+            look.again(&Wait::FOREVER)?;
+            self.walk.newer = Some(look.relations);
+        }
+        Ok(())
     }
 
     /// Does what is to be done beside tasks and runs.

@@ -25,14 +25,28 @@ pub(super) fn id_of(name: &OsStr) -> Option<&str> {
 }
 
 /// A hidden folder, locked: other collections leave it alone.
-struct Hidden {
+pub(super) struct Hidden {
     // Taken off the list of a fork before the folder is closed.
     _listed: Listed,
     folder: Folder,
 }
 
+impl Hidden {
+    pub(super) fn folder(&self) -> &Folder {
+        &self.folder
+    }
+
+    /// Gives it its name again: somebody needs it.
+    pub(super) fn put_back(&self, source: &Folder, name: &str) -> Result<()> {
+        let (hidden, os) = (format!("{PREFIX}{name}"), source.os());
+        os.rename_at(source.fd(), OsStr::new(&hidden), source.fd(), OsStr::new(name), false)
+            .map_err(|e| source.error("show again", name, e))?;
+        source.sync()
+    }
+}
+
 /// Hides the folder `name`; `None` where it is gone.
-fn hide(source: &Folder, name: &str) -> Result<Option<Hidden>> {
+pub(super) fn hide(source: &Folder, name: &str) -> Result<Option<Hidden>> {
     let folder = match source.folder_here(name) {
         Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
         folder => folder?,
@@ -52,13 +66,6 @@ fn hide(source: &Folder, name: &str) -> Result<Option<Hidden>> {
     Ok(Some(Hidden { _listed, folder: folder.renamed(source.join(hidden)) }))
 }
 
-/// Deletes a run where it stands; `false` where it is gone already.
-pub(super) fn delete_run(task: &Folder, runs: &Folder, run: &RunId, wait: &Wait) -> Result<bool> {
-    let Some(hidden) = hide(runs, run.as_str())? else { return Ok(false) };
-    finish_run(task, runs, &hidden.folder, run, wait)?;
-    Ok(true)
-}
-
 /// Deletes what is left of a hidden run.
 pub(super) fn finish_run(
     task: &Folder,
@@ -76,13 +83,6 @@ pub(super) fn finish_run(
     }
     keeping.write(wait)?;
     runs.remove_tree(format!("{PREFIX}{run}")).map(drop)
-}
-
-/// Deletes a task where it stands; `false` where it is gone already.
-pub(super) fn delete_task(project: &Folder, task: &TaskId, wait: &Wait) -> Result<bool> {
-    let Some(hidden) = hide(project, task.as_str())? else { return Ok(false) };
-    finish_task(project, &hidden.folder, task, wait)?;
-    Ok(true)
 }
 
 /// Deletes what is left of a hidden task.

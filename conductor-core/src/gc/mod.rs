@@ -34,5 +34,6 @@ pub(crate) use plan::make_plan;
 pub use policy::GcPolicy;
 pub(crate) use relations::Counted;
 pub(crate) use scan_task::TaskLook;
+pub(crate) use strays::is_in_hand;
 pub(crate) use token::Token;
 pub use walk::GcItems;

@@ -308,7 +308,8 @@ impl<'a> RelationsLook<'a> {
         if !self.relations.misses_open_runs(&self.root)? {
             return Ok(());
         }
-        for OpenEntry { name, project, task, run } in OpenEntry::list(self.engine.layout())?.entries
+        for OpenEntry { name, project, task, run, .. } in
+            OpenEntry::list(self.engine.layout())?.entries
         {
             if self.relations.entries.contains(&name) {
                 continue;

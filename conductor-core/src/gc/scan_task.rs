@@ -198,7 +198,11 @@ impl Walk<'_> {
         let names = runs.list()?;
         let unnamed = names.iter().filter(|name| name.kind == FileKind::Folder);
         for name in unnamed.filter(|name| is_unnamed_run(&name.name)) {
-            scan.loose.strays.extend(self.unnamed_run(&runs, &name.name)?);
+            match self.unnamed_run(&runs, &name.name) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => scan.loose.errors.push(error),
+                Ok(stray) => scan.loose.strays.extend(stray),
+            }
         }
         let listing = Layout::runs_of(names);
         scan.fact.foreign = !listing.foreign.is_empty();
@@ -229,6 +233,8 @@ impl Walk<'_> {
                     }
                     return Some((found, verdict));
                 }
+                // Deleted by somebody at this very moment.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
                 // It is not judged, and so stays; the task stays with it.
                 Err(error) => {
                     scan.fact.foreign = true;
@@ -278,7 +284,10 @@ impl Walk<'_> {
             Names::of(folder, PROJECT_BUS, is_temporary_of_project).and_then(|mut names| {
                 loose.strays = self.temporaries(folder, std::mem::take(&mut names.temporaries))?;
                 for name in &names.going {
-                    loose.strays.extend(self.going_task(folder, name)?);
+                    match self.going_task(folder, name) {
+                        Err(error) if error.kind() == ErrorKind::NotFound => {}
+                        stray => loose.strays.extend(stray?),
+                    }
                 }
                 self.look_at_bus(folder, &owner, &names, &mut loose);
                 Ok(())

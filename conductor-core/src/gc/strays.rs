@@ -16,7 +16,7 @@ use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 
 /// Folders below `.conductor` whose files are locks, each held by who made it.
-const LOCK_FOLDERS: [&str; 4] = ["queue", "slots", "slots/run", "slots/task"];
+const LOCK_FOLDERS: [&str; 4] = ["queue/run", "queue/task", "slots/run", "slots/task"];
 
 /// A file with which the older program was about to replace the record.
 pub(super) fn is_temporary_of_run(name: &OsStr) -> bool {
@@ -116,7 +116,7 @@ impl Walk<'_> {
 
     /// Notes the entries of open runs that are gone.
     fn entries(&self, found: &mut Vec<StrayFact>) -> Result<()> {
-        for OpenEntry { name, project, task, run } in
+        for OpenEntry { name, project, task, run, .. } in
             OpenEntry::list(self.plan.engine.layout())?.entries
         {
             let runs = Path::new(project.as_str()).join(&task).join(RUNS);
@@ -151,10 +151,12 @@ impl Walk<'_> {
     }
 
     fn trashed(&self, trash: &Folder, entry: &Entry) -> Result<Option<StrayFact>> {
-        let (mut sum, mut held) = (Measure::NOTHING, false);
+        let mut sum = Measure::NOTHING;
+        let held = is_in_hand(trash, entry)?;
         if entry.kind == FileKind::Folder {
-            match look_at_trash(trash, &entry.name) {
-                Ok((measured, locked)) => (sum, held) = (measured, locked),
+            let measured = trash.folder_here(&entry.name).and_then(|f| f.measure(&mut |_, _| true));
+            match measured {
+                Ok(measured) => sum = measured,
                 Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
                 // It is removed all the same: that opens folders up.
                 Err(error) if error.kind() == ErrorKind::PermissionDenied => {}
@@ -206,11 +208,18 @@ fn file(folder: &Folder, path: PathBuf, kind: StrayKind, held: bool) -> Result<O
     Ok(Some(StrayFact { kind, bytes: stat.size, modified, held, path }))
 }
 
-/// How much lies in a part of the trash, and whether somebody is at it.
-fn look_at_trash(trash: &Folder, name: &OsStr) -> Result<(Measure, bool)> {
-    let folder = trash.folder_here(name)?;
-    let held = folder.is_held()?;
-    Ok((folder.measure(&mut |_, _| true)?, held))
+/// Whether a living collection has a part of the trash in hand: then it is no leftover.
+pub(crate) fn is_in_hand(trash: &Folder, entry: &Entry) -> Result<bool> {
+    if entry.kind != FileKind::Folder {
+        return Ok(false);
+    }
+    match trash.folder_here(&entry.name).and_then(|folder| folder.is_held()) {
+        // Gone meanwhile, or of a mode that no folder in hand has.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::PermissionDenied) => {
+            Ok(false)
+        }
+        held => held,
+    }
 }
 
 #[cfg(test)]

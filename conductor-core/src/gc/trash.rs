@@ -8,12 +8,15 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::layout::Layout;
 use crate::sys::{Listed, LockKind};
-use std::ffi::OsStr;
+use std::ffi::{OsStr, OsString};
 use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::io;
 
 /// The most things that are moved before they are deleted.
 pub(super) const BATCH: usize = 256;
+
+/// How often the trash is made anew that somebody removes.
+const TRIES: u32 = 16;
 
 /// What became of something that was to be moved into the trash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,11 +36,33 @@ pub(super) struct Trash<T> {
     /// The trash itself, made with the first thing that is moved into it.
     trash: Option<Folder>,
     batch: Option<Batch>,
-    moved: Vec<(String, T)>,
+    moved: Vec<Moved<T>>,
     /// How many things were moved or tried, for names that are new.
     taken: u64,
     /// The folders that something was taken from since the last sync.
     sources: Vec<Folder>,
+}
+
+/// Something that was moved into the trash.
+#[derive(Debug)]
+struct Moved<T> {
+    /// Its name in the batch.
+    target: String,
+    /// Where it was.
+    source: Folder,
+    name: OsString,
+    tag: T,
+}
+
+/// What became of something that was in the trash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Flushed {
+    /// It is deleted.
+    Deleted,
+    /// It is where it was: somebody needs it.
+    PutBack,
+    /// A person emptied the trash meanwhile.
+    Gone,
 }
 
 /// The folder of a batch, locked.
@@ -66,7 +91,8 @@ impl<T: Clone> Trash<T> {
                 if self.sources.last().is_none_or(|last| last.path() != source.path()) {
                     self.sources.push(source.clone());
                 }
-                self.moved.push((target, tag.clone()));
+                let (source, name, tag) = (source.clone(), name.to_owned(), tag.clone());
+                self.moved.push(Moved { target, source, name, tag });
                 Ok(Taken::Moved)
             }
             Ok(None) => Ok(Taken::Gone),
@@ -80,7 +106,7 @@ impl<T: Clone> Trash<T> {
         self.taken += 1;
         let target = format!("{}-{}", self.taken, name.to_string_lossy());
         let batch = self.batch()?;
-        match rename(source, name, &batch, &target) {
+        match rename(source, name, &batch, OsStr::new(&target)) {
             Ok(()) => {}
             Err(error) if error.kind() == io::ErrorKind::NotFound => {
                 // The batch itself may be gone: a person emptied the trash.
@@ -89,7 +115,7 @@ impl<T: Clone> Trash<T> {
                 }
                 self.batch = None;
                 let batch = self.batch()?;
-                rename(source, name, &batch, &target)
+                rename(source, name, &batch, OsStr::new(&target))
                     .map_err(|e| source.error("move to the trash", name, e))?;
             }
             Err(error) => return Err(source.error("move to the trash", name, error)),
@@ -102,47 +128,72 @@ impl<T: Clone> Trash<T> {
         if let Some(batch) = &self.batch {
             return Ok(batch.folder.clone());
         }
+        let mut tries = TRIES;
         loop {
-            let trash = match &self.trash {
-                Some(trash) => trash.clone(),
-                None => self.trash.insert(self.layout.ensure_trash()?).clone(),
-            };
-            let name = format!("gc-{:016x}", RandomState::new().build_hasher().finish());
-            let folder = match trash.make_folder(&name) {
+            match self.make_batch() {
+                Ok(Some(batch)) => return Ok(self.batch.insert(batch).folder.clone()),
+                Ok(None) => {}
                 // Removed at once by another collection, or the trash itself by a person.
-                Err(error) if error.kind() == ErrorKind::NotFound => {
+                Err(error) if error.kind() == ErrorKind::NotFound && tries > 0 => {
                     self.trash = None;
-                    continue;
+                    tries -= 1;
                 }
-                folder => folder?,
-            };
-            if lock(&folder)? && trash.stat(&name)?.is_some() {
-                let listed = Listed::new(folder.fd());
-                self.batch = Some(Batch { name, _listed: listed, folder: folder.clone() });
-                return Ok(folder);
+                Err(error) => return Err(error),
             }
         }
     }
 
+    /// Makes and locks a folder in the trash; `None` where another collection removed it before.
+    fn make_batch(&mut self) -> Result<Option<Batch>> {
+        let trash = match &self.trash {
+            Some(trash) => trash.clone(),
+            None => self.trash.insert(self.layout.ensure_trash()?).clone(),
+        };
+        let name = format!("gc-{:016x}", RandomState::new().build_hasher().finish());
+        let folder = trash.make_folder(&name)?;
+        let ours = lock(&folder)? && trash.stat(&name)?.is_some();
+        let listed = Listed::new(folder.fd());
+        Ok(ours.then_some(Batch { name, _listed: listed, folder }))
+    }
+
     /// Makes the moves durable, then deletes what was moved. Tells how each deletion went; what could
     /// not be deleted is left for the next collection.
-    pub(super) fn flush(&mut self) -> Vec<(T, Result<()>)> {
+    ///
+    /// `is_needed` is asked once all of it is away. A starter that named one of the runs before is seen
+    /// then, and one that comes later finds the run gone: what is needed is put back.
+    pub(super) fn flush(
+        &mut self,
+        is_needed: &mut dyn FnMut(&T) -> bool,
+    ) -> Vec<(T, Result<Flushed>)> {
         let moved = std::mem::take(&mut self.moved);
         let sources = std::mem::take(&mut self.sources);
         let (Some(Batch { folder: batch, .. }), Some(trash)) = (&self.batch, &self.trash) else {
             return Vec::new();
         };
+        let mut results = Vec::with_capacity(moved.len());
+        let mut going = Vec::with_capacity(moved.len());
+        for moved in moved {
+            if is_needed(&moved.tag) {
+                let back = moved.put_back(batch);
+                results.push((moved.tag, back));
+            } else {
+                going.push(moved);
+            }
+        }
         let synced = sources
             .iter()
             .try_for_each(Folder::sync)
             .and_then(|()| batch.sync())
             .and_then(|()| trash.sync());
-        if let Err(error) = synced {
-            // Deleting now could leave something half gone where it was.
-            return moved.into_iter().map(|(_, tag)| (tag, Err(again(&error)))).collect();
+        for Moved { target, tag, .. } in going {
+            let deleted = match &synced {
+                Ok(()) => batch.remove_tree(&target).map(|_| Flushed::Deleted),
+                // Deleting now could leave something half gone where it was.
+                Err(error) => Err(again(error)),
+            };
+            results.push((tag, deleted));
         }
-        let remove = |(name, tag)| (tag, batch.remove_tree(&name).map(drop));
-        moved.into_iter().map(remove).collect()
+        results
     }
 
     /// Removes the batch's folder. One that still holds something stays for the next collection.
@@ -154,10 +205,19 @@ impl<T: Clone> Trash<T> {
     }
 }
 
+impl<T> Moved<T> {
+    fn put_back(&self, batch: &Folder) -> Result<Flushed> {
+        match rename(batch, OsStr::new(&self.target), &self.source, &self.name) {
+            Ok(()) => Ok(Flushed::PutBack),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Flushed::Gone),
+            Err(error) => Err(self.source.error("put back from the trash", &self.name, error)),
+        }
+    }
+}
+
 /// Moves a folder; one that may not be moved because of its own mode is opened up first.
-fn rename(source: &Folder, name: &OsStr, target: &Folder, new: &str) -> io::Result<()> {
+fn rename(source: &Folder, name: &OsStr, target: &Folder, new: &OsStr) -> io::Result<()> {
     let os = source.os();
-    let new = OsStr::new(new);
     match os.rename_at(source.fd(), name, target.fd(), new, false) {
         Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
             match os.open_up(source.fd(), name) {

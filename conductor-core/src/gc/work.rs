@@ -10,8 +10,7 @@ use super::facts::{RunFact, RunState, TaskFact};
 use super::going;
 use super::item::{GcItem, GcReason};
 use super::leftovers::{receipt, receipt_of};
-use super::relations::RelationsLook;
-use super::scan_run::{FoundRun, RunScanner, newest_of_orphan};
+use super::scan_run::{FoundRun, newest_of_orphan};
 use super::scan_task::{TaskScan, is_own};
 use super::trash::Taken;
 use crate::cancel::Wait;
@@ -88,6 +87,10 @@ impl Work<'_> {
                 // Told once it is deleted.
                 Ok(None) => {}
                 Ok(Some(result)) => self.tell(item, Ok(result)),
+                // A person deletes it too.
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    self.tell(item, Ok(GcResult::Gone));
+                }
                 Err(error) => self.tell(item, Err(error)),
             }
         }
@@ -126,21 +129,18 @@ impl Work<'_> {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Err(GcResult::Gone)),
             folder => folder?,
         };
-        let Some(lock) = folder.try_lock(TASK_LOCK, LockKind::Exclusive)? else {
-            return Ok(Err(GcResult::Kept(GcReason::Busy)));
+        let lock = match folder.try_lock(TASK_LOCK, LockKind::Exclusive) {
+            // Deleted since it was opened.
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Err(GcResult::Gone)),
+            lock => lock?,
         };
+        let Some(lock) = lock else { return Ok(Err(GcResult::Kept(GcReason::Busy))) };
         // Who deleted the task before us moved the folder away that we locked.
         if !layout.is_task(&folder, &task.project, &task.id)? {
             return Ok(Err(GcResult::Kept(GcReason::Changed)));
         }
         // Runs that began since the plan was made keep what they came from.
-        if self.walk.relations().misses_open_runs(&self.walk.root)? {
-            let scanner = RunScanner::new(layout.path(), self.plan.now);
-            let known = self.walk.relations().clone();
-            let mut look = RelationsLook::new(&self.plan.engine, &self.walk.root, known, scanner);
-            look.again(self.wait)?;
-            self.walk.newer = Some(look.relations);
-        }
+        self.follow_new_runs()?;
         Ok(Ok(HeldTask { folder, _lock: lock }))
     }
 
@@ -160,6 +160,7 @@ impl Work<'_> {
         let (found, verdict) = match looked {
             Ok(Some(looked)) => looked,
             Ok(None) => return None,
+            Err(error) if error.kind() == ErrorKind::NotFound => return None,
             Err(error) => {
                 self.fail(error);
                 return None;
@@ -173,6 +174,9 @@ impl Work<'_> {
         match self.may_go(scan, found) {
             Ok(Ok((found, _lock))) => return Some(Ready { item, found, _lock }),
             Ok(Err(result)) => self.tell(item, Ok(result)),
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                self.tell(item, Ok(GcResult::Gone));
+            }
             Err(error) => self.tell(item, Err(error)),
         }
         None
@@ -221,11 +225,13 @@ impl Work<'_> {
     ) {
         let (Some(task), Some(runs)) = (&scan.folder, &scan.runs) else { return };
         let mut first_error = None;
-        let mut owing = false;
+        let (mut owing, mut gone) = (false, false);
         if !ready.is_empty() {
             match self.keep_receipts(task, keeping, ready) {
                 Ok(()) => {}
                 Err(error) if error.kind() == ErrorKind::StorageFull => owing = true,
+                // A person deleted the task.
+                Err(error) if error.kind() == ErrorKind::NotFound => gone = true,
                 Err(error) => first_error = Some(error),
             }
         }
@@ -235,7 +241,12 @@ impl Work<'_> {
                 // Told of the first; the others stay for the same reason.
                 Some(error) => Err(error),
                 None if refused => Ok(Some(GcResult::Kept(GcReason::Busy))),
-                None => self.run(task, runs, &run, owing),
+                None if gone => Ok(Some(GcResult::Gone)),
+                None => match self.run(task, runs, &run, owing) {
+                    // A person deletes it too.
+                    Err(error) if error.kind() == ErrorKind::NotFound => Ok(Some(GcResult::Gone)),
+                    result => result,
+                },
             };
             if let Some(result) = result.transpose() {
                 self.tell(run.item, result);
@@ -261,11 +272,17 @@ impl Work<'_> {
             let FoundRun { fact, folder: Some(folder), .. } = found else { continue };
             if fact.state != RunState::Orphan && keeping.lacks(&fact.id) {
                 let new = match &found.seen {
-                    Some(seen) => Some(receipt(folder, seen)?),
-                    None => receipt_of(folder)?,
+                    Some(seen) => receipt(folder, seen).map(Some),
+                    None => receipt_of(folder),
                 };
-                if let Some(new) = new {
-                    keeping.add(&fact.id, &new)?;
+                match new {
+                    // A person deletes it too.
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    new => {
+                        if let Some(new) = new? {
+                            keeping.add(&fact.id, &new)?;
+                        }
+                    }
                 }
             }
         }
@@ -296,8 +313,16 @@ impl Work<'_> {
             Taken::NoRoom => {
                 // What is in the trash already makes room too.
                 self.flush();
-                let deleted = going::delete_run(task, runs, &fact.id, self.wait)?;
-                Ok(Some(if deleted { GcResult::Done } else { GcResult::Gone }))
+                let Some(hidden) = going::hide(runs, fact.id.as_str())? else {
+                    return Ok(Some(GcResult::Gone));
+                };
+                let followed = self.follow_new_runs();
+                if followed.is_err() || self.walk.relations().is_ancestor(&fact.id) {
+                    hidden.put_back(runs, fact.id.as_str())?;
+                    return followed.map(|()| Some(GcResult::Kept(GcReason::Ancestor)));
+                }
+                going::finish_run(task, runs, hidden.folder(), &fact.id, self.wait)?;
+                Ok(Some(GcResult::Done))
             }
         }
     }
@@ -321,9 +346,9 @@ impl Work<'_> {
             return Ok(Some(GcResult::Kept(reason)));
         }
         let project = self.plan.engine.layout().project(&task.project)?;
-        let name = OsStr::new(task.id.as_str());
+        let name = task.id.as_str();
         let taken = match receipts::hand_over(&held.folder, &task.id, &project, self.wait) {
-            Ok(()) => self.trash.take(&project, name, item)?,
+            Ok(()) => self.trash.take(&project, OsStr::new(name), item)?,
             Err(error) if error.kind() == ErrorKind::StorageFull => Taken::NoRoom,
             Err(error) => return Err(error),
         };
@@ -332,8 +357,11 @@ impl Work<'_> {
             Taken::Gone => Ok(Some(GcResult::Gone)),
             Taken::NoRoom => {
                 self.flush();
-                let deleted = going::delete_task(&project, &task.id, self.wait)?;
-                Ok(Some(if deleted { GcResult::Done } else { GcResult::Gone }))
+                let Some(hidden) = going::hide(&project, name)? else {
+                    return Ok(Some(GcResult::Gone));
+                };
+                going::finish_task(&project, hidden.folder(), &task.id, self.wait)?;
+                Ok(Some(GcResult::Done))
             }
         }
     }

@@ -54,6 +54,9 @@ pub const ATTACHED: &str = ".attached";
 /// Held by the keeper while anything of the run lives, then by who finishes the run.
 pub const RUN_LOCK: &str = ".run.lock";
 
+/// Space that is set aside for the end of a run, in the run's folder.
+pub const RESERVE: &str = ".reserve";
+
 /// The files of one check of a run's work, in the run's folder.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CheckFiles {
@@ -78,10 +81,24 @@ pub fn check_files(number: u32) -> CheckFiles {
 pub const CONDUCTOR: &str = ".conductor";
 /// One entry for each run that is not finished, below [`CONDUCTOR`].
 pub const OPEN: &str = "open";
+/// Accounts that are left alone for now, below [`CONDUCTOR`].
+pub const HOLDS: &str = "holds";
+/// Held while an agent's children are counted and one more is started, below [`CONDUCTOR`].
+pub const FAMILY_LOCK: &str = ".family.lock";
+/// Who runs, below [`CONDUCTOR`]: as many locks as may run at a time, in a folder for each pool.
+pub const SLOTS: &str = "slots";
+/// Who waits to run, below [`CONDUCTOR`]: a locked ticket for each, in a folder for each pool.
+pub const QUEUE: &str = "queue";
 /// What is being deleted, below [`CONDUCTOR`].
 pub const TRASH: &str = "trash";
 /// Places of readers that come back, below [`CONDUCTOR`].
 pub const CURSORS: &str = "cursors";
+/// What programs of agents said of themselves, a folder for each, below [`CONDUCTOR`].
+pub const PROBES: &str = "probes";
+/// Whose turn it is among the agents that share the work, and its lock, below [`CONDUCTOR`].
+pub const ROTATION: &str = "rotation.yaml";
+/// The lock of [`ROTATION`].
+pub const ROTATION_LOCK: &str = "rotation.lock";
 /// What the last garbage collection knew of the clock, below [`CONDUCTOR`].
 pub const GC: &str = "gc.yaml";
 /// Where the update of the server's program stands, below [`CONDUCTOR`].
@@ -93,6 +110,8 @@ pub const UPDATE_LOCK: &str = "self-update.lock";
 pub const ADMISSION_LOCK: &str = "admission.lock";
 /// The keeper's program, below [`CONDUCTOR`].
 pub const BIN: &str = "bin";
+/// Events that wait to be told to the webhook, below [`CONDUCTOR`].
+pub const OUTBOX: &str = "outbox";
 /// The token of the server, below [`CONDUCTOR`]; for its owner's eyes only.
 pub const SERVER_TOKEN: &str = "server.token";
 /// Held by who makes the token of the server, below [`CONDUCTOR`].

@@ -1,6 +1,6 @@
 //! The folders of a root, opened by id.
 
-use super::names::{BIN, CONDUCTOR, CURSORS, OPEN, RUNS, TRASH};
+use super::names::{BIN, CONDUCTOR, CURSORS, OPEN, OUTBOX, PROBES, RUNS, TRASH};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
@@ -172,9 +172,34 @@ impl Layout {
         self.root()?.folder_if_exists(Path::new(CONDUCTOR).join(CURSORS))
     }
 
+    /// The folder of events that wait for the webhook, made where it is missing.
+    pub fn ensure_outbox(&self) -> Result<Folder> {
+        self.ensure_root()?.ensure_folder(CONDUCTOR)?.ensure_folder(OUTBOX)
+    }
+
+    /// The folder of events that wait for the webhook; `None` while there is none.
+    pub fn outbox(&self) -> Result<Option<Folder>> {
+        self.root()?.folder_if_exists(Path::new(CONDUCTOR).join(OUTBOX))
+    }
+
     /// The folder of the places of readers that come back, made where it is missing.
     pub fn ensure_cursors(&self) -> Result<Folder> {
         self.ensure_root()?.ensure_folder(CONDUCTOR)?.ensure_folder(CURSORS)
+    }
+
+    /// The folder of what programs said of themselves, made where it is missing.
+    pub fn ensure_probes(&self) -> Result<Folder> {
+        self.ensure_conductor()?.ensure_folder(PROBES)
+    }
+
+    /// The folder of the root's own state, made where it is missing.
+    pub fn ensure_conductor(&self) -> Result<Folder> {
+        self.ensure_root()?.ensure_folder(CONDUCTOR)
+    }
+
+    /// The folder of the root's own state; `None` while there is none.
+    pub fn conductor(&self) -> Result<Option<Folder>> {
+        self.root()?.folder_if_exists(CONDUCTOR)
     }
 
     /// The folder of the keeper's program, made where it is missing.

@@ -57,8 +57,14 @@ impl RunRecord {
             ("cost_usd", self.cost_usd.map(Value::Float)),
             ("error_class", self.error_class.map(|class| Value::from(class.as_str()))),
             ("limit_reset", self.limit_reset.map(Value::timestamp)),
+            ("account", maybe(&self.account)),
+            ("waiting_for", maybe(&self.waiting_for)),
+            ("waiting_until", self.waiting_until.map(Value::timestamp)),
             ("parser", maybe(&self.parser)),
+            ("webhook", self.webhook.map(Value::from)),
             ("attached", self.attached.then(|| Value::from(true))),
+            ("agent_name", maybe(&self.agent_name)),
+            ("resumed_session", maybe(&self.resumed_session)),
         ]
     }
 
@@ -132,8 +138,14 @@ impl RunRecord {
             cost_usd: read.amount("cost_usd")?,
             error_class: read.word("error_class", ErrorClass::parse)?,
             limit_reset: read.parsed("limit_reset")?,
+            account: read.text("account")?,
+            waiting_for: read.text("waiting_for")?,
+            waiting_until: read.parsed("waiting_until")?,
             parser: read.text("parser")?,
+            webhook: read.parsed("webhook")?,
             attached: read.parsed("attached")?.unwrap_or(false),
+            agent_name: read.text("agent_name")?,
+            resumed_session: read.text("resumed_session")?,
             supervised: false,
             source: Mapping::new(),
         };

@@ -68,6 +68,11 @@ words! {
 }
 
 impl Outcome {
+    /// Whether the agent did not get to an end of its own making that is good, and nobody wished that.
+    pub const fn is_failure(self) -> bool {
+        !matches!(self, Outcome::Completed | Outcome::Stopped)
+    }
+
     /// The status that the older program knows: everything but completed is a failure to it.
     pub const fn status(self) -> Status {
         match self {

@@ -99,10 +99,22 @@ pub struct RunRecord {
     pub error_class: Option<ErrorClass>,
     /// When the limit ends that kept it from its work.
     pub limit_reset: Option<Timestamp>,
+    /// The account whose usage limit holds for it.
+    pub account: Option<String>,
+    /// What it waits for before it may start.
+    pub waiting_for: Option<String>,
+    /// Until when, where that is known.
+    pub waiting_until: Option<Timestamp>,
     /// The form of the agent's output, where it is not the one of its kind.
     pub parser: Option<String>,
+    /// Whether its end is told to the webhook, whoever writes it down.
+    pub(crate) webhook: Option<bool>,
     /// Whether it shares the terminal of the process that started it, and is kept by that.
     pub attached: bool,
+    /// What work calls the agent, where that is not [`agent`](RunRecord::agent).
+    pub agent_name: Option<String>,
+    /// The agent's session that the run was to go on with.
+    pub resumed_session: Option<String>,
 
     /// Whether conductor supervises the run: the record says so, or a keeper's file stands beside
     /// it. The older program drops our keys from the record, but knows nothing of that file.
@@ -171,8 +183,14 @@ impl RunRecord {
             cost_usd: None,
             error_class: None,
             limit_reset: None,
+            account: None,
+            waiting_for: None,
+            waiting_until: None,
             parser: None,
+            agent_name: None,
+            webhook: None,
             attached: false,
+            resumed_session: None,
             supervised: false,
             source: Mapping::new(),
         }

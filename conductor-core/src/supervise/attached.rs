@@ -9,7 +9,8 @@
 use super::engine::Engine;
 use super::handle::RunWatch;
 use super::kept::not_started;
-use super::start::{Prepared, RunPlan};
+use super::prepared::Prepared;
+use super::start::RunPlan;
 use super::stop::{stop_wished, stop_wished_now};
 use crate::cancel::Wait;
 use crate::error::{Error, Result};
@@ -19,7 +20,7 @@ use crate::layout::{ATTACHED, KEEPER, RUNS, STDERR, STDOUT};
 use crate::limits;
 use crate::sys::{
     Child, ChildEnd, ChildLook, ChildSpec, KeeperEnd, KeeperIdentity, KeeperJournal, KeeperLimits,
-    KeeperReason, KeeperRecord, KeeperState, LOOK_OFTEN, Open, Paused, Poller, ProcessId,
+    KeeperReason, KeeperRecord, KeeperState, LOOK_OFTEN, News, Open, Paused, Poller, ProcessId,
     Processes, Signal, Terminal, TimerFd, Watch, keeper_moment, open_working_folder,
     prepare_keeper_file,
 };
@@ -87,7 +88,7 @@ impl Engine {
     /// What stood in the way. If it came after the run's folder was made, the run is finished as
     /// `refused` and the error names it.
     pub(crate) fn start_attached(&self, plan: &RunPlan, wait: &Wait) -> Result<Attached> {
-        let (prepared, lock) = self.prepare(plan, true, wait)?;
+        let (prepared, lock) = self.prepare_attached(plan, wait)?;
         Attached::begin(self, &prepared, lock, wait).inspect_err(|error| {
             // The run never began; its record says so. The first error is the one to tell.
             let _first_error_is_told = prepared.refused(self, error);
@@ -108,15 +109,14 @@ impl Attached {
         drop(folder.create(STDERR, b"")?);
         drop(folder.create(ATTACHED, b"")?);
         let file = real_file(folder.open(KEEPER, Open::CreateNew(FILE_MODE))?)?;
-        prepare_keeper_file(&file).map_err(|e| folder.error("prepare", KEEPER, e))?;
+        prepare_keeper_file(&file, "").map_err(|e| folder.error("prepare", KEEPER, e))?;
         folder.sync()?;
         task.folder(RUNS)?.sync()?;
 
         let (poller, timer) = (Poller::new().map_err(failed)?, TimerFd::new().map_err(failed)?);
-        let names = Watch::or_silent().map_err(failed)?;
+        let names = Watch::join(&poller, 2, News::Names).map_err(failed)?;
         names.add_names(folder.path()).map_err(failed)?;
         poller.add(&timer, 1).map_err(failed)?;
-        poller.add(&names, 2).map_err(failed)?;
         let cwd = open_working_folder(cwd)
             .map_err(|e| Error::io("open the working folder", cwd, e).with_field("cwd"))?;
         let mut terminal = Terminal::controlling().map_err(failed)?;
@@ -231,7 +231,7 @@ impl Attached {
         };
         let mut delay = next.map_or(limits::SAFETY_POLL, |at| at.saturating_duration_since(now));
         delay = delay.min(limits::SAFETY_POLL);
-        if self.names.is_silent() || self.process.is_none() {
+        if self.process.is_none() {
             delay = delay.min(LOOK_OFTEN);
         }
         self.rest(delay)
@@ -415,6 +415,7 @@ fn first_record(me: ProcessId, agent: ProcessId) -> std::io::Result<KeeperRecord
         exited_at: None,
         empty_at: None,
         killed: 0,
+        cuts: Default::default(),
     })
 }
 

@@ -1,18 +1,20 @@
 //! What everything that starts, watches and ends runs shares: the root and how it was opened.
 
 use super::keeper_image::KeeperProgram;
+use crate::agent::is_vendor_key;
 use crate::bus::{Bus, BusOptions, Durability, Scope};
 use crate::cancel::Wait;
-use crate::config::LoadedConfig;
+use crate::config::{LoadedConfig, Secret};
 use crate::error::{ErrorKind, Result};
 use crate::fsx::{FileLock, Folder};
 use crate::id::{ProjectId, TaskId};
 use crate::layout::{Layout, PROJECT_BUS, TASK_BUS, TASK_LOCK};
+use crate::mask::Secrets;
 use crate::sys::{LockKind, Os};
 use crate::time::Timestamp;
 use std::ffi::OsString;
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 /// How a root was opened.
 #[derive(Clone, Debug)]
@@ -38,12 +40,15 @@ struct Shared {
     layout: Layout,
     settings: Settings,
     keeper: KeeperProgram,
+    /// What no file that we write may hold; found out when it is needed first.
+    secrets: OnceLock<Arc<Secrets>>,
 }
 
 impl Engine {
     pub(crate) fn new(root: PathBuf, settings: Settings) -> Engine {
         let layout = Layout::new(settings.os.clone(), root);
-        Engine(Arc::new(Shared { layout, settings, keeper: KeeperProgram::default() }))
+        let (keeper, secrets) = (KeeperProgram::default(), OnceLock::new());
+        Engine(Arc::new(Shared { layout, settings, keeper, secrets }))
     }
 
     pub(crate) fn layout(&self) -> &Layout {
@@ -57,6 +62,19 @@ impl Engine {
 
     pub(crate) fn keeper(&self) -> &KeeperProgram {
         &self.0.keeper
+    }
+
+    /// The tokens that the configuration and the environment know.
+    pub(crate) fn secrets(&self) -> &Arc<Secrets> {
+        self.0.secrets.get_or_init(|| {
+            let configured = self.0.settings.config.known_secrets();
+            let variables = self.inherited_environment().into_iter().filter_map(|(name, value)| {
+                is_vendor_key(&name).then(|| value.into_string().ok()).flatten()
+            });
+            let variables: Vec<String> = variables.collect();
+            let all = configured.iter().map(Secret::reveal);
+            Arc::new(Secrets::new(all.chain(variables.iter().map(String::as_str))))
+        })
     }
 
     pub(crate) fn now(&self) -> Timestamp {
@@ -121,7 +139,9 @@ impl Engine {
         };
         let options = BusOptions {
             durability: self.0.settings.durability,
+            max_size: self.0.settings.config.config().bus.max_size,
             root: Some(self.layout().clone()),
+            secrets: Arc::clone(self.secrets()),
             ..BusOptions::default()
         };
         Bus::open(folder, name, scope, options)

@@ -9,6 +9,7 @@ use crate::layout::{KEEPER, RUN_LOCK};
 use crate::run::{RunRecord, store};
 use crate::sys::{
     self, KeeperIdentity, KeeperMoment, KeeperRecord, KeeperState, Open, ProcessId, Processes,
+    may_pass,
 };
 use crate::time::Timestamp;
 
@@ -46,37 +47,62 @@ pub(crate) fn is_damage(error: &Error) -> bool {
 
 /// What became of a run that has no outcome yet.
 pub(crate) fn observe(folder: &Folder, record: &RunRecord) -> Result<Verdict> {
-    let mut evidence = gather(folder, record)?;
+    observe_with_actors(folder, record).map(|(verdict, _)| verdict)
+}
+
+/// As [`observe`], with who acts in it, from the same look.
+pub(crate) fn observe_with_actors(
+    folder: &Folder,
+    record: &RunRecord,
+) -> Result<(Verdict, Actors)> {
+    let (mut evidence, actors) = look(folder, record)?;
     evidence.locked = folder.is_locked(RUN_LOCK)?;
-    Ok(judge(&evidence))
+    Ok((judge(&evidence), actors))
+}
+
+/// As [`observe`], for who only tells of the run: it is over once its keeper saw the last of its
+/// processes end, although somebody holds the lock to write that down. So a run that was over never
+/// seems to live again.
+pub(super) fn observe_to_tell(folder: &Folder, record: &RunRecord) -> Result<Verdict> {
+    let evidence = gather(folder, record)?;
+    let keeper = evidence.keeper.as_ref();
+    if keeper.is_some_and(|keeper| keeper.state == KeeperState::Empty) {
+        return Ok(judge(&evidence));
+    }
+    observe(folder, record)
 }
 
 /// The evidence for a verdict, without the lock: who finishes the run holds that himself.
 pub(super) fn gather(folder: &Folder, record: &RunRecord) -> Result<Evidence> {
+    look(folder, record).map(|(evidence, _)| evidence)
+}
+
+fn look(folder: &Folder, record: &RunRecord) -> Result<(Evidence, Actors)> {
     let keeper = keeper_record(folder)?;
-    let look = |e| folder.error("look at the processes of", "", e);
-    let (agent_alive, elsewhere) = if record.is_supervised() {
-        let Actors { agent, elsewhere, .. } = actors(record, keeper.as_ref()).map_err(look)?;
-        let alive = agent.map(|agent| Processes.is_alive(agent)).transpose().map_err(look)?;
-        (alive.unwrap_or(false), elsewhere)
+    let failed = |e| folder.error("look at the processes of", "", e);
+    let (actors, agent_alive) = if record.is_supervised() {
+        let actors = actors(record, keeper.as_ref()).map_err(failed)?;
+        let alive = actors.agent.map(|agent| Processes.is_alive(agent)).transpose();
+        (actors, alive.map_err(failed)?.unwrap_or(false))
     } else {
         // The older program left a number alone: somebody having it proves nothing, nobody having
         // it proves the end.
         let alive = match u32::try_from(record.pid) {
-            Ok(pid) if pid > 0 => Processes.identify(pid).map_err(look)?.is_some(),
+            Ok(pid) if pid > 0 => Processes.identify(pid).map_err(failed)?.is_some(),
             _ => false,
         };
-        (alive, false)
+        (Actors::default(), alive)
     };
-    Ok(Evidence {
+    let evidence = Evidence {
         keeper,
         locked: false,
         agent_alive,
-        elsewhere,
+        elsewhere: actors.elsewhere,
         ours: record.is_supervised(),
         named: record.pid > 0,
         stop_wished: stop_wished(folder)?,
-    })
+    };
+    Ok((evidence, actors))
 }
 
 /// The processes of a run of ours that may live here and now.
@@ -153,6 +179,16 @@ pub(crate) fn keeper_record(folder: &Folder) -> Result<Option<KeeperRecord>> {
     read_keeper_record(folder, KEEPER)
 }
 
+/// What the starter noted beside the keeper's record; `None` where there is no note.
+pub(super) fn keeper_note(folder: &Folder) -> Result<Option<String>> {
+    let fd = match folder.open_if_exists(KEEPER, Open::Read) {
+        Err(error) if error.kind() == ErrorKind::InvalidInput => None,
+        fd => fd?,
+    };
+    let Some(file) = fd.as_ref().and_then(|fd| fd.as_file()) else { return Ok(None) };
+    sys::read_keeper_note(file).map_err(|e| folder.error("read", KEEPER, e))
+}
+
 /// The newest record in the keeper's file `name`.
 pub(super) fn read_keeper_record(folder: &Folder, name: &str) -> Result<Option<KeeperRecord>> {
     let fd = match folder.open_if_exists(name, Open::Read) {
@@ -167,6 +203,7 @@ pub(super) fn read_keeper_record(folder: &Folder, name: &str) -> Result<Option<K
 pub(crate) fn keeper_facts(folder: &Folder) -> Result<Vec<(&'static str, String)>> {
     let Some(keeper) = keeper_record(folder)? else { return Ok(Vec::new()) };
     let moment = |at| moment(at).to_string();
+    let span = |cut: sys::KeeperCut| format!("bytes {} to {}", cut.from, cut.to);
     let mut facts = vec![
         ("state", keeper.state.word().to_owned()),
         ("keeper", keeper.keeper.pid.to_string()),
@@ -185,6 +222,8 @@ pub(crate) fn keeper_facts(folder: &Folder) -> Result<Vec<(&'static str, String)
         ("reason", keeper.reason.map(|reason| reason.word().to_owned())),
         ("error", errno.map(|errno| std::io::Error::from_raw_os_error(errno).to_string())),
         ("killed", (keeper.killed > 0).then(|| keeper.killed.to_string())),
+        ("cut out of its output", keeper.cuts[0].map(span)),
+        ("cut out of its errors", keeper.cuts[1].map(span)),
     ];
     facts.extend(told.into_iter().filter_map(|(name, value)| Some((name, value?))));
     Ok(facts)
@@ -195,9 +234,12 @@ pub(super) fn keeper_of(keeper: &KeeperRecord) -> std::io::Result<Option<Process
     Ok(actors_of(keeper)?.keeper)
 }
 
-/// Whether the run's program could not be executed, as its keeper saw it.
-pub(crate) fn exec_failed(folder: &Folder) -> Result<bool> {
-    Ok(keeper_record(folder)?.is_some_and(|keeper| keeper.state == KeeperState::ExecFailed))
+/// Whether the run's program cannot be executed, as its keeper saw it: not now, and not later.
+pub(crate) fn cannot_be_executed(folder: &Folder) -> Result<bool> {
+    let Some(keeper) = keeper_record(folder)? else { return Ok(false) };
+    let errno = keeper.errno.and_then(|errno| i32::try_from(errno).ok());
+    let passes = errno.is_some_and(|errno| may_pass(&std::io::Error::from_raw_os_error(errno)));
+    Ok(keeper.state == KeeperState::ExecFailed && !passes)
 }
 
 /// A moment as the keeper records it.
@@ -227,6 +269,7 @@ mod tests {
             exited_at: None,
             empty_at: None,
             killed: 0,
+            cuts: [None; 2],
         };
         let record =
             RunRecord::new(&"p".parse().unwrap(), &"t".parse().unwrap(), &"r".parse().unwrap());

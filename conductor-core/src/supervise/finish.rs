@@ -3,22 +3,26 @@
 //! Finishing is a function of the files alone. Whoever gets the run's lock after its keeper gave it
 //! back may do it; the program that started the run has no privilege. Each step leaves a state from
 //! which the next finisher goes on: `output.md`, the final record (a terminal outcome stays), the
-//! message (looked up before it is posted), the receipt, and last the entry among the open runs.
+//! message (looked up before it is posted), the event for the webhook, the receipt, and last the entry
+//! among the open runs.
 
 use super::engine::Engine;
 use super::evidence::{Known, gather, keeper_record, known, moment};
+use super::note::Note;
 use super::open_entry::OpenEntry;
-use super::output::{ensure_output, last_stderr_lines, misplaced, read_stream};
-use super::start::{start_key, start_message};
+use super::output::{ensure_output, last_stderr_lines, misplaced, read_stream, refused_format};
+use super::prepared::{start_key, start_message};
+use super::session::own_usage;
 use super::stop::stop_reason;
+use super::tree::end_leftovers;
 use super::verdict::{Ending, Verdict, judge};
 use crate::agent::stream::StreamSummary;
 use crate::bus::{Cursor, Post};
 use crate::cancel::Wait;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
-use crate::layout::{OUTPUT, RUN_LOCK};
+use crate::layout::{OUTPUT, RESERVE, RUN_LOCK, STDOUT};
 use crate::run::receipts;
 use crate::run::store::{self, Keep};
 use crate::run::{Outcome, RunRecord};
@@ -49,29 +53,64 @@ pub(crate) fn finish(
         return Ok(Finished::Over);
     }
     // Its starter holds the lock until there is a keeper to hold it.
-    let Some(_lock) = folder.try_lock(RUN_LOCK, LockKind::Exclusive)? else {
+    let Some(lock) = folder.try_lock(RUN_LOCK, LockKind::Exclusive)? else {
         return Ok(Finished::NotYet);
     };
+    let ids = (project, task, run);
+    let finished = match finish_locked(engine, &folder, ids, Space::Enough, wait) {
+        // What was set aside for this makes room, unless an agent took it.
+        Err(error) if error.kind() == ErrorKind::StorageFull && folder.remove_file(RESERVE)? => {
+            finish_locked(engine, &folder, ids, Space::Short, wait)
+        }
+        finished => finished,
+    };
+    drop(lock);
+    finished
+}
+
+/// How much space there is for the end of a run.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Space {
+    Enough,
+    /// Only for what must be written.
+    Short,
+}
+
+fn finish_locked(
+    engine: &Engine,
+    folder: &Folder,
+    (project, task, run): (&ProjectId, &TaskId, &RunId),
+    space: Space,
+    wait: &Wait,
+) -> Result<Finished> {
     // Read again: another finisher may have been here before we had the lock.
-    let Known { record, damage } = known(&folder)?;
+    let Known { record, damage } = known(folder)?;
     if record.outcome.is_none() {
-        match judge(&gather(&folder, &record)?) {
+        match judge(&gather(folder, &record)?) {
             Verdict::Over(ending) => {
                 if damage.is_some() {
-                    store::create_anew(&folder, &record)?;
+                    store::create_anew(folder, &record)?;
                 }
-                write_down(engine, &folder, &record, ending, wait)?;
+                if keeper_record(folder)?.is_some_and(|keeper| keeper.left_work()) {
+                    end_leftovers(folder, run)?;
+                }
+                write_down(engine, folder, &record, ending, space, wait)?;
             }
             Verdict::Supervised | Verdict::Adopted | Verdict::PossiblyAlive => {
                 return Ok(Finished::NotYet);
             }
         }
     }
-    let record = store::read(&folder)?;
+    let record = store::read(folder)?;
     if record.stop_msg.is_none() {
-        post_end(engine, &folder, (project, task, run), &record, wait)?;
+        post_end(engine, folder, (project, task, run), &record, wait)?;
+        log_end(&record);
     }
     receipts::end(&engine.layout().task(project, task)?, &record, wait)?;
+    if let Some(account) = &record.account {
+        engine.note_limit(account, &record, wait)?;
+    }
+    folder.remove_file(RESERVE)?;
     OpenEntry::remove(engine.layout(), project, task, run)?;
     Ok(Finished::Over)
 }
@@ -81,19 +120,41 @@ fn write_down(
     folder: &Folder,
     before: &RunRecord,
     ending: Ending,
+    space: Space,
     wait: &Wait,
 ) -> Result<()> {
+    let mut note = None;
     let end_time = ending.ended_at.map_or(engine.now(), moment);
+    let noted = Note::read(folder)?;
+    let mut before = before.clone();
+    noted.clone().restore(&mut before);
     let stream = match ending.outcome {
         Outcome::Refused => None,
         _ => {
-            let stream = read_stream(folder, before, end_time)?;
-            ensure_output(folder, stream.as_ref())?;
+            let stream = read_stream(folder, &before, end_time)?;
+            match ensure_output(folder, stream.as_ref()) {
+                // It is a copy of what the agent printed, which is all there.
+                Err(error) if error.kind() == ErrorKind::StorageFull && space == Space::Short => {
+                    note = Some(format!("no space for {OUTPUT}: see {STDOUT}"));
+                }
+                made => made?,
+            }
             stream
         }
     };
+    let stream = stream
+        .map(|stream| StreamSummary { usage: own_usage(engine, &before, stream.usage), ..stream });
+    let mut ending = ending;
+    if refused_format(folder, &before, stream.as_ref())? {
+        // Its exit code may say that all went well.
+        ending.error = Some("gemini CLI rejected --output-format stream-json".to_owned());
+        if ending.outcome == Outcome::Completed {
+            (ending.outcome, ending.exit_code) = (Outcome::Failed, 1);
+        }
+    }
     let stop_reason = stop_reason(folder)?;
     store::update(folder, wait, Keep::Durably, |record| {
+        noted.restore(record);
         record.status = ending.outcome.status();
         record.outcome = Some(ending.outcome);
         record.exit_code = ending.exit_code;
@@ -103,15 +164,38 @@ fn write_down(
         let known = record.error_summary.take().filter(|_| ending.outcome == Outcome::Refused);
         record.error_summary = known.or(ending.error);
         record.phase = None;
+        record.waiting_for = None;
+        record.waiting_until = None;
         if ending.outcome == Outcome::Stopped {
             record.stop_reason = stop_reason;
         }
         if let Some(stream) = stream {
             tell(record, stream);
         }
+        if let Some(note) = note {
+            let before = record.error_summary.take().map(|before| format!("{before}; "));
+            record.error_summary = Some(before.unwrap_or_default() + &note);
+        }
         Ok(())
     })
     .map(drop)
+}
+
+fn log_end(record: &RunRecord) {
+    let seconds = record.end_time.since(record.start_time).as_secs_f64();
+    let (project_id, task_id, run_id) = (&record.project_id, &record.task_id, &record.run_id);
+    let outcome = record.outcome.map_or("unknown", |outcome| outcome.as_str());
+    match record.outcome {
+        Some(Outcome::Completed | Outcome::Stopped) => tracing::info!(
+            name: "run_execution_completed", project_id, task_id, run_id, outcome, seconds,
+            exit_code = record.exit_code,
+        ),
+        // A run that fails is news, and no fault of who looks after it.
+        _ => tracing::info!(
+            name: "run_execution_failed", project_id, task_id, run_id, outcome, seconds,
+            exit_code = record.exit_code, error = record.error_summary,
+        ),
+    }
 }
 
 /// Takes what the agent's stream said into the record.
@@ -121,7 +205,7 @@ fn tell(record: &mut RunRecord, stream: StreamSummary) {
         summary.push_str(&why);
     }
     record.session_id = stream.session_id;
-    record.model = stream.model;
+    record.model = stream.model.or(record.model.take());
     record.usage = stream.usage;
     record.cost_usd = stream.cost_usd;
     record.error_class = stream.error_class;
@@ -152,6 +236,7 @@ pub(crate) fn tell_deleted(
 ) -> Result<()> {
     let post = Post::new("RUN_CRASH", format!("run lost: {DELETED}")).run(run);
     engine.task_bus(project, task)?.append_once(&end_key(run), None, post, wait.clone())?;
+    engine.tell_lost(project, task, run, DELETED)?;
     OpenEntry::remove(engine.layout(), project, task, run)
 }
 
@@ -197,13 +282,17 @@ fn post_end(
             // Its starter died before it told, or before it noted that it had; or the older program
             // dropped the note.
             let start = start_message(folder, run);
-            Some(bus.append_once(&start_key(run), None, start, wait.clone())?.cursor)
+            let posted = bus.append_once(&start_key(run), None, start, wait.clone())?;
+            engine.tell_start(record)?;
+            Some(posted.cursor)
         }
         noted => noted,
     };
     let kind = if crashed { "RUN_CRASH" } else { "RUN_STOP" };
     let post = Post::new(kind, body).run(run);
     let posted = bus.append_once(&end_key(run), since.as_ref(), post, wait.clone())?;
+    engine.tell_end(record)?;
+    // Where this note is lost, all of the above is done again, and changes nothing.
     store::update(folder, wait, Keep::Loosely, |record| {
         record.stop_msg = Some(posted.cursor.to_string());
         Ok(())

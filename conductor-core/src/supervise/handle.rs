@@ -1,7 +1,7 @@
 //! Waiting for the end of a run, as a machine of steps behind one pollable descriptor.
 
 use super::engine::Engine;
-use super::evidence::{Actors, actors, keeper_record, known, observe};
+use super::evidence::{Actors, known, observe_with_actors};
 use super::finish::{Finished, finish};
 use super::start::Started;
 use super::verdict::Verdict;
@@ -30,7 +30,7 @@ const ELSEWHERE: Duration = Duration::from_secs(1);
 /// Waits for one run's end and writes it down.
 ///
 /// [`RunWatch::step`] never blocks for longer than the writing of the end takes; between two steps
-/// the descriptor becomes readable when there is news. Idle, it looks at the truth every 30 s.
+/// the descriptor becomes readable when there is news. Idle, it looks at the truth every ten minutes.
 #[derive(Debug)]
 pub(crate) struct RunWatch {
     engine: Engine,
@@ -116,9 +116,7 @@ impl RunWatch {
 
     /// Whether what lives says that the run is over; if not, when to look again is arranged.
     fn is_over(&self, folder: &Folder, record: &RunRecord) -> Result<bool> {
-        let verdict = observe(folder, record)?;
-        let Actors { keeper, agent, elsewhere } =
-            actors(record, keeper_record(folder)?.as_ref()).map_err(|e| self.failed("watch", e))?;
+        let (verdict, Actors { keeper, agent, elsewhere }) = observe_with_actors(folder, record)?;
         match verdict {
             Verdict::Over(_) => return Ok(true),
             Verdict::Supervised if elsewhere => self.look_again(ELSEWHERE)?,
@@ -147,7 +145,7 @@ impl RunWatch {
         *watched = None;
         let fd = self.poller.hold(fd, PROCESS).map_err(failed)?;
         *watched = process.map(|process| (process, fd));
-        self.look_again(limits::SAFETY_POLL)
+        self.look_again(limits::CALM_POLL)
     }
 
     /// Whether the process that was watched last lives.

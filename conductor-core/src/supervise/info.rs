@@ -1,7 +1,7 @@
 //! What is known of a run: its record, and what its processes say.
 
 use super::engine::Engine;
-use super::evidence::{known, observe};
+use super::evidence::{known, observe, observe_to_tell};
 use super::open_entry::OpenEntry;
 use super::verdict::Verdict;
 use crate::error::{ErrorKind, Result};
@@ -77,7 +77,7 @@ pub(crate) fn read_info_in(
     let (alive, ended) = match (record.outcome, record.is_open()) {
         (Some(outcome), _) => (Some(false), Some(outcome)),
         (None, false) => (Some(false), record.foreign_outcome()),
-        (None, true) => match observe(&folder, &record)? {
+        (None, true) => match observe_to_tell(&folder, &record)? {
             Verdict::Supervised | Verdict::Adopted => (Some(true), None),
             Verdict::PossiblyAlive => (None, None),
             Verdict::Over(ending) => (Some(false), Some(ending.outcome)),
@@ -105,7 +105,7 @@ impl Engine {
         let mut living = Vec::new();
         let found = OpenEntry::list(self.layout())?;
         for error in &found.damaged {
-            tracing::warn!(%error, "an entry of an open run names none");
+            tracing::warn!(name: "open_entry_damaged", %error, "an entry of an open run names none");
         }
         for entry in found.entries.into_iter().filter(chosen) {
             let folder = match self.layout().run(&entry.project, &entry.task, &entry.run) {

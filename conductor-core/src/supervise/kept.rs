@@ -17,13 +17,19 @@ pub(super) struct Kept<'a> {
     pub(super) run: &'a str,
     /// What it reads; nothing where there is no such file.
     pub(super) stdin: Option<&'a str>,
+    /// What it reads instead, from memory: nobody else can open that.
+    pub(super) memory: Option<&'a [u8]>,
     /// What it writes is appended to these.
     pub(super) stdout: &'a str,
     pub(super) stderr: &'a str,
     /// The keeper's own record; made anew.
     pub(super) record: &'a str,
+    /// What its starter wants to be known of it whatever becomes of other files.
+    pub(super) note: &'a str,
     /// Held by the keeper while anything of the program lives.
     pub(super) lock: &'a FileLock,
+    /// Held likewise: what lets the program count among those that run.
+    pub(super) slot: Option<&'a FileLock>,
     pub(super) cwd: &'a Path,
     pub(super) program: &'a OsStr,
     pub(super) argv: &'a [OsString],
@@ -34,14 +40,15 @@ pub(super) struct Kept<'a> {
 impl Kept<'_> {
     /// Starts the keeper. The program is held before it runs anything until it is released.
     pub(super) fn start(&self, engine: &Engine) -> Result<KeeperControl> {
-        let stdin = match self.stdin {
-            Some(name) => self.folder.open(name, Open::Read)?,
-            None => sys::nothing_to_read().map_err(not_started)?,
+        let stdin = match (self.memory, self.stdin) {
+            (Some(bytes), _) => sys::memory_to_read(bytes).map_err(not_started)?,
+            (None, Some(name)) => self.folder.open(name, Open::Read)?,
+            (None, None) => sys::nothing_to_read().map_err(not_started)?,
         };
         let stdout = self.folder.open(self.stdout, Open::AppendOrCreate(FILE_MODE))?;
         let stderr = self.folder.open(self.stderr, Open::AppendOrCreate(FILE_MODE))?;
         let record = self.folder.open(self.record, Open::CreateNew(FILE_MODE))?;
-        sys::prepare_keeper_file(real_file(&record)?)
+        sys::prepare_keeper_file(real_file(&record)?, self.note)
             .map_err(|e| self.folder.error("prepare", self.record, e))?;
         self.folder.sync()?;
         let cwd = sys::open_working_folder(self.cwd)
@@ -56,7 +63,7 @@ impl Kept<'_> {
             stderr: raw(&stderr)?,
             record: raw(&record)?,
             run_lock: raw(self.lock.fd())?,
-            slot: None,
+            slot: self.slot.map(|slot| raw(slot.fd())).transpose()?,
             cwd: cwd.as_fd(),
             limits: self.limits,
             program: self.program,

@@ -4,6 +4,7 @@
 //! were. An entry stands, durably, before the run's agent can start, and is the last thing that the
 //! end of a run removes.
 
+use super::bounds::Family;
 use crate::error::{Error, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
@@ -13,7 +14,12 @@ use std::hash::{BuildHasher as _, Hasher as _};
 use std::path::Path;
 
 /// The longest entry that is read, in bytes.
-const LIMIT: u64 = 1024;
+const LIMIT: u64 = 64 << 10;
+/// The runs above a run, the outermost first, on a line of its own.
+const PARENTS: &str = "parents";
+/// The bounds of what its agent may start.
+const MAX_DEPTH: &str = "max_depth";
+const MAX_CHILDREN: &str = "max_children";
 
 /// A run that is not finished.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -23,6 +29,11 @@ pub(crate) struct OpenEntry {
     pub(crate) project: ProjectId,
     pub(crate) task: TaskId,
     pub(crate) run: RunId,
+    /// The runs whose agents led to this one, the outermost first. They stand here, and not in the
+    /// records alone, because a run is stopped with those above it also when one between them is over.
+    pub(crate) parents: Vec<RunId>,
+    /// What its agent may start.
+    pub(crate) family: Family,
 }
 
 /// The entries of a root.
@@ -38,27 +49,41 @@ impl OpenEntry {
     /// Writes the entry of a new run, durably.
     pub(crate) fn create(
         layout: &Layout,
-        project: &ProjectId,
-        task: &TaskId,
-        run: &RunId,
+        (project, task, run): (&ProjectId, &TaskId, &RunId),
+        parents: &[RunId],
+        family: Family,
     ) -> Result<OpenEntry> {
         let folder = layout.ensure_open_entries()?;
         // The same run id may exist in two tasks: the suffix keeps their entries apart.
         let name = format!("{run}-{:08x}", RandomState::new().build_hasher().finish() as u32);
-        let entry =
-            OpenEntry { name, project: project.clone(), task: task.clone(), run: run.clone() };
+        let (project, task, run) = (project.clone(), task.clone(), run.clone());
+        let entry = OpenEntry { name, project, task, run, parents: parents.to_vec(), family };
         // Whole or not there: an empty one would name no run, and so stand for ever.
-        folder.replace(&entry.name, entry.line().as_bytes())?;
+        folder.replace(&entry.name, entry.text().as_bytes())?;
         Ok(entry)
     }
 
-    /// Whether it is of a run of this task.
-    pub(crate) fn is_of(&self, project: &ProjectId, task: &TaskId) -> bool {
-        self.project == *project && self.task == *task
+    fn text(&self) -> String {
+        let mut text = format!("{}/{}/{RUNS}/{}\n", self.project, self.task, self.run);
+        if !self.parents.is_empty() {
+            let parents: Vec<_> = self.parents.iter().map(RunId::as_str).collect();
+            text.push_str(&format!("{PARENTS} {}\n", parents.join(" ")));
+        }
+        let Family { max_depth, max_children } = self.family;
+        for (key, bound) in [(MAX_DEPTH, max_depth), (MAX_CHILDREN, max_children)] {
+            text.extend(bound.map(|bound| format!("{key} {bound}\n")));
+        }
+        text
     }
 
-    fn line(&self) -> String {
-        format!("{}/{}/{RUNS}/{}\n", self.project, self.task, self.run)
+    /// The run whose agent started it.
+    pub(crate) fn parent(&self) -> Option<&RunId> {
+        self.parents.last()
+    }
+
+    /// Whether the entry is of a run of this task.
+    pub(crate) fn is_of(&self, project: &ProjectId, task: &TaskId) -> bool {
+        self.project == *project && self.task == *task
     }
 
     /// The entries of a root; none where there are none. A damaged one hides no other.
@@ -97,13 +122,31 @@ impl OpenEntry {
             .with_hint("remove it: the run that it stood for is closed by whoever waits for it")
         };
         let text = std::str::from_utf8(bytes).map_err(|_| damaged())?;
-        let mut parts = text.trim_end_matches('\n').split('/');
+        let mut lines = text.lines();
+        let mut parts = lines.next().unwrap_or_default().split('/');
         let mut next = || parts.next().ok_or_else(damaged);
         let (project, task, runs, run) = (next()?, next()?, next()?, next()?);
         if runs != RUNS || parts.next().is_some() {
             return Err(damaged());
         }
+        let (mut parents, mut family) = (Vec::new(), Family::default());
+        for line in lines {
+            let (key, value) = line.split_once(' ').ok_or_else(damaged)?;
+            let number = || value.parse().map(Some).map_err(|_| damaged());
+            match key {
+                PARENTS => {
+                    let ids = value.split(' ').map(RunId::new);
+                    parents = ids.collect::<Result<_>>().map_err(|_| damaged())?;
+                }
+                MAX_DEPTH => family.max_depth = number()?,
+                MAX_CHILDREN => family.max_children = number()?,
+                // Of a newer version.
+                _ => {}
+            }
+        }
         Ok(OpenEntry {
+            parents,
+            family,
             name: name.to_owned(),
             project: ProjectId::new(project).map_err(|_| damaged())?,
             task: TaskId::new(task).map_err(|_| damaged())?,
@@ -127,7 +170,8 @@ impl OpenEntry {
                 continue;
             };
             let Some(bytes) = folder.read_if_exists(name, LIMIT)? else { continue };
-            if bytes.strip_suffix(b"\n") == Some(mine.as_os_str().as_encoded_bytes()) {
+            let first = bytes.split(|byte| *byte == b'\n').next();
+            if first == Some(mine.as_os_str().as_encoded_bytes()) {
                 folder.remove_file(name)?;
             }
         }
@@ -148,15 +192,27 @@ mod tests {
         let (project, run) = (ProjectId::new("p").unwrap(), RunId::new("r").unwrap());
         let (one, two) = (TaskId::new("one").unwrap(), TaskId::new("two").unwrap());
         assert!(OpenEntry::list(&layout).unwrap().entries.is_empty());
-        OpenEntry::create(&layout, &project, &one, &run).unwrap();
-        let kept = OpenEntry::create(&layout, &project, &two, &run).unwrap();
+        let create = |task, parents: &[RunId], family| {
+            OpenEntry::create(&layout, (&project, task, &run), parents, family).unwrap()
+        };
+        create(&one, &[], Family::default());
+        let parents = [RunId::new("r1").unwrap(), RunId::new("r2").unwrap()];
+        let kept = create(&two, &parents, Family { max_depth: Some(3), max_children: Some(8) });
+        assert_eq!(kept.parent(), parents.last());
         assert_eq!(OpenEntry::list(&layout).unwrap().entries.len(), 2);
         OpenEntry::remove(&layout, &project, &one, &run).unwrap();
         OpenEntry::remove(&layout, &project, &one, &run).unwrap();
         assert_eq!(OpenEntry::list(&layout).unwrap().entries, std::slice::from_ref(&kept));
 
         let path = dir.path().join(".conductor/open").join(&kept.name);
-        for damage in ["x", "p/../runs/r", "p/t/runs/r/x", "p/t/walks/r"] {
+        for damage in [
+            "x",
+            "p/../runs/r",
+            "p/t/runs/r/x",
+            "p/t/walks/r",
+            "p/t/runs/r\nparents ../x",
+            "p/t/runs/r\nmax_depth x",
+        ] {
             std::fs::write(&path, damage).unwrap();
             let found = OpenEntry::list(&layout).unwrap();
             assert!(found.entries.is_empty());

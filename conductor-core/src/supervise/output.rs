@@ -1,12 +1,14 @@
 //! What an agent printed: `output.md`, what its stream says, and the end of its errors for the bus.
 
+use super::evidence::keeper_record;
 use crate::agent::AgentKind;
 use crate::agent::stream::{StreamKind, StreamParser, StreamSummary, Zone};
 use crate::error::{ErrorKind, Result};
 use crate::fsx::{FILE_MODE, Folder};
 use crate::layout::{OUTPUT, STDERR, STDOUT};
 use crate::run::RunRecord;
-use crate::sys::{Fd, FileKind, Open};
+use crate::size::format_size;
+use crate::sys::{Fd, FileKind, KeeperCut, Open};
 use crate::time::Timestamp;
 use std::ffi::OsStr;
 
@@ -27,23 +29,50 @@ pub(crate) fn read_stream(
     record: &RunRecord,
     ended: Timestamp,
 ) -> Result<Option<StreamSummary>> {
-    let kind = match &record.parser {
-        Some(parser) => StreamKind::parse(parser),
-        None => AgentKind::parse(&record.agent).ok().and_then(AgentKind::stream),
-    };
-    let Some(kind) = kind else { return Ok(None) };
+    let Some(kind) = stream_kind(record) else { return Ok(None) };
     let mut parser = StreamParser::new(kind);
-    each_piece(run, STDOUT, |bytes| {
-        parser.push(bytes);
-        Ok(())
-    })?;
+    // What stands before a gap and what stands behind it are no line together.
+    let gap = |_| "\n".to_owned();
+    if parser.wants_stdout() {
+        each_piece(run, STDOUT, gap, |bytes| {
+            parser.push(bytes);
+            Ok(())
+        })?;
+    }
     if parser.wants_stderr() {
-        each_piece(run, STDERR, |bytes| {
+        each_piece(run, STDERR, gap, |bytes| {
             parser.push_stderr(bytes);
             Ok(())
         })?;
     }
     Ok(Some(parser.finish(ended, &Zone::local())))
+}
+
+/// The form of what the run's agent printed; `None` where it is plain text.
+pub(super) fn stream_kind(record: &RunRecord) -> Option<StreamKind> {
+    match &record.parser {
+        Some(parser) => StreamKind::parse(parser),
+        None => AgentKind::parse(&record.agent).ok().and_then(AgentKind::stream),
+    }
+}
+
+/// What a Gemini CLI says that is too old for the stream that it is asked for.
+const REFUSALS: [&str; 5] =
+    ["unknown flag", "unrecognized option", "output-format", "stream-json", "invalid flag"];
+
+/// Whether the run's agent did not take the option that makes it tell its stream: only Gemini CLI may
+/// do so and exit with 0.
+pub(crate) fn refused_format(
+    run: &Folder,
+    record: &RunRecord,
+    stream: Option<&StreamSummary>,
+) -> Result<bool> {
+    let gemini = AgentKind::parse(&record.agent).ok() == Some(AgentKind::Gemini);
+    if !gemini || record.parser.is_some() || stream.is_none_or(|stream| stream.events > 0) {
+        return Ok(false);
+    }
+    let said = last_lines(run, STDERR, STDERR_LINES)?.to_lowercase();
+    Ok(REFUSALS.iter().any(|words| said.contains(words)))
 }
 
 /// Makes `output.md`, unless the agent wrote one itself: from the final text of its stream where that
@@ -79,7 +108,7 @@ fn fill_output(run: &Folder, copy: &Fd, stream: Option<&StreamSummary>) -> Resul
             }
             run.write_all(copy, OUTPUT, text.as_bytes())?;
         }
-        None => each_piece(run, STDOUT, |bytes| run.write_all(copy, OUTPUT, bytes))?,
+        None => each_piece(run, STDOUT, gap_note, |bytes| run.write_all(copy, OUTPUT, bytes))?,
     }
     run.os().sync_data(copy).map_err(|e| run.error("sync", OUTPUT, e))
 }
@@ -103,14 +132,45 @@ pub(crate) fn misplaced(run: &Folder) -> Result<Vec<&'static str>> {
     Ok(names)
 }
 
-/// Hands a file on, piece by piece; one that is missing has none.
-fn each_piece(run: &Folder, name: &str, mut take: impl FnMut(&[u8]) -> Result<()>) -> Result<()> {
+/// What the keeper cut out of a file of the agent's output: zeros stand there.
+pub(crate) fn cut_of(run: &Folder, name: &str) -> Result<Option<KeeperCut>> {
+    let index = match name {
+        STDOUT => 0,
+        STDERR => 1,
+        _ => return Ok(None),
+    };
+    Ok(keeper_record(run)?.and_then(|keeper| keeper.cuts[index]))
+}
+
+/// What a reader sees in the place of so many bytes that were cut out.
+pub(crate) fn gap_note(bytes: u64) -> String {
+    format!("\n[{} cut out here: the output was longer than its limit]\n", format_size(bytes))
+}
+
+/// Hands a file on, piece by piece; one that is missing has none. In the place of what was cut out comes
+/// what `gap` makes of its length.
+fn each_piece(
+    run: &Folder,
+    name: &str,
+    gap: impl Fn(u64) -> String,
+    mut take: impl FnMut(&[u8]) -> Result<()>,
+) -> Result<()> {
     let Some(file) = opened(run, name)? else { return Ok(()) };
+    let mut cut = cut_of(run, name)?;
     let mut buffer = vec![0; CHUNK];
     let mut offset = 0;
     loop {
-        let read =
-            run.os().read_at(&file, &mut buffer, offset).map_err(|e| run.error("read", name, e))?;
+        let mut wanted = buffer.len();
+        if let Some(KeeperCut { from, to }) = cut {
+            if offset == from {
+                take(gap(to - from).as_bytes())?;
+                (offset, cut) = (to, None);
+            } else {
+                wanted = usize::try_from(from - offset).map_or(wanted, |left| left.min(wanted));
+            }
+        }
+        let read = run.os().read_at(&file, &mut buffer[..wanted], offset);
+        let read = read.map_err(|e| run.error("read", name, e))?;
         if read == 0 {
             return Ok(());
         }
@@ -128,7 +188,8 @@ pub(crate) fn last_stderr_lines(run: &Folder) -> Result<String> {
 pub(crate) fn last_lines(folder: &Folder, name: &str, count: usize) -> Result<String> {
     let Some(file) = opened(folder, name)? else { return Ok(String::new()) };
     let size = folder.os().stat(&file).map_err(|e| folder.error("look at", name, e))?.size;
-    let start = size.saturating_sub(WINDOW);
+    let behind = cut_of(folder, name)?.map_or(0, |cut| cut.to.min(size));
+    let start = size.saturating_sub(WINDOW).max(behind);
     let mut bytes = vec![0; usize::try_from(size - start).unwrap_or(0)];
     let mut filled = 0;
     while filled < bytes.len() {

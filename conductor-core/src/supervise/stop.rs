@@ -4,6 +4,7 @@ use super::engine::Engine;
 use super::evidence::{Actors, actors, keeper_record, known, observe};
 use super::handle::RunWatch;
 use super::open_entry::OpenEntry;
+use super::tree::processes_of;
 use super::verdict::Verdict;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
@@ -13,6 +14,7 @@ use crate::layout::{ATTACHED, RUN_LOCK};
 use crate::limits;
 use crate::run::RunRecord;
 use crate::sys::{Processes, Signal};
+use std::collections::HashSet;
 
 /// The file in a run's folder that says why it was stopped; written before the signal.
 pub(super) const STOP_REASON: &str = ".stop";
@@ -144,20 +146,13 @@ impl Engine {
         asked: &[RunId],
     ) -> Result<Vec<OpenEntry>> {
         let open = self.living_runs(|entry| !asked.contains(&entry.run))?;
-        let mut parents: Vec<String> = asked.iter().map(ToString::to_string).collect();
-        let (picked, mut rest): (Vec<_>, Vec<_>) =
-            open.into_iter().partition(|(entry, _)| chosen(entry));
-        let mut picked: Vec<OpenEntry> = picked.into_iter().map(|(entry, _)| entry).collect();
-        parents.extend(picked.iter().map(|entry| entry.run.to_string()));
-        let mut next = 0;
-        while let Some(parent) = parents.get(next).cloned() {
-            let (children, others): (Vec<_>, Vec<_>) = rest
-                .into_iter()
-                .partition(|(_, record)| record.parent_run_id.as_ref() == Some(&parent));
-            parents.extend(children.iter().map(|(entry, _)| entry.run.to_string()));
-            picked.extend(children.into_iter().map(|(entry, _)| entry));
-            (rest, next) = (others, next + 1);
-        }
+        let (mut picked, mut rest): (Vec<_>, Vec<_>) =
+            open.into_iter().map(|(entry, _)| entry).partition(|entry| chosen(entry));
+        let mut above: HashSet<RunId> = asked.iter().cloned().collect();
+        above.extend(picked.iter().map(|entry| entry.run.clone()));
+        // An entry names all runs above its own, also those that are over by now.
+        rest.retain(|entry| entry.parents.iter().any(|parent| above.contains(parent)));
+        picked.append(&mut rest);
         Ok(picked)
     }
 
@@ -203,6 +198,10 @@ impl Engine {
             note(&folder, STOP_NOW, "")?;
         }
         note(&folder, STOP_REASON, &stop.reason)?;
+        tracing::info!(
+            name: "run_stop_requested", project_id = %project, task_id = %task, run_id = %run,
+            reason = stop.reason, force = stop.force,
+        );
         signal(&folder, &record, stop.force)
     }
 }
@@ -264,11 +263,19 @@ fn signal(folder: &Folder, record: &RunRecord, force: bool) -> Result<bool> {
     {
         return Ok(true);
     }
-    let to_agent = if force { Signal::Kill } else { Signal::Term };
-    match agent {
-        Some(agent) => Processes.signal(agent, to_agent).map_err(failed),
-        None => Ok(false),
+    // Its keeper died, and with it all that kept its processes together.
+    let to_all = if force { Signal::Kill } else { Signal::Term };
+    let mut any = match agent {
+        Some(agent) => Processes.signal(agent, to_all).map_err(failed)?,
+        None => false,
+    };
+    let run = RunId::new(record.run_id.as_str());
+    for process in run.map_or(Ok(Vec::new()), |run| processes_of(folder, &run))? {
+        if Some(process) != agent {
+            any |= Processes.signal(process, to_all).map_err(failed)?;
+        }
     }
+    Ok(any)
 }
 
 fn elsewhere_error(folder: &Folder) -> Error {

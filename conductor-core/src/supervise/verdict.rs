@@ -135,6 +135,9 @@ fn seen(end: KeeperEnd, keeper: &KeeperRecord) -> Ending {
         (Some(KeeperReason::FirstByte | KeeperReason::Idle | KeeperReason::Total), _) => {
             (Outcome::TimedOut, Some("timed out".into()))
         }
+        (Some(KeeperReason::Output), _) => {
+            (Outcome::OutputLimit, Some("it wrote more than it may".into()))
+        }
         (_, KeeperEnd::Code(0)) => (Outcome::Completed, None),
         (_, KeeperEnd::Code(_)) => (Outcome::Failed, Some(summary(exit_code))),
         (_, KeeperEnd::Signal(signal)) => {
@@ -176,6 +179,7 @@ mod tests {
             exited_at: None,
             empty_at: None,
             killed: 0,
+            cuts: [None; 2],
         }
     }
 
@@ -225,6 +229,7 @@ mod tests {
             ("bad", ended(KeeperEnd::Code(3), KeeperReason::Exit), Ok(Outcome::Failed)),
             ("killed", ended(KeeperEnd::Signal(9), KeeperReason::Exit), Ok(Outcome::Killed)),
             ("stopped", ended(KeeperEnd::Code(0), KeeperReason::Stopped), Ok(Outcome::Stopped)),
+            ("too much", ended(KeeperEnd::Code(0), KeeperReason::Output), Ok(Outcome::OutputLimit)),
             ("idle", ended(KeeperEnd::Signal(15), KeeperReason::Idle), Ok(Outcome::TimedOut)),
         ];
         for (name, evidence, expected) in table {

@@ -1,13 +1,12 @@
 //! Waiting on many things at once: an epoll over eventfd, timerfd, pidfd and inotify.
 
+use super::fork::Born;
 use rustix::event::{EventfdFlags, epoll};
-use rustix::fs::inotify;
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
 use std::io;
 use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +24,12 @@ impl EventFd {
     pub fn raise(&self) {
         // The only failure is a full counter, and then it is readable already.
         let _full = rustix::io::write(&self.0, &1u64.to_ne_bytes());
+    }
+
+    /// Makes it not readable, until it is raised again.
+    pub fn lower(&self) {
+        // The only failure is that it is not readable already.
+        let _low = rustix::io::read(&self.0, &mut [0; 8]);
     }
 }
 
@@ -66,87 +71,6 @@ impl AsFd for TimerFd {
     }
 }
 
-/// Notification about changes of files and folders; a hint that shortens polling, never the truth.
-///
-/// The system gives each user a limited number of these. Who can look often instead takes
-/// [`Watch::or_silent`].
-#[derive(Debug)]
-pub struct Watch {
-    fd: OwnedFd,
-    silent: bool,
-}
-
-/// How often to look at the truth where a silent [`Watch`] tells of nothing.
-pub(crate) const LOOK_OFTEN: Duration = Duration::from_millis(250);
-
-impl Watch {
-    /// A watch on nothing yet.
-    pub fn new() -> io::Result<Watch> {
-        let flags = inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK;
-        Ok(Watch { fd: inotify::init(flags)?, silent: false })
-    }
-
-    /// A watch on nothing yet; a silent one, which never tells of anything, where the system gives
-    /// no more of them.
-    pub fn or_silent() -> io::Result<Watch> {
-        match Watch::new() {
-            Err(error) if error.raw_os_error() == Some(rustix::io::Errno::MFILE.raw_os_error()) => {
-                Ok(Watch { fd: EventFd::new()?.0, silent: true })
-            }
-            watch => watch,
-        }
-    }
-
-    /// Whether it never tells of anything.
-    pub fn is_silent(&self) -> bool {
-        self.silent
-    }
-
-    /// Also tells of changes to the file or folder at `path`: content, names, moves, deletion.
-    pub fn add(&self, path: &Path) -> io::Result<()> {
-        use inotify::WatchFlags as W;
-        let what = W::MODIFY
-            | W::CREATE
-            | W::MOVED_TO
-            | W::MOVED_FROM
-            | W::DELETE
-            | W::MOVE_SELF
-            | W::DELETE_SELF;
-        self.watch(path, what)
-    }
-
-    /// Also tells when names appear in or vanish from the folder at `path`, but not of what is
-    /// written to its files.
-    pub fn add_names(&self, path: &Path) -> io::Result<()> {
-        use inotify::WatchFlags as W;
-        let what = W::CREATE | W::MOVED_TO | W::MOVED_FROM | W::DELETE | W::DELETE_SELF;
-        self.watch(path, what)
-    }
-
-    fn watch(&self, path: &Path, what: inotify::WatchFlags) -> io::Result<()> {
-        if !self.silent {
-            inotify::add_watch(&self.fd, path, what)?;
-        }
-        Ok(())
-    }
-
-    /// Forgets what was told so far, so that the descriptor is readable only on further news.
-    pub fn drain(&self) {
-        if self.silent {
-            return;
-        }
-        let mut buffer = [MaybeUninit::uninit(); 4096];
-        let mut reader = inotify::Reader::new(&self.fd, &mut buffer);
-        while reader.next().is_ok() {}
-    }
-}
-
-impl AsFd for Watch {
-    fn as_fd(&self) -> BorrowedFd<'_> {
-        self.fd.as_fd()
-    }
-}
-
 /// One epoll, itself pollable by a host's own event loop.
 #[derive(Debug)]
 pub struct Poller(Arc<OwnedFd>);
@@ -176,7 +100,7 @@ impl Poller {
     /// Also waits for `it` to become readable, until it is dropped, and reports it as `tag`.
     pub fn hold<T: AsFd>(&self, it: T, tag: u64) -> io::Result<Polled<T>> {
         self.add(&it, tag)?;
-        Ok(Polled { poller: self.0.clone(), it })
+        Ok(Polled { poller: self.0.clone(), it, born: Born::here() })
     }
 
     /// Also waits for `fd` to become readable and reports it as `tag`. For what lives as long as the
@@ -184,6 +108,17 @@ impl Poller {
     pub fn add(&self, fd: impl AsFd, tag: u64) -> io::Result<()> {
         epoll::add(&self.0, fd, epoll::EventData::new_u64(tag), epoll::EventFlags::IN)?;
         Ok(())
+    }
+
+    /// The same poller once more.
+    pub(super) fn share(&self) -> Poller {
+        Poller(self.0.clone())
+    }
+
+    /// Waits no longer for `fd`, which was [added](Poller::add) and is open.
+    pub(super) fn remove(&self, fd: impl AsFd) {
+        // Both are open and it was added, so nothing can fail.
+        let _taken_out = epoll::delete(&self.0, fd);
     }
 
     /// Waits until something is ready or `limit` passed; `None` waits without limit.
@@ -212,12 +147,16 @@ impl Poller {
 pub struct Polled<T: AsFd> {
     poller: Arc<OwnedFd>,
     it: T,
+    born: Born,
 }
 
 impl<T: AsFd> Drop for Polled<T> {
     fn drop(&mut self) {
-        // Both are open, so the only failure is that of a child whose parent did it before.
-        let _gone_already = epoll::delete(&self.poller, &self.it);
+        // A forked child shares the poller: taken out there, it would be gone from the parent's.
+        if self.born.is_here() {
+            // Both are open and it was added, so nothing can fail.
+            let _taken_out = epoll::delete(&self.poller, &self.it);
+        }
     }
 }
 
@@ -243,18 +182,18 @@ impl AsFd for Poller {
 
 #[cfg(test)]
 mod tests {
+    use super::super::watch::{News, Watch};
     use super::*;
 
     #[test]
     fn an_event_a_timer_and_a_file_wake_one_poller() {
         let dir = tempfile::tempdir().unwrap();
-        let (event, timer, watch) =
-            (EventFd::new().unwrap(), TimerFd::new().unwrap(), Watch::new().unwrap());
-        watch.add(dir.path()).unwrap();
+        let (event, timer) = (EventFd::new().unwrap(), TimerFd::new().unwrap());
         let poller = Poller::new().unwrap();
         poller.add(&event, 1).unwrap();
         poller.add(&timer, 2).unwrap();
-        poller.add(&watch, 3).unwrap();
+        let watch = Watch::join(&poller, 3, News::Content).unwrap();
+        watch.add(dir.path()).unwrap();
         assert!(poller.wait(Some(Duration::ZERO)).unwrap().is_empty());
 
         std::fs::write(dir.path().join("x"), "x").unwrap();

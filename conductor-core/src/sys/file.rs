@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::fs::{File, Metadata, OpenOptions};
 use std::io::{self, Read as _};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::OpenOptionsExt as _;
+use std::os::unix::fs::{MetadataExt as _, OpenOptionsExt as _};
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -199,9 +199,31 @@ pub(crate) fn read_regular_file(path: &Path, limit: u64) -> io::Result<(Vec<u8>,
     read_whole(file, limit).map(|bytes| (bytes, meta))
 }
 
+/// Whether the file at `path`, which was opened and found to be `meta`, lies below a folder that only the
+/// system's administrator can put files into, links resolved, and may be changed by its owner alone.
+pub(crate) fn lies_in_system_folder(path: &Path, meta: &Metadata, folder: &str) -> bool {
+    let Ok(folder_meta) = std::fs::metadata(folder) else { return false };
+    let Ok(real) = std::fs::canonicalize(path) else { return false };
+    // The very file that was opened, and not another that took its name.
+    let same = std::fs::metadata(&real)
+        .is_ok_and(|now| (now.dev(), now.ino()) == (meta.dev(), meta.ino()));
+    let inside = std::fs::canonicalize(folder).is_ok_and(|folder| real.starts_with(folder));
+    let closed = folder_meta.uid() == 0 && folder_meta.mode() & 0o022 == 0;
+    same && inside && closed && meta.mode() & 0o022 == 0
+}
+
 /// A file that holds nothing, for a program that shall read nothing.
 pub(crate) fn nothing_to_read() -> io::Result<Fd> {
     File::open("/dev/null").map(Fd::real)
+}
+
+/// A file in memory that holds `bytes` and has no name.
+pub(crate) fn memory_to_read(bytes: &[u8]) -> io::Result<Fd> {
+    let memory = rustix::fs::memfd_create("input", rustix::fs::MemfdFlags::CLOEXEC)?;
+    let file = File::from(memory);
+    // The place to read from stays at the beginning.
+    std::os::unix::fs::FileExt::write_all_at(&file, bytes, 0)?;
+    Ok(Fd::real(file))
 }
 
 /// Reads a whole file that a person named, of at most `limit` bytes.

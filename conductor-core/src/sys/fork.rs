@@ -6,9 +6,10 @@
 //! taken until its owner closes it, and the lock stays the parent's alone.
 
 use super::Fd;
+use parking_lot::Mutex;
+use std::io;
 use std::os::fd::{AsRawFd as _, RawFd};
-use std::sync::Once;
-use std::sync::atomic::{AtomicI32, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI32, AtomicU32, Ordering};
 
 /// Files that can be listed at once. One that finds no place is shared with children.
 const PLACES: usize = 2048;
@@ -19,7 +20,9 @@ static GENERATION: AtomicU32 = AtomicU32::new(0);
 static LISTED: [AtomicI32; PLACES] = [const { AtomicI32::new(0) }; PLACES];
 /// Where the search for a free place begins.
 static HINT: AtomicU32 = AtomicU32::new(0);
-static HANDLER: Once = Once::new();
+/// Whether forks are noticed, and who sees to it.
+static NOTICED: AtomicBool = AtomicBool::new(false);
+static HANDLER: Mutex<()> = Mutex::new(());
 
 /// Forks between the process that loaded the library and this one. A handle made under another
 /// number is the parent's.
@@ -32,9 +35,10 @@ pub(crate) fn generation() -> u32 {
 pub(crate) struct Born(u32);
 
 impl Born {
-    /// This process. From now on forks are noticed.
+    /// This process. From now on forks are noticed, unless the system has no memory for that: then
+    /// no lock is taken either.
     pub(crate) fn here() -> Born {
-        notice_forks();
+        let _told_by_whoever_takes_a_lock = notice_forks();
         Born(generation())
     }
 
@@ -44,12 +48,25 @@ impl Born {
     }
 }
 
-fn notice_forks() {
+/// Has forks noticed from now on. Asked before each lock is taken, which a child would else go on holding;
+/// asked again after a failure, which is one of memory.
+pub(super) fn notice_forks() -> io::Result<()> {
+    if NOTICED.load(Ordering::Acquire) {
+        return Ok(());
+    }
+    let _one_at_a_time = HANDLER.lock();
+    if NOTICED.load(Ordering::Acquire) {
+        return Ok(());
+    }
     // SAFETY: the handler is a function of this program that lives as long as it, takes no lock
     // and calls only what is safe in a new child.
-    HANDLER.call_once(|| unsafe {
-        let _out_of_memory = libc::pthread_atfork(None, None, Some(in_child));
-    });
+    match unsafe { libc::pthread_atfork(None, None, Some(in_child)) } {
+        0 => {
+            NOTICED.store(true, Ordering::Release);
+            Ok(())
+        }
+        errno => Err(io::Error::from_raw_os_error(errno)),
+    }
 }
 
 /// A file's place on the list; dropping it takes the file off. Must be dropped before the file is
@@ -60,7 +77,6 @@ pub(crate) struct Listed(Option<usize>);
 impl Listed {
     /// Lists a file that locks are taken on.
     pub(crate) fn new(fd: &Fd) -> Listed {
-        notice_forks();
         Listed(fd.as_raw().and_then(|fd| take_place(fd.as_raw_fd())))
     }
 }

@@ -10,13 +10,44 @@ use std::os::unix::fs::FileExt;
 mod record;
 
 #[allow(unused_imports, reason = "part of what a reader of records needs")]
-pub(crate) use record::{Ended, FILE_LEN, Identity, Moment, Reason, Record, State};
+pub(crate) use record::{Cut, Ended, FILE_LEN, Identity, Moment, Reason, Record, State};
+
+/// Where the starter's note begins, behind the keeper's slots.
+const NOTE_START: usize = 2 * record::SLOT_LEN;
+/// What stands in front of the checksum at the end of a note.
+const NOTE_SUM: &str = "crc32c: ";
 
 /// Fills a new `.keeper` file with zeros and makes them durable, so that every later write is
-/// in place and needs no space.
-pub(crate) fn prepare(file: &File) -> io::Result<()> {
-    file.write_all_at(&[0; FILE_LEN], 0)?;
+/// in place and needs no space. A note of the starter stands in it from the beginning; one that is too
+/// long is left out.
+pub(crate) fn prepare(file: &File, note: &str) -> io::Result<()> {
+    let mut bytes = [0; FILE_LEN];
+    if !note.is_empty() {
+        let text = format!("{note}{NOTE_SUM}{:08x}\n", crc32c::crc32c(note.as_bytes()));
+        if let Some(place) = bytes.get_mut(NOTE_START..NOTE_START + text.len()) {
+            place.copy_from_slice(text.as_bytes());
+        }
+    }
+    file.write_all_at(&bytes, 0)?;
     file.sync_all()
+}
+
+/// Reads the starter's note; `None` where there is none, or none that is whole.
+pub(crate) fn read_note(file: &File) -> io::Result<Option<String>> {
+    let mut bytes = vec![0; FILE_LEN - NOTE_START];
+    match file.read_exact_at(&mut bytes, NOTE_START as u64) {
+        Err(error) if error.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
+        read => read?,
+    }
+    let end = bytes.iter().position(|byte| *byte == 0).unwrap_or(bytes.len());
+    bytes.truncate(end);
+    Ok(String::from_utf8(bytes).ok().and_then(|text| whole_note(&text).map(str::to_owned)))
+}
+
+fn whole_note(text: &str) -> Option<&str> {
+    let (note, sum) = text.rsplit_once(NOTE_SUM)?;
+    let sum = sum.strip_suffix('\n')?;
+    (format!("{:08x}", crc32c::crc32c(note.as_bytes())) == sum).then_some(note)
 }
 
 /// The newest valid record in the bytes of a `.keeper` file, whatever they are; `None` if no
@@ -98,6 +129,8 @@ mod tests {
             exited_at: Some(at),
             empty_at: Some(at),
             killed: u32::MAX,
+            // Four exbibytes: no file system has more.
+            cuts: [Some(Cut { from: 1 << 62, to: 1 << 62 }); 2],
         }
     }
 
@@ -139,6 +172,25 @@ mod tests {
             bad[bit / 8] ^= 1 << (bit % 8);
             assert_eq!(Record::decode(&bad), None, "bit {bit}");
         }
+    }
+
+    #[test]
+    fn a_note_comes_back_whole_or_not_at_all() {
+        let note = |text: &str| {
+            let file = tempfile::tempfile().unwrap();
+            prepare(&file, text).unwrap();
+            assert_eq!(read(&file).unwrap(), None);
+            assert_eq!(file.metadata().unwrap().len(), FILE_LEN as u64);
+            (read_note(&file).unwrap(), file)
+        };
+        let (read, file) = note("parser: text\nmodel: \u{e4}\n");
+        assert_eq!(read.as_deref(), Some("parser: text\nmodel: \u{e4}\n"));
+        file.write_all_at(b"P", NOTE_START as u64).unwrap();
+        assert_eq!(read_note(&file).unwrap(), None);
+        assert_eq!(note("").0, None);
+        assert_eq!(note(&"x".repeat(FILE_LEN)).0, None);
+        file.set_len(100).unwrap();
+        assert_eq!(read_note(&file).unwrap(), None);
     }
 
     #[test]

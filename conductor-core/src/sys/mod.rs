@@ -9,6 +9,7 @@
 #![expect(unsafe_code, reason = "system calls that no safe wrapper offers; each block says why")]
 
 mod child;
+mod errno;
 mod event;
 mod file;
 mod fork;
@@ -21,20 +22,22 @@ mod real;
 mod spawn;
 mod spawn_clone;
 mod terminal;
+mod watch;
 
 pub(crate) use child::{Child, ChildEnd, ChildLook, ChildSpec};
-pub(crate) use event::LOOK_OFTEN;
-pub use event::{EventFd, Polled, Poller, Ready, TimerFd, Watch};
+pub(crate) use errno::may_pass;
+pub use event::{EventFd, Polled, Poller, Ready, TimerFd};
 pub use file::{Entry, Fd, FileKind, FileSystem, LockKind, Open, Stat};
 pub(crate) use file::{
-    may_write, nothing_to_read, open_working_folder, program_metadata, random, read_regular_file,
-    read_user_file,
+    lies_in_system_folder, may_write, memory_to_read, nothing_to_read, open_working_folder,
+    program_metadata, random, read_regular_file, read_user_file,
 };
 pub(crate) use fork::{Born, Listed, generation};
 pub(crate) use keeper_file::{
-    Ended as KeeperEnd, Identity as KeeperIdentity, Journal as KeeperJournal,
+    Cut as KeeperCut, Ended as KeeperEnd, Identity as KeeperIdentity, Journal as KeeperJournal,
     Moment as KeeperMoment, Reason as KeeperReason, Record as KeeperRecord, State as KeeperState,
     moment as keeper_moment, prepare as prepare_keeper_file, read as read_keeper_file,
+    read_note as read_keeper_note,
 };
 pub use os::Os;
 pub use process::{Paused, ProcessId, Processes, Signal};
@@ -44,3 +47,5 @@ pub(crate) use spawn::{
     memfd_image as keeper_memfd, start_keeper,
 };
 pub(crate) use terminal::Terminal;
+pub(crate) use watch::LOOK_OFTEN;
+pub use watch::{News, Watch};

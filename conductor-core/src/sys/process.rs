@@ -16,6 +16,14 @@ pub struct ProcessId {
     pub start: u64,
 }
 
+/// What the kernel says of a process.
+#[derive(Clone, Copy, Debug)]
+struct Found {
+    id: ProcessId,
+    state: u8,
+    parent: u32,
+}
+
 /// The signals that conductor sends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Signal {
@@ -74,6 +82,16 @@ impl Processes {
     ///
     /// A zombie has ended and counts as nobody.
     pub fn identify(self, pid: u32) -> io::Result<Option<ProcessId>> {
+        Ok(self.look(pid)?.map(|found| found.id))
+    }
+
+    /// Whether exactly this process is stopped (Ctrl-Z), and so does nothing.
+    pub fn is_stopped(self, process: ProcessId) -> io::Result<bool> {
+        let found = self.look(process.pid)?.filter(|found| found.id == process);
+        Ok(found.is_some_and(|found| matches!(found.state, b'T' | b't')))
+    }
+
+    fn look(self, pid: u32) -> io::Result<Option<Found>> {
         let stat = match fs::read(format!("/proc/{pid}/stat")) {
             Ok(stat) => stat,
             Err(error) if is_gone(&error) => return Ok(None),
@@ -84,12 +102,13 @@ impl Processes {
         let close = stat.iter().rposition(|byte| *byte == b')').ok_or_else(malformed)?;
         let text = std::str::from_utf8(&stat[close + 1..]).map_err(|_| malformed())?;
         let mut fields = text.split_ascii_whitespace();
-        let state = fields.next().ok_or_else(malformed)?;
-        if matches!(state, "Z" | "X" | "x") {
+        let state = fields.next().and_then(|state| state.bytes().next()).ok_or_else(malformed)?;
+        if matches!(state, b'Z' | b'X' | b'x') {
             return Ok(None);
         }
-        let start = fields.nth(18).and_then(|field| field.parse().ok()).ok_or_else(malformed)?;
-        Ok(Some(ProcessId { pid, start }))
+        let parent = fields.next().and_then(|field| field.parse().ok()).ok_or_else(malformed)?;
+        let start = fields.nth(17).and_then(|field| field.parse().ok()).ok_or_else(malformed)?;
+        Ok(Some(Found { id: ProcessId { pid, start }, state, parent }))
     }
 
     /// The processes that are in this group, or whose environment holds this variable with this value.
@@ -192,6 +211,42 @@ impl Processes {
         }
     }
 
+    /// The living processes whose environment says all of `marks`, each a `NAME=value`, and those below
+    /// them. One whose environment says something else of the first name is left out with all below it,
+    /// and so are this process and those that it descends from.
+    pub fn marked(self, marks: &[&[u8]]) -> io::Result<Vec<ProcessId>> {
+        let mut all = Vec::new();
+        for entry in fs::read_dir("/proc")? {
+            let name = entry?.file_name();
+            let Some(pid) = name.to_str().and_then(|name| name.parse().ok()) else { continue };
+            // Gone since it was listed, or nobody of ours.
+            let Ok(Some(found)) = self.look(pid) else { continue };
+            let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            all.push((found, says(&environment, marks)));
+        }
+        let mut above = vec![std::process::id()];
+        while let Some((found, _)) =
+            above.last().and_then(|pid| all.iter().find(|(found, _)| found.id.pid == *pid))
+            && !above.contains(&found.parent)
+        {
+            above.push(found.parent);
+        }
+        let mut marked: Vec<ProcessId> = Vec::new();
+        loop {
+            let before = marked.len();
+            for (found, said) in &all {
+                let below = marked.iter().any(|parent| parent.pid == found.parent);
+                let ours = *said == Said::This || (below && *said == Said::Nothing);
+                if ours && !marked.contains(&found.id) && !above.contains(&found.id.pid) {
+                    marked.push(found.id);
+                }
+            }
+            if marked.len() == before {
+                return Ok(marked);
+            }
+        }
+    }
+
     /// The id of this boot of the machine.
     pub fn boot_id(self) -> io::Result<&'static str> {
         static BOOT_ID: OnceLock<String> = OnceLock::new();
@@ -245,6 +300,30 @@ fn has(pid: u32, variable: &[u8]) -> bool {
     environment.split(|byte| *byte == 0).any(|entry| entry == variable)
 }
 
+/// What an environment says of marks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Said {
+    This,
+    Other,
+    Nothing,
+}
+
+fn says(environment: &[u8], marks: &[&[u8]]) -> Said {
+    let mut this = true;
+    for (number, mark) in marks.iter().enumerate() {
+        let name = mark.iter().position(|byte| *byte == b'=').map_or(0, |at| at + 1);
+        // The first one counts, as it does for getenv.
+        let value = environment.split(|byte| *byte == 0).find(|one| one.starts_with(&mark[..name]));
+        match value {
+            Some(value) if value == *mark => {}
+            None if number == 0 => return Said::Nothing,
+            Some(_) if number == 0 => return Said::Other,
+            _ => this = false,
+        }
+    }
+    if this { Said::This } else { Said::Other }
+}
+
 /// Whether reading below `/proc/<pid>` failed because the process is gone.
 fn is_gone(error: &io::Error) -> bool {
     error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(libc::ESRCH)
@@ -273,6 +352,48 @@ mod tests {
         assert!(!Processes.is_alive(id).unwrap(), "a zombie has ended");
         child.wait().unwrap();
         assert!(Processes.open(id).unwrap().is_none());
+    }
+
+    #[test]
+    fn marked_processes_are_found_with_those_below_and_none_that_look_alike() {
+        let mark = format!("MARK_OF_A_TEST=m{}", std::process::id());
+        let place = "PLACE_OF_A_TEST=/a";
+        let start = |mark: &str, place: &str, script: &str| {
+            let mut command = Command::new("sh");
+            for set in [mark, place] {
+                let (name, value) = set.split_once('=').unwrap();
+                command.env(name, value);
+            }
+            command.args(["-c", script]).stdout(std::process::Stdio::piped()).spawn().unwrap()
+        };
+        let line = |child: &mut std::process::Child| -> u32 {
+            use std::io::BufRead as _;
+            let mut line = String::new();
+            std::io::BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
+            line.trim().parse().unwrap()
+        };
+        let below = "env -i sleep 60 & echo $!; wait";
+        let mut ours = start(&mark, place, below);
+        let mut alike = start(&format!("{mark}0"), place, below);
+        let mut elsewhere = start(&mark, "PLACE_OF_A_TEST=/b", below);
+        let pids = [line(&mut ours), line(&mut alike), line(&mut elsewhere)];
+        let marks = [mark.as_bytes(), place.as_bytes()];
+        let found = Processes.marked(&marks).unwrap();
+        let has = |pid: u32| found.iter().any(|found| found.pid == pid);
+        assert!(has(ours.id()) && has(pids[0]), "{found:?}");
+        assert_eq!(found.len(), 2, "{found:?}");
+        for process in &found {
+            assert!(Processes.signal(*process, Signal::Kill).unwrap());
+        }
+        assert!(Processes.identify(pids[1]).unwrap().is_some());
+        for (child, pid) in [(&mut ours, pids[0]), (&mut alike, pids[1]), (&mut elsewhere, pids[2])]
+        {
+            if let Some(left) = Processes.identify(pid).unwrap() {
+                Processes.signal(left, Signal::Kill).unwrap();
+            }
+            child.kill().unwrap();
+            child.wait().unwrap();
+        }
     }
 
     #[test]

@@ -350,8 +350,17 @@ impl Os for RealOs {
     }
 
     fn allocate(&self, fd: &Fd, length: u64) -> io::Result<()> {
+        use rustix::fs::{FallocateFlags, fallocate};
+        use rustix::io::Errno;
         let file = file(fd)?;
-        retry(|| file.allocate(length))
+        // Not by fs2: it asks errno for an error that its call does not put there.
+        match retry(|| Ok(fallocate(file, FallocateFlags::empty(), 0, length)?)) {
+            Err(error) if error.raw_os_error() == Some(Errno::OPNOTSUPP.raw_os_error()) => {
+                // A file system without reservations, where the C library writes zeros instead.
+                file.allocate(length)
+            }
+            allocated => allocated,
+        }
     }
 
     fn sync_data(&self, fd: &Fd) -> io::Result<()> {
@@ -363,6 +372,7 @@ impl Os for RealOs {
     }
 
     fn try_lock(&self, fd: &Fd, kind: LockKind) -> io::Result<bool> {
+        super::fork::notice_forks()?;
         let file = file(fd)?;
         let answer = retry(|| match kind {
             LockKind::Shared => fs2::FileExt::try_lock_shared(file),

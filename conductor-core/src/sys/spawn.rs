@@ -62,12 +62,23 @@ pub(crate) struct KeeperLimits {
     pub(crate) idle: Option<Duration>,
     /// Altogether.
     pub(crate) total: Option<Duration>,
+    /// Bytes that are kept of each output file.
+    pub(crate) output: Option<u64>,
+    /// Whether longer output ends the tree; its middle is cut out otherwise.
+    pub(crate) stop_on_output: bool,
 }
 
 impl Default for KeeperLimits {
     fn default() -> Self {
         let grace = Duration::from_secs(10);
-        KeeperLimits { grace, first_byte: None, idle: None, total: None }
+        KeeperLimits {
+            grace,
+            first_byte: None,
+            idle: None,
+            total: None,
+            output: None,
+            stop_on_output: false,
+        }
     }
 }
 
@@ -245,6 +256,8 @@ impl Strings {
             format!("first_byte={}", ms(limits.first_byte)),
             format!("idle={}", ms(limits.idle)),
             format!("total={}", ms(limits.total)),
+            format!("output={}", limits.output.unwrap_or(0)),
+            format!("stop_on_output={}", u8::from(limits.stop_on_output)),
             "--".to_owned(),
         ];
         let mut args =

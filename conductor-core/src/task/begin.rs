@@ -39,13 +39,15 @@ impl Engine {
         if let Some(tasks) = &depends_on {
             refuse_cycle(self.layout(), &project, &task, tasks)?;
         }
-        // To attach to a loop that is driven needs no admission.
-        let admission = match self.admit(plan.parent_run.as_ref(), wait) {
+        // To attach to a loop that is driven needs no passage.
+        let passage = match self.pass(plan.parent_run.as_ref(), wait) {
             Err(error) if error.kind() != ErrorKind::UpdateInProgress => return Err(error),
             Err(error) if !self.is_driven(&project, &task)? => return Err(error),
             answer => answer,
         };
+        self.refuse_too_deep(&plan)?;
         let (folder, task_lock) = self.lock_task(&project, &task, true, LockKind::Shared, wait)?;
+        self.close_what_is_over(&project, &task, wait);
         let held = take_or_join(&folder, wait)?;
         // Whoever holds the lease has written TASK.md by now.
         let stored = stored_prompt(&folder)?;
@@ -56,7 +58,7 @@ impl Engine {
             Ok(lease) => lease,
             Err(driven) => return attach(&folder, waiter, &driven, &wanted, prompt_given),
         };
-        let admission = admission?;
+        let passage = passage?;
         let before = LoopState::read(&folder)?;
         if resume {
             set_aside(&folder)?;
@@ -85,11 +87,15 @@ impl Engine {
             folder.create_once(TASK_PROMPT, format!("{prompt}\n").as_bytes())?;
         }
         state.write(&folder)?;
+        tracing::info!(
+            name: "task_run_started", project_id = %project, task_id = %task, series = state.series,
+            attempts = state.attempts, max_attempts = state.parameters.budget.max_attempts,
+        );
         // From here on the loop is driven, and an update counts it.
-        drop((task_lock, admission));
+        drop((task_lock, passage));
         waiter.drive(lease, state)?;
         // The first attempt is running and on disk when this returns, unless it must wait.
-        waiter.first_step()?;
+        waiter.first_step(wait)?;
         Ok(waiter)
     }
 
@@ -97,6 +103,15 @@ impl Engine {
         match found(self.layout().task(project, task))? {
             Some(folder) => Ok(living_driver(&folder)?.is_some()),
             None => Ok(false),
+        }
+    }
+
+    /// A loop that may start no attempt at all is not begun. How many others its parent started is
+    /// another matter: that passes.
+    fn refuse_too_deep(&self, plan: &RunPlan) -> Result<()> {
+        match self.demand(plan) {
+            Err(error) if error.kind() != ErrorKind::Busy => Err(error),
+            _ => Ok(()),
         }
     }
 

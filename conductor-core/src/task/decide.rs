@@ -3,10 +3,10 @@
 //! The loop keeps no state of its own between two looks: each decision is made from what stands on
 //! disk. So a driver that dies anywhere leaves nothing behind that the next one could get wrong.
 
+use super::policy::{Budget, LastAttempt, Tally};
 use super::questions::OnQuestion;
 use crate::id::{MessageId, RunId, TaskId};
 use crate::limits;
-use crate::run::Outcome;
 use std::time::Duration;
 
 /// Everything that the decision depends on.
@@ -20,8 +20,8 @@ pub(crate) struct Facts {
     pub(crate) blocked_by: Vec<TaskId>,
     /// Whether an attempt still lives.
     pub(crate) attempt: bool,
-    /// Attempts of this series so far.
-    pub(crate) attempts: u32,
+    /// What the attempts of this series used up so far.
+    pub(crate) tally: Tally,
     /// How the last attempt of this series ended.
     pub(crate) last: Option<LastAttempt>,
     /// Runs that agents of this task started and that still live.
@@ -32,30 +32,29 @@ pub(crate) struct Facts {
     pub(crate) questions: Vec<MessageId>,
     /// For how long the oldest of them has been asked.
     pub(crate) asked_for: Duration,
-    /// Attempts that failed one after the other, up to the last.
-    pub(crate) failures: u32,
+    /// Why the last try to start an attempt came to nothing, if it did, and how long ago.
+    pub(crate) trouble: Option<Trouble>,
     /// What the judge says of the `DONE` that stands; `None` where there is no judge.
     pub(crate) judgement: Option<Judgement>,
 }
 
-/// The end of an attempt.
+/// Something outside of the task keeps an attempt from being started, and may pass: no descriptors, no
+/// memory, no space.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct LastAttempt {
-    /// Its outcome.
-    pub(crate) outcome: Outcome,
-    /// Why it failed, in a few words.
-    pub(crate) error: Option<String>,
-    /// How long ago it ended.
+pub(crate) struct Trouble {
+    /// What it is, in a few words.
+    pub(crate) what: String,
+    /// How long ago it was met.
     pub(crate) ago: Duration,
-    /// Whether its agent cannot be started at all, so that another attempt could not end otherwise.
-    pub(crate) hopeless: bool,
+    /// How often in a row.
+    pub(crate) times: u32,
 }
 
 /// The bounds of a loop.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Bounds {
-    /// Attempts in all; 0 allows none.
-    pub(crate) max_attempts: u32,
+    /// What all attempts may use up together.
+    pub(crate) budget: Budget,
     /// The pause between two attempts.
     pub(crate) restart_delay: Duration,
     /// How long a finished task waits for children.
@@ -113,6 +112,8 @@ pub(crate) enum WaitFor {
     Answers(Vec<MessageId>, Option<Duration>),
     /// The pause between two attempts, this long.
     Delay(Duration),
+    /// That what kept an attempt from being started passes, this long before the next try.
+    Trouble(String, Duration),
     /// The completion check.
     Check,
     /// Runs that agents of this task started, for at most this long.
@@ -159,12 +160,16 @@ pub(crate) fn decide(facts: &Facts, bounds: &Bounds) -> Next {
     if !facts.blocked_by.is_empty() {
         return Next::Wait(WaitFor::Dependencies(facts.blocked_by.clone()));
     }
-    if let Some(LastAttempt { hopeless: true, error, .. }) = &facts.last {
-        let why = error.as_deref().unwrap_or("the agent could not be started");
-        return Next::End(End::GaveUp(why.to_owned()));
+    if let Some(why) = facts.last.as_ref().and_then(LastAttempt::is_final) {
+        return Next::End(End::GaveUp(why));
     }
-    if facts.attempts >= bounds.max_attempts {
-        return Next::End(End::GaveUp(format!("max attempts ({}) exceeded", bounds.max_attempts)));
+    if let Some(why) = bounds.budget.used_up(&facts.tally) {
+        return Next::End(End::GaveUp(why));
+    }
+    if facts.tally.refusals >= limits::MAX_REFUSALS {
+        let why = facts.last.as_ref().and_then(|last| last.error.as_deref()).unwrap_or("no reason");
+        let times = facts.tally.refusals;
+        return Next::End(End::GaveUp(format!("{times} attempts in a row never began: {why}")));
     }
     if bounds.on_question == OnQuestion::Wait && !facts.questions.is_empty() {
         let limit = Some(bounds.question_timeout).filter(|limit| !limit.is_zero());
@@ -174,28 +179,34 @@ pub(crate) fn decide(facts: &Facts, bounds: &Bounds) -> Next {
         }
     }
     if let Some(last) = &facts.last {
-        let left = pause(bounds.restart_delay, facts.failures).saturating_sub(last.ago);
+        let left = last.pause_left(bounds.restart_delay, &facts.tally);
         if !left.is_zero() {
             return Next::Wait(WaitFor::Delay(left));
+        }
+    }
+    if let Some(trouble) = &facts.trouble {
+        let pause = Duration::from_secs(1 << trouble.times.saturating_sub(1).min(6));
+        let left = pause.min(limits::LONGEST_PAUSE).saturating_sub(trouble.ago);
+        if !left.is_zero() {
+            return Next::Wait(WaitFor::Trouble(trouble.what.clone(), left));
         }
     }
     Next::Start
 }
 
-/// The pause before the next attempt: it doubles with each further attempt that failed, up to
-/// [`limits::LONGEST_PAUSE`].
-fn pause(delay: Duration, failures: u32) -> Duration {
-    let doublings = failures.saturating_sub(1).min(16);
-    delay.saturating_mul(1 << doublings).min(limits::LONGEST_PAUSE.max(delay))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::Outcome;
+    use crate::usage::ErrorClass;
+
+    fn after(attempts: u32, failures: u32) -> Tally {
+        Tally { attempts, failures, ..Tally::default() }
+    }
 
     fn bounds() -> Bounds {
         Bounds {
-            max_attempts: 3,
+            budget: Budget { max_attempts: 3, max_tokens: Some(10), ..Budget::default() },
             restart_delay: Duration::from_secs(1),
             child_wait: Duration::from_secs(300),
             verify: Vec::new(),
@@ -215,7 +226,8 @@ mod tests {
 
     fn ended(outcome: Outcome, ago: u64) -> Option<LastAttempt> {
         let ago = Duration::from_secs(ago);
-        Some(LastAttempt { outcome, error: Some("why".into()), ago, hopeless: false })
+        let error = Some("why".into());
+        Some(LastAttempt { outcome, class: None, error, ago, hopeless: false, spread: 0 })
     }
 
     #[test]
@@ -242,7 +254,12 @@ mod tests {
             ),
             (
                 "done, even at the limit and after a failure",
-                Facts { done: true, attempts: 3, last: ended(Outcome::Failed, 0), ..none.clone() },
+                Facts {
+                    done: true,
+                    tally: after(3, 3),
+                    last: ended(Outcome::Failed, 0),
+                    ..none.clone()
+                },
                 Next::End(End::Done),
             ),
             (
@@ -284,7 +301,7 @@ mod tests {
                 "done, and the check says no, also after the last attempt",
                 Facts {
                     done: true,
-                    attempts: 3,
+                    tally: after(3, 0),
                     judgement: Some(Judgement::Failed("no".into())),
                     ..none.clone()
                 },
@@ -307,33 +324,28 @@ mod tests {
             ),
             (
                 "just ended",
-                Facts { attempts: 1, last: ended(Outcome::Completed, 0), ..none.clone() },
+                Facts { tally: after(1, 0), last: ended(Outcome::Completed, 0), ..none.clone() },
                 Next::Wait(WaitFor::Delay(Duration::from_secs(1))),
             ),
             (
                 "rested",
-                Facts { attempts: 2, last: ended(Outcome::Failed, 1), ..none.clone() },
+                Facts { tally: after(2, 0), last: ended(Outcome::Failed, 1), ..none.clone() },
                 Next::Start,
             ),
             (
                 "failed again and again: the pause doubles",
-                Facts { attempts: 2, failures: 3, last: ended(Outcome::Failed, 1), ..none.clone() },
+                Facts { tally: after(2, 3), last: ended(Outcome::Failed, 1), ..none.clone() },
                 Next::Wait(WaitFor::Delay(Duration::from_secs(3))),
             ),
             (
                 "failed very often: the pause has an end",
-                Facts {
-                    attempts: 2,
-                    failures: 90,
-                    last: ended(Outcome::Failed, 1),
-                    ..none.clone()
-                },
+                Facts { tally: after(2, 90), last: ended(Outcome::Failed, 1), ..none.clone() },
                 Next::Wait(WaitFor::Delay(limits::LONGEST_PAUSE - Duration::from_secs(1))),
             ),
             (
                 "asked, and nobody answered",
                 Facts {
-                    attempts: 1,
+                    tally: after(1, 0),
                     questions: vec![question()],
                     asked_for: Duration::from_secs(20),
                     ..none.clone()
@@ -343,7 +355,7 @@ mod tests {
             (
                 "asked, and waited long enough",
                 Facts {
-                    attempts: 1,
+                    tally: after(1, 0),
                     questions: vec![question()],
                     asked_for: Duration::from_secs(60),
                     ..none.clone()
@@ -352,13 +364,13 @@ mod tests {
             ),
             (
                 "out of attempts",
-                Facts { attempts: 3, last: ended(Outcome::Failed, 1), ..none.clone() },
+                Facts { tally: after(3, 0), last: ended(Outcome::Failed, 1), ..none.clone() },
                 Next::End(End::GaveUp("max attempts (3) exceeded".into())),
             ),
             (
                 "could not be started: no second try can help",
                 Facts {
-                    attempts: 1,
+                    tally: after(1, 0),
                     last: ended(Outcome::Refused, 9)
                         .map(|last| LastAttempt { hopeless: true, ..last }),
                     ..none.clone()
@@ -366,8 +378,46 @@ mod tests {
                 Next::End(End::GaveUp("why".into())),
             ),
             (
+                "bad credentials: another attempt would be refused as well",
+                Facts {
+                    tally: after(1, 1),
+                    last: ended(Outcome::Failed, 9).map(|last| LastAttempt {
+                        class: Some(ErrorClass::BadCredentials),
+                        ..last
+                    }),
+                    ..none.clone()
+                },
+                Next::End(End::GaveUp("bad credentials: why".into())),
+            ),
+            (
+                "the account is spent",
+                Facts { tally: Tally { tokens: 11, ..after(1, 0) }, ..none.clone() },
+                Next::End(End::GaveUp("it used 11 tokens; max tokens is 10".into())),
+            ),
+            (
+                "it never began, again and again",
+                Facts {
+                    tally: Tally { refusals: limits::MAX_REFUSALS, ..after(0, 0) },
+                    last: ended(Outcome::Refused, 9),
+                    ..none.clone()
+                },
+                Next::End(End::GaveUp("20 attempts in a row never began: why".into())),
+            ),
+            (
+                "no descriptors were left a moment ago",
+                Facts {
+                    trouble: Some(Trouble {
+                        what: "too many open files".into(),
+                        ago: Duration::from_secs(1),
+                        times: 3,
+                    }),
+                    ..none.clone()
+                },
+                Next::Wait(WaitFor::Trouble("too many open files".into(), Duration::from_secs(3))),
+            ),
+            (
                 "its starter died: that is not the agent's fault",
-                Facts { attempts: 1, last: ended(Outcome::Refused, 9), ..none.clone() },
+                Facts { tally: after(1, 0), last: ended(Outcome::Refused, 9), ..none.clone() },
                 Next::Start,
             ),
         ];
@@ -378,7 +428,7 @@ mod tests {
 
     #[test]
     fn no_attempt_is_allowed_where_the_bound_is_zero() {
-        let bounds = Bounds { max_attempts: 0, ..bounds() };
+        let bounds = Bounds { budget: Budget::default(), ..bounds() };
         assert!(matches!(decide(&Facts::default(), &bounds), Next::End(End::GaveUp(_))));
     }
 }

@@ -3,34 +3,40 @@
 //! A driver exists only while it holds the task's lease. It starts no thread: whoever waits for the
 //! task calls [`Driver::step`]. Dropping it gives the lease back and ends nothing.
 
+mod admit;
 mod attempts;
 mod ending;
+mod notify;
 mod waits;
 
 use super::children::living_children;
-use super::decide::{Bounds, Facts, Judgement, LastAttempt, Next, WaitFor, decide};
+use super::decide::{Bounds, Facts, Judgement, Next, WaitFor, decide};
 use super::dependencies::not_ready;
 use super::judge::Judge;
 use super::lease::Lease;
+use super::policy::{LastAttempt, Tally};
 use super::state::{LoopState, TaskResult};
 use crate::bus::{Bus, Cursor, Follower, Post};
-use crate::cancel::Wait;
-use crate::error::Result;
-use crate::fsx::Folder;
+use crate::cancel::{Cancel, Wait};
+use crate::error::{ErrorKind, Result};
+use crate::fsx::{FileLock, Folder};
 use crate::id::RunId;
 use crate::layout::DONE;
 use crate::limits;
 use crate::run::{Outcome, RunRecord};
-use crate::supervise::{Engine, RunPlan, RunWatch, exec_failed};
+use crate::supervise::{Engine, RunPlan, RunWatch, cannot_be_executed};
 use crate::sys::{Polled, Poller, TimerFd};
 use crate::wait::Step;
+use admit::{Asking, Met};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
 /// How soon to look again at what nothing tells of.
 const SOON: Duration = Duration::from_millis(20);
-/// How long a step may wait for a lock of a bus or record.
-const STEP_LOCK: Duration = limits::BUS_LOCK;
+/// How soon to look again whether there is space on the disk.
+const NO_SPACE: Duration = Duration::from_secs(5);
+/// How long a step waits for a lock of a bus or record before it comes back later.
+const STEP_LOCK: Duration = Duration::from_millis(200);
 
 /// Drives one task while it holds the task's lease.
 #[derive(Debug)]
@@ -45,8 +51,20 @@ pub(super) struct Driver {
     attempt: Option<(RunId, Polled<RunWatch>)>,
     last: Option<Ended>,
     judge: Option<Judge>,
-    /// Attempts that failed one after the other, up to the last.
-    failures: u32,
+    /// What the attempts of the series used up.
+    tally: Tally,
+    /// What keeps the next attempt from starting, while it asks to.
+    asking: Option<Asking>,
+    /// What lets the task count among those that run; held until the loop ends.
+    task_slot: Option<FileLock>,
+    /// What kept the last try to start an attempt from it.
+    trouble: Option<Met>,
+    /// Whether the end of the last attempt has still to be told.
+    untold: bool,
+    /// Ends waits for locks early; of whoever is inside a step.
+    cancel: Option<Cancel>,
+    /// Since when locks that a step needs are held by others.
+    busy_since: Option<Instant>,
     /// Tells of answers while they are waited for.
     answers: Option<Polled<Follower>>,
     told_blocked: Option<String>,
@@ -70,9 +88,10 @@ impl Ended {
     /// The end that a record tells of; `None` where it tells of none.
     fn of(run: RunId, record: &RunRecord, folder: &Folder, ago: Duration) -> Result<Option<Ended>> {
         let Some(outcome) = record.outcome else { return Ok(None) };
-        let hopeless = outcome == Outcome::Refused && exec_failed(folder)?;
-        let error = record.error_summary.clone();
-        let attempt = LastAttempt { outcome, error, ago, hopeless };
+        let hopeless = outcome == Outcome::Refused && cannot_be_executed(folder)?;
+        let (error, class) = (record.error_summary.clone(), record.error_class);
+        let spread = run.as_str().bytes().fold(0u8, |sum, byte| sum.wrapping_mul(31) ^ byte);
+        let attempt = LastAttempt { outcome, class, error, ago, hopeless, spread };
         let cursor = record.stop_msg.as_deref().and_then(|cursor| cursor.parse().ok());
         Ok(Some(Ended { run, attempt, cursor, seen: Instant::now() }))
     }
@@ -118,7 +137,13 @@ impl Driver {
             attempt: None,
             last: None,
             judge,
-            failures: 0,
+            tally: Tally::default(),
+            asking: None,
+            task_slot: None,
+            trouble: None,
+            untold: false,
+            cancel: None,
+            busy_since: None,
             answers: None,
             told_blocked: None,
             told_children: false,
@@ -130,18 +155,51 @@ impl Driver {
         Ok(driver)
     }
 
-    /// Does what can be done now: the result, or not yet.
-    pub(super) fn step(&mut self) -> Result<Step<TaskResult>> {
+    /// Does what can be done now: the result, or not yet. Setting the switch of `wait` ends it early.
+    pub(super) fn step(&mut self, wait: &Wait) -> Result<Step<TaskResult>> {
+        self.cancel = wait.cancel().cloned();
+        match self.turn() {
+            // Each turn begins with the facts: what was done is not done again.
+            Err(error) if error.code() == "lock.timeout" => {
+                let since = *self.busy_since.get_or_insert_with(Instant::now);
+                if since.elapsed() >= limits::BUS_LOCK {
+                    return Err(error);
+                }
+                self.come_back_in(SOON)
+            }
+            // A loop outlives a disk that is full for a while, although it can tell nobody then.
+            Err(error) if error.kind() == ErrorKind::StorageFull => {
+                tracing::warn!(%error, "a task waits for space on its disk");
+                self.come_back_in(NO_SPACE)
+            }
+            turned => {
+                self.busy_since = None;
+                turned
+            }
+        }
+    }
+
+    fn turn(&mut self) -> Result<Step<TaskResult>> {
         loop {
             if let Some(ended) = self.look_at_attempt()? {
-                self.count(ended.attempt.outcome);
+                let LastAttempt { outcome, class, hopeless, .. } = ended.attempt;
+                self.tally.count(outcome, class, hopeless);
                 self.last = Some(ended);
                 self.attempt = None;
+                self.untold = true;
+            }
+            if self.untold {
+                self.charge()?;
                 self.tell_failure()?;
+                self.untold = false;
             }
             let facts = self.facts()?;
             match decide(&facts, &self.bounds) {
-                Next::Start => self.start_attempt()?,
+                Next::Start => {
+                    if let Some(gate) = self.start_if_admitted()? {
+                        return self.wait_at(&gate);
+                    }
+                }
                 Next::StopAttempt => {
                     self.ask_attempt_to_stop(facts.stop.as_deref().unwrap_or_default())?;
                     return self.rest(None, limits::SAFETY_POLL);
@@ -157,10 +215,25 @@ impl Driver {
                     return self.wait_for(WaitFor::Check);
                 }
                 Next::Reject(why) => self.reject(&why)?,
-                Next::Wait(what) => return self.wait_for(what),
+                Next::Wait(what) => {
+                    // Who waits for something else keeps no place in a line.
+                    self.asking = None;
+                    return self.wait_for(what);
+                }
                 Next::End(end) => return self.end(end).map(Step::Ready),
             }
         }
+    }
+
+    fn come_back_in(&mut self, delay: Duration) -> Result<Step<TaskResult>> {
+        self.timer.set(delay).map_err(|e| self.folder.error("set the timer of", "", e))?;
+        Ok(Step::Pending)
+    }
+
+    /// How long to wait for a lock.
+    fn patience(&self, limit: Duration) -> Wait {
+        let wait = self.cancel.as_ref().map_or(Wait::FOREVER, Wait::from);
+        wait.at_most(limit)
     }
 
     fn facts(&self) -> Result<Facts> {
@@ -181,7 +254,7 @@ impl Driver {
                 not_ready(self.engine.layout(), &self.plan.project, &self.folder)?
             },
             attempt: self.attempt.is_some(),
-            attempts: self.state.attempts,
+            tally: self.tally.clone(),
             last,
             children: if done && self.attempt.is_none() {
                 living_children(&self.engine, &self.plan.project, &self.plan.task)?
@@ -191,7 +264,7 @@ impl Driver {
             waited_for_children: self.children_since.map_or(Duration::ZERO, |at| at.elapsed()),
             questions: open.into_iter().map(|question| question.id).collect(),
             asked_for,
-            failures: self.failures,
+            trouble: self.trouble.as_ref().map(Met::trouble),
             judgement: if done && self.attempt.is_none() { self.judgement()? } else { None },
         })
     }
@@ -214,11 +287,11 @@ impl Driver {
             .map_or(self.state.start_cursor.as_ref(), |ended| ended.cursor.as_ref());
         let key = format!("loop:{}:{event}", self.state.series);
         let post = Post::new(kind, body);
-        self.bus.append_once(&key, since, post, Wait::from(STEP_LOCK)).map(drop)
+        self.bus.append_once(&key, since, post, self.patience(STEP_LOCK)).map(drop)
     }
 
     fn post(&self, kind: &str, body: &str) -> Result<()> {
-        self.bus.post(Post::new(kind, body), Wait::from(STEP_LOCK)).map(drop)
+        self.bus.post(Post::new(kind, body), self.patience(STEP_LOCK)).map(drop)
     }
 }
 

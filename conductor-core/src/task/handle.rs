@@ -5,12 +5,14 @@ use super::driver::Driver;
 use super::lease::Lease;
 use super::parameters::Parameters;
 use super::state::{LoopState, TaskResult};
+use crate::bus::Post;
+use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, TaskId};
 use crate::limits;
-use crate::supervise::{Engine, RunPlan};
-use crate::sys::{LOOK_OFTEN, Polled, Poller, ProcessId, Processes, TimerFd, Watch};
+use crate::supervise::{Engine, OnOutputLimit, RunPlan};
+use crate::sys::{News, Polled, Poller, ProcessId, Processes, TimerFd, Watch};
 use crate::wait::Step;
 use std::os::fd::{AsFd as _, BorrowedFd, OwnedFd};
 use std::time::Duration;
@@ -40,6 +42,8 @@ pub(crate) struct Waiter {
     /// Tells of names in the task's folder: DONE, a wish to stop, a new `.loop.yaml`. What is written to
     /// the bus is no news here.
     names: Watch,
+    /// Whether it was told why this holder does not take over.
+    told_why_not: bool,
 }
 
 #[derive(Debug)]
@@ -61,13 +65,12 @@ impl Waiter {
         let failed = |e| folder.error("watch", "", e);
         let poller = Poller::new().map_err(failed)?;
         let timer = TimerFd::new().map_err(failed)?;
-        let names = Watch::or_silent().map_err(failed)?;
+        let names = Watch::join(&poller, 2, News::Names).map_err(failed)?;
         names.add_names(folder.path()).map_err(failed)?;
         poller.add(&timer, 1).map_err(failed)?;
-        poller.add(&names, 2).map_err(failed)?;
         timer.set(Duration::ZERO).map_err(failed)?;
         let role = Role::StandingBy(None);
-        Ok(Waiter { engine, folder, can_drive, role, poller, timer, names })
+        Ok(Waiter { engine, folder, can_drive, role, poller, timer, names, told_why_not: false })
     }
 
     /// Goes on as the driver of a loop whose lease and state are in hand.
@@ -97,25 +100,27 @@ impl Waiter {
 
     /// Does what can be done now: the result, or not yet.
     ///
-    /// Once there is a result the descriptor stays readable, so that all who wait on it wake up.
-    pub(crate) fn step(&mut self) -> Result<Step<TaskResult>> {
-        let step = self.turn()?;
+    /// Once there is a result the descriptor stays readable, so that all who wait on it wake up. Of
+    /// `wait` only the switch counts: it ends waits for locks early.
+    pub(crate) fn step(&mut self, wait: &Wait) -> Result<Step<TaskResult>> {
+        let step = self.turn(wait)?;
         if let Step::Ready(_) = step {
             self.rest(Duration::ZERO)?;
         }
         Ok(step)
     }
 
-    fn turn(&mut self) -> Result<Step<TaskResult>> {
+    fn turn(&mut self, wait: &Wait) -> Result<Step<TaskResult>> {
         self.names.drain();
         loop {
             if let Role::Driving(driver) = &mut self.role {
-                let step = driver.step()?;
+                let step = driver.step(wait)?;
                 if let Step::Ready(_) = step {
                     // The lease goes back: the loop is over.
                     self.role = Role::StandingBy(None);
                 } else {
-                    self.rest(limits::SAFETY_POLL)?;
+                    // The driver has a timer of its own for what it waits for.
+                    self.rest(limits::CALM_POLL)?;
                 }
                 return Ok(step);
             }
@@ -131,6 +136,7 @@ impl Waiter {
                 self.take_over(lease)?;
                 continue;
             }
+            self.tell_why_not(&state)?;
             self.stand_by(&state)?;
             return Ok(Step::Pending);
         }
@@ -140,6 +146,29 @@ impl Waiter {
     /// process was given by name only cannot be made up.
     fn may_drive(&self, state: &LoopState) -> bool {
         self.can_drive.as_ref().is_some_and(|mine| lacking(mine, state).next().is_none())
+    }
+
+    /// Tells on the task's bus, once, why nobody goes on with a loop although somebody waits for it.
+    fn tell_why_not(&mut self, state: &LoopState) -> Result<()> {
+        let Some(mine) = self.can_drive.as_ref().filter(|_| !self.told_why_not) else {
+            return Ok(());
+        };
+        let names: Vec<&str> = lacking(mine, state).map(String::as_str).collect();
+        if names.is_empty() || Lease::is_held(&self.folder)? {
+            return Ok(());
+        }
+        let names = names.join(", ");
+        let pid = self.folder.os().process_id();
+        let text = format!(
+            "nobody drives the task: process {pid} stands by, and lacks the value of {names}. Start \
+             the task again with --env, or with the variable in the environment"
+        );
+        let bus = self.engine.task_bus(&mine.plan.project, &mine.plan.task)?;
+        let key = format!("loop:{}:lacking:{names}", state.series);
+        let wait = Wait::from(limits::RECORD_LOCK);
+        bus.append_once(&key, state.start_cursor.as_ref(), Post::new("WARNING", text), wait)?;
+        self.told_why_not = true;
+        Ok(())
     }
 
     /// The variables that keep this holder from driving: their values are not kept.
@@ -163,6 +192,9 @@ impl Waiter {
         state.driver = Processes.own().ok();
         state.boot_id = Processes.boot_id().unwrap_or_default().to_owned();
         state.write(&self.folder)?;
+        tracing::info!(
+            name: "task_taken_over", folder = %self.folder.path().display(), attempts = state.attempts,
+        );
         self.drive(lease, state)
     }
 
@@ -192,13 +224,12 @@ impl Waiter {
     }
 
     /// The first look of a driver that just began; its answer is kept for the next step.
-    pub(super) fn first_step(&mut self) -> Result<()> {
+    pub(super) fn first_step(&mut self, wait: &Wait) -> Result<()> {
         // An end is on disk by then, where the next step finds it.
-        self.step().map(drop)
+        self.step(wait).map(drop)
     }
 
     fn rest(&self, delay: Duration) -> Result<()> {
-        let delay = if self.names.is_silent() { delay.min(LOOK_OFTEN) } else { delay };
         self.timer.set(delay).map_err(|e| self.folder.error("set the timer of", "", e))
     }
 }
@@ -227,18 +258,25 @@ pub(crate) fn parameters(mine: &CanDrive, stored_prompt: Option<&str>) -> Parame
     let prompt = plan.prompt.trim();
     Parameters {
         agent: plan.agent_name.clone(),
+        shared: plan.shared,
         command,
         prompt: (stored_prompt.map(str::trim) != Some(prompt)).then(|| prompt.to_owned()),
         cwd: plan.cwd.as_ref().map(text),
         parent_run_id: plan.parent_run.as_ref().map(ToString::to_string),
         env_names: plan.env.iter().map(|(name, _)| name.clone()).collect(),
-        max_attempts: mine.bounds.max_attempts,
+        budget: mine.bounds.budget.clone(),
+        family: plan.family,
         restart_delay: mine.bounds.restart_delay,
         child_wait_timeout: mine.bounds.child_wait,
         first_byte_timeout: plan.limits.first_byte.unwrap_or_default(),
         idle_timeout: plan.limits.idle.unwrap_or_default(),
         total_timeout: plan.limits.total.unwrap_or_default(),
         grace: plan.limits.grace,
+        output_limit: plan.limits.output.unwrap_or(0),
+        on_output_limit: match plan.limits.stop_on_output {
+            true => OnOutputLimit::Stop,
+            false => OnOutputLimit::Trim,
+        },
         verify: mine.bounds.verify.clone(),
         verify_timeout: mine.bounds.verify_timeout,
         on_question: mine.bounds.on_question,

@@ -3,7 +3,7 @@
 use super::decide::Judgement;
 use super::parameters::Parameters;
 use crate::agent::{RunContext, run_environment};
-use crate::error::Result;
+use crate::error::{Error, Result};
 use crate::fsx::Folder;
 use crate::id::RunId;
 use crate::layout::{DONE, Layout, RUNS, TASK_BUS, check_files};
@@ -30,9 +30,8 @@ impl Judge {
         let argv: Vec<OsString> = parameters.verify.iter().map(OsString::from).collect();
         let limits = KeeperLimits {
             grace: parameters.grace,
-            first_byte: None,
-            idle: None,
             total: Some(parameters.verify_timeout),
+            ..KeeperLimits::default()
         };
         (!argv.is_empty()).then_some(Judge { argv, limits, watched: None })
     }
@@ -132,13 +131,16 @@ pub(super) struct Bench {
 
 impl Bench {
     pub(super) fn of(task: &Folder, last: Option<&RunId>) -> Result<Bench> {
-        let run = match last {
-            Some(run) => Some(run.clone()),
-            None => Layout::runs_in(task)?.ids.pop(),
-        };
-        let folder = match &run {
-            Some(run) => task.folder(Path::new(RUNS).join(run))?,
-            None => task.clone(),
+        // A run whose folder somebody deleted cannot be judged; the one before it, or the task, can.
+        let newest = || Ok::<_, Error>(Layout::runs_in(task)?.ids.pop());
+        let open = |run: &RunId| task.folder_if_exists(Path::new(RUNS).join(run));
+        let mut found = None;
+        for run in last.cloned().into_iter().chain(newest()?) {
+            found = found.or(open(&run)?.map(|folder| (run, folder)));
+        }
+        let (run, folder) = match found {
+            Some((run, folder)) => (Some(run), folder),
+            None => (None, task.clone()),
         };
         let run = match run {
             Some(run) => run,

@@ -1,14 +1,16 @@
 //! `.loop.yaml`: the state of a task's loop as a file.
 
 use super::parameters::Parameters;
+use super::policy::Budget;
 use super::questions::ON_QUESTION;
-use super::state::{LoopState, OUTCOMES, PHASES, Phase, Waiting};
+use super::state::{LoopState, OUTCOMES, PHASES, Phase, Spent, Waiting};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::layout::LOOP;
 use crate::limits;
+use crate::supervise::{Family, ON_OUTPUT_LIMIT};
 use crate::sys::ProcessId;
-use crate::time::parse_duration;
+use crate::time::{format_duration, parse_duration};
 use crate::yaml::{Mapping, Value, parse_mapping};
 use std::time::Duration;
 
@@ -87,6 +89,12 @@ impl LoopState {
             map.insert("rejection", Value::from(rejection.as_str()));
         }
         map.insert("attempts", Value::from(u64::from(self.attempts)));
+        if self.spent != Spent::default() {
+            let Spent { wall, tokens, cost_usd } = self.spent;
+            map.insert("spent_wall", Value::from(format_duration(wall).as_str()));
+            map.insert("spent_tokens", Value::from(tokens));
+            map.insert("spent_cost_usd", Value::Float(cost_usd));
+        }
         if let Some(run) = &self.last_run {
             map.insert("last_run_id", Value::from(run.as_str()));
         }
@@ -157,6 +165,14 @@ impl Reader<'_> {
         self.text(key).map(|text| text.parse().map_err(|_| self.wrong(key))).transpose()
     }
 
+    /// A number that can be added up.
+    fn amount(&self, key: &str) -> Result<Option<f64>> {
+        match self.parsed::<f64>(key)? {
+            Some(amount) if !amount.is_finite() => Err(self.wrong(key)),
+            amount => Ok(amount),
+        }
+    }
+
     fn required<T: std::str::FromStr>(&self, key: &str) -> Result<T> {
         self.parsed(key)?.ok_or_else(|| self.wrong(key))
     }
@@ -215,24 +231,47 @@ impl Reader<'_> {
             checks: self.parsed("checks")?.unwrap_or(0),
             rejection: self.text("rejection"),
             attempts: self.required("attempts")?,
+            spent: Spent {
+                wall: self.length_or("spent_wall", Duration::ZERO)?,
+                tokens: self.parsed("spent_tokens")?.unwrap_or(0),
+                cost_usd: self.amount("spent_cost_usd")?.unwrap_or(0.0),
+            },
             last_run: self.parsed("last_run_id")?,
             outcome,
             reason: self.text("reason"),
             ended_at: self.parsed("ended_at")?,
             parameters: Parameters {
                 agent: self.required("agent")?,
+                shared: self.text("shared").as_deref() == Some("true"),
                 command: self.list("command")?,
                 prompt: self.text("prompt"),
                 cwd: self.text("cwd"),
                 parent_run_id: self.text("parent_run_id"),
                 env_names: self.list("env_names")?,
-                max_attempts: self.required("max_attempts")?,
+                budget: Budget {
+                    max_attempts: self.required("max_attempts")?,
+                    max_wall: self
+                        .map
+                        .get("max_wall")
+                        .map(|_| self.length("max_wall"))
+                        .transpose()?,
+                    max_tokens: self.parsed("max_tokens")?,
+                    max_cost_usd: self.amount("max_cost_usd")?,
+                },
+                family: Family {
+                    max_depth: self.parsed("max_depth")?,
+                    max_children: self.parsed("max_children")?,
+                },
                 restart_delay: self.length("restart_delay")?,
                 child_wait_timeout: self.length("child_wait_timeout")?,
                 first_byte_timeout: self.length("first_byte_timeout")?,
                 idle_timeout: self.length("idle_timeout")?,
                 total_timeout: self.length("total_timeout")?,
                 grace: self.length("grace")?,
+                output_limit: self.parsed("output_limit")?.unwrap_or(0),
+                on_output_limit: self
+                    .word("on_output_limit", &ON_OUTPUT_LIMIT)?
+                    .unwrap_or_default(),
                 verify: self.list("verify")?,
                 verify_timeout: self.length_or("verify_timeout", limits::VERIFY)?,
                 on_question: self.word("on_question", &ON_QUESTION)?.unwrap_or_default(),
@@ -247,6 +286,7 @@ mod tests {
     use super::super::state::TaskOutcome;
     use super::*;
     use crate::RunId;
+    use crate::supervise::OnOutputLimit;
     use crate::sys::RealOs;
     use crate::time::Timestamp;
     use std::sync::Arc;
@@ -259,12 +299,21 @@ mod tests {
             cwd: Some("/src".into()),
             parent_run_id: None,
             env_names: vec!["TOKEN".into()],
-            max_attempts: 3,
+            budget: Budget {
+                max_attempts: 3,
+                max_wall: Some(Duration::from_secs(90)),
+                max_tokens: Some(5),
+                max_cost_usd: Some(0.1),
+            },
+            family: Family { max_depth: Some(2), max_children: None },
+            output_limit: 7,
+            on_output_limit: OnOutputLimit::Stop,
             restart_delay: Duration::from_millis(1500),
             ..Parameters::default()
         };
         let mut state = LoopState::begin(2, Some("7-5".into()), parameters, Timestamp::UNIX_EPOCH);
         state.last_run = Some(RunId::new("r1").unwrap());
+        state.spent = Spent { wall: Duration::from_secs(1), tokens: 2, cost_usd: 0.25 };
         state.waiting = Some(Waiting::new("delay", Timestamp::UNIX_EPOCH, None));
         state.phase = Phase::Waiting;
         state
@@ -375,8 +424,9 @@ mod tests {
     fn differences_are_named() {
         let (one, mut two) = (state().parameters, state().parameters);
         assert!(one.differences(&two).is_empty());
-        two.max_attempts = 4;
+        two.budget.max_attempts = 4;
+        two.budget.max_cost_usd = None;
         two.cwd = None;
-        assert_eq!(one.differences(&two), ["cwd", "max_attempts"]);
+        assert_eq!(one.differences(&two), ["cwd", "max_attempts", "max_cost_usd"]);
     }
 }

@@ -9,6 +9,7 @@ use crate::bus::Cursor;
 use crate::id::RunId;
 use crate::sys::{ProcessId, Processes};
 use crate::time::Timestamp;
+use std::time::Duration;
 
 /// What a loop is at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +79,16 @@ impl Waiting {
     }
 }
 
+/// What the attempts of a loop used up, as it was last written down.
+///
+/// The truth is in their receipts; what was counted once stays counted where an agent removed these.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Spent {
+    pub(super) wall: Duration,
+    pub(super) tokens: u64,
+    pub(super) cost_usd: f64,
+}
+
 /// The state of a task's loop.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct LoopState {
@@ -99,6 +110,7 @@ pub(crate) struct LoopState {
     /// Why it failed, until the next attempt has been told.
     pub(super) rejection: Option<String>,
     pub(super) attempts: u32,
+    pub(super) spent: Spent,
     pub(super) last_run: Option<RunId>,
     pub(super) outcome: Option<TaskOutcome>,
     pub(super) reason: Option<String>,
@@ -127,6 +139,7 @@ impl LoopState {
             checks: 0,
             rejection: None,
             attempts: 0,
+            spent: Spent::default(),
             last_run: None,
             outcome: None,
             reason: None,

@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::{FileLock, Folder};
 use crate::layout::{CONDUCTOR, Layout, UPDATE, UPDATE_LOCK};
 use crate::limits;
-use crate::sys::{LOOK_OFTEN, LockKind, Poller, Watch};
+use crate::sys::{LockKind, News, Poller, Watch};
 use std::collections::hash_map::RandomState;
 use std::ffi::OsStr;
 use std::fs;
@@ -101,9 +101,9 @@ impl Role {
         wait: &Wait,
     ) -> Result<Installed> {
         let failed = |e| self.conductor.error("watch", "", e);
-        let (poller, news) = (Poller::new().map_err(failed)?, Watch::or_silent().map_err(failed)?);
+        let poller = Poller::new().map_err(failed)?;
+        let news = Watch::join(&poller, 1, News::Names).map_err(failed)?;
         news.add_names(self.conductor.path()).map_err(failed)?;
-        poller.add(&news, 1).map_err(failed)?;
         if let Some(cancel) = wait.cancel().and_then(crate::Cancel::fd) {
             poller.add(cancel, 2).map_err(failed)?;
         }
@@ -118,7 +118,6 @@ impl Role {
                     },
                     None => Some(COUNT_AGAIN),
                 },
-                _ if news.is_silent() => Some(LOOK_OFTEN),
                 _ => None,
             };
             let limit = match (pause, wait.remaining()) {

@@ -1,9 +1,7 @@
 //! What the files of a bus say, read from the description of the format alone: this reader shares
 //! no code with the library that it judges.
 
-use std::collections::HashMap;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 /// A record as the checker reads it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,7 +29,7 @@ const TABLE: [u32; 256] = {
     table
 };
 
-fn crc32c(bytes: impl Iterator<Item = u8>) -> u32 {
+pub(crate) fn crc32c(bytes: impl Iterator<Item = u8>) -> u32 {
     !bytes.fold(!0, |crc: u32, byte| (crc >> 8) ^ TABLE[((crc ^ u32::from(byte)) & 0xff) as usize])
 }
 
@@ -79,49 +77,4 @@ pub(crate) fn read_segment(bytes: &[u8], path: &Path) -> Vec<Read> {
         at = start + body.end + 1;
     }
     records
-}
-
-/// Reads all segments of a bus, oldest first, and checks that they hang together: numbers dense
-/// from 1, ids in order, each segment but the last sealed.
-pub(crate) fn read_bus(folder: &Path, name: &str) -> Vec<Read> {
-    let mut segments = super::kit::archives(folder);
-    segments.push(folder.join(name));
-    let mut all = Vec::new();
-    let last = segments.len() - 1;
-    for (at, path) in segments.iter().enumerate() {
-        let records = read_segment(&fs::read(path).unwrap(), path);
-        assert_eq!(records[0].kind, "BUS_SEGMENT_START", "{}", path.display());
-        let sealed = records.last().unwrap().kind == "BUS_SEGMENT_END";
-        assert!(sealed || at == last, "{} is not sealed", path.display());
-        all.extend(records);
-    }
-    for (at, record) in all.iter().enumerate() {
-        assert_eq!(record.seq, at as u64 + 1, "a number is missing or doubled");
-        assert!(at == 0 || all[at - 1].id[..29] < record.id[..29], "ids are out of order");
-    }
-    all
-}
-
-/// The archives as they were first seen: none may ever change.
-#[derive(Default)]
-pub(crate) struct Seals(HashMap<PathBuf, (u64, u32)>);
-
-impl Seals {
-    /// Looks at the archives again; with `whole` at all their bytes.
-    pub(crate) fn look(&mut self, folder: &Path, whole: bool) {
-        let sum = |path: &Path| crc32c(fs::read(path).unwrap().into_iter());
-        for path in super::kit::archives(folder) {
-            let length = fs::metadata(&path).unwrap().len();
-            let known = *self.0.entry(path.clone()).or_insert_with(|| (length, sum(&path)));
-            assert_eq!(known.0, length, "{} changed", path.display());
-            assert!(!whole || known.1 == sum(&path), "{} changed", path.display());
-        }
-        for path in self.0.keys() {
-            assert!(path.exists(), "{} is gone", path.display());
-        }
-    }
-
-    pub(crate) fn len(&self) -> usize {
-        self.0.len()
-    }
 }

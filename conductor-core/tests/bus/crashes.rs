@@ -1,17 +1,46 @@
 //! A bus on a machine that fails: at each call an error, the death of the process, or a power cut.
 
-use super::chaos::Dice;
 use super::checker::read_segment;
+use super::dice::Dice;
 use super::kit::*;
 use super::machine::{Disk, Fault, Machine};
 use conductor_core::fsx::Folder;
 use conductor_core::{Error, Result, Step};
 use std::collections::HashMap;
 use std::path::Path;
+use std::time::Instant;
 
-/// How many times as much as a test run is asked for.
-pub(crate) fn times() -> u64 {
-    std::env::var("BUS_LONG").ok().and_then(|times| times.parse().ok()).unwrap_or(1)
+/// What a test run does of each campaign; `BUS_COUNT` asks for another number.
+const DEATHS: u64 = 1200;
+const STATES: u64 = 3000;
+const ERRORS: u64 = 1000;
+
+/// Says how far a campaign came, now and then.
+struct Progress {
+    what: &'static str,
+    total: u64,
+    done: u64,
+    began: Instant,
+}
+
+impl Progress {
+    fn new(what: &'static str, share: u64) -> Progress {
+        let (total, began) = (count(share), Instant::now());
+        Progress { what, total, done: 0, began }
+    }
+
+    fn add(&mut self, more: u64) {
+        let step = (self.total / 10).max(1);
+        let before = self.done / step;
+        self.done += more;
+        if self.done / step > before {
+            println!("{} {} in {} s", self.done, self.what, self.began.elapsed().as_secs());
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.done >= self.total
+    }
 }
 
 pub(crate) fn bus_of(machine: &Machine, process: u32, options: BusOptions) -> Result<Bus> {
@@ -66,10 +95,25 @@ impl Ledger {
 
 /// Posts one by one and in batches, rotates by size and by hand, with `name` in each message.
 fn work(machine: &Machine, process: u32, durability: Durability, name: &str, ledger: &mut Ledger) {
+    work_some(machine, process, durability, name, ledger, POSTS);
+}
+
+/// How often all of the work posts.
+const POSTS: u32 = 8;
+
+/// The first `posts` posts of the work.
+fn work_some(
+    machine: &Machine,
+    process: u32,
+    durability: Durability,
+    name: &str,
+    ledger: &mut Ledger,
+    posts: u32,
+) {
     let options = BusOptions::default().durability(durability).max_size(1800);
     let durable = durability == Durability::Disk;
     let mut open = None;
-    for n in 0..8 {
+    for n in 0..posts {
         // The handle is kept as long as it works, and remembers the end of the file.
         let bus = open.take().or_else(|| bus_of(machine, process, options.clone()).ok());
         let Some(bus) = bus else { continue };
@@ -88,6 +132,11 @@ fn work(machine: &Machine, process: u32, durability: Durability, name: &str, led
 
 /// Reads with a process of its own, and judges what it is given and what the files hold.
 pub(crate) fn judge(machine: &Machine, process: u32, ledger: &Ledger, power_cut: bool) {
+    judge_with(machine, process, ledger, power_cut, power_cut);
+}
+
+/// The same; with `damage` some may be told, of what nobody was promised.
+fn judge_with(machine: &Machine, process: u32, ledger: &Ledger, power_cut: bool, damage: bool) {
     let bus = bus_of(machine, process, BusOptions::default()).unwrap();
     let read = bus.read(ReadOptions::default()).unwrap();
     let mut seqs: HashMap<String, u64> = HashMap::new();
@@ -95,8 +144,8 @@ pub(crate) fn judge(machine: &Machine, process: u32, ledger: &Ledger, power_cut:
     for event in read {
         let message = match event.unwrap() {
             Event::Message(message) => message,
-            // Bytes that a power cut lost in the middle of what nobody was promised.
-            Event::Corrupt(_) | Event::Gap { .. } if power_cut => continue,
+            // Bytes that a power cut lost, or that could not be put aside.
+            Event::Corrupt(_) | Event::Foreign(_) | Event::Gap { .. } if damage => continue,
             other => panic!("{other:?}"),
         };
         let key = message.body.lines().next().unwrap().to_owned();
@@ -144,108 +193,159 @@ fn calls_of(durability: Durability) -> u64 {
 #[test]
 fn a_process_may_die_at_any_call_and_its_successor_too() {
     let calls = calls_of(Durability::Disk);
-    let mut points = 0;
-    for first in 1..=calls {
-        // Where a write ends, and where the successor dies, differs from run to run of the loop.
-        for round in 0..times() {
-            let machine = Machine::new(Disk::default());
-            let mut ledger = Ledger::default();
-            machine.plan(first, Fault::Kill, first * 31 + round * 97);
-            work(&machine, 1, Durability::Disk, "a", &mut ledger);
-            machine.kill(1);
-            machine.heal();
-            ledger.forget_refusals();
-            judge(&machine, 2, &ledger, false);
-            machine.plan(1 + (first * 7 + round * 13) % 60, Fault::Kill, first * 17 + round);
-            let mut second = Ledger::default();
-            work(&machine, 3, Durability::Disk, "b", &mut second);
-            machine.kill(3);
-            machine.heal();
-            second.forget_refusals();
-            ledger.acked.append(&mut second.acked);
-            ledger.durable.append(&mut second.durable);
-            judge(&machine, 4, &ledger, false);
-            work(&machine, 5, Durability::Disk, "c", &mut ledger);
-            assert!(ledger.acked.iter().any(|(key, _)| key == "c.7.0"), "the bus is stuck");
-            judge(&machine, 6, &ledger, false);
-            judge_files(&machine.disk());
-            points += 2;
+    let mut progress = Progress::new("deaths at two calls each", DEATHS);
+    // Where a write ends, and where the successor dies, differs from round to round. A small share takes
+    // calls from all over the work.
+    let points = (0u64..).map(|n| (1 + n * 7 % calls, n * 7 / calls));
+    assert!(!calls.is_multiple_of(7), "the steps would leave calls out");
+    for (first, round) in points {
+        let machine = Machine::new(Disk::default());
+        let mut ledger = Ledger::default();
+        machine.plan(first, Fault::Kill, first * 31 + round * 97);
+        work(&machine, 1, Durability::Disk, "a", &mut ledger);
+        machine.kill(1);
+        machine.heal();
+        ledger.forget_refusals();
+        judge(&machine, 2, &ledger, false);
+        machine.plan(1 + (first * 7 + round * 13) % calls, Fault::Kill, first * 17 + round);
+        let mut second = Ledger::default();
+        work(&machine, 3, Durability::Disk, "b", &mut second);
+        machine.kill(3);
+        machine.heal();
+        second.forget_refusals();
+        ledger.acked.append(&mut second.acked);
+        ledger.durable.append(&mut second.durable);
+        judge(&machine, 4, &ledger, false);
+        work(&machine, 5, Durability::Disk, "c", &mut ledger);
+        assert!(ledger.acked.iter().any(|(key, _)| key == "c.7.0"), "the bus is stuck");
+        judge(&machine, 6, &ledger, false);
+        judge_files(&machine.disk());
+        progress.add(1);
+        if progress.is_over() {
+            return;
         }
     }
-    println!("{points} deaths at {calls} calls");
 }
+
+/// States that are tried of each disk that lost its power.
+const CUTS: u64 = 24;
 
 #[test]
 fn a_power_cut_at_any_call_loses_nothing_that_was_promised() {
-    let mut states = 0;
-    for durability in [Durability::Disk, Durability::Process] {
+    let mut progress = Progress::new("states after power cuts", STATES);
+    for n in 0.. {
+        let durability = if n % 2 == 0 { Durability::Disk } else { Durability::Process };
         let calls = calls_of(durability);
-        for first in 1..=calls {
+        // Each round takes other calls first, so that a small share has some from all over.
+        for at in 0..calls {
+            let first = 1 + (at * 7 + n) % calls;
             let machine = Machine::new(Disk::default());
             let mut ledger = Ledger::default();
-            machine.plan(first, Fault::Kill, first * 31);
+            machine.plan(first, Fault::Kill, first * 31 + n);
             work(&machine, 1, durability, "a", &mut ledger);
             machine.kill(1);
             ledger.forget_refusals();
+            if at % 2 == 1 {
+                // Another one goes on with what the first left, before the power is cut.
+                machine.heal();
+                work_some(&machine, 7, durability, "then", &mut ledger, 2);
+            }
             let disk = machine.disk();
-            for round in 0..2 * times() {
-                let mut dice = Dice::new(first * 1009 + round * 7919 + 1);
+            for round in 0..CUTS {
+                let mut dice = Dice::new(first * 1009 + round * 7919 + n * 104_729 + 1);
                 let machine = Machine::new(disk.after_power_cut(&mut dice));
                 judge(&machine, 2, &ledger, true);
                 let mut after = Ledger::default();
-                work(&machine, 3, Durability::Disk, "b", &mut after);
-                assert_eq!(after.acked.len(), 14, "the bus is stuck: {first} {round}");
+                // All the work once for each disk, else its beginning.
+                let posts = if round == 0 { POSTS } else { 2 };
+                work_some(&machine, 3, Durability::Disk, "b", &mut after, posts);
+                assert!(after.refused.is_empty(), "the bus is stuck: {first} {round}");
                 after.acked.extend(ledger.acked.iter().cloned());
                 after.durable.extend(&ledger.durable);
                 judge(&machine, 4, &after, true);
-                states += 1;
+            }
+            progress.add(CUTS);
+            if progress.is_over() {
+                return;
             }
         }
     }
-    println!("{states} states after power cuts");
+}
+
+/// A machine on which a process died at its call number `death`; 0 for one without a bus.
+fn machine_after(death: u64) -> (Machine, Ledger) {
+    let machine = Machine::new(Disk::default());
+    let mut ledger = Ledger::default();
+    if death > 0 {
+        machine.plan(death, Fault::Kill, death);
+        work(&machine, 9, Durability::Disk, "before", &mut ledger);
+        machine.kill(9);
+        machine.heal();
+        ledger.forget_refusals();
+    }
+    (machine, ledger)
 }
 
 #[test]
 fn an_error_at_any_call_is_told_as_it_is() {
-    let calls = calls_of(Durability::Disk);
     let errors = [
         libc::EIO,
         libc::ENOSPC,
         libc::EDQUOT,
+        libc::EFBIG,
         libc::EMFILE,
+        libc::ENFILE,
+        libc::ENOMEM,
         libc::EACCES,
         libc::EROFS,
+        libc::EAGAIN,
         libc::ENOLCK,
     ];
     let faults = errors.into_iter().flat_map(|e| [Fault::Error(e), Fault::Persistent(e)]);
-    let mut points = 0;
-    for (kind, fault) in faults.chain([Fault::Short, Fault::Full]).enumerate() {
-        for at in 1..=calls {
-            // Each error at every third call, each call with five errors, unless there is time.
-            let thin = times() == 1 && fault != Fault::Full;
-            if thin && !(at as usize + kind).is_multiple_of(3) {
-                continue;
+    let faults: Vec<Fault> = faults.chain([Fault::Short, Fault::Full]).collect();
+    let mut progress = Progress::new("errors", ERRORS);
+    // On no bus, and on what a process left that died in a post, in a rotation by size, in one by hand.
+    let calls = calls_of(Durability::Disk);
+    let deaths = [0, calls / 4, calls / 2, calls * 4 / 5];
+    let works = [Durability::Disk, Durability::Process];
+    let all = calls * faults.len() as u64 * (deaths.len() * works.len()) as u64;
+    // A small share takes calls and errors from all over.
+    let step = (all / progress.total).max(1);
+    let mut n: u64 = 0;
+    for (durability, death) in works.into_iter().flat_map(|work| deaths.map(|death| (work, death)))
+    {
+        for fault in &faults {
+            for at in 1.. {
+                n += 1;
+                if !(n + at).is_multiple_of(step) && at < calls {
+                    continue;
+                }
+                let (machine, mut ledger): (Machine, Ledger) = machine_after(death);
+                machine.plan(at, *fault, at);
+                work(&machine, 1, durability, "a", &mut ledger);
+                if !machine.is_over() {
+                    break;
+                }
+                machine.heal();
+                machine.kill(1);
+                // Where torn bytes could not be put aside they stay where they are.
+                let damage = death > 0;
+                judge_with(&machine, 2, &ledger, false, damage);
+                work(&machine, 3, Durability::Disk, "b", &mut ledger);
+                assert!(ledger.acked.iter().any(|(key, _)| key == "b.7.0"), "{fault:?} at {at}");
+                judge_with(&machine, 4, &ledger, false, damage);
+                if !damage {
+                    judge_files(&machine.disk());
+                }
+                progress.add(1);
             }
-            let machine = Machine::new(Disk::default());
-            let mut ledger = Ledger::default();
-            machine.plan(at, fault, at);
-            work(&machine, 1, Durability::Disk, "a", &mut ledger);
-            assert!(machine.is_over());
-            machine.heal();
-            machine.kill(1);
-            judge(&machine, 2, &ledger, false);
-            work(&machine, 3, Durability::Disk, "b", &mut ledger);
-            assert!(ledger.acked.iter().any(|(key, _)| key == "b.7.0"), "{fault:?} at {at}");
-            judge(&machine, 4, &ledger, false);
-            judge_files(&machine.disk());
-            points += 1;
         }
     }
-    println!("{points} errors");
+    println!("{} errors at {n} places in {} s", progress.done, progress.began.elapsed().as_secs());
 }
 
 /// A bus of one file of about `size` bytes, and its messages.
-fn one_file(size: usize) -> (Vec<u8>, Vec<Message>) {
+pub(crate) fn one_file(size: usize) -> (Vec<u8>, Vec<Message>) {
     let machine = Machine::new(Disk::default());
     let bus = bus_of(&machine, 1, BusOptions::default()).unwrap();
     let mut n = 0;
@@ -256,66 +356,6 @@ fn one_file(size: usize) -> (Vec<u8>, Vec<Message>) {
     }
     let messages = messages(bus.read(ReadOptions::default()).unwrap());
     (machine.disk().contents().remove(Path::new(NAME).as_os_str()).unwrap(), messages)
-}
-
-/// Whatever became of the file: what is read of it was posted, and in its order.
-fn judge_image(image: Vec<u8>, posted: &[Message], told: &mut u64) {
-    let machine = Machine::new(Disk::with_file(NAME, image));
-    let bus = bus_of(&machine, 1, BusOptions::default()).unwrap();
-    let mut from = 0;
-    for event in bus.read(ReadOptions::default()).unwrap() {
-        match event.unwrap() {
-            Event::Message(message) => {
-                let at = posted[from..].iter().position(|posted| *posted == message);
-                from += at.unwrap_or_else(|| panic!("never posted: {message:?}")) + 1;
-            }
-            _ => *told += 1,
-        }
-    }
-}
-
-#[test]
-fn no_flipped_bit_alters_a_message() {
-    let (whole, posted) = one_file((2 << 10) * times().min(32) as usize);
-    let mut told = 0;
-    for bit in 0..whole.len() * 8 {
-        let mut image = whole.clone();
-        image[bit / 8] ^= 1 << (bit % 8);
-        judge_image(image, &posted, &mut told);
-    }
-    println!("{} flipped bits, {told} times damage was told", whole.len() * 8);
-}
-
-#[test]
-fn no_torn_end_becomes_a_message_and_the_next_writer_goes_on() {
-    let (whole, posted) = one_file((2 << 10) * times().min(16) as usize);
-    let (mut images, mut told) = (0, 0);
-    for cut in 0..whole.len() {
-        let mut zeroed = whole.clone();
-        zeroed[cut..].fill(0);
-        let mut block = whole[..cut].to_vec();
-        block.resize(cut.next_multiple_of(512), 0);
-        let mut garbage = whole[..cut].to_vec();
-        garbage.extend((cut..whole.len()).map(|at| (at * 131 + cut * 7) as u8 | 1));
-        let cut_off = whole[..cut].to_vec();
-        for (image, is_torn) in [(cut_off, true), (zeroed, true), (block, true), (garbage, false)] {
-            judge_image(image.clone(), &posted, &mut told);
-            if cut % 8 == images % 8 {
-                let machine = Machine::new(Disk::with_file(NAME, image.clone()));
-                let bus = bus_of(&machine, 1, BusOptions::default()).unwrap();
-                let next = bus.post(Post::new("INFO", "next"), Wait::NONE).unwrap();
-                let last = bus.tail(1).unwrap().next().unwrap().unwrap();
-                assert!(matches!(last, Event::Message(last) if last.cursor == next.cursor));
-                if !is_torn {
-                    let disk = machine.disk().contents();
-                    let live = &disk[Path::new(NAME).as_os_str()];
-                    assert!(live.starts_with(&image), "bytes were taken away at {cut}");
-                }
-            }
-            images += 1;
-        }
-    }
-    println!("{images} images, {told} times damage was told");
 }
 
 #[test]

@@ -15,6 +15,11 @@ pub(crate) const NAME: &str = "TASK-MESSAGE-BUS.md";
 pub(crate) const NEXT: &str = ".TASK-MESSAGE-BUS.md.next";
 pub(crate) const SOON: Duration = Duration::from_secs(60);
 
+/// How much a campaign does: what `BUS_COUNT` asks for, else `share`.
+pub(crate) fn count(share: u64) -> u64 {
+    std::env::var("BUS_COUNT").map_or(share, |count| count.parse().expect("BUS_COUNT is a number"))
+}
+
 pub(crate) fn folder(path: &Path) -> Folder {
     Folder::open_root(Arc::new(RealOs), path).unwrap()
 }

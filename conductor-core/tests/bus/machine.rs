@@ -1,12 +1,14 @@
 //! A machine that a test makes up: one folder of files in memory, where any call can fail, any
 //! process can die at any call, and a power cut loses what was not synced.
 
-use super::chaos::Dice;
+use super::dice::Dice;
+use super::turns::{Turns, Work};
 use conductor_core::Timestamp;
 use conductor_core::sys::{Entry, Fd, FileKind, FileSystem, LockKind, Open, Os, Stat};
-use parking_lot::{Condvar, Mutex, MutexGuard};
+use parking_lot::{Mutex, MutexGuard};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
+use std::fmt;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
@@ -78,45 +80,19 @@ struct State {
 
 /// The machine. Clones share it.
 #[derive(Clone, Debug)]
-pub(crate) struct Machine(Arc<Mutex<State>>, Arc<Turns>);
+pub(crate) struct Machine(Arc<Mutex<State>>, Arc<Turns>, Arc<Mutex<Option<Interruption>>>);
 
-/// Whose turn it is where several processes run: each is a thread, and at each call the dice say
-/// who makes the next one. So a run can be had again from its seed.
-#[derive(Debug, Default)]
-struct Turns {
-    schedule: Mutex<Schedule>,
-    changed: Condvar,
+/// What others do between two calls of a process.
+struct Interruption {
+    process: u32,
+    /// Calls that the process still makes before.
+    left: u64,
+    work: Box<dyn FnOnce() + Send>,
 }
 
-#[derive(Debug, Default)]
-struct Schedule {
-    dice: Option<Dice>,
-    running: Vec<u32>,
-    turn: u32,
-}
-
-impl Schedule {
-    fn pass(&mut self) {
-        if let Some(dice) = &mut self.dice
-            && !self.running.is_empty()
-        {
-            self.turn = self.running[dice.roll(self.running.len() as u64) as usize];
-        }
-    }
-}
-
-impl Turns {
-    /// Passes the turn on, and waits for the next.
-    fn take(&self, process: u32) {
-        let mut schedule = self.schedule.lock();
-        if !schedule.running.contains(&process) {
-            return;
-        }
-        schedule.pass();
-        self.changed.notify_all();
-        while schedule.turn != process {
-            self.changed.wait(&mut schedule);
-        }
+impl fmt::Debug for Interruption {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Interruption").field("process", &self.process).finish_non_exhaustive()
     }
 }
 
@@ -139,18 +115,6 @@ impl Drop for Handle {
     }
 }
 
-/// A process that runs; dropped when it ends, also by a panic.
-struct Done<'a>(&'a Machine, u32);
-
-impl Drop for Done<'_> {
-    fn drop(&mut self) {
-        let mut schedule = self.0.1.schedule.lock();
-        schedule.running.retain(|process| *process != self.1);
-        schedule.pass();
-        self.0.1.changed.notify_all();
-    }
-}
-
 fn errno(number: i32) -> io::Error {
     io::Error::from_raw_os_error(number)
 }
@@ -160,26 +124,12 @@ impl Machine {
         let time = 1_800_000_000_000_000_000;
         let disk = Disk { names_log: vec![disk.names.clone()], ..disk };
         let state = State { disk, time, next_open: 1, ..State::default() };
-        Machine(Arc::new(Mutex::new(state)), Arc::default())
+        Machine(Arc::new(Mutex::new(state)), Arc::default(), Arc::default())
     }
 
     /// Runs processes at once, in an order of their calls that `seed` decides.
-    pub(crate) fn run(&self, seed: u64, processes: Vec<(u32, Box<dyn FnOnce() + Send + '_>)>) {
-        {
-            let mut schedule = self.1.schedule.lock();
-            schedule.dice = Some(Dice::new(seed));
-            schedule.running = processes.iter().map(|(process, _)| *process).collect();
-            schedule.pass();
-        }
-        std::thread::scope(|scope| {
-            for (process, work) in processes {
-                scope.spawn(move || {
-                    self.1.take(process);
-                    let _done = Done(self, process);
-                    work();
-                });
-            }
-        });
+    pub(crate) fn run(&self, seed: u64, processes: Vec<(u32, Work<'_>)>) {
+        self.1.run(seed, processes);
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -196,6 +146,27 @@ impl Machine {
         let mut state = self.state();
         state.fault = Some((state.calls + at, fault));
         state.dice = dice;
+    }
+
+    /// Lets others do `work` right before the `at`-th call of a process from now, from 1.
+    pub(crate) fn interrupt(&self, process: u32, at: u64, work: impl FnOnce() + Send + 'static) {
+        *self.2.lock() = Some(Interruption { process, left: at - 1, work: Box::new(work) });
+    }
+
+    /// Whether what [`Machine::interrupt`] planned was done; it is planned no more.
+    pub(crate) fn was_interrupted(&self) -> bool {
+        self.2.lock().take().is_none()
+    }
+
+    fn perhaps_interrupt(&self, process: u32) {
+        let mut planned = self.2.lock();
+        let Some(plan) = planned.as_mut().filter(|plan| plan.process == process) else { return };
+        if plan.left > 0 {
+            plan.left -= 1;
+        } else if let Some(plan) = planned.take() {
+            drop(planned);
+            (plan.work)();
+        }
     }
 
     /// Whether the planned fault has happened.
@@ -325,6 +296,7 @@ impl SimulatedOs {
     /// Counts a call and lets happen what is planned. Gives how much of a write to do, where not all.
     fn call(&self, name: &'static str) -> io::Result<(MutexGuard<'_, State>, Option<Fault>)> {
         self.machine.1.take(self.process);
+        self.machine.perhaps_interrupt(self.process);
         let mut state = self.machine.state();
         if state.dead.contains(&self.process) {
             return Err(errno(libc::EIO));

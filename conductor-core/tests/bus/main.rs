@@ -1,4 +1,4 @@
-//! The bus through its public face, on real files and between real processes.
+//! The bus through its public face, on real files and on a machine that is made up.
 #![allow(
     clippy::unwrap_used,
     clippy::expect_used,
@@ -8,12 +8,14 @@
 )]
 
 mod basics;
-mod chaos;
+mod between;
 mod checker;
 mod crashes;
+mod dice;
+mod images;
 mod keeping;
 mod kit;
 mod machine;
-mod processes;
 mod rotation;
 mod schedules;
+mod turns;

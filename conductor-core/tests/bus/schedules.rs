@@ -1,10 +1,12 @@
 //! Writers, a rotator and a follower on a made-up machine, their calls in any order.
 
-use super::crashes::{Ledger, bus_of, judge, judge_files, times};
+use super::crashes::{Ledger, bus_of, judge, judge_files};
 use super::kit::*;
 use super::machine::{Disk, Fault, Machine};
+use super::turns::Work;
 use conductor_core::Step;
 use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Instant;
 
 /// Orders that are tried in a test run.
 const SCHEDULES: u64 = 150;
@@ -49,7 +51,7 @@ fn run(seed: u64, death: Option<u64>) {
     let mut followed = Vec::new();
     {
         let (machine, writing) = (&machine, &writing);
-        let mut processes: Vec<(u32, Box<dyn FnOnce() + Send + '_>)> = Vec::new();
+        let mut processes: Vec<(u32, Work<'_>)> = Vec::new();
         for (process, ledger) in (1..).zip(ledgers.iter_mut()) {
             processes.push((
                 process,
@@ -95,18 +97,28 @@ fn run(seed: u64, death: Option<u64>) {
     judge_files(&machine.disk());
 }
 
+/// Tries orders until there are enough.
+fn tries(run: impl Fn(u64)) {
+    let (total, began) = (count(SCHEDULES), Instant::now());
+    for seed in 1..=total {
+        run(seed);
+        if seed % 10_000 == 0 {
+            println!("{seed} schedules in {} s", began.elapsed().as_secs());
+        }
+    }
+    println!("{total} schedules in {} s", began.elapsed().as_secs());
+}
+
 #[test]
 fn calls_of_many_processes_may_come_in_any_order() {
     let seed: Option<u64> = std::env::var("BUS_SEED").ok().and_then(|seed| seed.parse().ok());
     if let Some(seed) = seed {
         return run(seed, None);
     }
-    (1..=SCHEDULES * times()).for_each(|seed| run(seed * 7919, None));
-    println!("{} schedules", SCHEDULES * times());
+    tries(|seed| run(seed * 7919, None));
 }
 
 #[test]
 fn and_one_of_them_may_die_meanwhile() {
-    (1..=SCHEDULES * times()).for_each(|seed| run(seed * 104_729, Some(1 + seed * 31 % 400)));
-    println!("{} schedules with a death", SCHEDULES * times());
+    tries(|seed| run(seed * 104_729, Some(1 + seed * 31 % 400)));
 }

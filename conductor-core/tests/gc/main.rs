@@ -8,7 +8,10 @@
 )]
 
 mod attacks;
+mod calls;
+mod during;
 mod full_disk;
+mod hooked;
 mod kit;
 mod meanwhile;
 mod model;

@@ -4,7 +4,7 @@ use super::*;
 
 #[test]
 fn small() {
-    assert!(keeper_bytes().len() < 16 << 10, "{}", keeper_bytes().len());
+    assert!(keeper_bytes().len() < 20 << 10, "{}", keeper_bytes().len());
     let run = Run::fresh();
     let fifo = run.fifo();
     let born = run.go("echo up >$DIR/fifo; read x <$DIR/fifo");

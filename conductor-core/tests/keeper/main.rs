@@ -76,7 +76,7 @@ impl Run {
             write(".run.lock"),
             File::open(&dir).unwrap(),
         ];
-        keeper_file::prepare(&files[3]).unwrap();
+        keeper_file::prepare(&files[3], "").unwrap();
         files[4].try_lock().unwrap();
         // Published by rename: another thread's fork may hold a written file open (ETXTBSY).
         let image = dir.parent().unwrap().join("keeper-test");

@@ -84,13 +84,21 @@ fn a_stopped_process_gets_its_grace() {
     assert_eq!(run.end().1.ended, Some(Ended::Code(6)));
 }
 
+/// A shell that the kernel shows as the program of a keeper.
+fn keeper_shell(run: &Run) {
+    let shell = run.dir.join("keeper-0123abcd");
+    let copied = Command::new("install").args(["-m", "755", "/bin/sh"]).arg(shell).status();
+    assert!(copied.unwrap().success());
+}
+
 fn nested_survives(stop: bool) {
     let run = Run::fresh();
     let fifo = run.fifo();
     mkfifo(&run.dir.join("ready"));
+    keeper_shell(&run);
     // Reparented to the keeper, in another session, with a child that cleared its environment.
     let born =
-        run.go("JRUN_ID=another setsid sh -c 'env -i sleep 1000 & echo $$ $! >$DIR/nested.new; \
+        run.go("JRUN_ID=another setsid $DIR/keeper-0123abcd -c 'env -i sleep 1000 & echo $$ $! >$DIR/nested.new; \
          mv $DIR/nested.new $DIR/nested; echo up >$DIR/ready; wait' & \
          read x <$DIR/ready; echo up >$DIR/fifo; read x <$DIR/fifo; exit 0");
     lines(&fifo, 1);
@@ -106,6 +114,17 @@ fn nested_survives(stop: bool) {
         assert!(alive(pid), "stop={stop} {pid}");
         unsafe { libc::kill(pid, libc::SIGKILL) };
     }
+}
+
+#[test]
+fn an_agent_hides_nothing_by_naming_another_run() {
+    let run = Run::fresh();
+    run.fifo();
+    run.go("JRUN_ID=another setsid sh -c 'echo $$ >$DIR/fifo; exec sleep 1000' & \
+         read x <$DIR/fifo; echo $x; exit 0");
+    let (dir, end) = run.end();
+    assert_eq!(end.state, State::Empty);
+    assert!(!alive(pid_of(&dir.join("out"))));
 }
 
 #[test]
@@ -150,7 +169,8 @@ fn the_walk_without_children_files_finds_the_same() {
     fs::set_permissions(run.dir.join("w"), fs::Permissions::from_mode(0o755)).unwrap();
     fs::rename(run.dir.join("w"), &wrapper).unwrap();
     let image = CString::new(wrapper.as_os_str().as_bytes()).unwrap();
-    let script = "JRUN_ID=other setsid sleep 1000 & echo $! >>$DIR/nested; \
+    keeper_shell(&run);
+    let script = "JRUN_ID=other setsid $DIR/keeper-0123abcd -c 'sleep 1000; :' & echo $! >>$DIR/nested; \
         (trap '' TERM; setsid sh -c 'sleep 1000' & sleep 1000) & \
         trap '' TERM; echo up >$DIR/fifo; wait; wait";
     let mut control = run.start_program(KeeperImage::Path(&image), "/bin/sh", &["-c", script]);
@@ -158,8 +178,8 @@ fn the_walk_without_children_files_finds_the_same() {
     control.release().unwrap();
     lines(&fifo, 1);
     let nested = pid_of(&run.dir.join("nested"));
-    let exe = format!("/proc/{nested}/cmdline");
-    while !fs::read_to_string(&exe).unwrap().starts_with("sleep") {
+    let exe = format!("/proc/{nested}/exe");
+    while !fs::read_link(&exe).unwrap().ends_with("keeper-0123abcd") {
         std::thread::yield_now();
     }
     signal(&run.record(), libc::SIGTERM);

@@ -12,8 +12,10 @@ Every wait takes a ``timeout`` (seconds, ``"30m"``, a ``timedelta``) and ends at
 the end of the work. ``conductor.aio`` has the same names for asyncio.
 """
 
+from . import log
 from ._bus import Bus
 from ._conductor import Cancel, __version__, check_id, parse_duration
+from ._outbox import Outbox
 from ._reader import Reader
 from ._root import Conductor, config, open, validate
 from ._start import Jobs, Runs, Tasks
@@ -45,10 +47,13 @@ from .values import (
     BusFinding,
     Config,
     ConfigValue,
+    Delivery,
     Finding,
     Link,
+    LogLine,
     Message,
     Origin,
+    OutboxEvent,
     Output,
     Parent,
     Place,
@@ -83,6 +88,7 @@ __all__ = [
     "ConfigValue",
     "Conflict",
     "Corrupt",
+    "Delivery",
     "Error",
     "Expired",
     "Finding",
@@ -91,9 +97,12 @@ __all__ = [
     "Io",
     "Jobs",
     "Link",
+    "LogLine",
     "Message",
     "NotFound",
     "Origin",
+    "Outbox",
+    "OutboxEvent",
     "Output",
     "Parent",
     "PermissionDenied",
@@ -129,6 +138,7 @@ __all__ = [
     "as_completed",
     "check_id",
     "config",
+    "log",
     "open",
     "parse_duration",
     "validate",

@@ -9,6 +9,7 @@ from types import TracebackType
 from . import _conductor
 from ._bus import Bus
 from ._conductor import Cancel
+from ._outbox import Outbox
 from ._reader import Reader
 from ._start import Jobs, Runs, Tasks
 from .options import StrPath, pairs
@@ -37,6 +38,8 @@ class Conductor:
         """Single runs: start."""
         self.runs = Runs(self._native)
         """Runs that exist: come back, list."""
+        self.outbox = Outbox(self._native)
+        """Events that wait for the webhook: list, deliver."""
 
     @property
     def root(self) -> Path:

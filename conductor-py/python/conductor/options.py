@@ -59,6 +59,8 @@ def text(name: str, kind: str, value: object) -> str:
         return value.astimezone(timezone.utc).isoformat()
     if kind == "number" and isinstance(value, int) and not isinstance(value, bool):
         return str(value)
+    if kind == "decimal" and isinstance(value, (int, float)) and not isinstance(value, bool):
+        return str(value)
     if isinstance(value, str):
         return value
     if isinstance(value, os.PathLike):

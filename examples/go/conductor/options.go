@@ -64,6 +64,8 @@ func texts(value any) []string {
 		return []string{strconv.FormatBool(value)}
 	case int:
 		return []string{strconv.Itoa(value)}
+	case float64:
+		return []string{strconv.FormatFloat(value, 'f', -1, 64)}
 	case time.Duration:
 		return []string{value.String()}
 	case time.Time:
@@ -115,6 +117,10 @@ type JobSpec struct {
 	IdleTimeout      time.Duration     // end a run whose output did not grow for this long
 	TotalTimeout     time.Duration     // end a run after this long
 	Grace            time.Duration     // between SIGTERM and SIGKILL
+	OutputLimit      string            // most that is kept of each output stream, "256MB"
+	OnOutputLimit    string            // "trim" or "stop" when an output is longer
+	MaxDepth         int               // deepest nesting of runs that start runs
+	MaxChildren      int               // most living runs that one agent has started
 }
 
 // TaskSpec is a task: runs of an agent until DONE stands, and Verify passes.
@@ -132,8 +138,15 @@ type TaskSpec struct {
 	IdleTimeout      time.Duration     // end a run whose output did not grow for this long
 	TotalTimeout     time.Duration     // end a run after this long
 	Grace            time.Duration     // between SIGTERM and SIGKILL
+	OutputLimit      string            // most that is kept of each output stream, "256MB"
+	OnOutputLimit    string            // "trim" or "stop" when an output is longer
+	MaxDepth         int               // deepest nesting of runs that start runs
+	MaxChildren      int               // most living runs that one agent has started
 	DependsOn        []string          // tasks of the project that must be ready first
 	MaxAttempts      int               // most attempts
+	MaxWall          time.Duration     // longest time that its attempts run, all together
+	MaxTokens        int               // most tokens
+	MaxCostUsd       float64           // highest cost in US dollars
 	RestartDelay     time.Duration     // pause between two attempts
 	ChildWaitTimeout time.Duration     // how long a finished task waits for its children
 	Verify           string            // line for /bin/sh that says whether the work is done

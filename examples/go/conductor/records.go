@@ -26,6 +26,11 @@ type RunInfo struct {
 	StartTime        time.Time `json:"start_time,omitzero"`
 	EndTime          time.Time `json:"end_time,omitzero"`
 	LimitReset       time.Time `json:"limit_reset,omitzero"`
+	Account          string    `json:"account,omitempty"`     // whose usage limit holds for it
+	WaitingFor       string    `json:"waiting_for,omitempty"` // what it waits for before it starts
+	WaitingUntil     time.Time `json:"waiting_until,omitzero"`
+	AgentName        string    `json:"agent_name,omitempty"`      // what work calls the agent, where that is not its kind
+	ResumedSession   string    `json:"resumed_session,omitempty"` // agent's session that it was to go on with
 	Cwd              string    `json:"cwd,omitempty"`
 	Folder           string    `json:"folder,omitempty"`
 	PromptPath       string    `json:"prompt_path,omitempty"`
@@ -35,7 +40,7 @@ type RunInfo struct {
 	Commandline      string    `json:"commandline,omitempty"`
 	ProcessOwnership string    `json:"process_ownership,omitempty"`
 	Attached         bool      `json:"attached,omitempty"` // whether it shares the terminal of its starter
-	Alive            *bool     `json:"alive,omitempty"` // nil where only a number of a process is known
+	Alive            *bool     `json:"alive,omitempty"`    // nil where only a number of a process is known
 	Version          *int64    `json:"version,omitempty"`
 	Rev              *int64    `json:"rev,omitempty"`
 	ProcessStart     *int64    `json:"process_start,omitempty"`

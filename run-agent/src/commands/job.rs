@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::exit::{self, Failure};
 use crate::out::Out;
 use crate::render::error::notice;
-use crate::render::json;
+use crate::render::{json, time};
 use crate::work::drive::{Drive, End, earlier, wait_for_any};
 use crate::work::ending::code_of_wait;
 use crate::work::options::JobOptions;
@@ -101,27 +101,53 @@ impl Start {
         place::default_parent(&mut options.work, context, &conductor)?;
         let grace = options.work.grace.unwrap_or(STOP_GRACE);
         let spec = std::mem::take(options).spec(project.as_str());
-        let run = conductor.jobs().start(spec, signals.first())?;
-        let info = run.info()?;
-        if !self.quiet {
-            head(&info);
+        if !self.quiet
+            && let Some(waiting) = conductor.jobs().would_wait(&spec)?
+        {
+            let until = waiting.until.map(|until| format!(", until {}", time::local_clock(until)));
+            notice(&format!("waits for {}{}", waiting.what, until.unwrap_or_default()));
         }
-        if self.detach {
-            return self.leave(context, &run, &info);
-        }
-        let target = Target {
-            project: run.project().clone(),
-            task: run.task().clone(),
-            run: Some(run.id().clone()),
-        };
+        let mut run = conductor.jobs().start(spec.clone(), signals.first())?;
         let deadline = self.wait.and_then(|wait| Instant::now().checked_add(wait));
-        let stopper = Some(Stopper::new(&conductor, target));
-        let mut drive = Drive { signals: &signals, stopper, grace, deadline };
-        match self.stay(context, &run, &mut drive)? {
-            Ended::Over(info) => self.finish(context, &run, &info, drive.is_stopping()),
-            Ended::Left(end) => {
-                notice(&left(&run, end));
-                Ok(code_of_wait(end))
+        let mut stood_in = false;
+        loop {
+            let info = run.info()?;
+            if !self.quiet {
+                head(&info);
+            }
+            if self.detach {
+                return self.leave(context, &run, &info);
+            }
+            let target = Target {
+                project: run.project().clone(),
+                task: run.task().clone(),
+                run: Some(run.id().clone()),
+            };
+            let stopper = Some(Stopper::new(&conductor, target));
+            let mut drive = Drive { signals: &signals, stopper, grace, deadline };
+            let info = match self.stay(context, &run, &mut drive)? {
+                Ended::Over(info) => info,
+                Ended::Left(end) => {
+                    notice(&left(&run, end));
+                    return Ok(code_of_wait(end));
+                }
+            };
+            // Once: the configuration may want another agent to try what one failed at.
+            let spec = (!stood_in && !drive.is_stopping()).then(|| spec.clone());
+            let other = match spec {
+                Some(spec) => conductor.jobs().start_stand_in(&run, spec, signals.first())?,
+                None => None,
+            };
+            match other {
+                None => return self.finish(context, &run, &info, drive.is_stopping()),
+                Some(other) => {
+                    if !self.quiet {
+                        tell_end(&run, &info);
+                        notice("another agent stands in for it");
+                    }
+                    run = other;
+                    stood_in = true;
+                }
             }
         }
     }

@@ -9,13 +9,16 @@ pub(crate) mod drive;
 pub(crate) mod gc;
 pub(crate) mod job;
 pub(crate) mod list;
+pub(crate) mod mask;
 pub(crate) mod monitor;
 pub(crate) mod output;
 pub(crate) mod reconcile;
+pub(crate) mod rest;
 pub(crate) mod resume;
 pub(crate) mod self_test;
 #[cfg(feature = "server")]
 pub(crate) mod serve;
+pub(crate) mod server;
 pub(crate) mod shell_setup;
 pub(crate) mod status;
 pub(crate) mod stop;
@@ -25,20 +28,57 @@ pub(crate) mod update;
 pub(crate) mod usage;
 pub(crate) mod validate;
 pub(crate) mod watch;
+pub(crate) mod webhook;
 pub(crate) mod why;
 pub(crate) mod wrap;
 
 use crate::cli::{Cli, Command};
 use crate::context::Context;
 use crate::exit::{self, Failure};
+use crate::log;
 use std::io::Write as _;
 use std::process::ExitCode;
 
-/// Runs the command that was asked for, and gives its exit code.
-pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
+/// Runs the command that was asked for, tells what became of it, and gives its exit code.
+pub(crate) fn run(cli: Cli) -> ExitCode {
+    log::begin(log::Said { levels: cli.log, form: cli.log_format });
     let mut context = Context::new(cli.root, cli.config);
-    let context = &mut context;
-    let code = match cli.command {
+    if cli.command.as_ref().is_some_and(works) {
+        context.tell_webhook();
+    }
+    let end = command(cli.command, &mut context);
+    // A person shall not wait for the webhook to see what became of the work.
+    let flushed = context.out.flush();
+    let code = match end.and_then(|code| Ok(flushed.map(|()| code)?)) {
+        Ok(code) => ExitCode::from(code),
+        Err(failure) => failure.report(),
+    };
+    context.finish_webhook();
+    code
+}
+
+/// Whether a command may have something happen that is told to the webhook.
+fn works(command: &Command) -> bool {
+    #[cfg(feature = "server")]
+    if let Command::Serve(_) = command {
+        return true;
+    }
+    matches!(
+        command,
+        Command::Task(_)
+            | Command::Attach(_)
+            | Command::Job(_)
+            | Command::Wrap(_)
+            | Command::Monitor(_)
+            | Command::Stop(_)
+            | Command::Resume(_)
+            | Command::Drive(_)
+            | Command::Reconcile(_)
+    )
+}
+
+fn command(command: Option<Command>, context: &mut Context) -> Result<u8, Failure> {
+    Ok(match command {
         None => exit::OK,
         Some(Command::Task(command)) => command.run(context)?,
         Some(Command::Attach(command)) => command.run(context)?,
@@ -48,6 +88,8 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Resume(command)) => command.run(context)?,
         Some(Command::Drive(command)) => command.run(context)?,
         Some(Command::Monitor(command)) => command.run(context)?,
+        Some(Command::Mask(command)) => command.run(context)?,
+        Some(Command::Rest(command)) => command.run(context)?,
         Some(Command::List(command)) => command.run(context)?,
         Some(Command::Status(command)) => command.run(context)?,
         Some(Command::Watch(command)) => command.run(context)?,
@@ -61,12 +103,12 @@ pub(crate) fn run(cli: Cli) -> Result<ExitCode, Failure> {
         Some(Command::Update(command)) => command.run(context)?,
         Some(Command::SelfTest(command)) => command.run(context)?,
         Some(Command::Config(command)) => command.run(context)?,
+        Some(Command::Server(command)) => command.run(context)?,
         #[cfg(feature = "server")]
         Some(Command::Serve(command)) => command.run(context)?,
         Some(Command::Validate(command)) => command.run(context)?,
+        Some(Command::Webhook(command)) => command.run(context)?,
         Some(Command::ShellSetup(command)) => command.run(context)?,
         Some(Command::Completion(command)) => command.run(context)?,
-    };
-    context.out.flush()?;
-    Ok(ExitCode::from(code))
+    })
 }

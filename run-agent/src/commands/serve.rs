@@ -6,7 +6,7 @@ use crate::render::error::notice;
 use crate::server::{AUTH_WORDS, Wishes, serve};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 
 /// Serves the root over HTTP: what runs, what was said, and changes for who has the token
 ///
@@ -40,7 +40,7 @@ impl Serve {
         let conductor = context.conductor()?;
         let root = conductor.root().to_owned();
         let wishes = Wishes {
-            host: self.host,
+            host: self.host.filter(|host| !host.trim().is_empty()),
             port: self.port,
             auth: self.auth,
             api_key: self.api_key,
@@ -54,13 +54,8 @@ impl Serve {
             let out = &mut context.out;
             let _nobody_looks = out.write_all(line.as_bytes()).and_then(|()| out.flush());
             notice(&format!("root:    {}", root.display()));
-            match serving.token_is_stored {
-                // Behind the number sign it is sent to no server. What is no terminal may be a log.
-                true if std::io::stderr().is_terminal() => {
-                    notice(&format!("open:    {url}/ui/#token={}", serving.token.reveal()));
-                }
-                true => notice("token:   in .conductor/server.token of the root"),
-                false => {}
+            if serving.token_is_stored {
+                notice("token:   in .conductor/server.token of the root");
             }
         })?;
         Ok(exit::OK)

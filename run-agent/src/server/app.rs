@@ -1,13 +1,15 @@
 //! What all requests share.
 
-use super::calls::Calls;
+use super::calls::{Calls, Length};
 use super::driver::Driver;
 use super::failure::Failure;
 use super::guard::Guard;
 use super::metrics::Metrics;
+use super::stream::Streams;
 use conductor_core::{Conductor, Error, ErrorKind, Result};
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+use tokio::sync::watch;
 
 /// What all requests share. Clones are cheap.
 #[derive(Clone)]
@@ -19,7 +21,9 @@ struct Shared {
     calls: Calls,
     metrics: Metrics,
     driver: Driver,
+    streams: Streams,
     started: Instant,
+    ending: watch::Sender<bool>,
 }
 
 /// How the server behaves.
@@ -29,6 +33,10 @@ pub(crate) struct Settings {
     pub(crate) guard: Guard,
     /// Whether tasks may be started.
     pub(crate) starts_tasks: bool,
+    /// The pause between two signs of life of a stream.
+    pub(crate) heartbeat: Duration,
+    /// The most clients that follow one thing.
+    pub(crate) clients: usize,
 }
 
 impl App {
@@ -47,8 +55,25 @@ impl App {
             conductor,
             settings,
             metrics,
+            streams: Streams::default(),
             started: Instant::now(),
+            ending: watch::Sender::new(false),
         })))
+    }
+
+    /// What is followed.
+    pub(crate) fn streams(&self) -> &Streams {
+        &self.0.streams
+    }
+
+    /// Ends the streams: the server is about to end.
+    pub(crate) fn end_streams(&self) {
+        self.0.ending.send_replace(true);
+    }
+
+    /// Tells when the server is about to end.
+    pub(crate) fn ending(&self) -> watch::Receiver<bool> {
+        self.0.ending.subscribe()
     }
 
     /// Drives the tasks that were started over HTTP.
@@ -82,13 +107,23 @@ impl App {
         self.0.calls.run(move || call(&conductor)).await
     }
 
+    /// As [`call`](App::call), for a call that starts, ends or deletes work.
+    pub(crate) async fn change<T: Send + 'static>(
+        &self,
+        call: impl FnOnce(&Conductor) -> Result<T> + Send + 'static,
+    ) -> Result<T, Failure> {
+        let conductor = self.0.conductor.clone();
+        self.0.calls.run_long(move || call(&conductor)).await
+    }
+
     /// As [`call`](App::call), for a call that may find something wrong itself.
     pub(crate) async fn answer<T: Send + 'static>(
         &self,
+        length: Length,
         call: impl FnOnce(&App) -> Result<T, Failure> + Send + 'static,
     ) -> Result<T, Failure> {
         let app = self.clone();
-        self.0.calls.answer(move || call(&app)).await
+        self.0.calls.answer(length, move || call(&app)).await
     }
 
     /// An error of the library as an answer.

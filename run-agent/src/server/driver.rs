@@ -4,7 +4,9 @@
 
 use super::limits;
 use super::pollable::Pollable;
-use conductor_core::{Conductor, Error, ProjectId, Result, Step, Task, TaskId, TaskResult};
+use conductor_core::{
+    Conductor, Error, ErrorKind, ProjectId, Result, Step, Task, TaskId, TaskResult,
+};
 use parking_lot::Mutex;
 use std::collections::HashMap;
 use std::io;
@@ -67,6 +69,10 @@ impl Driver {
         for (project, task) in self.0.conductor.served()? {
             match self.0.conductor.tasks().attach(&project, &task) {
                 Ok(handle) => self.adopt(handle),
+                // Deleted meanwhile.
+                Err(error) if error.kind() == ErrorKind::NotFound => {
+                    self.0.conductor.forget_served(&project, &task)?;
+                }
                 Err(error) => tracing::warn!(
                     subsystem = "api",
                     project_id = %project,
@@ -149,6 +155,5 @@ impl Driver {
 }
 
 fn failed(source: io::Error) -> Error {
-    Error::new(conductor_core::ErrorKind::Io, "wait.failed", "cannot make a wait")
-        .with_source(source)
+    Error::new(ErrorKind::Io, "wait.failed", "cannot make a wait").with_source(source)
 }

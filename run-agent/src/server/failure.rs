@@ -87,12 +87,20 @@ impl Failure {
     /// An error of the library. Paths are told as they are below the root: where that lies is the
     /// affair of this machine.
     pub(crate) fn of(error: &Error, root: &Path) -> Failure {
+        let root = root.to_string_lossy();
+        let below =
+            |text: &str| text.replace(&format!("{root}/"), "").replace(root.as_ref(), "the root");
+        Failure::told(error, below)
+    }
+
+    /// An error of the library about words of the client, which name no path.
+    pub(crate) fn of_words(error: &Error) -> Failure {
+        Failure::told(error, str::to_owned)
+    }
+
+    fn told(error: &Error, below: impl Fn(&str) -> String) -> Failure {
         let status = error.kind().row().http_status;
         let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-        let below = |text: &str| {
-            let root = root.to_string_lossy();
-            text.replace(&format!("{root}/"), "").replace(root.as_ref(), "the root")
-        };
         let mut failure = Failure::new(status, error.code(), below(&error.to_string()));
         if let Some(hint) = error.specific_hint() {
             failure = failure.detail("hint", below(hint));

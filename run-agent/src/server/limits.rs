@@ -14,12 +14,18 @@ pub(crate) const HEADERS: usize = 100;
 pub(crate) const HEAD_TIME: Duration = Duration::from_secs(15);
 /// The most connections at a time, where the process may open as many files.
 pub(crate) const CONNECTIONS: usize = 4096;
+/// How long a client may take nothing that was sent to it, and be silent before it is asked whether it lives.
+pub(crate) const SILENT_TIME: Duration = Duration::from_secs(120);
+/// The most descriptors that the server asks for.
+pub(crate) const DESCRIPTORS: u64 = 16 << 10;
 /// Calls of the library that may run at a time.
 pub(crate) const CALLS: usize = 16;
+/// Calls that start, end or delete work, which may take as long as an agent takes to end, at a time.
+pub(crate) const LONG_CALLS: usize = 16;
 /// Calls that may wait for their turn; beyond these clients are told to come again.
 pub(crate) const WAITING_CALLS: usize = 512;
 /// Threads for calls and for what streams look at.
-pub(crate) const THREADS: usize = 2 * CALLS;
+pub(crate) const THREADS: usize = 2 * (CALLS + LONG_CALLS);
 /// How long answers that are on their way have when the server ends.
 pub(crate) const FAREWELL: Duration = Duration::from_secs(5);
 /// How long a change may take; the work that it began goes on.

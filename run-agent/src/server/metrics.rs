@@ -1,6 +1,6 @@
 //! What the server counts, in the text form of Prometheus.
 
-use conductor_core::LivingRuns;
+use conductor_core::{LivingRuns, Outcome};
 use prometheus::{
     Encoder as _, Gauge, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
@@ -13,8 +13,20 @@ pub(crate) struct Metrics {
     uptime: Gauge,
     active_runs: IntGauge,
     driven_tasks: IntGauge,
+    stream_clients: IntGauge,
+    completed_runs: IntCounter,
+    failed_runs: IntCounter,
     appends: IntCounter,
     requests: IntCounterVec,
+}
+
+/// What is so at one moment.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Now {
+    /// Tasks that are driven.
+    pub(crate) driven: usize,
+    /// Places of clients that follow something.
+    pub(crate) followers: usize,
 }
 
 impl Metrics {
@@ -32,6 +44,18 @@ impl Metrics {
                 "conductor_driven_tasks",
                 "Tasks that this server drives to their ends.",
             )?,
+            stream_clients: IntGauge::new(
+                "conductor_stream_clients",
+                "Places that clients have among those that follow something.",
+            )?,
+            completed_runs: IntCounter::new(
+                "conductor_completed_runs_total",
+                "Runs of the root that completed while the server looked on.",
+            )?,
+            failed_runs: IntCounter::new(
+                "conductor_failed_runs_total",
+                "Runs of the root that ended otherwise while the server looked on.",
+            )?,
             appends: IntCounter::new(
                 "conductor_messagebus_appends_total",
                 "Messages that were posted through the server.",
@@ -44,6 +68,9 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.uptime.clone()))?;
         metrics.registry.register(Box::new(metrics.active_runs.clone()))?;
         metrics.registry.register(Box::new(metrics.driven_tasks.clone()))?;
+        metrics.registry.register(Box::new(metrics.stream_clients.clone()))?;
+        metrics.registry.register(Box::new(metrics.completed_runs.clone()))?;
+        metrics.registry.register(Box::new(metrics.failed_runs.clone()))?;
         metrics.registry.register(Box::new(metrics.appends.clone()))?;
         metrics.registry.register(Box::new(metrics.requests.clone()))?;
         Ok(metrics)
@@ -57,15 +84,24 @@ impl Metrics {
         self.requests.with_label_values(&[method, &status.to_string()]).inc();
     }
 
+    /// Counts a run that ended.
+    pub(crate) fn ended(&self, outcome: Outcome) {
+        match outcome {
+            Outcome::Completed => self.completed_runs.inc(),
+            _ => self.failed_runs.inc(),
+        }
+    }
+
     /// Counts a message that was posted.
     pub(crate) fn appended(&self) {
         self.appends.inc();
     }
 
     /// Takes what is so now.
-    pub(crate) fn observe(&self, uptime: Duration, driven: usize, living: Option<&LivingRuns>) {
+    pub(crate) fn observe(&self, uptime: Duration, now: &Now, living: Option<&LivingRuns>) {
         self.uptime.set(uptime.as_secs_f64());
-        self.driven_tasks.set(i64::try_from(driven).unwrap_or(i64::MAX));
+        self.driven_tasks.set(i64::try_from(now.driven).unwrap_or(i64::MAX));
+        self.stream_clients.set(i64::try_from(now.followers).unwrap_or(i64::MAX));
         if let Some(living) = living {
             self.active_runs.set(i64::try_from(living.runs.len()).unwrap_or(i64::MAX));
         }
@@ -92,11 +128,16 @@ mod tests {
         metrics.answered("GET", 200);
         metrics.answered("BREW", 405);
         metrics.appended();
-        metrics.observe(Duration::from_secs(3), 2, None);
+        metrics.ended(Outcome::Completed);
+        metrics.ended(Outcome::Lost);
+        metrics.observe(Duration::from_secs(3), &Now { driven: 2, followers: 4 }, None);
         let text = String::from_utf8(metrics.text()).unwrap();
         for line in [
             "conductor_uptime_seconds 3",
+            "conductor_completed_runs_total 1",
+            "conductor_failed_runs_total 1",
             "conductor_driven_tasks 2",
+            "conductor_stream_clients 4",
             "conductor_messagebus_appends_total 1",
             "conductor_api_requests_total{method=\"GET\",status=\"200\"} 2",
             "conductor_api_requests_total{method=\"other\",status=\"405\"} 1",

@@ -14,14 +14,15 @@ mod failure;
 mod family;
 mod guard;
 mod limits;
-mod log;
 mod metrics;
 mod page;
 mod place;
 mod pollable;
+mod query;
 mod routes;
 mod serve;
 mod settings;
+mod stream;
 mod wire;
 
 pub(crate) use serve::serve;

@@ -50,6 +50,14 @@ impl Asked {
     }
 }
 
+impl<T> Page<T> {
+    /// The page with other items in place of these.
+    pub(crate) fn map<U>(self, change: impl FnMut(T) -> U) -> Page<U> {
+        let Page { items, total, limit, offset, has_more } = self;
+        Page { items: items.into_iter().map(change).collect(), total, limit, offset, has_more }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -42,7 +42,7 @@ impl Names {
 
 /// An id that was given, or why it is none.
 pub(crate) fn checked<T>(id: Result<T, Error>) -> Result<T, Failure> {
-    id.map_err(|error| Failure::of(&error, std::path::Path::new("/")))
+    id.map_err(|error| Failure::of_words(&error))
 }
 
 /// A project that was named in a query or a body.

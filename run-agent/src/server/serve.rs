@@ -3,17 +3,21 @@
 use super::app::App;
 use super::around::Peer;
 use super::limits;
-use super::log;
+
 use super::routes;
 use super::settings::{Effective, Wishes, settle};
+use super::stream;
+use crate::log;
 use axum::Router;
 use axum::http::Request;
-use conductor_core::{Conductor, Error, ErrorKind, Result, Secret};
+use conductor_core::{Conductor, Error, ErrorKind, LogLevel, Result};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
+use rustix::net::sockopt;
+use rustix::process::{Resource, getrlimit, setrlimit};
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -34,8 +38,7 @@ const BREATH: Duration = Duration::from_millis(50);
 pub(crate) struct Serving {
     /// Where it listens.
     pub(crate) address: SocketAddr,
-    /// The token, and whether it stands in the root.
-    pub(crate) token: Secret,
+    /// Whether the token is the one that stands in the root.
     pub(crate) token_is_stored: bool,
 }
 
@@ -48,7 +51,8 @@ pub(crate) fn serve(
     wishes: Wishes,
     told: impl FnOnce(&Serving),
 ) -> Result<()> {
-    log::begin();
+    log::configure(conductor.config(), LogLevel::Info);
+    raise_limit();
     let effective = settle(&conductor, wishes)?;
     let runtime = runtime()?;
     let answer = runtime.block_on(run(conductor, effective, told));
@@ -74,14 +78,15 @@ async fn run(
     effective: Effective,
     told: impl FnOnce(&Serving),
 ) -> Result<()> {
-    let Effective { address, may_move, settings, token_is_stored, token } = effective;
+    let Effective { address, may_move, settings, token_is_stored } = effective;
     let (mut term, mut int) = (hear(SignalKind::terminate())?, hear(SignalKind::interrupt())?);
     let listener = listen(address, may_move).await?;
     let address = listener.local_addr().map_err(|e| cannot_listen(address, e))?;
     let app = App::new(conductor, settings)?;
     app.driver().resume()?;
+    tokio::spawn(stream::keep_books(app.clone()));
     let router = routes::app(app.clone());
-    told(&Serving { address, token, token_is_stored });
+    told(&Serving { address, token_is_stored });
     tracing::info!(subsystem = "api", address = %address, "server_listening");
     let places = Arc::new(Semaphore::new(places()));
     let graceful = GracefulShutdown::new();
@@ -107,6 +112,7 @@ async fn run(
     }
     drop(listener);
     tracing::info!(subsystem = "api", "server_shutdown_started");
+    app.end_streams();
     if tokio::time::timeout(limits::FAREWELL, graceful.shutdown()).await.is_err() {
         tracing::warn!(subsystem = "api", "some answers were cut off");
     }
@@ -138,8 +144,7 @@ async fn accept(
     let place = places.clone().acquire_owned().await.ok()?;
     match listener.accept().await {
         Ok((stream, peer)) => {
-            // Small frames are sent as they come.
-            let _slower_without = stream.set_nodelay(true);
+            prepare(&stream);
             Some((stream, peer, place))
         }
         Err(error) => {
@@ -150,9 +155,34 @@ async fn accept(
     }
 }
 
+/// Small frames are sent as they come; a client that is gone, or takes nothing any more, is let go.
+fn prepare(stream: &TcpStream) {
+    // Each is a comfort: a connection without them still works.
+    let _comforts = stream
+        .set_nodelay(true)
+        .and_then(|()| Ok(sockopt::set_socket_keepalive(stream, true)?))
+        .and_then(|()| Ok(sockopt::set_tcp_keepidle(stream, limits::SILENT_TIME)?))
+        .and_then(|()| {
+            let most = u32::try_from(limits::SILENT_TIME.as_millis()).unwrap_or(u32::MAX);
+            Ok(sockopt::set_tcp_user_timeout(stream, most)?)
+        });
+}
+
+/// Lets the process have as many descriptors as it may: each client is one.
+fn raise_limit() {
+    let mut limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.unwrap_or(u64::MAX).min(limits::DESCRIPTORS);
+    if limit.current.is_some_and(|current| current < most) {
+        limit.current = Some(most);
+        if let Err(error) = setrlimit(Resource::Nofile, limit) {
+            tracing::warn!(subsystem = "api", %error, "cannot have more open files");
+        }
+    }
+}
+
 /// How many connections there may be: a part of the descriptors that the process may have.
 fn places() -> usize {
-    let limit = rustix::process::getrlimit(rustix::process::Resource::Nofile).current;
+    let limit = getrlimit(Resource::Nofile).current;
     let limit = usize::try_from(limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
     (limit / 2).clamp(16, limits::CONNECTIONS)
 }

@@ -4,6 +4,7 @@ use super::app::Settings;
 use super::guard::{Auth, Guard};
 use conductor_core::{Conductor, Error, ErrorKind, Result, Secret};
 use std::net::{IpAddr, SocketAddr, ToSocketAddrs as _};
+use std::time::Duration;
 
 /// Words for what wants the token.
 pub(crate) const AUTH_WORDS: [&str; 3] = ["token", "all", "off"];
@@ -11,6 +12,11 @@ pub(crate) const AUTH_WORDS: [&str; 3] = ["token", "all", "off"];
 pub(crate) const HOST: &str = "127.0.0.1";
 /// The port unless it is said.
 pub(crate) const PORT: u16 = 14355;
+
+/// The pause between two signs of life of a stream unless it is said, in seconds.
+const HEARTBEAT: u64 = 30;
+/// The most clients that follow one thing unless it is said.
+const CLIENTS: u64 = 1000;
 
 /// What the command line and the environment ask for.
 #[derive(Clone, Debug, Default)]
@@ -31,7 +37,6 @@ pub(crate) struct Effective {
     pub(crate) settings: Settings,
     /// Whether the token is the one that stands in the root.
     pub(crate) token_is_stored: bool,
-    pub(crate) token: Secret,
 }
 
 /// Settles everything, and makes the token where there is none.
@@ -66,15 +71,18 @@ pub(crate) fn settle(conductor: &Conductor, wishes: Wishes) -> Result<Effective>
     let named = (!is_address(&host)).then(|| host.clone());
     let hosts = api.allowed_hosts.iter().flatten().cloned().chain(named);
     let origins = api.cors_origins.iter().flatten().cloned();
+    let heartbeat = api.sse.heartbeat_interval_s.unwrap_or(HEARTBEAT).max(1);
+    let clients = api.sse.max_clients_per_run.filter(|count| *count > 0).unwrap_or(CLIENTS);
     Ok(Effective {
         address,
         may_move: wishes.port.is_none(),
         settings: Settings {
             guard: Guard::new(auth, &token, hosts, origins),
             starts_tasks: !wishes.starts_no_tasks,
+            heartbeat: Duration::from_secs(heartbeat),
+            clients: usize::try_from(clients).unwrap_or(usize::MAX),
         },
         token_is_stored,
-        token,
     })
 }
 

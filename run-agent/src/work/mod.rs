@@ -1,6 +1,7 @@
 //! Starting work and staying with it: what the commands that work have in common.
 
 pub(crate) mod background;
+pub(crate) mod courier;
 pub(crate) mod drive;
 pub(crate) mod ending;
 pub(crate) mod job_signals;

@@ -1,8 +1,8 @@
 //! The options of work as flags: one for each name of the library's vocabulary, `-` for `_`.
 
-use crate::args::{assignment, duration};
+use crate::args::{amount, assignment, duration, size};
 use clap::Args;
-use conductor_core::{JobSpec, OnQuestion, TaskSpec};
+use conductor_core::{JobSpec, OnOutputLimit, OnQuestion, TaskSpec};
 use std::ffi::OsString;
 use std::path::PathBuf;
 use std::time::Duration;
@@ -13,7 +13,8 @@ pub(crate) struct WorkOptions {
     /// Project; without it the one that the current folder, or the agent that asks, belongs to
     #[arg(long, value_name = "ID", help_heading = "Work")]
     pub(crate) project: Option<String>,
-    /// Agent: claude, codex, gemini, command, or shell, for which the prompt is a script
+    /// Agent: one of the configuration, claude, codex, gemini, perplexity, xai, command, or shell, for
+    /// which the prompt is a script
     #[arg(long, value_name = "NAME", help_heading = "Work")]
     pub(crate) agent: Option<String>,
     /// Folder that the agent starts in [default: the current folder]
@@ -44,6 +45,18 @@ pub(crate) struct WorkOptions {
     /// Time between SIGTERM and SIGKILL when a run is ended [default: 10s]
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Limits")]
     pub(crate) grace: Option<Duration>,
+    /// Most that is kept of each output stream; 0 is no limit [default: 1GB]
+    #[arg(long, value_name = "SIZE", value_parser = size, help_heading = "Limits")]
+    pub(crate) output_limit: Option<u64>,
+    /// What becomes of a longer output: trim cuts its middle out, stop ends the run [default: trim]
+    #[arg(long, value_name = "WORD", help_heading = "Limits")]
+    pub(crate) on_output_limit: Option<OnOutputLimit>,
+    /// Deepest nesting of runs that start runs [default: no limit]
+    #[arg(long, value_name = "NUMBER", help_heading = "Limits")]
+    pub(crate) max_depth: Option<u64>,
+    /// Most living runs that one agent has started [default: 8]
+    #[arg(long, value_name = "NUMBER", help_heading = "Limits")]
+    pub(crate) max_children: Option<u64>,
 }
 
 /// What to do.
@@ -92,7 +105,16 @@ pub(crate) struct TaskBounds {
     /// Most attempts, the first one counted [default: 100]
     #[arg(long, visible_alias = "max-restarts", value_name = "NUMBER", help_heading = "Limits")]
     pub(crate) max_attempts: Option<u32>,
-    /// Pause between two attempts [default: 1s]
+    /// Longest time that its attempts run, all of them together [default: no limit]
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Limits")]
+    pub(crate) max_wall: Option<Duration>,
+    /// Most tokens: no attempt is started once they are used up [default: no limit]
+    #[arg(long, value_name = "NUMBER", help_heading = "Limits")]
+    pub(crate) max_tokens: Option<u64>,
+    /// Highest cost in US dollars, as far as agents tell it [default: no limit]
+    #[arg(long, value_name = "USD", value_parser = amount, help_heading = "Limits")]
+    pub(crate) max_cost_usd: Option<f64>,
+    /// Pause between two attempts; it doubles with each further one that fails [default: 1s]
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Limits")]
     pub(crate) restart_delay: Option<Duration>,
     /// How long a finished task waits for runs that its agents started [default: 5m]
@@ -142,6 +164,10 @@ macro_rules! put_work {
             work.idle_timeout => idle_timeout,
             work.total_timeout => total_timeout,
             work.grace => grace,
+            work.output_limit => output_limit,
+            work.on_output_limit => on_output_limit,
+            work.max_depth => max_depth,
+            work.max_children => max_children,
         }
         for (name, value) in work.env {
             $spec = $spec.env(name, value);
@@ -175,6 +201,9 @@ impl TaskOptions {
             self.prompt.prompt_file => prompt_file,
             Some(self.bounds.depends_on).filter(|tasks| !tasks.is_empty()) => depends_on,
             self.bounds.max_attempts => max_attempts,
+            self.bounds.max_wall => max_wall,
+            self.bounds.max_tokens => max_tokens,
+            self.bounds.max_cost_usd => max_cost_usd,
             self.bounds.restart_delay => restart_delay,
             self.bounds.child_wait_timeout => child_wait_timeout,
             self.bounds.verify => verify,

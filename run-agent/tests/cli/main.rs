@@ -2,11 +2,14 @@
 #![allow(clippy::unwrap_used, reason = "what fails here fails the test")]
 
 mod bus;
+mod bus_care;
 mod config;
 mod doctor;
 mod gc;
+mod gc_crowd;
 mod inference;
 mod list;
+mod log;
 mod output;
 mod reference;
 mod shell_setup;

@@ -7,9 +7,12 @@
     reason = "what fails here fails the test"
 )]
 
+mod commands;
 mod control;
 mod guard;
 mod messages;
 mod reads;
 mod shapes;
+mod streams;
 mod support;
+mod walk;

@@ -3,7 +3,7 @@
 use conductor_tests::process::{Program, Running};
 use conductor_tests::sandbox::Sandbox;
 use serde_json::Value;
-use std::io::{Read as _, Write as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
 use std::time::Duration;
 
@@ -75,6 +75,11 @@ impl Server {
         answer(request.call())
     }
 
+    /// The status of an answer whose body is not read.
+    pub(crate) fn get_head(&self, path: &str) -> u16 {
+        self.agent.get(self.url(path)).call().unwrap().status().as_u16()
+    }
+
     /// The JSON of an answer that is a success.
     pub(crate) fn json(&self, path: &str) -> Value {
         let answer = self.get(path);
@@ -116,6 +121,18 @@ impl Server {
             request = request.header(*name, *value);
         }
         answer(request.call())
+    }
+
+    /// Follows a stream, from behind the event with this id where one is given.
+    pub(crate) fn follow(&self, path: &str, last_id: Option<&str>) -> Events {
+        let mut request = self.agent.get(self.url(path));
+        if let Some(id) = last_id {
+            request = request.header("last-event-id", id);
+        }
+        let response = request.call().unwrap();
+        assert_eq!(response.status(), 200, "{path}");
+        assert_eq!(response.headers()["content-type"], "text/event-stream");
+        Events { lines: BufReader::new(response.into_body().into_reader()), last_id: None }
     }
 
     /// Sends bytes as they are, and reads the answer until the server closes the connection.
@@ -194,4 +211,64 @@ fn answer(response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> An
 pub(crate) fn token(sandbox: &Sandbox) -> String {
     let path = sandbox.root().join(".conductor/server.token");
     std::fs::read_to_string(path).unwrap().trim().to_owned()
+}
+
+/// An event of a stream.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Event {
+    pub(crate) name: String,
+    pub(crate) data: String,
+    /// The id that the client would come back with.
+    pub(crate) id: String,
+}
+
+impl Event {
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.data).unwrap_or_else(|e| panic!("{e}: {self:?}"))
+    }
+}
+
+/// A stream that is followed, read as a browser reads it.
+pub(crate) struct Events {
+    lines: BufReader<ureq::BodyReader<'static>>,
+    pub(crate) last_id: Option<String>,
+}
+
+impl Iterator for Events {
+    type Item = Event;
+
+    fn next(&mut self) -> Option<Event> {
+        let (mut event, mut data) = (Event::default(), Vec::new());
+        loop {
+            let mut line = String::new();
+            if self.lines.read_line(&mut line).unwrap_or(0) == 0 {
+                return None;
+            }
+            let line = line.strip_suffix('\n').unwrap();
+            match line.split_once(": ") {
+                _ if line.is_empty() && data.is_empty() => event = Event::default(),
+                _ if line.is_empty() => {
+                    event.data = data.join("\n");
+                    event.id = self.last_id.clone().unwrap_or_default();
+                    return Some(event);
+                }
+                Some(("id", id)) => self.last_id = Some(id.to_owned()),
+                Some(("event", name)) => event.name = name.to_owned(),
+                Some(("data", text)) => data.push(text.to_owned()),
+                _ => {}
+            }
+        }
+    }
+}
+
+impl Events {
+    /// The next event that has this name; others are passed over.
+    pub(crate) fn named(&mut self, name: &str) -> Event {
+        self.find(|event| event.name == name).unwrap_or_else(|| panic!("no event {name}"))
+    }
+
+    /// The next `count` events that have this name.
+    pub(crate) fn several(&mut self, name: &str, count: usize) -> Vec<Event> {
+        (0..count).map(|_| self.named(name)).collect()
+    }
 }

@@ -33,6 +33,23 @@ fn the_result_is_the_output_and_the_rest_is_said_beside_it() {
 }
 
 #[test]
+fn what_happens_can_be_followed_in_the_log_and_no_secret_with_it() {
+    let sandbox = Sandbox::new();
+    let script = "echo password=hunter2; exit 3";
+    let log = job(&sandbox, script).args(["-q", "--log", "info"]).exits(1).stderr;
+    let lines: Vec<&str> = log.lines().filter(|line| line.starts_with("ts=")).collect();
+    let run = &runs(&sandbox)[0].id;
+    for (line, event) in lines.iter().zip(["run_started", "run_execution_failed"]) {
+        let expected = format!(
+            " level=INFO subsystem=runner event={event} project_id=p task_id=t run_id={run}"
+        );
+        assert!(line.contains(&expected), "{line}");
+    }
+    assert!(lines[1].contains(" outcome=failed ") && lines[1].contains(" exit_code=3"), "{log}");
+    assert!(!log.contains("hunter2"), "{log}");
+}
+
+#[test]
 fn a_failure_shows_what_the_agent_complained_of() {
     let sandbox = Sandbox::new();
     let failed = job(&sandbox, "echo part; echo one >&2; echo two >&2; exit 9").run();

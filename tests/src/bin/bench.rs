@@ -2,8 +2,8 @@
 //!
 //! Machines are noisy, so nothing here is a limit: look at the ratios. Build with `--release`.
 
-use conductor_core::Timestamp;
 use conductor_core::agent::stream::{StreamKind, StreamParser, Zone};
+use conductor_core::{Conductor, JobSpec, Options, Stop, Timestamp, Wait};
 use conductor_tests::generate::{RootSpec, make_root};
 use conductor_tests::sandbox::Sandbox;
 use conductor_tests::{artifacts, tools};
@@ -18,6 +18,11 @@ type Part = (&'static str, &'static str, fn());
 const PARTS: &[Part] = &[
     ("version", "run-agent --version beside /bin/true", version),
     ("job", "a job whose agent is true beside sh -c true and the syncs it must do", job),
+    (
+        "run",
+        "one run through the library beside fork, exec and wait, and what its keeper holds",
+        run,
+    ),
     ("list", "list over 20,000 runs in 400 tasks beside find over the same folders", list),
     ("gc", "a dry run of gc beside find -type f -size, deleting beside rm -r", gc),
     ("stream", "reading 128 MB of each agent's stream beside finding its line ends", stream),
@@ -109,6 +114,44 @@ fn job() {
             write_and_sync(&scratch, syncs);
         },
     );
+}
+
+fn run() {
+    let sandbox = Sandbox::new();
+    let open = || {
+        let mut options = Options::default();
+        options.environment = Some(sandbox.environment());
+        Conductor::open(sandbox.root(), options).expect("a root can be opened")
+    };
+    let conductor = open();
+    let spec = |program: &'static str| {
+        let spec = JobSpec::new("bench").task("run").agent("command").prompt("x");
+        spec.command(if program == "true" { vec!["true"] } else { vec![program, "1000"] })
+    };
+    let start = |program| conductor.jobs().start(spec(program), Wait::FOREVER).expect("it starts");
+    let bare = || quiet(&mut Command::new("true"));
+    compare(200, "start to recorded end", || drop(start("true").wait(Wait::FOREVER)), bare);
+    compare(200, "start, agent running", || drop(start("true")), bare);
+    let scratch = sandbox.folder("scratch");
+    // What is left are the keeper and the files that are not synced.
+    compare(
+        200,
+        "start to end, syncs apart",
+        || drop(start("true").wait(Wait::FOREVER)),
+        || {
+            bare();
+            write_and_sync(&scratch, 12);
+        },
+    );
+    conductor.reconcile(Wait::FOREVER).expect("what was not waited for is closed");
+    let long = start("sleep");
+    let keeper = long.info().expect("its record").record.keeper_pid.expect("its keeper");
+    let status = std::fs::read_to_string(format!("/proc/{keeper}/status")).expect("it lives");
+    let of_memory = |line: &&str| line.starts_with("VmRSS:") || line.starts_with("RssAnon:");
+    for line in status.lines().filter(of_memory) {
+        println!("  keeper {}", line.split_whitespace().collect::<Vec<_>>().join(" "));
+    }
+    long.stop(Stop::because("measured").force(true), Wait::FOREVER).expect("it can be stopped");
 }
 
 /// How many syncs of files and folders a command and its keeper make.

@@ -12,6 +12,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, Stdio};
 use std::time::Duration;
 
+/// The options that the real agents have and are started with.
+const HELP: &str = "--input-format --output-format --tools --permission-mode --config --json \
+    --dangerously-bypass-approvals-and-sandbox --screen-reader --approval-mode --resume";
+
 type Result<T, E = Box<dyn Error>> = std::result::Result<T, E>;
 
 fn main() -> ExitCode {
@@ -29,6 +33,10 @@ fn act(mut words: Vec<OsString>) -> Result<u8> {
     let given: Vec<OsString> = words.drain(end..).skip(1).collect();
     if given.iter().any(|word| word == "--version") {
         println!("1.0.0 (fake)");
+        return Ok(0);
+    }
+    if given.iter().any(|word| word == "--help") {
+        println!("Usage: fake-agent [options]\n{HELP}");
         return Ok(0);
     }
     let mut words = words.into_iter();

@@ -48,7 +48,11 @@ const UNSAFE: &[&str] = &[
     // It includes the sources of `sys` to drive the keeper with raw descriptors.
     "conductor-core/tests/keeper/",
     // It traces hosts, to kill them at a chosen system call.
+    "conductor-core/tests/supervision/disk.rs",
     "conductor-core/tests/crash.rs",
+    // They fork, and trace what they forked.
+    "conductor-core/tests/bus_processes/child.rs",
+    "conductor-core/tests/bus_processes/trace.rs",
     // It forks, to show what a forked worker has no part in.
     "conductor-core/tests/fork.rs",
 ];

@@ -12,6 +12,7 @@ mod limit;
 mod lines;
 mod loose;
 mod peek;
+mod rest;
 mod text;
 
 use crate::time::Timestamp;
@@ -22,6 +23,7 @@ use codex::Codex;
 use gemini::{Gemini, GeminiErrors};
 use limit::Reset;
 use lines::{LONGEST_LINE, Lines};
+use rest::Rest;
 use text::Text;
 
 /// The longest line of standard error that is looked at, in bytes.
@@ -37,11 +39,14 @@ pub enum StreamKind {
     Codex,
     /// Gemini CLI's `stream-json`.
     Gemini,
+    /// The plain text of an agent that is a service; what it used stands on standard error.
+    Rest,
 }
 
 impl StreamKind {
     /// All of them.
-    pub const ALL: [StreamKind; 3] = [StreamKind::Claude, StreamKind::Codex, StreamKind::Gemini];
+    pub const ALL: [StreamKind; 4] =
+        [StreamKind::Claude, StreamKind::Codex, StreamKind::Gemini, StreamKind::Rest];
 
     /// Its name.
     pub const fn name(self) -> &'static str {
@@ -49,7 +54,13 @@ impl StreamKind {
             StreamKind::Claude => "claude",
             StreamKind::Codex => "codex",
             StreamKind::Gemini => "gemini",
+            StreamKind::Rest => "rest",
         }
+    }
+
+    /// Whether the tokens that it tells are those of the whole session, earlier runs included.
+    pub(crate) const fn counts_sessions(self) -> bool {
+        matches!(self, StreamKind::Codex)
     }
 
     /// The kind of this name.
@@ -96,6 +107,7 @@ enum Reader {
     Claude(Box<Claude>),
     Codex(Box<Codex>),
     Gemini(Box<Gemini>, Box<(Lines, GeminiErrors)>),
+    Rest(Box<(Lines, Rest)>),
 }
 
 /// What a reader knows in the end.
@@ -133,6 +145,9 @@ impl StreamParser {
                 let errors = (Lines::new(LONGEST_ERROR), GeminiErrors::default());
                 Reader::Gemini(Box::default(), Box::new(errors))
             }
+            StreamKind::Rest => {
+                Reader::Rest(Box::new((Lines::new(LONGEST_ERROR), Rest::default())))
+            }
         };
         StreamParser { lines: Lines::new(LONGEST_LINE), reader }
     }
@@ -143,19 +158,33 @@ impl StreamParser {
             Reader::Claude(reader) => self.lines.push(bytes, &mut **reader),
             Reader::Codex(reader) => self.lines.push(bytes, &mut **reader),
             Reader::Gemini(reader, _) => self.lines.push(bytes, &mut **reader),
+            // All of it is the answer.
+            Reader::Rest(_) => {}
         }
+    }
+
+    /// Whether this kind of agent says anything in its standard output.
+    pub fn wants_stdout(&self) -> bool {
+        !matches!(self.reader, Reader::Rest(_))
     }
 
     /// Whether this kind of agent says on standard error what it does not say in its stream.
     pub fn wants_stderr(&self) -> bool {
-        matches!(self.reader, Reader::Gemini(..))
+        matches!(self.reader, Reader::Gemini(..) | Reader::Rest(_))
     }
 
     /// Takes the next bytes of standard error.
     pub fn push_stderr(&mut self, bytes: &[u8]) {
-        if let Reader::Gemini(_, errors) = &mut self.reader {
-            let (lines, errors) = &mut **errors;
-            lines.push(bytes, errors);
+        match &mut self.reader {
+            Reader::Gemini(_, errors) => {
+                let (lines, errors) = &mut **errors;
+                lines.push(bytes, errors);
+            }
+            Reader::Rest(told) => {
+                let (lines, told) = &mut **told;
+                lines.push(bytes, told);
+            }
+            Reader::Claude(_) | Reader::Codex(_) => {}
         }
     }
 
@@ -177,6 +206,11 @@ impl StreamParser {
                 let (mut error_lines, mut errors) = *errors;
                 error_lines.finish(&mut errors);
                 reader.finish(errors)
+            }
+            Reader::Rest(told) => {
+                let (mut told_lines, mut told) = *told;
+                told_lines.finish(&mut told);
+                told.finish()
             }
         };
         let (text, text_omitted) = facts.text.map_or((None, 0), |text| {

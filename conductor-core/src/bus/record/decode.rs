@@ -1,6 +1,6 @@
 //! Decoding of a record whose checksum was verified.
 
-use super::escape::unescape;
+use super::escape;
 use super::flow;
 use super::head::Head;
 use super::quote::parse_quoted;
@@ -9,13 +9,17 @@ use crate::bus::cursor::Cursor;
 use crate::bus::message::Message;
 use crate::id::MessageId;
 use crate::time::Timestamp;
+use std::borrow::Cow;
 
 /// Makes a message of a whole record; `None` where its header is no header of this format in spite
 /// of its checksum.
 pub(crate) fn decode(record: &[u8], head: &Head) -> Option<Message> {
     let header = std::str::from_utf8(&record[..head.body.start]).ok()?;
     let id = MessageId::new(&header[head.id.clone()]).ok()?;
-    let body = String::from_utf8(unescape(&record[head.body.clone()])).ok()?;
+    let body = match escape::body(&record[head.body.clone()]) {
+        Cow::Borrowed(body) => std::str::from_utf8(body).ok()?.to_owned(),
+        Cow::Owned(body) => String::from_utf8(body).ok()?,
+    };
     let mut message = Message {
         cursor: Cursor::of_record(head.seq, id.clone()),
         msg_id: id,

@@ -4,6 +4,7 @@
 //! behind, gets one more backslash. Lines end with a line feed and nothing else.
 
 use memchr::memmem;
+use std::borrow::Cow;
 
 /// Whether a line (without its line feed) is `\`... `---` and white space, with at least
 /// `backslashes` backslashes.
@@ -53,11 +54,15 @@ pub(super) fn stored_len(body: &[u8]) -> usize {
     body.len() + separators(body, 0).count()
 }
 
-/// Gives back the body of its stored form.
-pub(super) fn unescape(stored: &[u8]) -> Vec<u8> {
-    if memchr::memchr(b'\\', stored).is_none() {
-        return stored.to_vec();
+/// Gives back the body of its stored form; borrowed where nothing is escaped.
+pub(crate) fn body(stored: &[u8]) -> Cow<'_, [u8]> {
+    match memchr::memchr(b'\\', stored) {
+        None => Cow::Borrowed(stored),
+        Some(_) => Cow::Owned(unescape(stored)),
     }
+}
+
+fn unescape(stored: &[u8]) -> Vec<u8> {
     let mut body = Vec::with_capacity(stored.len());
     let mut copied = 0;
     for start in separators(stored, 1) {

@@ -1,7 +1,8 @@
 //! Looking at bytes that may begin a record: is it whole, is it one of ours, what is wrong with it.
 
+use super::BEGIN;
 use super::escape::has_bare_separator;
-use super::{BEGIN, SEQ_LIMIT};
+use super::lines::{Header, Lines, decimal, hex, kind, lines, seq_of};
 use crate::limits;
 use std::ops::Range;
 
@@ -27,6 +28,8 @@ pub(crate) struct Head {
     pub(crate) seq: u64,
     /// The id within the record.
     pub(crate) id: Range<usize>,
+    /// The type within the record, perhaps in quotes; empty where it names none.
+    pub(crate) kind: Range<usize>,
     /// The stored body within the record.
     pub(crate) body: Range<usize>,
 }
@@ -104,82 +107,6 @@ fn only_feeds_after_gap(bytes: &[u8]) -> bool {
         .is_none_or(|gap| bytes[gap..].iter().all(|byte| *byte == b'\n'))
 }
 
-/// The header lines of a record.
-enum Lines {
-    /// No header end yet.
-    Open,
-    /// They cannot be a header.
-    Broken,
-    /// None of the lines that only this format has; the body begins here.
-    Legacy(usize),
-    Ours(Header),
-}
-
-/// The lines that a check needs, as ranges of the record.
-struct Header {
-    id: Range<usize>,
-    seq: Range<usize>,
-    len: Range<usize>,
-    crc: Range<usize>,
-    body: usize,
-}
-
-fn lines(bytes: &[u8]) -> Lines {
-    let limit = bytes.len().min(limits::MESSAGE_HEADER);
-    // `---` is the first line; the second begins the header.
-    let mut start = 4;
-    let mut count = 0;
-    let (mut id, mut seq, mut before, mut last) = (0..0, 0..0, 0..0, 0..0);
-    let mut marked = false;
-    loop {
-        let Some(length) = memchr::memchr(b'\n', &bytes[start..limit]) else {
-            let hole = memchr::memchr(0, &bytes[start..limit]).is_some();
-            return if hole || limit == limits::MESSAGE_HEADER {
-                Lines::Broken
-            } else {
-                Lines::Open
-            };
-        };
-        let line = start..start + length;
-        let text = &bytes[line.clone()];
-        let after = line.end + 1;
-        if text == b"---" || text == b"---\r" {
-            if last.is_empty() && (b"msg_id: ".starts_with(head_of(&bytes[after..], 8))) {
-                // An empty line and a new record: this one's header was never finished.
-                return Lines::Broken;
-            }
-            let ours = marked || text_is(bytes, &seq, b"seq: ");
-            return match ours {
-                false => Lines::Legacy(after),
-                true if text.len() == 3 && text_is(bytes, &seq, b"seq: ") => {
-                    Lines::Ours(Header { id, seq, len: before, crc: last, body: after })
-                }
-                true => Lines::Broken,
-            };
-        }
-        if memchr::memchr(0, text).is_some() {
-            return Lines::Broken;
-        }
-        match count {
-            0 => id = line.clone(),
-            1 => seq = line.clone(),
-            _ => {}
-        }
-        marked = marked || text.starts_with(b"len: ") || text.starts_with(b"crc32c: ");
-        count += 1;
-        (before, last) = (last, line);
-        start = after;
-    }
-}
-
-fn head_of(bytes: &[u8], length: usize) -> &[u8] {
-    &bytes[..bytes.len().min(length)]
-}
-
-fn text_is(bytes: &[u8], line: &Range<usize>, prefix: &[u8]) -> bool {
-    bytes[line.clone()].starts_with(prefix)
-}
-
 /// Checks a whole header of ours and the body that it announces; `None` where anything is wrong.
 fn check(bytes: &[u8], header: &Header) -> Option<Look> {
     let id = header.id.start + b"msg_id: ".len()..header.id.end;
@@ -200,37 +127,11 @@ fn check(bytes: &[u8], header: &Header) -> Option<Look> {
     }
     let found =
         crc32c::crc32c_append(crc32c::crc32c(&bytes[..header.crc.start]), &bytes[body.clone()]);
-    (found == crc).then_some(Look::Record(Head { seq, id, body }))
-}
-
-fn seq_of(line: &[u8]) -> Option<u64> {
-    decimal(line.strip_prefix(b"seq: ")?, 20).filter(|seq| (1..SEQ_LIMIT).contains(seq))
-}
-
-/// A decimal number without a leading zero, of at most `most` digits.
-fn decimal(text: &[u8], most: usize) -> Option<u64> {
-    if text.is_empty() || text.len() > most || (text[0] == b'0' && text.len() > 1) {
+    if found != crc {
         return None;
     }
-    text.iter().try_fold(0u64, |value, byte| {
-        let digit = byte.is_ascii_digit().then(|| u64::from(byte - b'0'))?;
-        value.checked_mul(10)?.checked_add(digit)
-    })
-}
-
-/// Eight lower-case hexadecimal digits. Upper case would let a flipped bit pass.
-fn hex(text: &[u8]) -> Option<u32> {
-    if text.len() != 8 {
-        return None;
-    }
-    text.iter().try_fold(0u32, |value, byte| {
-        let digit = match byte {
-            b'0'..=b'9' => byte - b'0',
-            b'a'..=b'f' => byte - b'a' + 10,
-            _ => return None,
-        };
-        Some(value << 4 | u32::from(digit))
-    })
+    let kind = kind(&bytes[..header.crc.start], header.seq.end);
+    Some(Look::Record(Head { seq, id, kind, body }))
 }
 
 #[cfg(test)]

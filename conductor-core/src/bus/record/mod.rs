@@ -26,11 +26,13 @@ mod escape;
 mod flow;
 mod head;
 mod legacy;
+mod lines;
 mod quote;
 mod stamp;
 
 pub(crate) use decode::decode;
 pub(crate) use draft::{Draft, Stamp, is_type};
+pub(crate) use escape::body;
 pub(crate) use head::{Head, Look, claimed_seq, is_torn, look};
 pub(crate) use legacy::{decode_legacy, decode_line, legacy_body_end};
 pub(crate) use stamp::Moment;
@@ -49,6 +51,13 @@ pub(crate) const SEGMENT_END: &str = "BUS_SEGMENT_END";
 pub(crate) const SEQ_LIMIT: u64 = 1 << 53;
 /// A step in `seq` that no loss explains: somebody made the number up.
 pub(crate) const SEQ_JUMP: u64 = 1 << 32;
+
+/// Whether a record is one that ends a segment.
+pub(crate) fn ends_segment(record: &[u8], head: &Head) -> bool {
+    // No reader looks behind it, so it must be that in all else too.
+    record[head.kind.clone()] == *SEGMENT_END.as_bytes()
+        && decode(record, head).is_some_and(|message| message.msg_type == SEGMENT_END)
+}
 
 /// Whether a record is told to callers only when they ask for it.
 pub(crate) fn is_control(kind: &str) -> bool {

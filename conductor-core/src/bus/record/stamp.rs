@@ -34,8 +34,7 @@ impl Moment {
     }
 
     pub(crate) fn timestamp(self) -> Timestamp {
-        let nanos = i128::from(self.seconds) * 1_000_000_000 + i128::from(self.nanos);
-        Timestamp::from_unix_nanos(nanos)
+        Timestamp::from_unix(self.seconds, self.nanos).unwrap_or(Timestamp::ZERO)
     }
 
     /// A nanosecond later; `None` at the end of what can be written.

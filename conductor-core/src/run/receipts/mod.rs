@@ -22,7 +22,7 @@ use crate::layout::RECEIPTS;
 use crate::limits;
 use crate::sys::{Fd, LockKind, Open};
 use crate::time::Timestamp;
-use crate::usage::Usage;
+use crate::usage::{ErrorClass, Usage};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
@@ -40,6 +40,8 @@ pub(crate) struct Receipt {
     pub(crate) start: Timestamp,
     /// How and when it ended; `None` while it was not finished when the last line was written.
     pub(crate) end: Option<(Outcome, Timestamp)>,
+    /// What kept its agent from its work.
+    pub(crate) class: Option<ErrorClass>,
     pub(crate) model: Option<String>,
     pub(crate) usage: Option<Usage>,
     pub(crate) cost_usd: Option<f64>,
@@ -71,6 +73,8 @@ struct Line {
     #[serde(skip_serializing_if = "Option::is_none")]
     end: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    error_class: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     usage: Option<Usage>,
@@ -86,6 +90,7 @@ impl Receipt {
             series: record.series,
             start: record.start_time,
             end: record.outcome.map(|outcome| (outcome, record.end_time)),
+            class: record.error_class,
             model: record.model.clone(),
             usage: record.usage,
             cost_usd: record.cost_usd,
@@ -101,6 +106,7 @@ impl Receipt {
             start: self.start.to_string(),
             outcome: self.end.map(|(outcome, _)| outcome.as_str().to_owned()),
             end: self.end.map(|(_, end)| end.to_string()),
+            error_class: self.class.map(|class| class.as_str().to_owned()),
             model: self.model.clone(),
             usage: self.usage,
             cost_usd: self.cost_usd,
@@ -126,6 +132,7 @@ impl Receipt {
             series: line.series,
             start: line.start.parse().ok()?,
             end,
+            class: line.error_class.as_deref().and_then(ErrorClass::parse),
             model: line.model,
             usage: line.usage,
             cost_usd: line.cost_usd.filter(|cost| cost.is_finite()),

@@ -116,7 +116,16 @@ mod tests {
     fn receipt() -> Receipt {
         let end = Some((Outcome::Completed, Timestamp::UNIX_EPOCH));
         let (agent, start) = ("claude".to_owned(), Timestamp::UNIX_EPOCH);
-        Receipt { agent, series: Some(1), start, end, model: None, usage: None, cost_usd: None }
+        Receipt {
+            agent,
+            series: Some(1),
+            start,
+            end,
+            class: None,
+            model: None,
+            usage: None,
+            cost_usd: None,
+        }
     }
 
     #[test]

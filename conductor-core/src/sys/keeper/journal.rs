@@ -44,6 +44,7 @@ impl Journal {
             exited_at: None,
             empty_at: None,
             killed: 0,
+            cuts: [None; 2],
         };
         let mut journal = Journal { record, counter: 0 };
         journal.write(State::Born);

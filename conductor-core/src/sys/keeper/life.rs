@@ -52,6 +52,7 @@ impl Life<'_> {
             let asked = signals::take(self.signals);
             let exited_before = self.exited();
             let childless = self.reap(reason);
+            self.watch.trim(self.journal);
             if self.exited() && childless {
                 break;
             }
@@ -143,7 +144,8 @@ impl Life<'_> {
     fn wait(&self, phase: Phase) {
         let until = match phase {
             Phase::Running => self.watch.next(),
-            Phase::Asked(until) => Some(until),
+            // What has to end may write all the same.
+            Phase::Asked(until) => self.watch.next().map(|next| next.min(until)).or(Some(until)),
             Phase::Killing(pause) => Some(limits::after(limits::now(), pause)),
         };
         let timeout = until.map(|until| {

@@ -5,10 +5,12 @@
 //! The core's build script compiles it and embeds it; it is no module of the core.
 //!
 //! ```text
-//! keeper-<hash> <run-id> grace=MS first_byte=MS idle=MS total=MS [scan=1] -- <program> <argv0> <args>...
+//! keeper-<hash> <run-id> grace=MS first_byte=MS idle=MS total=MS output=BYTES [stop_on_output=1]
+//!     [scan=1] -- <program> <argv0> <args>...
 //! ```
 //!
-//! A limit of 0 is none; `scan=1` walks all of `/proc` as on kernels that don't list children.
+//! A limit of 0 is none; `stop_on_output=1` ends the tree where it writes more than `output`, whose
+//! middle is cut out of the file otherwise; `scan=1` walks all of `/proc` as on kernels that don't list children.
 //! The environment is the agent's. Descriptors: 0 its stdin, 1 and 2 its output files, 3 the
 //! control socket, 4 the `.keeper` file, 5 the run's lock, 6 the slot's (may be absent), 7 the
 //! folder it begins in. 5 and 6 are only held: the locks live as long as this process.
@@ -132,8 +134,16 @@ fn main(given: start::Given) -> ! {
 
 fn orders(given: start::Given) -> Option<Orders> {
     let run_id = given.arg(1)?;
-    const NAMES: [&[u8]; 5] = [b"grace", b"first_byte", b"idle", b"total", b"scan"];
-    let mut values = [10_000, 0, 0, 0, 0];
+    const NAMES: [&[u8]; 7] = [
+        b"grace",
+        b"first_byte",
+        b"idle",
+        b"total",
+        b"output",
+        b"stop_on_output",
+        b"scan",
+    ];
+    let mut values = [10_000, 0, 0, 0, 0, 0, 0];
     let mut n = 2;
     loop {
         let arg = given.arg(n)?;
@@ -145,11 +155,13 @@ fn orders(given: start::Given) -> Option<Orders> {
         let which = NAMES.iter().position(|name| Some(*name) == arg.get(..at))?;
         *values.get_mut(which)? = number(arg.get(at + 1..)?)?;
     }
-    let [grace, first_byte, idle, total, scan] = values;
+    let [grace, first_byte, idle, total, output, stop, scan] = values;
     let limits = Limits {
         first_byte,
         idle,
         total,
+        output,
+        stop_on_output: stop != 0,
     };
     let path = given.arg(n)?.as_ptr();
     given.arg(n + 1)?;

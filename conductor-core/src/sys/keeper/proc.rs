@@ -90,6 +90,26 @@ pub fn of_another_run(pid: i32, run_id: &[u8]) -> bool {
     other
 }
 
+/// Whether the process runs a keeper: one that was installed, or one in memory. Its environment alone
+/// does not tell, because an agent may give any to what it starts.
+pub fn is_keeper(pid: i32) -> bool {
+    const INSTALLED: &[u8] = b"keeper-";
+    const IN_MEMORY: &[u8] = b"/memfd:keeper";
+    let mut buf = [0u8; 4096];
+    let Ok(len) = sys::read_link(path(pid, "/exe").done(), &mut buf) else {
+        return false;
+    };
+    let program = buf.get(..len).unwrap_or_default();
+    let name = program.rsplit(|b| *b == b'/').next().unwrap_or_default();
+    // "keeper-<8 hex>", and " (deleted)" behind it once it is.
+    let end = INSTALLED.len() + 8;
+    let installed = name.starts_with(INSTALLED)
+        && name
+            .get(INSTALLED.len()..end)
+            .is_some_and(|hash| hash.iter().all(u8::is_ascii_hexdigit));
+    installed || program.starts_with(IN_MEMORY)
+}
+
 /// Whether the kernel lists children (it may be built without).
 pub fn lists_children(me: i32) -> bool {
     each_child_of_thread(me, me, &mut |_| {}) != Err(sys::ENOENT)

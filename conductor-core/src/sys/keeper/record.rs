@@ -77,17 +77,20 @@ pub enum Reason {
     Idle,
     /// The run took too long.
     Total,
+    /// It wrote more than it may.
+    Output,
     /// The starter went away before it released the agent.
     StarterDied,
 }
 
 impl Reason {
-    const ALL: [(Reason, &'static str); 6] = [
+    const ALL: [(Reason, &'static str); 7] = [
         (Reason::Exit, "exit"),
         (Reason::Stopped, "stopped"),
         (Reason::FirstByte, "first_byte"),
         (Reason::Idle, "idle"),
         (Reason::Total, "total"),
+        (Reason::Output, "output"),
         (Reason::StarterDied, "starter_died"),
     ];
 
@@ -104,6 +107,15 @@ pub enum Ended {
     Code(u32),
     /// The signal it died of.
     Signal(u32),
+}
+
+/// A part of an output file that was cut out: a hole of zeros stands in its place.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cut {
+    /// Its first byte.
+    pub from: u64,
+    /// The byte behind it.
+    pub to: u64,
 }
 
 /// What one slot says.
@@ -135,9 +147,19 @@ pub struct Record {
     pub empty_at: Option<Moment>,
     /// How many processes had to be ended by SIGKILL.
     pub killed: u32,
+    /// What was cut out of the standard output and of the standard error.
+    pub cuts: [Option<Cut>; 2],
 }
 
+/// The keys of the cuts.
+const CUTS: [&str; 2] = ["cut_stdout", "cut_stderr"];
+
 impl Record {
+    /// Whether processes of the tree may have been left: the keeper did not see the last of them end.
+    pub fn left_work(&self) -> bool {
+        matches!(self.state, State::Released | State::Exited)
+    }
+
     /// The slot's bytes, for the `counter`-th write of this file (the first is 1).
     pub fn encode(&self, counter: u64) -> [u8; SLOT_LEN] {
         let mut t = Text::<SLOT_LEN>::filled(b'\n');
@@ -169,6 +191,11 @@ impl Record {
             }
         }
         t.str("killed: ").num(self.killed.into()).str("\n");
+        for (key, cut) in CUTS.into_iter().zip(self.cuts) {
+            if let Some(cut) = cut {
+                t.str(key).str(": ").num(cut.from).str(" ").num(cut.to).str("\n");
+            }
+        }
         t.str("counter: ").num(counter).str("\n");
         let crc = crc32c(t.done());
         t.str("crc32c: ").hex8(crc).str("\n");
@@ -190,6 +217,10 @@ impl Record {
         };
         let small = |key| match value(body, key) {
             Some(v) => number(v).and_then(|n| u32::try_from(n).ok()).map(Some),
+            None => Some(None),
+        };
+        let cut = |key| match value(body, key) {
+            Some(v) => pair(v).map(|(from, to)| Some(Cut { from, to })),
             None => Some(None),
         };
         let ended = match (small("code")?, small("signal")?) {
@@ -216,6 +247,7 @@ impl Record {
             exited_at: time("exited_at")?,
             empty_at: time("empty_at")?,
             killed: small("killed")??,
+            cuts: [cut("cut_stdout")?, cut("cut_stderr")?],
         };
         Some((number(value(body, "counter")?)?, record))
     }
@@ -337,10 +369,14 @@ fn value<'a>(body: &'a [u8], key: &str) -> Option<&'a [u8]> {
         .find_map(|line| line.strip_prefix(key.as_bytes())?.strip_prefix(b": "))
 }
 
-fn identity(text: &[u8]) -> Option<Identity> {
+fn pair(text: &[u8]) -> Option<(u64, u64)> {
     let gap = text.iter().position(|b| *b == b' ')?;
-    let pid = u32::try_from(number(text.get(..gap)?)?).ok()?;
-    Some(Identity { pid, start: number(text.get(gap + 1..)?)? })
+    Some((number(text.get(..gap)?)?, number(text.get(gap + 1..)?)?))
+}
+
+fn identity(text: &[u8]) -> Option<Identity> {
+    let (pid, start) = pair(text)?;
+    Some(Identity { pid: u32::try_from(pid).ok()?, start })
 }
 
 fn moment(text: &[u8]) -> Option<Moment> {

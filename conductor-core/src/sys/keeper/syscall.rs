@@ -20,6 +20,7 @@ mod nr {
     pub const FCHDIR: usize = 81; pub const SETSID: usize = 112; pub const PRCTL: usize = 157;
     pub const GETDENTS64: usize = 217; pub const CLOCK_GETTIME: usize = 228;
     pub const EXIT_GROUP: usize = 231; pub const OPENAT: usize = 257; pub const PPOLL: usize = 271;
+    pub const FALLOCATE: usize = 285; pub const READLINKAT: usize = 267;
     pub const SIGNALFD4: usize = 289; pub const DUP3: usize = 292; pub const PIPE2: usize = 293;
 }
 
@@ -35,6 +36,7 @@ mod nr {
     pub const FCHDIR: usize = 50; pub const SETSID: usize = 157; pub const PRCTL: usize = 167;
     pub const GETDENTS64: usize = 61; pub const CLOCK_GETTIME: usize = 113;
     pub const EXIT_GROUP: usize = 94; pub const OPENAT: usize = 56; pub const PPOLL: usize = 73;
+    pub const FALLOCATE: usize = 47; pub const READLINKAT: usize = 78;
     pub const SIGNALFD4: usize = 74; pub const DUP3: usize = 24; pub const PIPE2: usize = 59;
 }
 
@@ -199,6 +201,29 @@ pub fn pwrite(fd: i32, bytes: &[u8], at: usize) -> Result<usize> {
 
 pub fn fdatasync(fd: i32) -> Result<usize> {
     again(|| call!(nr::FDATASYNC, fd))
+}
+
+/// Gives the blocks of a part of a file back; zeros are read there from then on.
+pub fn punch_hole(fd: i32, at: u64, len: u64) -> Result<usize> {
+    const KEEP_SIZE_AND_PUNCH_HOLE: usize = 3;
+    call!(
+        nr::FALLOCATE,
+        fd as usize,
+        KEEP_SIZE_AND_PUNCH_HOLE,
+        at as usize,
+        len as usize
+    )
+}
+
+/// Where a link leads; its path ends in NUL.
+pub fn read_link(path: &[u8], buf: &mut [u8]) -> Result<usize> {
+    call!(
+        nr::READLINKAT,
+        AT_FDCWD,
+        path.as_ptr(),
+        buf.as_mut_ptr(),
+        buf.len()
+    )
 }
 
 pub fn close(fd: i32) {

@@ -2,7 +2,8 @@
 //!
 //! The keeper is the subreaper of all that the agent starts, so whoever loses its parent comes
 //! to it. That is also true of the keepers of *nested* runs, which leave their starter on
-//! purpose: a process whose environment names another run is left out, with everything below it.
+//! purpose: a keeper whose environment names another run is left out, with everything below it. Any
+//! other process is this run's, whatever its environment says.
 
 use crate::proc::{self, Stat};
 use crate::syscall as sys;
@@ -127,7 +128,7 @@ impl Tree {
             self.unsettled += 1;
             return;
         };
-        if proc::of_another_run(pid, run_id) {
+        if proc::of_another_run(pid, run_id) && proc::is_keeper(pid) {
             if let Some(group) = self.foreign_group.get_mut(self.foreign) {
                 *group = stat.group;
             }

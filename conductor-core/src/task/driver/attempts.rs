@@ -1,18 +1,18 @@
 //! The attempts of a task: counting those that were, starting the next, and how they ended.
 
+use super::admit::{Slot, passes};
 use super::{Driver, Ended, STEP_LOCK};
 use crate::agent::PromptForm;
-use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
-use crate::fsx::Folder;
 use crate::id::RunId;
 use crate::layout::{Layout, RUNS};
-use crate::run::Outcome;
+use crate::limits;
 use crate::run::receipts::{self, Receipt};
-use crate::supervise::{DELETED, RunWatch, Started, Stop, is_damage, known, tell_deleted};
-use crate::task::decide::LastAttempt;
+use crate::run::{Outcome, RunRecord};
+use crate::supervise::{DELETED, RunPlan, RunWatch, Started, Stop, is_damage, known, tell_deleted};
+use crate::task::policy::{LastAttempt, Tally};
 use crate::task::questions::{questions, told};
-use crate::task::state::Phase;
+use crate::task::state::{Phase, Spent};
 use crate::wait::Step;
 use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
@@ -27,7 +27,7 @@ impl Driver {
     /// Their receipts tell of attempts whose folders are gone, and of the series that the older program
     /// takes out of records; their records tell of those that have no receipt.
     pub(super) fn find_attempts(&mut self) -> Result<()> {
-        self.failures = 0;
+        let mut tally = Tally::default();
         let (mut counted, newest) = (0, self.state.last_run.clone());
         let receipts = receipts::read(&self.folder)?.all;
         for (run, has_folder) in self.runs_ever(&receipts)? {
@@ -61,21 +61,59 @@ impl Driver {
                 }
                 Some((folder, record)) => {
                     let ago = self.engine.now().since(record.end_time);
-                    if let Some(outcome) = record.outcome {
-                        self.count(outcome);
-                    }
                     self.last = Ended::of(run, &record, &folder, ago)?;
+                    if let Some(Ended { attempt, .. }) = &self.last {
+                        tally.count(attempt.outcome, attempt.class, attempt.hopeless);
+                    }
                 }
                 None => {
-                    if let Some((outcome, _)) = receipt.and_then(|receipt| receipt.end) {
-                        self.count(outcome);
+                    if let Some((receipt, (outcome, _))) = receipt.and_then(|r| Some((r, r.end?))) {
+                        tally.count(outcome, receipt.class, false);
                     }
                 }
             }
         }
         // An attempt may be gone from the disk, and its receipt too; it was made all the same.
+        tally.attempts += self.state.attempts.saturating_sub(counted);
         self.state.attempts = self.state.attempts.max(counted);
+        self.tally = tally;
+        self.charge_for(&receipts);
         Ok(())
+    }
+
+    /// Adds up what the attempts of the series used, and the runs that their agents started in the task.
+    pub(super) fn charge(&mut self) -> Result<()> {
+        let receipts = receipts::read(&self.folder)?.all;
+        self.charge_for(&receipts);
+        Ok(())
+    }
+
+    fn charge_for(&mut self, receipts: &BTreeMap<String, Receipt>) {
+        let mut spent = Spent::default();
+        for receipt in receipts.values() {
+            let attempt = receipt.series == Some(self.state.series);
+            let child = receipt.series.is_none() && receipt.start >= self.state.started_at;
+            if !attempt && !child {
+                continue;
+            }
+            // Nobody knows for how long one ran whose end nobody saw.
+            if let Some((outcome, end)) = receipt.end.filter(|_| attempt)
+                && outcome != Outcome::Lost
+            {
+                spent.wall += end.since(receipt.start);
+            }
+            spent.tokens += receipt.usage.map_or(0, |usage| usage.total());
+            spent.cost_usd += receipt.cost_usd.unwrap_or(0.0);
+        }
+        // What was counted once stays counted, whatever became of the receipts.
+        let known = self.state.spent;
+        self.state.spent = Spent {
+            wall: known.wall.max(spent.wall),
+            tokens: known.tokens.max(spent.tokens),
+            cost_usd: known.cost_usd.max(spent.cost_usd),
+        };
+        let Spent { wall, tokens, cost_usd } = self.state.spent;
+        self.tally = Tally { wall, tokens, cost_usd, ..self.tally.clone() };
     }
 
     /// Every run of the task that is known, in the order of creation, and whether it has a folder.
@@ -90,11 +128,6 @@ impl Driver {
         Ok(runs)
     }
 
-    /// Counts an attempt's end among the failures in a row.
-    pub(super) fn count(&mut self, outcome: Outcome) {
-        self.failures = if outcome == Outcome::Completed { 0 } else { self.failures + 1 };
-    }
-
     pub(super) fn watch(&mut self, started: Started) -> Result<()> {
         let run = started.run.clone();
         let (project, task) = (self.plan.project.clone(), self.plan.task.clone());
@@ -107,37 +140,50 @@ impl Driver {
     /// The end of the attempt that is watched; `None` while it lives, or where there is none.
     pub(super) fn look_at_attempt(&self) -> Result<Option<Ended>> {
         let Some((run, watch)) = &self.attempt else { return Ok(None) };
-        let wait = Wait::from(STEP_LOCK);
+        let wait = self.patience(STEP_LOCK);
         match watch.step(&wait) {
             Ok(Step::Pending) => Ok(None),
             Ok(Step::Ready(record)) => {
+                // The older program drops the account from the record.
+                if record.account.is_none()
+                    && let Some(account) = &self.plan.account
+                {
+                    self.engine.note_limit(account, &record, &wait)?;
+                }
                 let folder = self.folder.folder(Path::new(RUNS).join(run))?;
                 Ended::of(run.clone(), &record, &folder, Duration::ZERO)
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
                 tell_deleted(&self.engine, &self.plan.project, &self.plan.task, run, &wait)?;
                 let (outcome, error) = (Outcome::Lost, Some(DELETED.to_owned()));
-                let attempt = LastAttempt { outcome, error, ago: Duration::ZERO, hopeless: false };
+                let attempt = LastAttempt {
+                    outcome,
+                    class: None,
+                    error,
+                    ago: Duration::ZERO,
+                    hopeless: false,
+                    spread: 0,
+                };
                 Ok(Some(Ended { run: run.clone(), attempt, cursor: None, seen: Instant::now() }))
             }
             Err(error) => Err(error),
         }
     }
 
-    pub(super) fn start_attempt(&mut self) -> Result<()> {
-        let layout = self.engine.layout();
-        if !layout.is_task(&self.folder, &self.plan.project, &self.plan.task)? {
-            return Err(deleted(&self.folder));
-        }
-        if self.told_blocked.take().is_some() {
-            self.post("FACT", "dependencies satisfied; starting task")?;
+    pub(super) fn start_attempt(&mut self, slot: Slot) -> Result<()> {
+        if self.told_blocked.is_some() {
+            self.post_once("unblocked", "FACT", "dependencies satisfied; starting task")?;
+            self.told_blocked = None;
         }
         let restart = self.state.attempts;
         let text = format!("starting root agent (restart #{restart})");
         self.post_once(&format!("start:{restart}"), "INFO", &text)?;
-        let mut plan = self.plan.clone();
+        let mut plan = self.next_plan()?;
         plan.series = Some(self.state.series);
         plan.previous_run = self.last.as_ref().map(|ended| ended.run.clone());
+        // The keeper ends the attempt that uses up the time of all.
+        let left = self.bounds.budget.wall_left(&self.tally);
+        plan.limits.total = plan.limits.total.into_iter().chain(left).min();
         let raw = plan.agent.prompt == PromptForm::Raw;
         if self.state.goes_on() && !raw {
             let rejection = self.state.rejection.take().unwrap_or_default();
@@ -146,7 +192,8 @@ impl Driver {
         }
         self.answers = None;
         self.set_phase(Phase::Running, None)?;
-        match self.engine.start_run(&plan, &Wait::from(STEP_LOCK)) {
+        let wait = self.patience(limits::BUS_LOCK);
+        match self.engine.start_attempt(&plan, &self.folder, slot, &wait) {
             Ok(started) => {
                 self.state.attempts += 1;
                 self.state.last_run = Some(started.run.clone());
@@ -159,12 +206,24 @@ impl Driver {
                 self.last = None;
                 self.find_attempts()?;
                 if let Some(ended) = &mut self.last {
-                    ended.attempt.hopeless = true;
+                    ended.attempt.hopeless |= !passes(&error);
                 }
                 self.tell_refused(&error)
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// The plan of the next attempt: by whom, and going on with what.
+    pub(super) fn next_plan(&self) -> Result<RunPlan> {
+        Ok(self.plan.behind(self.last_record()?.as_ref()))
+    }
+
+    /// The record of the last attempt, where it can be read.
+    fn last_record(&self) -> Result<Option<RunRecord>> {
+        let Some(ended) = &self.last else { return Ok(None) };
+        let folder = self.folder.folder_if_exists(Path::new(RUNS).join(&ended.run))?;
+        Ok(folder.and_then(|folder| known(&folder).ok()).map(|known| known.record))
     }
 
     pub(super) fn tell_refused(&self, error: &Error) -> Result<()> {
@@ -189,15 +248,4 @@ impl Driver {
             asked => asked.map(drop),
         }
     }
-}
-
-fn deleted(folder: &Folder) -> Error {
-    Error::new(
-        ErrorKind::NotFound,
-        "task.deleted",
-        format!("{} was deleted while its loop went on", folder.path().display()),
-    )
-    .with_path(folder.path())
-    .with_field("task")
-    .with_hint("start the task anew")
 }

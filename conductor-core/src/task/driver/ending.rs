@@ -72,6 +72,11 @@ impl Driver {
                 self.state.checks = judge.number(&self.bench()?, self.state.checks)?;
             }
         }
+        self.tell_end(outcome, reason.as_deref())?;
+        tracing::info!(
+            name: "task_loop_completed", project_id = %self.plan.project, task_id = %self.plan.task,
+            outcome = outcome.as_str(), attempts = self.state.attempts, reason,
+        );
         self.state.end(outcome, reason, self.engine.now());
         self.state.write(&self.folder)?;
         self.lease.forget_stop_wish(&self.folder)?;

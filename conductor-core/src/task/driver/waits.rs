@@ -8,6 +8,7 @@ use crate::limits;
 use crate::task::decide::WaitFor;
 use crate::task::questions::{OnQuestion, Question, questions};
 use crate::task::state::{Phase, TaskResult, Waiting};
+use crate::time::Timestamp;
 use crate::wait::Step;
 use std::time::{Duration, Instant};
 
@@ -15,6 +16,8 @@ use std::time::{Duration, Instant};
 const DEPENDENCY_POLL: Duration = Duration::from_secs(2);
 /// How often the children of a finished task are looked at.
 const CHILD_POLL: Duration = Duration::from_secs(1);
+/// Ends of a wait that are no further apart are the same.
+const SAME: Duration = Duration::from_secs(5);
 
 impl Driver {
     /// Questions without an answer that an attempt would wait for.
@@ -44,7 +47,7 @@ impl Driver {
 
     pub(super) fn wait_for(&mut self, what: WaitFor) -> Result<Step<TaskResult>> {
         match what {
-            WaitFor::Attempt => self.rest(None, limits::SAFETY_POLL),
+            WaitFor::Attempt => self.rest(None, limits::CALM_POLL),
             WaitFor::Check => {
                 let bench = self.bench()?;
                 let tells = match &mut self.judge {
@@ -66,6 +69,12 @@ impl Driver {
             WaitFor::Delay(left) => {
                 let until = self.engine.now().plus(left);
                 self.rest(Some(Waiting::new("delay", self.engine.now(), Some(until))), left)
+            }
+            WaitFor::Trouble(what, left) => {
+                let until = self.engine.now().plus(left);
+                let what = format!("the next try to start an attempt: {what}");
+                let waiting = Waiting::new(&what, self.engine.now(), Some(until));
+                self.rest(Some(waiting), left)
             }
             WaitFor::Dependencies(tasks) => {
                 let names: Vec<_> = tasks.iter().map(ToString::to_string).collect();
@@ -114,15 +123,30 @@ impl Driver {
         let same = self.state.phase == phase
             && match (&self.state.waiting, &waiting) {
                 (None, None) => true,
-                (Some(old), Some(new)) => old.what == new.what,
+                (Some(old), Some(new)) => old.what == new.what && same_end(old.until, new.until),
                 _ => false,
             };
         if same {
             return Ok(());
         }
+        if let Some(waiting) = &waiting {
+            tracing::debug!(
+                name: "task_waiting", project_id = %self.plan.project, task_id = %self.plan.task,
+                waiting_for = waiting.what,
+            );
+            self.tell_waiting(waiting)?;
+        }
         self.state.phase = phase;
         self.state.waiting = waiting;
         // What the loop waits for is news for people; a power cut may take it back.
         self.state.write_relaxed(&self.folder)
+    }
+}
+
+/// Whether two ends of a wait are the same, but for what the clock did between two looks.
+fn same_end(one: Option<Timestamp>, other: Option<Timestamp>) -> bool {
+    match (one, other) {
+        (Some(one), Some(other)) => one.since(other).max(other.since(one)) <= SAME,
+        (one, other) => one == other,
     }
 }

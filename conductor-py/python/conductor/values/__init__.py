@@ -7,6 +7,7 @@ datetimes in UTC, cut to microseconds; sizes are bytes.
 
 from .base import Value
 from .bus import BusCheck, BusFinding, Link, Message, Parent, Posted, Rotation
+from .outbox import Delivery, LogLine, OutboxEvent
 from .root import (
     AgentCheck,
     Config,
@@ -29,10 +30,13 @@ __all__ = [
     "BusFinding",
     "Config",
     "ConfigValue",
+    "Delivery",
     "Finding",
     "Link",
+    "LogLine",
     "Message",
     "Origin",
+    "OutboxEvent",
     "Output",
     "Parent",
     "Place",

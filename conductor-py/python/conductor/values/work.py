@@ -40,6 +40,11 @@ class RunInfo(Value):
     start_time: datetime | None = None
     end_time: datetime | None = None
     limit_reset: datetime | None = None
+    account: str | None = None
+    agent_name: str | None = None
+    resumed_session: str | None = None
+    waiting_for: str | None = None
+    waiting_until: datetime | None = None
     alive: bool | None = None
     """``None`` where only the number of a process is known."""
     phase: str | None = None

@@ -1,6 +1,8 @@
-//! `bus`: posting to a message bus, reading it, finding it.
+//! `bus`: posting to a message bus, reading it, finding it, looking after it.
 
+mod check;
 mod discover;
+mod export;
 mod post;
 mod read;
 
@@ -14,6 +16,8 @@ pub(crate) enum Bus {
     Post(post::Post),
     Read(read::Read),
     Discover(discover::Discover),
+    Check(check::Check),
+    Export(export::Export),
 }
 
 impl Bus {
@@ -22,6 +26,8 @@ impl Bus {
             Bus::Post(command) => command.run(context),
             Bus::Read(command) => command.run(context),
             Bus::Discover(command) => command.run(context),
+            Bus::Check(command) => command.run(context),
+            Bus::Export(command) => command.run(context),
         }
     }
 }

@@ -9,7 +9,8 @@ use crate::render::text::{harmless, one_line};
 use crate::render::{color, json};
 use clap::Args;
 use conductor_core::{
-    Bus, Cursor, ErrorKind, Event, Message, ReadOptions, Record, Result, RunId, Wait,
+    Bus, Cursor, Error, ErrorKind, Event, Message, NamedCursor, ReadOptions, Record, Result, RunId,
+    Timestamp, Wait,
 };
 use std::io::Write as _;
 
@@ -33,6 +34,19 @@ pub(crate) struct Read {
     /// Print what comes behind this place: a message's cursor or id, "start" or "end"
     #[arg(long, value_name = "CURSOR")]
     after: Option<String>,
+    /// Print what comes behind the place that is kept under this name, and keep the new one once it is
+    /// printed; one reader at a time has a name
+    #[arg(long, value_name = "NAME", conflicts_with_all = ["after", "tail"])]
+    cursor: Option<String>,
+    /// Print all, archives too, as with --tail 0
+    #[arg(long, conflicts_with_all = ["after", "tail", "cursor"])]
+    archives: bool,
+    /// Print only messages posted at this time or later, as 2026-11-23T14:43:36Z
+    #[arg(long, value_name = "TIME")]
+    since: Option<String>,
+    /// Print only messages posted before this time
+    #[arg(long, value_name = "TIME")]
+    until: Option<String>,
     /// Print only messages of this type; may be given again
     #[arg(long = "type", value_name = "TYPE")]
     kind: Vec<String>,
@@ -48,21 +62,18 @@ impl Read {
     pub(crate) fn run(self, context: &mut Context) -> Result<u8, Failure> {
         let conductor = context.conductor()?;
         let after: Option<Cursor> = match &self.after {
-            Some(text) => {
-                Some(text.parse().map_err(|e: conductor_core::Error| e.with_field("after"))?)
-            }
+            Some(text) => Some(text.parse().map_err(|e: Error| e.with_field("after"))?),
             None => None,
         };
-        let mut filter = ReadOptions::default();
-        for kind in &self.kind {
-            filter = filter.of_type(kind.to_ascii_uppercase());
-        }
-        if let Some(run) = self.run.as_deref().map(RunId::new).transpose()? {
-            filter = filter.of_run(&run);
-        }
+        let filter = self.filter()?;
         let bus = conductor.find_bus(&Context::named(&self.place), &context.around())?.bus;
+        let kept = match &self.cursor {
+            Some(name) => Some(bus.cursor(name, Wait::NONE)?),
+            None => None,
+        };
+        let after = kept.as_ref().map(|kept| kept.cursor().clone()).or(after);
         let mut printer =
-            Printer { json: self.json, damaged: false, place: None, since: Vec::new() };
+            Printer { json: self.json, damaged: false, place: None, since: Vec::new(), kept };
         let mut options = filter.clone();
         if let Some(after) = &after {
             options = options.after(after);
@@ -71,20 +82,43 @@ impl Read {
             // What is there and what comes is one.
             follow(&bus, context, &mut printer, options)?;
         } else {
-            let tail = self.tail.unwrap_or(if after.is_some() { 0 } else { TAIL });
+            let all = after.is_some() || self.archives;
+            let tail = self.tail.unwrap_or(if all { 0 } else { TAIL });
             if tail > 0 {
                 options = options.tail(tail);
             }
             for event in bus.read(options)? {
                 printer.print(&mut context.out, event?)?;
             }
-            context.out.flush()?;
+            printer.finish(&mut context.out)?;
             if self.follow {
                 let place = printer.place.clone().or(after).unwrap_or(Cursor::START);
                 follow(&bus, context, &mut printer, filter.after(&place))?;
             }
         }
         Ok(if printer.damaged { ErrorKind::Corrupt.row().exit_code } else { exit::OK })
+    }
+
+    /// Which messages are wanted.
+    fn filter(&self) -> Result<ReadOptions> {
+        let mut filter = ReadOptions::default();
+        for kind in &self.kind {
+            filter = filter.of_type(kind.to_ascii_uppercase());
+        }
+        if let Some(run) = self.run.as_deref().map(RunId::new).transpose()? {
+            filter = filter.of_run(&run);
+        }
+        let time = |text: &Option<String>, field| {
+            let time = text.as_deref().map(str::parse::<Timestamp>).transpose();
+            time.map_err(|error| error.with_field(field))
+        };
+        if let Some(since) = time(&self.since, "since")? {
+            filter = filter.since(since);
+        }
+        if let Some(until) = time(&self.until, "until")? {
+            filter = filter.until(until);
+        }
+        Ok(filter)
     }
 }
 
@@ -104,7 +138,7 @@ fn follow(
             continue;
         }
         printer.print(&mut context.out, event)?;
-        context.out.flush()?;
+        printer.finish(&mut context.out)?;
     }
     Ok(())
 }
@@ -120,9 +154,20 @@ struct Printer {
     place: Option<Cursor>,
     /// What was printed behind it.
     since: Vec<Event>,
+    /// Where the place is kept.
+    kept: Option<NamedCursor>,
 }
 
 impl Printer {
+    /// Hands on what was printed, and only then keeps the place behind it.
+    fn finish(&mut self, out: &mut Out) -> Result<(), Failure> {
+        out.flush()?;
+        if let (Some(kept), Some(place)) = (&mut self.kept, &self.place) {
+            kept.commit(place)?;
+        }
+        Ok(())
+    }
+
     fn print(&mut self, out: &mut Out, event: Event) -> Result<(), Failure> {
         if self.json {
             json::line(out, &Record::from(&event))?;

@@ -62,6 +62,8 @@ struct Going {
     number: usize,
     run: Run,
     stopper: Stopper,
+    /// What another agent may be asked if this one fails; once.
+    spec: Option<JobSpec>,
 }
 
 impl Batch {
@@ -165,8 +167,11 @@ impl Running<'_> {
             let mut still = Vec::new();
             for one in going {
                 match one.run.step()? {
-                    Step::Ready(info) => self.over(one.number, &info),
                     Step::Pending => still.push(one),
+                    Step::Ready(info) => match self.stand_in(one, stopping, signals)? {
+                        Ok(other) => still.push(other),
+                        Err(number) => self.over(number, &info),
+                    },
                 }
             }
             let ended = still.len() < parallel && !items.is_empty();
@@ -205,16 +210,8 @@ impl Running<'_> {
     /// Starts an item; one that cannot be started has failed.
     fn start(&mut self, item: Item, signals: &Signals) -> Result<Option<Going>> {
         let Item { number, task, spec } = item;
-        match self.conductor.jobs().start(spec, signals.first()) {
-            Ok(run) => {
-                let target = Target {
-                    project: run.project().clone(),
-                    task: run.task().clone(),
-                    run: Some(run.id().clone()),
-                };
-                let stopper = Stopper::new(self.conductor, target);
-                Ok(Some(Going { number, run, stopper }))
-            }
+        match self.conductor.jobs().start(spec.clone(), signals.first()) {
+            Ok(run) => Ok(Some(self.going(number, run, Some(spec)))),
             Err(failed) => {
                 self.failed += 1;
                 let task = task.unwrap_or_else(|| "new".to_owned());
@@ -224,6 +221,31 @@ impl Running<'_> {
                 Ok(None)
             }
         }
+    }
+
+    fn going(&self, number: usize, run: Run, spec: Option<JobSpec>) -> Going {
+        let target = Target {
+            project: run.project().clone(),
+            task: run.task().clone(),
+            run: Some(run.id().clone()),
+        };
+        let stopper = Stopper::new(self.conductor, target);
+        Going { number, run, stopper, spec }
+    }
+
+    /// The run of another agent that stands in for one that failed; the item's number where none does.
+    fn stand_in(
+        &self,
+        mut failed: Going,
+        stopping: bool,
+        signals: &Signals,
+    ) -> Result<std::result::Result<Going, usize>> {
+        let number = failed.number;
+        let Some(spec) = failed.spec.take().filter(|_| !stopping) else { return Ok(Err(number)) };
+        let other = self.conductor.jobs().start_stand_in(&failed.run, spec, signals.first())?;
+        let Some(run) = other else { return Ok(Err(number)) };
+        notice(&format!("batch item {number}: another agent stands in for one that failed"));
+        Ok(Ok(self.going(number, run, None)))
     }
 
     fn over(&mut self, number: usize, info: &RunInfo) {

@@ -2,9 +2,11 @@
 
 use super::super::answer::Json;
 use super::super::app::App;
+use super::super::calls::Length;
 use super::super::failure::{ErrorBody, Failure};
 use super::super::place::{InRun, InTask};
-use axum::extract::{Query, State};
+use super::super::query::Query;
+use axum::extract::State;
 use conductor_core::{OutputFile, RunOutput};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
@@ -91,7 +93,7 @@ async fn of_run(
     Query(asked): Query<Asked>,
 ) -> Result<Json<Text>, Failure> {
     let file = file_of(asked.name.as_deref())?;
-    let text = app.answer(move |app| {
+    let text = app.answer(Length::Short, move |app| {
         let read = || {
             let output = app.conductor().runs().get(&project, &task, &run)?.output(file)?;
             // What the agent printed is not its result.

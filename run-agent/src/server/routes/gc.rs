@@ -3,9 +3,11 @@
 use super::super::answer::Json;
 use super::super::app::App;
 use super::super::around::refuse_pages;
+use super::super::calls::Length;
 use super::super::failure::{ErrorBody, Failure};
 use super::super::place::{InProject, checked};
-use axum::extract::{Query, State};
+use super::super::query::Query;
+use axum::extract::State;
 use axum::http::HeaderMap;
 use conductor_core::{GcAction, GcKind, GcPolicy, ProjectId, Record, Wait, parse_duration};
 use serde::{Deserialize, Serialize};
@@ -73,7 +75,7 @@ async fn collect(
     refuse_pages(&headers, "project garbage collection")?;
     let policy = asked.policy(&app, project)?;
     let dry_run = is_on(&asked.dry_run);
-    let collected = app.answer(move |app| {
+    let collected = app.answer(Length::Long, move |app| {
         let failed = |error| app.failure(&error);
         let gc = app.conductor().gc();
         let plan = gc.plan(policy).map_err(failed)?;

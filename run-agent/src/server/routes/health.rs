@@ -3,6 +3,7 @@
 use super::super::answer::Json;
 use super::super::app::App;
 use super::super::failure::{ErrorBody, Failure};
+use super::super::metrics::Now;
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -81,7 +82,8 @@ async fn readyz(State(app): State<App>) -> Result<Json<Health>, Failure> {
     responses((status = 200, body = String, content_type = "text/plain; version=0.0.4")))]
 async fn metrics(State(app): State<App>) -> Response {
     let living = app.call(|conductor| conductor.runs().living()).await;
-    app.metrics().observe(app.started().elapsed(), app.driver().count(), living.ok().as_ref());
+    let now = Now { driven: app.driver().count(), followers: app.streams().members() };
+    app.metrics().observe(app.started().elapsed(), &now, living.ok().as_ref());
     let form = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
     (form, app.metrics().text()).into_response()
 }

@@ -6,8 +6,9 @@ use super::super::body::Read;
 use super::super::failure::{ErrorBody, Failure};
 use super::super::limits;
 use super::super::place::{self, InProject, InTask};
+use super::super::query::Query;
 use super::super::wire::{Message, Posted};
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use conductor_core::{
     Conductor, Cursor, Event, Post, ProjectId, ReadOptions, Result, RunId, Scope, TaskId, Timestamp,

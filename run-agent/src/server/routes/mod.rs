@@ -8,6 +8,7 @@ mod messages;
 mod projects;
 mod runs;
 mod start;
+mod streams;
 mod task_runs;
 mod tasks;
 mod upkeep;
@@ -49,6 +50,7 @@ fn routes() -> (Router<App>, OpenApi) {
         .merge(files::routes())
         .merge(gc::routes())
         .merge(upkeep::routes())
+        .merge(streams::routes())
         .split_for_parts()
 }
 

@@ -7,9 +7,10 @@ use super::super::body::Read;
 use super::super::failure::{ErrorBody, Failure};
 use super::super::limits;
 use super::super::place::{self, InProject};
+use super::super::query::Query;
 use super::super::wire::{Project, RunCounts, Stats};
 use super::tasks::projects;
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use conductor_core::{Conductor, ErrorKind, ProjectId, Result, Stop};
 use serde::{Deserialize, Serialize};
@@ -147,7 +148,7 @@ async fn delete(
     let project_id = project.to_string();
     let stop = force.then(|| Stop::because("the project is deleted"));
     let deleted =
-        app.call(move |conductor| conductor.delete_project(&project, stop, limits::CHANGE));
+        app.change(move |conductor| conductor.delete_project(&project, stop, limits::CHANGE));
     let deleted = deleted.await?;
     Ok(Json(Deleted { deleted_tasks: deleted.tasks, freed_bytes: deleted.bytes, project_id }))
 }

@@ -3,6 +3,7 @@
 use super::super::answer::Status;
 use super::super::app::App;
 use super::super::body::Read;
+use super::super::calls::Length;
 use super::super::failure::{ErrorBody, Failure};
 use super::super::limits;
 use super::super::place;
@@ -57,7 +58,8 @@ struct StartedTask {
     /// The run of its first attempt; missing while the task waits for something.
     #[serde(skip_serializing_if = "Option::is_none")]
     run_id: Option<String>,
-    /// `started`, `blocked` while others must be ready first, or `done`.
+    /// `started`, `blocked` while others must be ready first, `queued` while it waits for something else,
+    /// as its turn, or `done`.
     status: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     depends_on: Vec<String>,
@@ -78,7 +80,7 @@ async fn start(
         ));
     }
     let (spec, resumes) = spec(new)?;
-    let started = app.answer(move |app| {
+    let started = app.answer(Length::Long, move |app| {
         let tasks = app.conductor().tasks();
         let task = match resumes {
             true => tasks.resume(spec, limits::CHANGE),
@@ -143,9 +145,11 @@ fn spec(new: NewTask) -> Result<(TaskSpec, bool), Failure> {
 fn answer(task: &Task) -> conductor_core::Result<StartedTask> {
     let info = task.info()?;
     let blocked = info.latest.is_none() && !info.blocked_by.is_empty();
+    let waits = info.latest.is_none() && info.waiting.is_some();
     let status = match &info.result {
         Some(_) if info.done => "done",
         _ if blocked => "blocked",
+        _ if waits => "queued",
         _ => "started",
     };
     Ok(StartedTask {

@@ -7,10 +7,11 @@ use super::super::failure::{ErrorBody, Failure};
 use super::super::limits;
 use super::super::page::{Asked, Page};
 use super::super::place::{InRun, InTask};
+use super::super::query::Query;
 use super::super::wire::TaskRun;
 use super::runs::ask_to_end;
 use super::tasks::{WithFiles, row};
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use conductor_core::RunInfo;
@@ -74,7 +75,7 @@ async fn delete(
     InRun(project, task, run): InRun,
 ) -> Result<Response, Failure> {
     refuse_pages(&headers, "run deletion")?;
-    app.call(move |conductor| conductor.runs().delete(&project, &task, &run, limits::CHANGE))
+    app.change(move |conductor| conductor.runs().delete(&project, &task, &run, limits::CHANGE))
         .await?;
     Ok(nothing(StatusCode::NO_CONTENT))
 }

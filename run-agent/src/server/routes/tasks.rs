@@ -3,12 +3,14 @@
 use super::super::answer::{Json, Status};
 use super::super::app::App;
 use super::super::around::{nothing, refuse_pages};
+use super::super::calls::Length;
 use super::super::failure::{ErrorBody, Failure};
 use super::super::limits;
 use super::super::page::{Asked, Page};
 use super::super::place::{self, InProject, InTask, SomeTask};
+use super::super::query::Query;
 use super::super::wire::{Detail, ListedTask, PageTask, Run, RunCounts, TaskRun};
-use axum::extract::{Query, State};
+use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
 use conductor_core::{
@@ -51,7 +53,7 @@ struct Tasks {
 async fn all(State(app): State<App>, Query(of): Query<OfProject>) -> Result<Json<Tasks>, Failure> {
     let project = of.project_id.as_deref().map(place::project).transpose()?;
     let tasks = app
-        .answer(move |app| {
+        .answer(Length::Short, move |app| {
             let conductor = app.conductor();
             let projects = match project {
                 Some(project) => vec![project],
@@ -152,7 +154,7 @@ async fn stop(
     Query(of): Query<OfProject>,
 ) -> Result<Status<StoppedRuns>, Failure> {
     let project = of.project_id.as_deref().map(place::project).transpose()?;
-    let report = app.call(move |conductor| {
+    let report = app.change(move |conductor| {
         let project = project_of(conductor, project, &task)?;
         let task = conductor.tasks().get(&project, &task)?;
         task.stop(Stop::because("stopped over HTTP"), limits::CHANGE)
@@ -183,7 +185,7 @@ async fn page(
         let mut tasks = Vec::new();
         for (task, info) in conductor.tasks().entries(&project)? {
             match info {
-                Ok(info) => tasks.push((created_at(conductor, &info)?, info)),
+                Ok(info) => tasks.push((created_at(conductor, &info), info)),
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 // Told in its own detail; here it would hide all the others.
                 Err(error) => tracing::warn!(%task, %error, "cannot read a task"),
@@ -194,20 +196,11 @@ async fn page(
         match chosen.status.as_deref() {
             // Only what is on the page is looked at more closely.
             None | Some("") => {
-                let page = asked.of(tasks.collect());
-                let rows: Vec<PageTask> = page
-                    .items
-                    .iter()
-                    .map(|info| page_task(conductor, info))
-                    .collect::<Result<_>>()?;
-                let mut rows = rows.into_iter();
-                let Page { total, limit, offset, has_more, .. } = page;
-                Ok(Page { items: rows.by_ref().collect(), total, limit, offset, has_more })
+                Ok(asked.of(tasks.collect()).map(|info| page_task(conductor, &info)))
             }
             Some(word) => {
                 let rows = tasks.map(|info| page_task(conductor, &info));
-                let rows: Vec<PageTask> = rows.collect::<Result<_>>()?;
-                Ok(asked.of(rows.into_iter().filter(|row| row.is_chosen(word)).collect()))
+                Ok(asked.of(rows.filter(|row| row.is_chosen(word)).collect()))
             }
         }
     });
@@ -215,23 +208,37 @@ async fn page(
 }
 
 /// When its first run began; else when its prompt was written.
-fn created_at(conductor: &Conductor, info: &TaskInfo) -> Result<Timestamp> {
-    if let Some(run) = conductor.runs().ids(&info.project, &info.id)?.first()
-        && let Ok(run) = conductor.runs().info(&info.project, &info.id, run)
-        && !run.record.start_time.is_zero()
-    {
-        return Ok(run.record.start_time);
-    }
-    match conductor.tasks().prompt_file(&info.project, &info.id)? {
-        Some(prompt) => prompt.modified(),
-        None => Ok(info.last_activity),
-    }
+fn created_at(conductor: &Conductor, info: &TaskInfo) -> Timestamp {
+    let began = || -> Result<Timestamp> {
+        let runs = conductor.runs();
+        let Some(run) = runs.ids(&info.project, &info.id)?.into_iter().next() else {
+            return Ok(Timestamp::ZERO);
+        };
+        Ok(runs.info(&info.project, &info.id, &run)?.record.start_time)
+    };
+    let written = || -> Result<Timestamp> {
+        match conductor.tasks().prompt_file(&info.project, &info.id)? {
+            Some(prompt) => prompt.modified(),
+            None => Ok(info.last_activity),
+        }
+    };
+    // Only the order of a list hangs on it: what cannot be read is told elsewhere.
+    let began = began().ok().filter(|time| !time.is_zero());
+    began.or_else(|| written().ok()).unwrap_or(info.last_activity)
 }
 
-fn page_task(conductor: &Conductor, info: &TaskInfo) -> Result<PageTask> {
-    let runs = conductor.runs().list(&info.project, &info.id)?;
-    let size = info.latest.as_ref().map(|run| output_size(conductor, run)).transpose()?;
-    Ok(PageTask::of(info, RunCounts::of(&runs), size))
+/// A task on a page. One whose runs went meanwhile is shown without them.
+fn page_task(conductor: &Conductor, info: &TaskInfo) -> PageTask {
+    let counted = || -> Result<(RunCounts, Option<u64>)> {
+        let runs = conductor.runs().list(&info.project, &info.id)?;
+        let size = info.latest.as_ref().map(|run| output_size(conductor, run)).transpose()?;
+        Ok((RunCounts::of(&runs), size))
+    };
+    let (counts, size) = counted().unwrap_or_else(|error| {
+        tracing::warn!(subsystem = "api", task_id = %info.id, %error, "cannot look at runs");
+        Default::default()
+    });
+    PageTask::of(info, counts, size)
 }
 
 /// The length of the longer of what the run printed and its result.
@@ -298,8 +305,8 @@ async fn delete(
     InTask(project, task): InTask,
 ) -> Result<Response, Failure> {
     refuse_pages(&headers, "task deletion")?;
-    let deleted =
-        app.call(move |conductor| conductor.tasks().delete(&project, &task, None, limits::CHANGE));
+    let deleted = app
+        .change(move |conductor| conductor.tasks().delete(&project, &task, None, limits::CHANGE));
     match deleted.await {
         Err(failure) if failure.code() == "task.running" => {
             Err(failure.detail("status", "running"))
@@ -325,7 +332,7 @@ async fn resume(
 ) -> Result<Json<Resumed>, Failure> {
     let answer =
         Resumed { project_id: project.to_string(), resumed: true, task_id: task.to_string() };
-    let set_back = app.call(move |conductor| {
+    let set_back = app.change(move |conductor| {
         let info = conductor.tasks().info(&project, &task)?;
         if !info.done && !info.cancelled {
             return Err(Error::invalid(

@@ -5,7 +5,7 @@ mod project;
 mod run;
 mod task;
 
-pub(crate) use message::{Message, Posted};
+pub(crate) use message::{Message, Posted, texts};
 pub(crate) use project::{Project, Stats};
 pub(crate) use run::{FlatRun, Run, TaskRun};
 pub(crate) use task::{Detail, ListedTask, PageTask, RunCounts};

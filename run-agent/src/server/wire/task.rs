@@ -68,6 +68,10 @@ pub(crate) struct PageTask {
     /// What the task waits for, where it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) waiting_for: Option<String>,
+    /// Whether nothing more comes of it by itself.
+    pub(crate) over: bool,
+    /// Whether it is over and came to a good end.
+    pub(crate) success: bool,
 }
 
 /// A task with its runs.
@@ -81,7 +85,7 @@ pub(crate) struct Detail {
     #[schema(format = DateTime)]
     pub(crate) created_at: String,
     pub(crate) done: bool,
-    /// `idle`, `running`, `done` or `blocked`.
+    /// `idle`, `running`, `queued`, `done` or `blocked`.
     pub(crate) state: &'static str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) depends_on: Vec<String>,
@@ -113,6 +117,13 @@ pub(crate) fn last_activity(info: &TaskInfo) -> Timestamp {
     }
 }
 
+/// Whether it waits for its turn: for a slot, for free space, for the end of a usage limit.
+fn is_queued(info: &TaskInfo) -> bool {
+    let waits_for = info.waiting.as_ref().map_or("", |waiting| waiting.what.as_str());
+    let turns = ["a slot", "disk space", "the usage limit"];
+    info.result.is_none() && turns.iter().any(|turn| waits_for.starts_with(turn))
+}
+
 /// The word for where a task stands; `idle` says that nothing was ever run.
 fn status(info: &TaskInfo, counts: Option<&RunCounts>, idle: &str) -> String {
     let failed = counts.is_some_and(|counts| counts.has("failed"));
@@ -120,6 +131,7 @@ fn status(info: &TaskInfo, counts: Option<&RunCounts>, idle: &str) -> String {
     match info.status() {
         _ if running && failed => "partial_failure".to_owned(),
         _ if running => "running".to_owned(),
+        _ if is_queued(info) => "queued".to_owned(),
         _ if info.done => "all_finished".to_owned(),
         TaskStatus::Idle => idle.to_owned(),
         status => status.as_str().to_owned(),
@@ -157,6 +169,8 @@ impl PageTask {
             status: status(info, Some(&counts), "-"),
             run_counts: counts.0,
             waiting_for: info.waiting.as_ref().map(|waiting| waiting.what.clone()),
+            over: info.is_over(),
+            success: info.is_over() && info.is_success(),
         }
     }
 
@@ -178,6 +192,7 @@ impl Detail {
         let status = status(info, Some(counts), "-");
         let state = match status.as_str() {
             "running" | "partial_failure" => "running",
+            "queued" => "queued",
             _ if info.done => "done",
             _ if !info.blocked_by.is_empty() => "blocked",
             _ => "idle",

@@ -1,0 +1,50 @@
+//! Processes that write at once.
+
+use super::child::{alone, fork};
+use super::kit::*;
+use std::path::Path;
+
+/// Posts `count` messages with the bodies `<name>-<n>`.
+fn post(folder: &Path, name: &str, count: u32) {
+    let options = BusOptions::default().durability(Durability::Process);
+    let bus = open_with(folder, options);
+    for n in 0..count {
+        let body = format!("{name}-{n}\n{}", "x".repeat((n as usize * 37) % 900));
+        bus.post(Post::new("INFO", body), Wait::FOREVER).unwrap();
+    }
+}
+
+#[test]
+fn processes_append_at_once_and_nothing_is_lost_doubled_or_out_of_order() {
+    const PROCESSES: u32 = 4;
+    const EACH: u32 = 300;
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let bus = open(dir.path());
+    let mut follower = bus.follow(&Cursor::START, SOON).unwrap();
+    let children: Vec<_> =
+        (0..PROCESSES).map(|n| fork(|| post(dir.path(), &format!("w{n}"), EACH))).collect();
+    let mut followed = Vec::new();
+    while followed.len() < (PROCESSES * EACH) as usize {
+        let Some(event) = follower.next() else { panic!("only {} came", followed.len()) };
+        let Event::Message(message) = event.unwrap() else { panic!("damage") };
+        followed.push(message);
+    }
+    for mut child in children {
+        assert_eq!(child.wait(), 0);
+    }
+    assert_eq!(messages(bus.read(ReadOptions::default()).unwrap()), followed);
+    for (at, pair) in followed.windows(2).enumerate() {
+        assert_eq!(pair[0].seq, Some(at as u64 + 2));
+        assert!(pair[0].msg_id.as_str() < pair[1].msg_id.as_str());
+    }
+    for n in 0..PROCESSES {
+        let own: Vec<_> = followed
+            .iter()
+            .filter_map(|message| message.body.lines().next()?.strip_prefix(&format!("w{n}-")))
+            .collect();
+        let expected: Vec<_> = (0..EACH).map(|n| n.to_string()).collect();
+        assert_eq!(own, expected);
+    }
+    assert_eq!(names(dir.path()), [NAME]);
+}

@@ -1,0 +1,155 @@
+//! Bounds of tasks, of families of runs, of output.
+
+use crate::kit::*;
+use crate::support::*;
+use conductor_core::{
+    ErrorKind, JobSpec, OnOutputLimit, Outcome, OutputFile, TaskOutcome, TaskSpec,
+};
+use std::fs;
+use std::time::Duration;
+
+fn spec(task: &str, script: &str) -> TaskSpec {
+    let delay = Duration::from_millis(10);
+    TaskSpec::new("shop").task(task).agent("shell").prompt(script).restart_delay(delay)
+}
+
+#[test]
+fn tokens_and_cost_are_added_up_over_loops_and_drivers() {
+    let shop = Shop::new("limits: {max_tokens: 50000}\n");
+    // Each run uses 21088 tokens and 0.026949999999999998 dollars.
+    let stream = stream("claude-tool");
+    shop.agent("claude", &format!("cat {}", stream.display()));
+    let spec = |task: &str| spec(task, "x").agent("claude");
+    let task = shop.conductor().tasks().start(spec("tokens"), LONG).unwrap();
+    // A driver that goes away in between forgets nothing.
+    drive_until(&task, "one attempt", || shop.runs("tokens").len() == 2);
+    drop(task);
+    let task = shop.conductor().tasks().start(spec("tokens"), LONG).unwrap();
+    let result = task.wait(LONG).unwrap();
+    assert_eq!((result.outcome, result.attempts), (TaskOutcome::GaveUp, 3));
+    assert_eq!(result.reason.as_deref(), Some("it used 63264 tokens; max tokens is 50000"));
+    let spec = spec("cost").max_tokens(1 << 40).max_cost_usd(0.05);
+    let result = shop.conductor().tasks().start(spec, LONG).unwrap().wait(LONG).unwrap();
+    assert_eq!(result.reason.as_deref(), Some("it cost 0.05 USD; max cost is 0.05 USD"));
+    assert_eq!(result.attempts, 2);
+}
+
+#[test]
+fn the_receipts_that_an_agent_removes_stay_counted() {
+    let shop = Shop::new("");
+    let stream = stream("claude-tool");
+    let script = "rm -f $JRUN_TASK_FOLDER/.receipts.jsonl";
+    shop.agent("claude", &format!("{script}; cat {}", stream.display()));
+    let spec = spec("greedy", "x").agent("claude").max_attempts(3).max_tokens(21_000);
+    let result = shop.conductor().tasks().start(spec, LONG).unwrap().wait(LONG).unwrap();
+    assert!(result.reason.unwrap().starts_with("it used 21088 tokens"), "{}", result.attempts);
+}
+
+#[test]
+fn wall_time_is_that_of_all_attempts_and_ends_the_one_that_uses_it_up() {
+    let shop = Shop::new("");
+    let spec = spec("slow", "sleep 1000").max_wall(Duration::from_millis(400));
+    let result = shop.conductor().tasks().start(spec, LONG).unwrap().wait(LONG).unwrap();
+    assert_eq!((result.outcome, result.attempts), (TaskOutcome::GaveUp, 1));
+    assert!(result.reason.unwrap().contains("max wall time is 400ms"));
+    assert_eq!(shop.runs("slow")[0].outcome(), Some(Outcome::TimedOut));
+}
+
+#[test]
+fn task_config_bounds_a_task_and_a_flag_wins() {
+    let shop = Shop::new("limits: {max_attempts: 9}\n");
+    let folder = shop.root.path().join("shop/fix");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("TASK-CONFIG.yaml"), "limits: {max_attempts: 2, max_wall: 1h}\n")
+        .unwrap();
+    let start = |spec| shop.conductor().tasks().start(spec, LONG).unwrap().wait(LONG).unwrap();
+    assert_eq!(start(spec("fix", "true")).attempts, 2);
+    let state = fs::read_to_string(folder.join(".loop.yaml")).unwrap();
+    assert!(state.contains("max_wall: 1h0m0s\n"), "{state}");
+    assert_eq!(start(spec("fix", "true").max_attempts(1)).attempts, 1);
+}
+
+#[test]
+fn an_agent_starts_no_more_and_no_deeper_than_it_may() {
+    let shop = Shop::new("");
+    let job = |task: &str| JobSpec::new("shop").task(task).agent("shell").prompt("sleep 1000");
+    let jobs = shop.conductor().jobs();
+    let top = jobs.start(job("top").max_children(2).max_depth(1), LONG).unwrap();
+    let below = |parent: &conductor_core::Run, task: &str| {
+        // What it asks for itself does not loosen what it was given.
+        let job = job(task).max_children(100).max_depth(100);
+        jobs.start(job.parent_run_id(parent.id().as_str()), LONG)
+    };
+    let child = below(&top, "a").unwrap();
+    below(&top, "b").unwrap();
+    let error = below(&top, "c").unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Busy, "run.too_many_children"));
+    let error = below(&child, "d").unwrap_err();
+    assert_eq!((error.kind(), error.code()), (ErrorKind::Conflict, "run.too_deep"));
+    assert!(!shop.root.path().join("shop/d/runs").exists() || shop.runs("d").is_empty());
+    // One that ended makes room.
+    child.stop(conductor_core::Stop::because("enough").force(true), LONG).unwrap();
+    below(&top, "c").unwrap();
+}
+
+#[test]
+fn many_children_at_once_are_counted_one_by_one() {
+    let shop = Shop::new("");
+    let job = |task: &str| JobSpec::new("shop").task(task).agent("shell").prompt("sleep 1000");
+    let top = shop.conductor().jobs().start(job("top").max_children(3), LONG).unwrap();
+    let started: usize = std::thread::scope(|scope| {
+        let start = |number: usize| {
+            let (job, parent) = (job(&format!("t{number}")), top.id().to_string());
+            let conductor = shop.conductor().clone();
+            scope.spawn(move || conductor.jobs().start(job.parent_run_id(parent), LONG).is_ok())
+        };
+        let all: Vec<_> = (0..10).map(start).collect();
+        all.into_iter().map(|one| usize::from(one.join().unwrap())).sum()
+    });
+    assert_eq!(started, 3);
+}
+
+/// Blocks of a file on disk, in bytes.
+fn on_disk(path: &std::path::Path) -> u64 {
+    std::os::unix::fs::MetadataExt::blocks(&fs::metadata(path).unwrap()) * 512
+}
+
+#[test]
+fn the_middle_of_a_long_output_is_cut_out_and_one_line_tells() {
+    const MIB: u64 = 1 << 20;
+    let shop = Shop::new("");
+    // 24 MiB of numbered lines, slowly enough for the keeper to look twice.
+    let script = "echo first; for i in 1 2 3; do seq 1 1200000; sleep 0.3; done; echo last";
+    let job = JobSpec::new("shop").task("fix").agent("shell").prompt(script).output_limit(2 * MIB);
+    let run = shop.conductor().jobs().start(job, LONG).unwrap();
+    let info = run.wait(LONG).unwrap();
+    assert_eq!(info.outcome(), Some(Outcome::Completed));
+    let stdout = info.folder.join("agent-stdout.txt");
+    let size = fs::metadata(&stdout).unwrap().len();
+    assert!(size > 20 * MIB, "{size}");
+    assert!(on_disk(&stdout) <= 4 * MIB, "{} of {size} bytes", on_disk(&stdout));
+    for file in [OutputFile::Stdout, OutputFile::Output] {
+        let text = run.output(file).unwrap().read_to_string().unwrap();
+        assert!(text.starts_with("first\n1\n2\n") && text.ends_with("\n1200000\nlast\n"));
+        assert_eq!(text.matches("cut out here").count(), 1, "{file:?}");
+        assert!(!text.contains('\0') && (text.len() as u64) < 4 * MIB, "{file:?} {}", text.len());
+    }
+    let mut end = run.output(OutputFile::Stdout).unwrap();
+    end.tail(2).unwrap();
+    assert_eq!(end.read_to_string().unwrap(), "1200000\nlast\n");
+    let mut all = run.output(OutputFile::Stdout).unwrap();
+    all.tail(1 << 30).unwrap();
+    assert_eq!(all.offset(), 0, "the gap is one line, not millions");
+}
+
+#[test]
+fn an_output_that_is_too_long_ends_the_run_where_that_is_asked_for() {
+    let shop = Shop::new("limits: {on_output_limit: stop, output_limit: 64KB}\n");
+    let job = JobSpec::new("shop").task("fix").agent("shell").prompt("yes");
+    let info = shop.conductor().jobs().start(job, LONG).unwrap().wait(LONG).unwrap();
+    assert_eq!(info.outcome(), Some(Outcome::OutputLimit));
+    let why = conductor_core::Record::from(&info);
+    assert_eq!(why.text("error_summary").as_deref(), Some("it wrote more than it may"));
+    let choice: OnOutputLimit = "stop".parse().unwrap();
+    assert_eq!(choice, OnOutputLimit::Stop);
+}

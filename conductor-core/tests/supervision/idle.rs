@@ -1,0 +1,79 @@
+//! What it costs to wait: nothing.
+
+use crate::kit::*;
+use crate::support::*;
+use conductor_core::TaskSpec;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+/// How long the system calls of a driver are counted, in seconds; `CONDUCTOR_TEST_IDLE` asks for more.
+const WINDOW: u64 = 3;
+
+#[test]
+fn host_drives_a_silent_agent() {
+    let Some((_, conductor)) = hosted() else { return };
+    let spec = TaskSpec::new("shop").task("fix").agent("shell").prompt("exec sleep 1000");
+    let task = conductor.tasks().start(spec, LONG).unwrap();
+    println!("drives");
+    task.wait(Duration::from_secs(1000)).unwrap();
+}
+
+/// Every file below a folder with its length and its last change.
+fn files(folder: &Path, into: &mut BTreeMap<PathBuf, (u64, std::time::SystemTime)>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let entry = entry.unwrap();
+        let meta = entry.metadata().unwrap();
+        into.insert(entry.path(), (meta.len(), meta.modified().unwrap()));
+        if meta.is_dir() {
+            files(&entry.path(), into);
+        }
+    }
+}
+
+#[test]
+fn a_driver_with_a_silent_agent_writes_nothing_and_calls_nobody() {
+    if Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_err() {
+        assert!(std::env::var_os("CONDUCTOR_TEST_STRICT").is_none(), "strace is missing");
+        return;
+    }
+    let window = std::env::var("CONDUCTOR_TEST_IDLE").map_or(WINDOW, |text| text.parse().unwrap());
+    let shop = Shop::new("");
+    let mut host = shop.host("idle::host_drives_a_silent_agent", &[]);
+    host.says("drives");
+    let asleep = |pid: u32| {
+        let path = format!("/proc/{pid}/task");
+        std::fs::read_dir(path).unwrap().all(|thread| {
+            let stat = std::fs::read_to_string(thread.unwrap().path().join("stat")).unwrap();
+            stat.rsplit(')').next().unwrap().starts_with(" S")
+        })
+    };
+    let mut quiet = 0;
+    until("it came to rest", || {
+        quiet = if asleep(host.child.id()) { quiet + 1 } else { 0 };
+        quiet > 50
+    });
+    let (mut before, mut after) = (BTreeMap::new(), BTreeMap::new());
+    files(&shop.root.path(), &mut before);
+    let trace = shop.dir().join("trace");
+    // To be looked at wakes it up once: the first second is not counted.
+    let seconds = (window + 1).to_string();
+    let mut strace = Command::new("timeout");
+    strace.args(["--signal=INT", &seconds, "strace", "-f", "-qq", "-ttt", "-o"]).arg(&trace);
+    strace.args(["-p", &host.child.id().to_string()]).stderr(Stdio::null());
+    let begun = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_secs_f64();
+    strace.status().unwrap();
+    files(&shop.root.path(), &mut after);
+    assert_eq!(before, after, "something was written");
+    let text = std::fs::read_to_string(&trace).unwrap();
+    assert!(text.contains("epoll_"), "strace saw nothing: {text}");
+    let counted = |line: &&str| {
+        let at: f64 = line.split_whitespace().nth(1).unwrap().parse().unwrap();
+        at > begun + 1.0 && !line.contains("detached")
+    };
+    let calls: Vec<&str> = text.lines().filter(counted).collect();
+    println!("{} system calls in {window} s", calls.len());
+    assert!(calls.len() <= 1, "{text}");
+    host.kill();
+}

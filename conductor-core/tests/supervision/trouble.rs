@@ -1,0 +1,194 @@
+//! What may pass ends no task: a machine that is short of something, an agent that is being replaced, a
+//! lock that somebody holds.
+
+use crate::kit::*;
+use crate::support::*;
+use conductor_core::{Cancel, ErrorKind, Outcome, TaskOutcome, TaskSpec, Wait};
+use std::fs;
+use std::time::{Duration, Instant};
+
+fn spec(agent: &str) -> TaskSpec {
+    let delay = Duration::from_millis(10);
+    TaskSpec::new("shop").task("fix").agent(agent).prompt("x").restart_delay(delay)
+}
+
+#[test]
+fn an_agent_that_is_being_written_is_tried_again() {
+    let shop = Shop::new("");
+    shop.agent("claude", "touch $JRUN_TASK_FOLDER/DONE");
+    let program = shop.dir().join("bin/claude");
+    // Open to be written: the kernel does not execute it (ETXTBSY).
+    let writer = fs::OpenOptions::new().append(true).open(&program).unwrap();
+    let task = shop.conductor().tasks().start(spec("claude"), LONG).unwrap();
+    drive_until(&task, "it was refused", || shop.runs("fix").len() >= 2);
+    assert_eq!(task.info().unwrap().result, None, "it is not given up");
+    assert_eq!(shop.runs("fix")[0].outcome(), Some(Outcome::Refused));
+    drop(writer);
+    let result = task.wait(LONG).unwrap();
+    assert_eq!(result.outcome, TaskOutcome::Done);
+}
+
+/// A process that has no descriptors left when it wants to start an attempt, and gets them later.
+#[test]
+fn host_runs_out_of_descriptors() {
+    let Some((dir, conductor)) = hosted() else { return };
+    let task = conductor.tasks().start(spec("claude").max_attempts(1), LONG).unwrap();
+    let limit = |soft: u64| {
+        use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+        let maximum = getrlimit(Resource::Nofile).maximum;
+        setrlimit(Resource::Nofile, Rlimit { current: Some(soft), maximum }).unwrap();
+    };
+    let open = fs::read_dir("/proc/self/fd").unwrap().count() as u64;
+    // Enough to look at the files, and too few for the sockets and pipes of a start.
+    limit(open + 5);
+    fs::remove_file(dir.join("root/shop/dep/hold")).unwrap();
+    fs::write(dir.join("root/shop/dep/DONE"), "").unwrap();
+    let begun = Instant::now();
+    while begun.elapsed() < Duration::from_secs(3) {
+        match task.step() {
+            Ok(_) => {}
+            Err(error) => println!("{error:?}"),
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    limit(1024);
+    let result = task.wait(LONG).unwrap();
+    println!("{} after {} attempts", result.outcome.as_str(), result.attempts);
+}
+
+#[test]
+fn a_process_without_descriptors_gives_no_task_up() {
+    let shop = Shop::new("");
+    shop.agent("claude", "touch $JRUN_TASK_FOLDER/DONE");
+    let dependency = shop.root.path().join("shop/dep");
+    fs::create_dir_all(&dependency).unwrap();
+    fs::write(dependency.join("hold"), "").unwrap();
+    let folder = shop.root.path().join("shop/fix");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("TASK-CONFIG.yaml"), "depends_on: [dep]\n").unwrap();
+    let mut host = shop.host("trouble::host_runs_out_of_descriptors", &[]);
+    host.says("attempts");
+    let (project, id) = of("fix");
+    let result = shop.conductor().tasks().info(&project, &id).unwrap().result.unwrap();
+    assert_eq!(result.outcome, TaskOutcome::Done, "{result:?}");
+}
+
+#[test]
+fn a_wait_that_meets_a_held_lock_sees_its_cancel() {
+    let shop = Shop::new("");
+    shop.agent("claude", "exit 1");
+    let task = shop.conductor().tasks().start(spec("claude"), LONG).unwrap();
+    drive_until(&task, "it ended once", || {
+        shop.runs("fix").iter().any(|run| run.record.outcome.is_some())
+    });
+    // Somebody holds the bus, and does not let go of it.
+    let bus = shop.root.path().join("shop/fix/TASK-MESSAGE-BUS.md");
+    let holder = fs::File::open(bus).unwrap();
+    holder.lock().unwrap();
+    let cancel = Cancel::new();
+    let begun = Instant::now();
+    std::thread::scope(|scope| {
+        let waiting = scope.spawn(|| task.wait(Wait::from(&cancel)));
+        std::thread::sleep(Duration::from_millis(300));
+        cancel.set();
+        let error = waiting.join().unwrap().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Cancelled, "{error:?}");
+    });
+    // Far below the ten seconds that a lock may be waited for; no figure of speed.
+    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    holder.unlock().unwrap();
+    task.stop(conductor_core::Stop::because("enough"), LONG).unwrap();
+}
+
+#[test]
+fn a_starter_that_died_before_its_agent_ran_costs_no_attempt() {
+    let shop = Shop::new("");
+    shop.agent("claude", "touch $JRUN_TASK_FOLDER/DONE");
+    let task = shop.conductor().tasks().start(spec("claude").max_attempts(1), LONG).unwrap();
+    task.wait(LONG).unwrap();
+    // As of a driver that was killed between the record of its attempt and the keeper.
+    let run = shop.runs("fix").remove(0);
+    let record = fs::read_to_string(run.folder.join("run-info.yaml")).unwrap();
+    let series = record.lines().find(|line| line.starts_with("series: ")).unwrap().to_owned();
+    fs::remove_dir_all(&run.folder).unwrap();
+    let folder = shop.root.path().join("shop/fix");
+    for name in [".receipts.jsonl", ".loop.yaml", "DONE"] {
+        fs::remove_file(folder.join(name)).unwrap();
+    }
+    let task = shop.conductor().tasks().start(spec("claude").max_attempts(1), LONG).unwrap();
+    let again = shop.runs("fix").remove(0);
+    task.wait(LONG).unwrap();
+    assert!(fs::read_to_string(again.folder.join("run-info.yaml")).unwrap().contains(&series));
+    let text = fs::read_to_string(again.folder.join("run-info.yaml")).unwrap();
+    let refused = text
+        .replace("outcome: completed", "outcome: refused")
+        .replace("status: completed", "status: failed")
+        .replace("exit_code: 0", "exit_code: -1");
+    fs::write(again.folder.join("run-info.yaml"), refused).unwrap();
+    fs::remove_file(folder.join(".receipts.jsonl")).unwrap();
+    fs::remove_file(folder.join("DONE")).unwrap();
+    let path = folder.join(".loop.yaml");
+    let state = fs::read_to_string(&path).unwrap();
+    let open: String = state
+        .lines()
+        .filter(|line| !line.starts_with("outcome: ") && !line.starts_with("ended_at: "))
+        .map(|line| line.replace("state: ended", "state: running") + "\n")
+        .collect();
+    fs::write(&path, open).unwrap();
+    let (project, id) = of("fix");
+    let result = shop.conductor().tasks().attach(&project, &id).unwrap().wait(LONG).unwrap();
+    assert_eq!((result.outcome, shop.runs("fix").len()), (TaskOutcome::Done, 2));
+}
+
+/// A process that drives a task with a variable that nobody else has.
+#[test]
+fn host_drives_with_a_variable() {
+    let Some((_, conductor)) = hosted() else { return };
+    let spec = spec("shell").prompt("sleep 0.1").env("SECRET", "x");
+    let task = conductor.tasks().start(spec, LONG).unwrap();
+    println!("drives");
+    task.wait(LONG).unwrap();
+}
+
+#[test]
+fn a_stand_by_that_cannot_take_over_says_what_it_lacks() {
+    let shop = Shop::new("");
+    let mut host = shop.host("trouble::host_drives_with_a_variable", &[]);
+    host.says("drives");
+    let (project, id) = of("fix");
+    let stand_by = shop.conductor().tasks().attach(&project, &id).unwrap();
+    assert_eq!(stand_by.missing_env().unwrap(), ["SECRET"]);
+    let told = || {
+        let all = shop.messages("fix");
+        all.into_iter().filter(|m| m.body.starts_with("nobody drives the task")).collect::<Vec<_>>()
+    };
+    stand_by.step().unwrap();
+    assert!(told().is_empty(), "somebody drives it");
+    host.kill();
+    drive_until(&stand_by, "it says why", || !told().is_empty());
+    let again = shop.conductor().tasks().attach(&project, &id).unwrap();
+    for _ in 0..5 {
+        stand_by.step().unwrap();
+        again.step().unwrap();
+    }
+    let told = told();
+    assert_eq!(told.len(), 1, "once for all who stand by");
+    assert!(told[0].body.contains("lacks the value of SECRET"), "{}", told[0].body);
+    let doctor = shop.conductor().doctor().unwrap();
+    assert!(doctor.iter().any(|finding| finding.way_out.contains("SECRET")), "{doctor:?}");
+    shop.conductor()
+        .tasks()
+        .get(&project, &id)
+        .unwrap()
+        .stop(conductor_core::Stop::because("enough"), LONG)
+        .unwrap();
+}
+
+#[test]
+fn a_task_whose_last_run_was_deleted_is_judged_all_the_same() {
+    let shop = Shop::new("");
+    shop.agent("claude", "touch $JRUN_TASK_FOLDER/DONE; rm -rf $JRUN_RUN_FOLDER");
+    let spec = spec("claude").verify("test -e DONE").max_attempts(3);
+    let result = shop.conductor().tasks().start(spec, LONG).unwrap().wait(LONG).unwrap();
+    assert_eq!((result.outcome, result.attempts), (TaskOutcome::Done, 1));
+}

@@ -1,0 +1,36 @@
+//! What comes, as it comes: messages, what runs print, runs that begin and end.
+//!
+//! `hub` looks out for each thing once; `bus`, `log`, `file` and `runs` are the things; `client` is one
+//! connection, which gets what it missed from the files and what comes from the hubs.
+
+mod bus;
+mod client;
+mod file;
+mod frame;
+mod hub;
+mod log;
+mod polled;
+mod runs;
+mod topic;
+
+pub(crate) use client::{Client, Ends, keep_books};
+pub(crate) use topic::{BusKey, FileKey, RunKey, Topic};
+
+use hub::Hubs;
+use topic::RunsKey;
+
+/// All that is looked out for.
+#[derive(Debug, Default)]
+pub(crate) struct Streams {
+    buses: Hubs<BusKey>,
+    logs: Hubs<RunKey>,
+    files: Hubs<FileKey>,
+    runs: Hubs<RunsKey>,
+}
+
+impl Streams {
+    /// How many places clients have.
+    pub(crate) fn members(&self) -> usize {
+        self.buses.members() + self.logs.members() + self.files.members() + self.runs.members()
+    }
+}

@@ -1,0 +1,34 @@
+//! The README's walk through the server, word for word.
+
+use crate::support::*;
+use conductor_tests::sandbox::Sandbox;
+use conductor_tests::workspace;
+use std::fs;
+
+#[test]
+fn the_readmes_walk_leads_where_it_says() {
+    let readme = fs::read_to_string(workspace().join("README.md")).unwrap();
+    let (_, walk) = readme.split_once("<!-- tested: curl -->\n```sh\n").unwrap();
+    let (walk, _) = walk.split_once("\n```\n").unwrap();
+    let sandbox = Sandbox::new();
+    let server = Server::with_token(&sandbox);
+    let mut script = String::from("set -eu\n");
+    // Only where the server is, and where its root, is this test's own.
+    script.push_str(
+        &walk
+            .replace("http://127.0.0.1:14355", &server.url(""))
+            .replace("~/run-agent/", &format!("{}/", sandbox.root().display())),
+    );
+    let walked = sandbox.program("/bin/sh").args(["-c", &script]).succeed();
+    for told in [
+        "\"active_runs_count\":0",
+        "\"task_id\":\"hello\"",
+        "\"status\":\"started\"",
+        "event: message\ndata: {\"msg_id\":\"MSG-",
+        "RUN_START",
+        "\"state\":\"done\"",
+        "\"openapi\":\"3.1",
+    ] {
+        assert!(walked.stdout.contains(told), "{told}\n{}\n{}", walked.stdout, walked.stderr);
+    }
+}
