@@ -224,8 +224,11 @@ fn every_command_is_in_the_table_or_is_said_not_to_be() {
     let commands = read("docs/CLI.md");
     let commands = commands.split("\n## Commands\n").nth(1).unwrap();
     let names = commands.lines().filter_map(|line| line.strip_prefix("### "));
-    let missing: Vec<_> =
-        names.filter(|name| !GROUPS.contains(name) && !told.contains(name)).collect();
+    // All commands of this group are one thing: they ask a server.
+    let told_as_group = |name: &str| name.starts_with("server ") && told.contains("server");
+    let missing: Vec<_> = names
+        .filter(|name| !GROUPS.contains(name) && !told.contains(name) && !told_as_group(name))
+        .collect();
     assert!(missing.is_empty(), "{DOCUMENT} says nothing of the commands {missing:?}");
 }
 
