@@ -636,6 +636,47 @@ conductor_status conductor_task_delete(const conductor *conductor,
 // Frees a task's handle; what runs goes on, undriven unless somebody else waits. NULL is fine.
 void conductor_task_free(conductor_task *task);
 
+/* ---- The webhook --------------------------------------------------------------------------------
+ *
+ * Events wait in the root until the configured webhook took them. The library calls nobody by itself: a
+ * program that wants them told calls conductor_outbox_deliver(), at its end or in a thread beside its
+ * work. */
+
+// The events that wait for the webhook, the oldest first: "event_id", "event", "at", "attempts",
+// "next_attempt", "error", "body". Reads only.
+conductor_status conductor_outbox(const conductor *conductor,
+                                  conductor_reader **out,
+                                  conductor_error **err);
+
+// Tells the webhook what waits and is due, and what becomes due before the wait is over; the end of the
+// wait is no error. out (may be NULL): "delivered", "failed", "left", "error", "next_attempt". Several
+// processes may do so at once: each event is told by one of them.
+conductor_status conductor_outbox_deliver(const conductor *conductor,
+                                          int64_t timeout_ms,
+                                          const conductor_cancel *cancel,
+                                          conductor_record **out,
+                                          conductor_error **err);
+
+/* ---- The log ------------------------------------------------------------------------------------
+ *
+ * What the library says of its own work in this process. It is silent until somebody reads, and no
+ * callback is ever called: lines are read like everything else, and their reader has a descriptor to wait
+ * on.
+ *
+ *     conductor_reader *log;
+ *     if (conductor_log_open(CONDUCTOR_STR("info,messagebus=debug"), &log, &err)) return fail(err);
+ *     while (!conductor_reader_next(log, -1, interrupt, &line, &err))
+ *         puts_line(conductor_record_text(line, CONDUCTOR_STR("text"))); */
+
+// Begins to read log lines: "at", "level" ("error", "warn", "info", "debug"), "subsystem", "event",
+// "message", the group "fields", and "text", all of it on one line. Secrets are masked.
+//
+// levels: one for all, and others for parts: "warn,runner=debug"; "off" is none. Lines that come faster
+// than they are read are left out, and counted in a line of their own. Several readers may be open.
+conductor_status conductor_log_open(conductor_str levels,
+                                    conductor_reader **out,
+                                    conductor_error **err);
+
 /* ---- Many at once -------------------------------------------------------------------------------
  *
  * One thread waits for any number of runs and tasks, and drives the tasks among them.
