@@ -7,7 +7,9 @@ use crate::check::*;
 use crate::config::*;
 use crate::error::{Error, Status, conductor_error_free, conductor_error_text};
 use crate::handle;
+use crate::log::*;
 use crate::options::*;
+use crate::outbox::*;
 use crate::reader::*;
 use crate::record::*;
 use crate::root::*;
@@ -101,6 +103,9 @@ unsafe fn all(err: *mut *mut Error) -> Vec<(&'static str, Status)> {
         conductor_reader_next(null_mut(), 0, null(), null_mut(), err)
         conductor_reader_commit(null_mut(), err)
         conductor_options_set(null_mut(), X, X, err)
+        conductor_log_open(X, null_mut(), err)
+        conductor_outbox(null(), null_mut(), err)
+        conductor_outbox_deliver(null(), 0, null(), null_mut(), err)
         conductor_id_check(X, X, err)
         conductor_duration_parse(X, null_mut(), err)
     }
