@@ -189,7 +189,7 @@ fn a_collected_things_fields_are_those_of_the_vocabulary() {
         start_time: Some(Timestamp::UNIX_EPOCH),
         end_time: Some(Timestamp::UNIX_EPOCH),
     };
-    let failed = Error::new(ErrorKind::Io, "x.y", "no");
+    let failed = Error::new(ErrorKind::Io, "io.other", "no");
     let mut seen = BTreeSet::new();
     for result in [GcResult::Kept(GcReason::Busy), GcResult::Failed(failed)] {
         seen.extend(names(&Record::from(&GcDone { item: item.clone(), result }), About::Gc));
@@ -235,14 +235,14 @@ fn a_messages_fields_are_those_of_the_vocabulary() {
 fn items_of_lists_and_names_with_dots_are_found() {
     let mut record = Record::default();
     record.put_list("blocked_by", ["a", "b"]);
-    record.put_texts("meta", &[("x.y".to_owned(), "1".to_owned())]);
+    record.put_texts("meta", &[("X.y".to_owned(), "1".to_owned())]);
     let mut parent = Record::default();
     parent.put("msg_id", "m");
     record.put_records("parents", std::iter::once(parent));
     let text = |name: &str| record.text(name).map(Cow::into_owned);
     assert_eq!(text("blocked_by.1").as_deref(), Some("b"));
     assert_eq!((text("blocked_by.2"), text("blocked_by.-1")), (None, None));
-    assert_eq!(text("meta.x.y").as_deref(), Some("1"));
+    assert_eq!(text("meta.X.y").as_deref(), Some("1"));
     assert_eq!(text("parents.0.msg_id").as_deref(), Some("m"));
     assert_eq!((record.count("blocked_by"), record.count("parents.0")), (2, 1));
 }
