@@ -72,3 +72,4 @@ def test_what_waits_for_the_webhook_is_told(
         assert [call["event"] for call in calls] == ["run_start", "run_stop"]
         assert c.outbox.list() == []
     server.shutdown()
+    server.server_close()

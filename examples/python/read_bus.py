@@ -12,6 +12,8 @@ import json
 import os
 import re
 import sys
+from collections.abc import Iterator
+from typing import Any
 
 MARK = b"\n\n---\nmsg_id: "
 LINE = re.compile(rb"^\\+---[ \t\r]*$", re.MULTILINE)
@@ -19,23 +21,23 @@ QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 SHORT = {"n": "\n", "r": "\r", "t": "\t"}
 
 TABLE = []
-for value in range(256):
+for entry in range(256):
     for _ in range(8):
-        value = value >> 1 ^ (0x82F63B78 if value & 1 else 0)
-    TABLE.append(value)
+        entry = entry >> 1 ^ (0x82F63B78 if entry & 1 else 0)
+    TABLE.append(entry)
 
 
-def crc32c(data):
+def crc32c(data: bytes) -> int:
     crc = 0xFFFFFFFF
     for byte in data:
         crc = crc >> 8 ^ TABLE[(crc ^ byte) & 0xFF]
     return crc ^ 0xFFFFFFFF
 
 
-def unquote(text):
+def unquote(text: str) -> str:
     """The text between double quotes, its escapes taken back."""
 
-    def plain(match):
+    def plain(match: re.Match[str]) -> str:
         kind = match[1][0]
         if kind in "xuU":
             return chr(int(match[1][1:], 16))
@@ -44,7 +46,7 @@ def unquote(text):
     return re.sub(r"\\(x..|u....|U........|.)", plain, text[1:-1])
 
 
-def value(text):
+def value(text: str) -> Any:
     """A value of the header: text in quotes, or lists and maps of such texts, or a plain word."""
     if text[:1] == '"':
         return unquote(text)
@@ -53,7 +55,7 @@ def value(text):
     return text
 
 
-def record(data, start):
+def record(data: bytes, start: int) -> tuple[dict[str, Any], int] | None:
     """The record at `start` and its end; None where there is no whole one."""
     head = data.find(b"\n---\n", start)
     if not data.startswith(b"---\nmsg_id: ", start) or head < 0:
@@ -68,7 +70,7 @@ def record(data, start):
     checked = data[start : head - len(lines[-1])] + data[body:end]
     if data[end : end + 1] != b"\n" or crc32c(checked) != int(crc[1], 16):
         return None
-    fields = {}
+    fields: dict[str, Any] = {}
     for line in lines[:-2]:
         key, _, text = line.decode().partition(": ")
         fields[key] = int(text) if key == "seq" else value(text)
@@ -76,7 +78,7 @@ def record(data, start):
     return fields, end + 1
 
 
-def read(path):
+def read(path: str) -> Iterator[dict[str, Any]]:
     """What one file holds."""
     with open(path, "rb") as file:
         data = file.read()
@@ -98,7 +100,7 @@ def read(path):
         at = end
 
 
-def read_bus(path):
+def read_bus(path: str) -> Iterator[dict[str, Any]]:
     """What a bus and its archives hold, oldest first."""
     folder, name = os.path.split(os.path.abspath(path))
     archive = re.compile(re.escape(name) + r"\.s\d{20}-\d{20}(-\d+)?\.archived")
@@ -110,5 +112,5 @@ def read_bus(path):
 
 
 if __name__ == "__main__":
-    for entry in read_bus(sys.argv[1]):
-        print(json.dumps(entry, ensure_ascii=False))
+    for item in read_bus(sys.argv[1]):
+        print(json.dumps(item, ensure_ascii=False))
