@@ -111,8 +111,10 @@ fn ids_that_are_none_are_refused_wherever_they_are_given() {
     ];
     for command in commands {
         for id in ids {
-            // An empty list of dependencies is one: it takes the stored ones away.
-            if id.is_empty() && command.last().unwrap().starts_with("--depends-on") {
+            // An empty list of dependencies is one: it takes the stored ones away. No parent is one, too.
+            let flag = command.last().unwrap();
+            let may_be_empty = ["--depends-on", "--parent-run-id"];
+            if id.is_empty() && may_be_empty.iter().any(|name| flag.starts_with(name)) {
                 continue;
             }
             let args: Vec<String> = command.iter().map(|arg| arg.replace("ID", id)).collect();
