@@ -102,7 +102,8 @@ pub(crate) enum Command {
     Gc(gc::Gc),
     #[cfg(feature = "server")]
     Serve(serve::Serve),
-    #[command(subcommand)]
+    // Hidden until `serve` carries it out.
+    #[command(subcommand, hide = true)]
     Update(update::Update),
     SelfTest(self_test::SelfTest),
     #[command(subcommand)]

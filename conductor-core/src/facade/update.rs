@@ -244,7 +244,5 @@ fn no_server(root: &Path) -> Error {
         format!("no server of {} lives that could exchange its program", root.display()),
     )
     .with_path(root)
-    .with_hint(
-        "start one with `run-agent serve`; where none runs, copy the new program over the old",
-    )
+    .with_hint("nothing is served by it: copy the new program over the old")
 }

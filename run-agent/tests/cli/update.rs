@@ -24,11 +24,7 @@ fn an_update_is_asked_for_looked_at_and_taken_back() {
 
     fs::create_dir_all(sandbox.root()).unwrap();
     let refused = cli(&sandbox, &start).exits(12);
-    assert!(
-        refused.stderr.contains("hint: start one with `run-agent serve`"),
-        "{}",
-        refused.stderr
-    );
+    assert!(refused.stderr.contains("hint: nothing is served by it"), "{}", refused.stderr);
     let conductor = conductor(&sandbox);
     let server = conductor.update().serve(&program(&sandbox, "run-agent")).unwrap().unwrap();
     let told = cli(&sandbox, &start).succeed().stdout;
