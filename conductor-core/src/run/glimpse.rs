@@ -182,7 +182,25 @@ fn scalar(value: &str) -> Option<&str> {
         return None;
     }
     let null = matches!(value, "~" | "null" | "Null" | "NULL");
-    (!null).then_some(value)
+    let flag = matches!(value, "True" | "TRUE" | "False" | "FALSE");
+    (!null && !flag && !is_odd_number(value)).then_some(value)
+}
+
+/// Whether YAML may take it for a number that it writes in another way: `0.`, `1e3`, `007`, `0x1F`.
+fn is_odd_number(value: &str) -> bool {
+    let bytes = value.as_bytes();
+    let Some(first) = bytes.first() else { return false };
+    if !first.is_ascii_digit() {
+        return matches!(first, b'.' | b'+');
+    }
+    if bytes.iter().all(u8::is_ascii_digit) {
+        // Longer ones may not fit.
+        return bytes.len() > 18 || (bytes.len() > 1 && *first == b'0');
+    }
+    // A sign within a number stands behind its exponent; dates and ids have others.
+    let sign = |pair: &[u8]| matches!(pair[1], b'-' | b'+') && !matches!(pair[0], b'e' | b'E');
+    let in_numbers = |byte: &u8| byte.is_ascii_hexdigit() || b"+-._xXoO".contains(byte);
+    bytes.iter().all(in_numbers) && !bytes.windows(2).any(sign)
 }
 
 #[cfg(test)]
@@ -287,6 +305,8 @@ mod tests {
             Just("2026-03-01T08:01:00Z".to_owned()),
             Just("\"\"".to_owned()),
             Just("'x'".to_owned()),
+            "[0-9+.exE_-]{1,6}",
+            "(true|True|FALSE)",
             "[ -~]{0,12}",
             "\\PC{0,6}",
         ];

@@ -22,12 +22,15 @@ fn a_stubborn_grandchild_is_killed_after_the_grace() {
 fn leftovers_of_a_finished_agent_are_ended() {
     // One that goes when asked, one that does not; both without their parent, one holding
     // stdout open: waiting must be on processes.
-    for (script, killed) in [("exec sleep 1000", 0), ("trap '' TERM; sleep 1000; sleep 1000", 1)] {
+    // It is ready, its traps set, before the agent ends.
+    for (traps, sleep, killed) in
+        [("HUP", "exec sleep 1000", 0), ("HUP TERM", "sleep 1000; sleep 1000", 1)]
+    {
         let run = Run::fresh();
         run.fifo();
         run.go(&format!(
-            "setsid sh -c 'trap \"\" HUP; echo $$ >$DIR/fifo; {}' & read x <$DIR/fifo; echo $x; exit 4",
-            script.replace('\'', "\"")
+            "setsid sh -c 'trap \"\" {traps}; echo $$ >$DIR/fifo; {sleep}' & read x <$DIR/fifo; \
+             echo $x; exit 4",
         ));
         let (dir, end) = run.end();
         assert_eq!(
