@@ -238,7 +238,8 @@ fn the_modes_of_the_terminal_come_back_from_a_program_that_died_or_is_stopped() 
 #[test]
 fn stop_ends_the_program_and_not_the_shell_even_where_the_job_is_stopped() {
     let sandbox = Sandbox::new();
-    let line = line(&sandbox, "stay", "echo begun; sleep 1000; exit 0");
+    // Ctrl-Z stops no shell that is just starting a program: it waits for the program's first step.
+    let line = line(&sandbox, "stay", "sleep 1000 & echo begun; wait; exit 0");
     let mut shell = Terminal::shell(&sandbox);
     shell.answer(&line, "begun");
     let program = held(only(&sandbox).record.pid);
