@@ -5,6 +5,7 @@ use super::driver::Driver;
 use super::failure::Failure;
 use super::guard::Guard;
 use super::metrics::Metrics;
+use super::seal::Seal;
 use super::stream::Streams;
 use conductor_core::{Conductor, Error, ErrorKind, Result};
 use std::sync::Arc;
@@ -22,6 +23,7 @@ struct Shared {
     metrics: Metrics,
     driver: Driver,
     streams: Streams,
+    seal: Seal,
     started: Instant,
     ending: watch::Sender<bool>,
 }
@@ -56,9 +58,15 @@ impl App {
             settings,
             metrics,
             streams: Streams::default(),
+            seal: Seal::new()?,
             started: Instant::now(),
             ending: watch::Sender::new(false),
         })))
+    }
+
+    /// What seals what pages may send back.
+    pub(crate) fn seal(&self) -> &Seal {
+        &self.0.seal
     }
 
     /// What is followed.

@@ -20,9 +20,11 @@ mod place;
 mod pollable;
 mod query;
 mod routes;
+mod seal;
 mod serve;
 mod settings;
 mod stream;
+mod ui;
 mod wire;
 
 pub(crate) use serve::serve;
