@@ -17,7 +17,8 @@ fn main() -> io::Result<()> {
     let mut files = Vec::new();
     gather(&ui, &ui, &mut files)?;
     files.sort();
-    let mut table = String::from("/// All of them, by name.\npub(super) static ASSETS: &[Asset] = &[\n");
+    let mut table =
+        String::from("/// All of them, by name.\npub(super) static ASSETS: &[Asset] = &[\n");
     for name in &files {
         let path = ui.join(name);
         let line = writeln!(
@@ -35,7 +36,8 @@ fn gather(root: &Path, folder: &Path, files: &mut Vec<String>) -> io::Result<()>
     for entry in fs::read_dir(folder)? {
         let path = entry?.path();
         if path.is_dir() {
-            let skipped = path.file_name().is_some_and(|name| name == TESTS || name == "node_modules");
+            let skipped =
+                path.file_name().is_some_and(|name| name == TESTS || name == "node_modules");
             if !skipped {
                 gather(root, &path, files)?;
             }

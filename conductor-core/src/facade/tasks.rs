@@ -13,8 +13,8 @@ use crate::layout::{CANCELLED, DONE};
 use crate::limits;
 use crate::supervise::{Engine, RunInfo, Stop, StopReport, glance};
 use crate::task::{
-    Begin, CanDrive, LoopState, TaskConfig, TaskBudget, TaskOutcome, TaskResult, Waiter, Waiting, depends_on,
-    living_driver, not_ready,
+    Begin, CanDrive, LoopState, TaskBudget, TaskConfig, TaskOutcome, TaskResult, Waiter, Waiting,
+    depends_on, living_driver, not_ready,
 };
 use crate::time::Timestamp;
 use crate::wait::{Step, block_on};

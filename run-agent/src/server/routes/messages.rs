@@ -11,7 +11,8 @@ use super::super::wire::{Message, Posted};
 use axum::extract::State;
 use axum::http::StatusCode;
 use conductor_core::{
-    Conductor, Cursor, Event, MessageId, Post, ProjectId, ReadOptions, Result, RunId, Scope, TaskId, Timestamp,
+    Conductor, Cursor, Event, MessageId, Post, ProjectId, ReadOptions, Result, RunId, Scope,
+    TaskId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -163,11 +164,7 @@ impl From<NewText> for New {
     }
 }
 
-async fn post(
-    app: App,
-    scope: Scope,
-    new: New,
-) -> std::result::Result<Status<Posted>, Failure> {
+async fn post(app: App, scope: Scope, new: New) -> std::result::Result<Status<Posted>, Failure> {
     if new.body.trim().is_empty() {
         return Err(Failure::bad_request("bus.body", "body is required"));
     }

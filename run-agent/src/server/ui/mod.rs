@@ -12,8 +12,8 @@ use assets::{ASSETS, Asset, digest};
 use axum::Router;
 use axum::body::Body;
 use axum::extract::Path;
-use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::StatusCode;
+use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::response::{IntoResponse as _, Response};
 use axum::routing::get;
 
@@ -66,7 +66,8 @@ fn page(here: &str, asked: &HeaderMap) -> Response {
 
 fn answer(asset: &Asset, bytes: Vec<u8>, cache: &'static str, asked: &HeaderMap) -> Response {
     let tag = format!("\"{}\"", digest());
-    let known = asked.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
+    let known =
+        asked.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
     let mut response = match known {
         true => StatusCode::NOT_MODIFIED.into_response(),
         false => Response::new(Body::from(bytes)),

@@ -20,11 +20,21 @@ export function heading(crumbs, about, actions = []) {
     h(
       "nav",
       { class: "crumbs", "aria-label": "Where you are" },
-      crumbs.slice(0, -1).map(([word, href]) => [h("a", { href }, word), h("span", { class: "slash", "aria-hidden": "true" }, "/")]),
+      crumbs.slice(0, -1).map(([word, href], at) => [at > 0 && h("span", { class: "slash", "aria-hidden": "true" }, "/"), h("a", { href }, word)]),
     ),
     h("div", { class: "title" }, h("h1", { title: last }, last), about),
     actions.length > 0 && h("div", { class: "actions" }, actions),
   );
+}
+
+/**
+ * The id of a task, with the time in it set back: the words behind it are what tells tasks apart.
+ *
+ * @param {string} id
+ */
+export function taskName(id) {
+  const [, begin, rest] = /^(task-\d{8}-\d{6}-)(.+)$/.exec(id) ?? [];
+  return h("span", { class: "name", title: id }, rest ? [h("span", { class: "stamp" }, begin), rest] : id);
 }
 
 /**

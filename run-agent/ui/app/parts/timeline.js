@@ -11,7 +11,7 @@ import { runBadge, runState } from "./status.js";
 /** @typedef {{run: RunRow, depth: number, restart: boolean}} Branch */
 
 /** Marks on the line of time. */
-const MARKS = 4;
+const MARKS = 2;
 
 /**
  * The runs in the order of a tree: each behind its parent, those of one parent in the order of their starts.
@@ -94,6 +94,6 @@ export function timeline(project, task, runs) {
 /** @param {number} begin @param {number} span */
 function marks(begin, span) {
   return Array.from({ length: MARKS }, (_, at) =>
-    h("span", { key: at, class: "mark", vars: { at: `${(at / MARKS) * 100}%` } }, clock(begin + (span * at) / MARKS, span < 3_600_000)),
+    h("span", { key: at, class: "mark", vars: { at: `${(at / MARKS) * 100}%` } }, clock(begin + (span * at) / MARKS, span < 600_000)),
   );
 }

@@ -4,8 +4,8 @@ import { h } from "../dom/h.js";
 import { ago, count, counted, duration, moment, money, time, tokens } from "../dom/format.js";
 import { go, toProject, toRun, toTask } from "../router.js";
 import { overview } from "../state/overview.js";
-import { button, empty, heading, loading, problem } from "../parts/common.js";
-import { badge, dot } from "../parts/status.js";
+import { button, empty, heading, loading, problem, taskName } from "../parts/common.js";
+import { badge, dot, ORDER } from "../parts/status.js";
 import { startTask } from "../actions/start.js";
 
 /** @typedef {import("../net/types.js").TaskRow} TaskRow */
@@ -89,7 +89,7 @@ function attention({ attention, running }) {
     h(
       "ul",
       { class: "cards" },
-      attention.slice(0, 50).map((task) =>
+      [...attention].sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state)).slice(0, 50).map((task) =>
         h("li", { key: `${task.project_id}/${task.id}` }, taskLine(task, badge(task.state), reason(task))),
       ),
       silent.map((task) =>
@@ -120,7 +120,7 @@ function taskLine(task, sign, about) {
     "a",
     { class: "line", href: toTask(task.project_id, task.id) },
     sign,
-    h("span", { class: "what" }, h("span", { class: "name" }, task.id), h("span", { class: "dim" }, task.project_id)),
+    h("span", { class: "what" }, taskName(task.id), h("span", { class: "dim" }, task.project_id)),
     h("span", { class: "why" }, about),
     h("span", { class: "when" }, time(task.last_activity)),
   );
@@ -148,7 +148,7 @@ function running(tasks) {
             "a",
             { class: "line", href: toRun(task.project_id, task.id, run.id) },
             dot("running"),
-            h("span", { class: "what" }, h("span", { class: "name" }, task.id), h("span", { class: "dim" }, task.project_id)),
+            h("span", { class: "what" }, taskName(task.id), h("span", { class: "dim" }, task.project_id)),
             h("span", { class: "why" }, run.agent, task.attempts && task.attempts > 1 ? `, attempt ${task.attempts}` : ""),
             h("span", { class: "when", title: "how long it runs" }, duration(since)),
             h("span", { class: "when dim", title: "when it last printed something" }, Number.isNaN(printed) ? "silent" : ago(Date.now() - printed)),

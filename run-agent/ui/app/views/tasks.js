@@ -6,7 +6,7 @@ import { ago, count, duration, moment, money, time } from "../dom/format.js";
 import { go, here, note, to, toBus, toProject, toTask } from "../router.js";
 import { overview } from "../state/overview.js";
 import { TaskStore } from "../state/tasks.js";
-import { button, empty, heading, loading, problem, tabs } from "../parts/common.js";
+import { button, empty, heading, loading, problem, tabs, taskName } from "../parts/common.js";
 import { badge, ORDER, STATES } from "../parts/status.js";
 import { virtualList } from "../parts/virtual.js";
 import { startTask } from "../actions/start.js";
@@ -188,7 +188,7 @@ function taskRow(row, at, selected) {
       vars: { at },
     },
     h("span", { role: "cell", class: "c-state" }, badge(row.state)),
-    h("span", { role: "cell", class: "c-task", title: row.id }, row.id),
+    h("span", { role: "cell", class: "c-task" }, taskName(row.id)),
     h("span", { role: "cell", class: "c-what" }, goesOn(row)),
     h("span", { role: "cell", class: "c-agent" }, row.latest?.agent ?? ""),
     h("span", { role: "cell", class: "c-attempts", title: `${row.runs} runs` }, row.attempts ?? row.runs),

@@ -103,10 +103,7 @@ impl Item {
 /// What garbage collection would take
 #[utoipa::path(get, path = "/api/v1/gc", tag = "gc", params(Asked),
     responses((status = 200, body = Plan), (status = "default", body = ErrorBody)))]
-async fn plan(
-    State(app): State<App>,
-    Query(asked): Query<Asked>,
-) -> Result<Json<Plan>, Failure> {
+async fn plan(State(app): State<App>, Query(asked): Query<Asked>) -> Result<Json<Plan>, Failure> {
     let policy = asked.policy(&app)?;
     let plan = app.answer(Length::Long, move |app| {
         let failed = |error| app.failure(&error);

@@ -8,8 +8,8 @@ use super::super::super::query::Query;
 use super::super::files::file_of;
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::http::StatusCode;
+use axum::http::header::{self, HeaderMap, HeaderValue};
 use axum::response::Response;
 use conductor_core::{OutputFile, RunOutput};
 use serde::Deserialize;
@@ -81,10 +81,7 @@ fn answer(part: Part, range: Option<Range>) -> Response {
     let (length, is_whole) = (bytes.len() as u64, bytes.len() as u64 == size);
     let mut response = Response::new(Body::from(bytes));
     let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/plain; charset=utf-8"),
-    );
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
     headers.insert(header::ACCEPT_RANGES, HeaderValue::from_static("bytes"));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
     let told = match length {

@@ -131,9 +131,8 @@ mod tests {
 
     #[test]
     fn a_text_is_found_in_either_case() {
-        let found = |bytes: &str, text: &str| {
-            places(bytes.as_bytes(), text.as_bytes()).collect::<Vec<_>>()
-        };
+        let found =
+            |bytes: &str, text: &str| places(bytes.as_bytes(), text.as_bytes()).collect::<Vec<_>>();
         assert_eq!(found("an Error, an eRROR", "error"), [3, 13]);
         assert_eq!(found("aaaa", "aa"), [0, 1, 2]);
         assert_eq!(found("abc", "abc"), [0]);

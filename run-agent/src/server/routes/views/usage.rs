@@ -94,6 +94,7 @@ fn cells(conductor: &Conductor, project: Option<&ProjectId>) -> Result<Cells> {
         }
     }
     let cells = cells.into_iter();
-    let cells = cells.map(|((day, project_id, agent), cell)| Cell { day, project_id, agent, ..cell });
+    let cells =
+        cells.map(|((day, project_id, agent), cell)| Cell { day, project_id, agent, ..cell });
     Ok(Cells { cells: cells.collect(), unreadable: report.damage.len() })
 }
