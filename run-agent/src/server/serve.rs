@@ -10,7 +10,7 @@ use super::stream;
 use crate::log;
 use axum::Router;
 use axum::http::Request;
-use conductor_core::{Conductor, Error, ErrorKind, LogLevel, Result};
+use conductor_core::{Conductor, Error, ErrorKind, LogLevel, Result, Secret};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -38,8 +38,8 @@ const BREATH: Duration = Duration::from_millis(50);
 pub(crate) struct Serving {
     /// Where it listens.
     pub(crate) address: SocketAddr,
-    /// Whether the token is the one that stands in the root.
-    pub(crate) token_is_stored: bool,
+    /// The token, where it is the one that stands in the root.
+    pub(crate) stored_token: Option<Secret>,
 }
 
 /// Serves a root until SIGTERM or SIGINT. `told` hears where, once it listens.
@@ -79,7 +79,7 @@ async fn run(
     effective: Effective,
     told: impl FnOnce(&Serving),
 ) -> Result<()> {
-    let Effective { address, may_move, settings, token_is_stored } = effective;
+    let Effective { address, may_move, settings, stored_token } = effective;
     let (mut term, mut int) = (hear(SignalKind::terminate())?, hear(SignalKind::interrupt())?);
     let listener = listen(address, may_move).await?;
     let address = listener.local_addr().map_err(|e| cannot_listen(address, e))?;
@@ -87,7 +87,7 @@ async fn run(
     app.driver().resume()?;
     tokio::spawn(stream::keep_books(app.clone()));
     let router = routes::app(app.clone());
-    told(&Serving { address, token_is_stored });
+    told(&Serving { address, stored_token });
     tracing::info!(subsystem = "api", address = %address, "server_listening");
     let places = Arc::new(Semaphore::new(places()));
     let graceful = GracefulShutdown::new();

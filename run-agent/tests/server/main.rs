@@ -9,6 +9,7 @@
 
 mod commands;
 mod control;
+mod dashboard;
 mod guard;
 mod messages;
 mod reads;

@@ -3,6 +3,7 @@
 mod bus;
 mod health;
 mod job;
+mod link;
 mod project;
 mod status;
 mod task;
@@ -27,6 +28,7 @@ pub(crate) enum Server {
     #[command(subcommand)]
     Bus(bus::Bus),
     Health(health::Health),
+    Link(link::Link),
 }
 
 impl Server {
@@ -39,6 +41,7 @@ impl Server {
             Server::Watch(command) => command.run(context),
             Server::Bus(command) => command.run(context),
             Server::Health(command) => command.run(context),
+            Server::Link(command) => command.run(context),
         }
     }
 }

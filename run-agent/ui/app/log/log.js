@@ -28,7 +28,8 @@ export class Log {
     this.name = name;
     this.changed = changed;
     this.follow = true;
-    this.wrap = false;
+    // A narrow page has no room beside a line.
+    this.wrap = matchMedia("(max-width: 600px)").matches;
     /** Characters that fit into a row of the view. */
     this.fitting = 120;
     /** The row at the top of the view, with a fraction. */
@@ -49,7 +50,7 @@ export class Log {
         changed();
       },
     );
-    this.chunks.columns = UNWRAPPED;
+    this.chunks.columns = this.wrap ? 40 : UNWRAPPED;
   }
 
   /** @param {"raw" | "search"} what */

@@ -38,7 +38,14 @@ export function messageCard(message, { depth, answered, project, task, reply, pa
       h("button", { type: "button", class: "quiet reply", onclick: () => reply(message) }, icon("reply"), h("span", null, type === "QUESTION" ? "Answer" : "Reply")),
       time(message.timestamp, "exact"),
     ),
-    h("div", { class: "message-body" }, PLAIN.has(type) ? h("p", { class: "plain-text" }, body) : markdown(body)),
+    h("div", { class: "message-body" }, PLAIN.has(type) ? short(body) : markdown(body)),
     message.links?.length && h("ul", { class: "links" }, message.links.map(({ url, label }, at) => h("li", { key: at }, isSafe(url) && !url.startsWith("#") ? h("a", { href: url, target: "_blank", rel: "noopener noreferrer nofollow", title: url }, label || url) : h("span", { title: url }, label || url)))),
   );
+}
+
+/** The first line of a body, with the rest behind it. @param {string} body */
+function short(body) {
+  const at = body.indexOf("\n");
+  if (at < 0) return h("p", { class: "plain-text" }, body);
+  return h("details", null, h("summary", null, body.slice(0, at)), h("p", { class: "plain-text mono" }, body.slice(at + 1)));
 }

@@ -11,7 +11,7 @@ import { runBadge, runState } from "./status.js";
 /** @typedef {{run: RunRow, depth: number, restart: boolean}} Branch */
 
 /** Marks on the line of time. */
-const MARKS = 2;
+const MARKS = 3;
 
 /**
  * The runs in the order of a tree: each behind its parent, those of one parent in the order of their starts.

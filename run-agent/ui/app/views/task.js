@@ -99,20 +99,22 @@ export function taskView(project, task) {
         ]),
         tabs(parts(row), "task"),
         questions.length > 0 && row.state !== "done" && asked(project, task, questions),
+        runs(project, task, data),
         h(
           "div",
           { class: "columns" },
-          h(
-            "div",
-            { class: "wide" },
-            runs(project, task, data),
-            h("section", { class: "panel", "aria-labelledby": "prompt" }, h("h2", { id: "prompt" }, "What it was told"), prompt === undefined ? loading() : prompt ? markdown(prompt) : h("p", { class: "dim" }, "The task has no TASK.md.")),
-          ),
+          h("section", { class: "panel", "aria-labelledby": "prompt" }, h("h2", { id: "prompt" }, "What it was told"), prompt === undefined ? loading() : told(prompt, row.latest?.agent)),
           h("div", { class: "narrow" }, stands(data), limits(data)),
         ),
       );
     },
   };
+}
+
+/** A prompt; that of a shell is a script. @param {string} prompt @param {string} [agent] */
+function told(prompt, agent) {
+  if (!prompt.trim()) return h("p", { class: "dim" }, "The task has no TASK.md.");
+  return agent === "shell" || agent === "command" ? h("pre", { class: "script" }, prompt) : markdown(prompt);
 }
 
 /** @param {import("../net/types.js").TaskRow} row */
@@ -159,7 +161,7 @@ function stands(data) {
     h("h2", { id: "stands" }, "Where it stands"),
     h("p", { class: "means" }, STATES[task.state].means, "."),
     facts([
-      ["Now", goesOn(task)],
+      ["Now", task.outcome ? undefined : goesOn(task)],
       ["Waits since", task.waiting && time(task.waiting.since, "clock")],
       ["At the latest", task.waiting?.until && time(task.waiting.until, "clock")],
       ["Comes after", links(task.depends_on)],
