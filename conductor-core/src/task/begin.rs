@@ -5,6 +5,7 @@ use super::decide::Bounds;
 use super::dependencies::refuse_cycle;
 use super::handle::{CanDrive, Waiter, living_driver, parameters};
 use super::lease::{Lease, driven_elsewhere};
+use super::means::Means;
 use super::parameters::Parameters;
 use super::state::{LoopState, TaskOutcome};
 use crate::bus::Bus;
@@ -78,7 +79,8 @@ impl Engine {
         // A prompt that TASK.md does not hold yet goes there.
         let first_prompt = stored.is_none().then(|| wanted.prompt.take().unwrap_or_default());
         let bus = self.task_bus(&project, &task)?;
-        let state = self.next_state(&bus, before, wanted, &lease, resume)?;
+        let state =
+            self.next_state(&bus, before, wanted, waiter.means().clone(), &lease, resume)?;
         state.check_size(&folder)?;
         if let Some(tasks) = &depends_on {
             TaskConfig::set_depends_on(&folder, tasks)?;
@@ -122,17 +124,20 @@ impl Engine {
         bus: &Bus,
         before: Option<LoopState>,
         wanted: Parameters,
+        means: Means,
         lease: &Lease,
         resume: bool,
     ) -> Result<LoopState> {
         let series = before.as_ref().map_or(0, |state| state.series);
         let checks = before.as_ref().map_or(0, |state| state.checks);
-        let fresh = |series| LoopState::begin(series, lease.earlier_wish(), wanted, self.now());
+        let fresh =
+            |series| LoopState::begin(series, lease.earlier_wish(), wanted, means, self.now());
         match before {
             Some(state) if state.result().is_none() => {
                 let now = fresh(series);
                 Ok(LoopState {
                     parameters: now.parameters,
+                    means: now.means,
                     driver: now.driver,
                     boot_id: now.boot_id,
                     earlier_wish: now.earlier_wish,
