@@ -41,12 +41,10 @@ impl Engine {
             refuse_cycle(self.layout(), &project, &task, tasks)?;
         }
         // To attach to a loop that is driven needs no passage.
-        let passage = match self.pass(plan.parent_run.as_ref(), wait) {
-            Err(error) if error.kind() != ErrorKind::UpdateInProgress => return Err(error),
+        let passage = match self.enter_loop(&plan, wait)? {
             Err(error) if !self.is_driven(&project, &task)? => return Err(error),
             answer => answer,
         };
-        self.refuse_too_deep(&plan)?;
         let (folder, task_lock) = self.lock_task(&project, &task, true, LockKind::Shared, wait)?;
         self.close_what_is_over(&project, &task, wait);
         let held = take_or_join(&folder, wait)?;
@@ -105,15 +103,6 @@ impl Engine {
         match found(self.layout().task(project, task))? {
             Some(folder) => Ok(living_driver(&folder)?.is_some()),
             None => Ok(false),
-        }
-    }
-
-    /// A loop that may start no attempt at all is not begun. How many others its parent started is
-    /// another matter: that passes.
-    fn refuse_too_deep(&self, plan: &RunPlan) -> Result<()> {
-        match self.demand(plan) {
-            Err(error) if error.kind() != ErrorKind::Busy => Err(error),
-            _ => Ok(()),
         }
     }
 
