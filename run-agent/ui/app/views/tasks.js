@@ -3,7 +3,7 @@
 import { h, island } from "../dom/h.js";
 import { changed } from "../dom/frame.js";
 import { ago, count, duration, moment, money, time } from "../dom/format.js";
-import { go, here, note, to, toBus, toProject, toTask } from "../router.js";
+import { go, here, note, openLink, to, toBus, toProject, toTask } from "../router.js";
 import { overview } from "../state/overview.js";
 import { TaskStore } from "../state/tasks.js";
 import { button, empty, heading, loading, problem, tabs, taskName } from "../parts/common.js";
@@ -202,13 +202,10 @@ function headRow() {
  */
 function taskRow(row, at, selected) {
   return h(
-    "a",
-    {
-      key: row.id, class: `row ${selected ? "selected" : ""}`, role: "row", "aria-rowindex": at + 2, href: toTask(row.project_id, row.id),
-      vars: { at },
-    },
+    "div",
+    { key: row.id, class: `row ${selected ? "selected" : ""}`, role: "row", "aria-rowindex": at + 2, vars: { at }, onclick: openLink },
     h("span", { role: "cell", class: "c-state" }, badge(row.state)),
-    h("span", { role: "cell", class: "c-task" }, taskName(row.id)),
+    h("span", { role: "cell", class: "c-task" }, h("a", { class: "cover", href: toTask(row.project_id, row.id) }, taskName(row.id))),
     h("span", { role: "cell", class: "c-what" }, goesOn(row)),
     h("span", { role: "cell", class: "c-agent" }, row.latest?.agent ?? ""),
     h("span", { role: "cell", class: "c-attempts", title: `${row.runs} runs` }, row.attempts ?? row.runs),
