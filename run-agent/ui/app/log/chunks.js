@@ -73,7 +73,7 @@ export function rowsOf(bytes, base, columns, shape) {
 function shaped(text, at, columns, rows) {
   const first = rows.length;
   if (text === "") return;
-  for (const line of text.split("\n")) split(line, at, columns, rows);
+  for (const line of text.split("\n")) split(line, at, columns, rows, true);
   for (let row = first; row < rows.length; row += 1) /** @type {Row} */ (rows[row]).at = at;
 }
 
@@ -83,8 +83,14 @@ function isCut(bytes, from, to) {
   return to - from > 1024;
 }
 
-/** @param {string} text @param {number} at @param {number} columns @param {Row[]} rows */
-function split(text, at, columns, rows) {
+/**
+ * @param {string} text
+ * @param {number} at
+ * @param {number} columns
+ * @param {Row[]} rows
+ * @param {boolean} [atWords] whether pieces end with words
+ */
+function split(text, at, columns, rows, atWords = false) {
   let place = at;
   if (text === "") rows.push({ text, at });
   for (let from = 0; from < text.length; ) {
@@ -92,6 +98,8 @@ function split(text, at, columns, rows) {
     // No piece ends within a pair of surrogates.
     const unit = text.charCodeAt(to - 1);
     if (to < text.length && unit >= 0xd800 && unit < 0xdc00 && to - from > 1) to -= 1;
+    const blank = atWords && to < text.length ? text.lastIndexOf(" ", to) : -1;
+    if (blank > from + columns / 2) to = blank + 1;
     const piece = text.slice(from, to);
     rows.push({ text: piece, at: place });
     place += utf8Length(piece);
