@@ -335,6 +335,7 @@ fields! {
         "attached": Flag                      "whether it shares the terminal of its starter";
         "agent_name"                          "what work calls the agent, where that is not its kind";
         "resumed_session"                     "agent's session that it was to go on with";
+        "slept_seconds": Number               "for how long the machine slept meanwhile, in seconds";
         "alive": Flag                         "whether anything of it lives";
         "folder": Path                        "its folder";
     }

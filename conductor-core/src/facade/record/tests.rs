@@ -89,6 +89,7 @@ pub(super) fn full_run() -> RunInfo {
         attached: true,
         agent_name: text(),
         resumed_session: text(),
+        slept: Some(8),
         ..run()
     };
     RunInfo {
