@@ -74,7 +74,8 @@ pub use facade::{
     UsagePlan, UsageReport, UsageSum, Validate, Validation, Why, Work, Wrapped, Written, wait_any,
 };
 pub use gc::{
-    GcAction, GcDone, GcItem, GcItems, GcKind, GcPlan, GcPolicy, GcReason, GcReport, GcResult, GcWork,
+    GcAction, GcDone, GcItem, GcItems, GcKind, GcPlan, GcPolicy, GcReason, GcReport, GcResult,
+    GcWork,
 };
 pub use id::{MessageId, ProjectId, RunId, TaskId, check_id};
 pub use layout::{Listing, RootOrigin, RootSources};

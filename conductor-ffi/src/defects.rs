@@ -6,6 +6,7 @@ use crate::cancel::*;
 use crate::check::*;
 use crate::config::*;
 use crate::error::{Error, Status, conductor_error_free, conductor_error_text};
+use crate::gc::*;
 use crate::handle;
 use crate::log::*;
 use crate::options::*;
@@ -29,7 +30,7 @@ const PLAIN: [&str; 4] = [
 ];
 
 /// Functions that end an object or make one, and which have no way to say that they failed.
-const SILENT: [&str; 22] = [
+const SILENT: [&str; 23] = [
     "conductor_bus_free",
     "conductor_cancel_free",
     "conductor_cancel_new",
@@ -39,6 +40,7 @@ const SILENT: [&str; 22] = [
     "conductor_handle_count",
     "conductor_options_free",
     "conductor_options_new",
+    "conductor_plan_free",
     "conductor_reader_fd",
     "conductor_reader_free",
     "conductor_record_count",
@@ -102,6 +104,12 @@ unsafe fn all(err: *mut *mut Error) -> Vec<(&'static str, Status)> {
         conductor_wait_any(null(), 0, null(), 0, 0, null(), null_mut(), err)
         conductor_reader_next(null_mut(), 0, null(), null_mut(), err)
         conductor_reader_commit(null_mut(), err)
+        conductor_reader_report(null(), null_mut(), err)
+        conductor_gc_plan(null(), null(), 0, null(), null_mut(), err)
+        conductor_gc_plan_again(null(), X, 0, null(), null_mut(), err)
+        conductor_plan_info(null(), null_mut(), err)
+        conductor_plan_items(null(), false, null_mut(), err)
+        conductor_plan_apply(null(), null_mut(), err)
         conductor_options_set(null_mut(), X, X, err)
         conductor_log_open(X, null_mut(), err)
         conductor_outbox(null(), null_mut(), err)
@@ -165,6 +173,7 @@ fn a_defect_behind_the_others_is_no_answer() {
         conductor_cancel_free(null_mut());
         conductor_error_free(null_mut());
         conductor_free(null_mut());
+        conductor_plan_free(null_mut());
         conductor_reader_free(null_mut());
         conductor_record_free(null_mut());
         conductor_run_free(null_mut());

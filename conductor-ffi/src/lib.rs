@@ -23,6 +23,7 @@ pub mod config;
 #[cfg(test)]
 mod defects;
 pub mod error;
+pub mod gc;
 mod handle;
 pub mod log;
 pub mod options;

@@ -8,6 +8,7 @@ mod cancel;
 mod check;
 mod config;
 mod error;
+mod gc;
 mod given;
 mod log;
 mod outbox;
@@ -33,6 +34,8 @@ mod _conductor {
     use super::check::{check_id, parse_duration};
     #[pymodule_export]
     use super::config::{config, validate};
+    #[pymodule_export]
+    use super::gc::{Plan, gc_plan, gc_plan_again};
     #[pymodule_export]
     use super::log::log;
     #[pymodule_export]

@@ -61,6 +61,10 @@ impl Records {
         call(py, || self.with(conductor_core::Records::commit))
     }
 
+    fn report<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        to_dict(py, &call(py, || self.with(|records| records.report()))?)
+    }
+
     fn fileno(&self) -> i32 {
         self.fd
     }

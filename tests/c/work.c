@@ -377,6 +377,58 @@ static void the_configuration_is_shown_and_heeded(const char *folder) {
     conductor_options_free(o);
 }
 
+static void what_is_old_is_planned_and_goes(void) {
+    const char *old[] = {"project", "shop", "older_than", "0s", "rotate_bus", "false", NULL};
+    const char *wrong[] = {"max_bytes", "much", NULL};
+    conductor_options *o = with(old), *o_wrong = with(wrong);
+    conductor_cancel *cancel = conductor_cancel_new();
+    conductor_plan *plan = NULL, *again = NULL;
+    conductor_record *info = NULL, *done = NULL, *report = NULL;
+    conductor_reader *items = NULL, *work = NULL;
+    conductor_error *err = NULL;
+    conductor_status status;
+    int actions, told = 0;
+    FAILS("size.invalid", conductor_gc_plan(root, o_wrong, -1, NULL, &plan, &err));
+    FAILS("gc.token", conductor_gc_plan_again(root, S("no plan"), -1, NULL, &plan, &err));
+    DO(conductor_gc_plan(root, o, LONG, cancel, &plan, &err));
+    DO(conductor_plan_info(plan, &info, &err));
+    CHECK(number(info, "runs") > 2 && conductor_record_count(info, S("errors")) == 0);
+    DO(conductor_gc_plan_again(root, text(info, "plan"), LONG, NULL, &again, &err));
+    conductor_plan_free(plan);
+    DO(conductor_plan_items(again, false, &items, &err));
+    CHECK(conductor_reader_fd(items) == -1);
+    FAILS("reader.no_report", conductor_reader_report(items, &report, &err));
+    for (actions = 0;; actions++) {
+        DO(conductor_reader_next(items, -1, NULL, &done, &err));
+        if (done == NULL) break;
+        CHECK(is(text(done, "action"), "delete") && text(done, "path").len > 0);
+        conductor_record_free(done);
+    }
+    CHECK(actions > 2);
+    DO(conductor_plan_apply(again, &work, &err));
+    conductor_plan_free(again);
+    /* Whoever does not wait does a part of it with each call. */
+    while ((status = conductor_reader_next(work, 0, NULL, &done, &err)) != CONDUCTOR_OK || done != NULL) {
+        CHECK(err == NULL && (status == CONDUCTOR_OK || status == CONDUCTOR_TIMEOUT));
+        if (status == CONDUCTOR_TIMEOUT) continue;
+        CHECK(text(done, "result").len > 0);
+        conductor_record_free(done);
+        told++;
+    }
+    DO(conductor_reader_report(work, &report, &err));
+    CHECK(told == actions && number(report, "runs") > 2 && number(report, "failed") == 0);
+    CHECK(number(report, "freed") > 0 && number(report, "kept") == 0);
+    conductor_cancel_set(cancel);
+    CHECK(conductor_gc_plan(root, o, -1, cancel, &plan, &err) == CONDUCTOR_CANCELLED && err == NULL);
+    conductor_reader_free(items);
+    conductor_reader_free(work);
+    conductor_record_free(report);
+    conductor_record_free(info);
+    conductor_cancel_free(cancel);
+    conductor_options_free(o_wrong);
+    conductor_options_free(o);
+}
+
 /* A host that reaps whatever dies never sees a process of the library. */
 static void no_stranger_is_a_child(void) {
     int status = 0;
@@ -398,6 +450,7 @@ int main(int argc, char **argv) {
     if (signals) a_task_is_cancelled_set_back_and_deleted();
     usage_and_state_are_told();
     the_configuration_is_shown_and_heeded(argv[1]);
+    what_is_old_is_planned_and_goes();
     no_stranger_is_a_child();
     conductor_free(root);
     CHECK(conductor_handle_count() == 0);

@@ -116,7 +116,6 @@ impl Gc<'_> {
     /// # Errors
     /// As [`Gc::apply`].
     pub fn work(&self, plan: &GcPlan, wait: impl Into<Wait>) -> Result<GcWork> {
-        self.0.engine.layout().check_fork()?;
         GcWork::new(plan, wait.into())
     }
 }

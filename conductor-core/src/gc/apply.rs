@@ -137,6 +137,7 @@ impl GcWork {
     /// Begins to carry a plan out.
     pub(crate) fn new(plan: &GcPlan, wait: Wait) -> Result<GcWork> {
         let layout = plan.engine.layout();
+        layout.check_fork()?;
         // It must exist, and lie where locks and syncs mean something.
         layout.root()?;
         let root = layout.ensure_root()?;

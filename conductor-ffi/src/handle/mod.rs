@@ -25,10 +25,11 @@ pub(crate) enum Kind {
     Bus,
     Run,
     Task,
+    Plan,
 }
 
 impl Kind {
-    const ALL: [Kind; 9] = [
+    const ALL: [Kind; 10] = [
         Kind::Error,
         Kind::Cancel,
         Kind::Options,
@@ -38,6 +39,7 @@ impl Kind {
         Kind::Bus,
         Kind::Run,
         Kind::Task,
+        Kind::Plan,
     ];
 
     /// What it is called in the header.
@@ -52,6 +54,7 @@ impl Kind {
             Kind::Bus => "conductor_bus",
             Kind::Run => "conductor_run",
             Kind::Task => "conductor_task",
+            Kind::Plan => "conductor_plan",
         }
     }
 }

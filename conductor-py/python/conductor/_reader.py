@@ -8,7 +8,7 @@ from typing import Generic, TypeVar
 
 from . import _conductor
 from ._conductor import Cancel
-from .errors import Timeout
+from .errors import InvalidInput, Timeout
 from .options import Duration, timeout as _seconds
 from .values import Value
 
@@ -54,11 +54,23 @@ class Reader(Generic[_V]):
         """
         return self._next(_seconds(timeout))
 
-    def _next(self, timeout: float | None) -> _V | None:
+    def _next(self, timeout: float | None, cancel: Cancel | None = None) -> _V | None:
         if self._records is None:
             return None
-        record = self._records.next(timeout, self._cancel)
+        record = self._records.next(timeout, cancel or self._cancel)
         return None if record is None else self._to.from_record(record)
+
+    def drain(self, timeout: Duration | None = None) -> None:
+        """Reads to the end and keeps nothing. Raises :class:`Timeout` when that does not come in time."""
+        end = deadline(_seconds(timeout))
+        while self._next(left(end)) is not None:
+            pass
+
+    def _open(self) -> _conductor.Records:
+        if self._records is None:
+            message = "the reader was closed"
+            raise InvalidInput(message, code="handle.closed", field="reader", hint="ask it before")
+        return self._records
 
     def fileno(self) -> int:
         """A descriptor that becomes readable when there may be more; -1 where nothing is waited for."""
