@@ -15,6 +15,7 @@
 #[cfg(not(panic = "unwind"))]
 compile_error!("build with panic = \"unwind\": an abort would end the host's process");
 
+pub mod batch;
 mod boundary;
 pub mod bus;
 pub mod cancel;

@@ -50,7 +50,7 @@ impl Reading {
     ///
     /// # Errors
     /// `reader.busy`.
-    fn lock(&self) -> Result<MutexGuard<'_, Records>> {
+    pub(crate) fn lock(&self) -> Result<MutexGuard<'_, Records>> {
         self.records.try_lock().ok_or_else(|| {
             let message = "another thread reads from this reader";
             CoreError::new(ErrorKind::Busy, "reader.busy", message).with_field("reader")

@@ -79,7 +79,10 @@ fn go_struct_of_field(about: About, group: &str) -> Option<&'static str> {
         // The error of a loop.
         (About::Unreadable, _) => None,
         // Only in Rust and on the command line so far.
-        (About::Update | About::Event | About::Log | About::Delivery, _) => None,
+        (About::Update, _) => None,
+        (About::Event, _) => Some("OutboxEvent"),
+        (About::Delivery, _) => Some("Delivery"),
+        (About::Log, _) => Some("LogLine"),
         (About::Gc, _) => Some("GCItem"),
         (About::GcPlan, _) => Some("GCPlanInfo"),
         (About::GcReport, _) => Some("GCReport"),

@@ -1,5 +1,6 @@
 //! One reader for all that comes one after the other: the form in which C, Go and Python read.
 
+mod batch;
 mod pieces;
 
 use super::conductor::Conductor;
@@ -29,6 +30,8 @@ pub struct Records {
     source: Source,
     /// The kept place that is read on from.
     kept: Option<Kept>,
+    /// What went wrong behind messages that were given.
+    failed: Option<Error>,
 }
 
 #[derive(Debug)]
@@ -85,7 +88,7 @@ impl Records {
             }
             None => None,
         };
-        Ok(Records { source: Source::of_bus(bus, options, follow)?, kept })
+        Ok(Records { source: Source::of_bus(bus, options, follow)?, kept, failed: None })
     }
 
     /// Keeps the place behind the last message that was given: who takes the place up next reads what
@@ -192,6 +195,9 @@ impl Records {
     }
 
     fn step_until(&mut self, switch: Option<&Cancel>) -> Result<Step<Option<Record>>> {
+        if let Some(failed) = self.failed.take() {
+            return Err(failed);
+        }
         let step = self.source.step(switch)?;
         if let (Some(kept), Step::Ready(Some(record))) = (&mut self.kept, &step)
             && let Some(cursor) = record.text("cursor")
@@ -208,25 +214,30 @@ impl Records {
     /// again. The errors of what is read.
     pub fn next(&mut self, wait: impl Into<Wait>) -> Result<Option<Record>> {
         let wait = wait.into();
-        if let Step::Ready(record) = self.step_until(wait.cancel())? {
-            return Ok(record);
+        self.wait_for(&wait, |records| records.step_until(wait.cancel()))
+    }
+
+    /// Waits until `step` has an answer.
+    fn wait_for<T>(
+        &mut self,
+        wait: &Wait,
+        mut step: impl FnMut(&mut Records) -> Result<Step<T>>,
+    ) -> Result<T> {
+        if let Step::Ready(answer) = step(self)? {
+            return Ok(answer);
         }
         wait.check()?;
-        let Some(fd) = self.fd() else { return self.work_on(&wait) };
-        // A copy, so that what is read can be stepped meanwhile.
-        let fd = fd.try_clone_to_owned().map_err(|source| {
-            Error::new(ErrorKind::Io, "wait.failed", "cannot make a wait").with_source(source)
-        })?;
-        block_on(fd.as_fd(), &wait, || self.step())
-    }
-}
-
-impl Records {
-    /// Works until there is something to tell.
-    fn work_on(&mut self, wait: &Wait) -> Result<Option<Record>> {
+        if let Some(fd) = self.fd() {
+            // A copy, so that what is read can be stepped meanwhile.
+            let fd = fd.try_clone_to_owned().map_err(|source| {
+                Error::new(ErrorKind::Io, "wait.failed", "cannot make a wait").with_source(source)
+            })?;
+            return block_on(fd.as_fd(), wait, || step(self));
+        }
+        // There is nothing to wait for, but work to do.
         loop {
-            if let Step::Ready(record) = self.step_until(wait.cancel())? {
-                return Ok(record);
+            if let Step::Ready(answer) = step(self)? {
+                return Ok(answer);
             }
             wait.check()?;
         }
@@ -235,7 +246,7 @@ impl Records {
 
 impl From<Source> for Records {
     fn from(source: Source) -> Records {
-        Records { source, kept: None }
+        Records { source, kept: None, failed: None }
     }
 }
 
@@ -335,6 +346,10 @@ impl Known {
             damage => self.since.push_back(damage.clone()),
         }
         self.first.push_back(event);
+    }
+
+    fn is_over(&self) -> bool {
+        self.first.is_empty() && self.since.is_empty()
     }
 
     fn step(&mut self, follower: &mut Follower) -> Result<Step<Event>> {

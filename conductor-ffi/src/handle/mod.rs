@@ -26,10 +26,11 @@ pub(crate) enum Kind {
     Run,
     Task,
     Plan,
+    Batch,
 }
 
 impl Kind {
-    const ALL: [Kind; 10] = [
+    const ALL: [Kind; 11] = [
         Kind::Error,
         Kind::Cancel,
         Kind::Options,
@@ -40,6 +41,7 @@ impl Kind {
         Kind::Run,
         Kind::Task,
         Kind::Plan,
+        Kind::Batch,
     ];
 
     /// What it is called in the header.
@@ -55,6 +57,7 @@ impl Kind {
             Kind::Run => "conductor_run",
             Kind::Task => "conductor_task",
             Kind::Plan => "conductor_plan",
+            Kind::Batch => "conductor_batch",
         }
     }
 }

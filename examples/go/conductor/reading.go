@@ -72,14 +72,7 @@ func (r *reading) record(ctx context.Context, ended <-chan struct{}) (*C.conduct
 		return nil, err
 	}
 	var out *C.conductor_record
-	step := func() (bool, error) {
-		var cerr *C.conductor_error
-		status := C.conductor_reader_next(r.reader, 0, nil, &out, &cerr)
-		if status == C.CONDUCTOR_TIMEOUT {
-			return false, nil
-		}
-		return true, toError(status, cerr)
-	}
+	step := func() (bool, error) { return r.step(&out) }
 	if done, err := step(); done || err != nil {
 		return out, err
 	}
@@ -93,4 +86,14 @@ func (r *reading) record(ctx context.Context, ended <-chan struct{}) (*C.conduct
 	r.waiter.file.SetReadDeadline(time.Time{})
 	err := r.waiter.wait(ctx, ended, step)
 	return out, err
+}
+
+// step gives the next record that is there, without waiting, and whether there is an answer.
+func (r *reading) step(out **C.conductor_record) (bool, error) {
+	var cerr *C.conductor_error
+	status := C.conductor_reader_next(r.reader, 0, nil, out, &cerr)
+	if status == C.CONDUCTOR_TIMEOUT {
+		return false, nil
+	}
+	return true, toError(status, cerr)
 }
