@@ -327,15 +327,17 @@ void conductor_reader_free(conductor_reader *reader);
  * one record each. A batch never changes and may be read by several threads at a time.
  *
  *     conductor_batch *batch; size_t count, i;
- *     while (!(status = conductor_reader_batch(reader, -1, interrupt, &batch, &err)) && batch) {
+ *     while (!(status = conductor_reader_batch(reader, 0, -1, interrupt, &batch, &err)) && batch) {
  *         const conductor_message *messages = conductor_batch_messages(batch, &count);
  *         for (i = 0; i < count; i++) print(messages[i].body);
  *         conductor_batch_free(batch);
  *     } */
 
-// Waits for messages of a bus, or of a task that is followed, and gives as many as are there, up to some
-// hundred: never none. Else as conductor_reader_next(), which may be called in between.
+// Waits for messages of a bus, or of a task that is followed, and gives those that are there: at least one,
+// at most so many; with a most of 0 some hundred. Else as conductor_reader_next(), which may be called in
+// between.
 conductor_status conductor_reader_batch(conductor_reader *reader,
+                                        size_t most,
                                         int64_t timeout_ms,
                                         const conductor_cancel *cancel,
                                         conductor_batch **out,

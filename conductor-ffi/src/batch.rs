@@ -4,7 +4,7 @@
 //! one record each. A batch never changes and may be read by several threads at a time.
 //!
 //!     conductor_batch *batch; size_t count, i;
-//!     while (!(status = conductor_reader_batch(reader, -1, interrupt, &batch, &err)) && batch) {
+//!     while (!(status = conductor_reader_batch(reader, 0, -1, interrupt, &batch, &err)) && batch) {
 //!         const conductor_message *messages = conductor_batch_messages(batch, &count);
 //!         for (i = 0; i < count; i++) print(messages[i].body);
 //!         conductor_batch_free(batch);
@@ -107,11 +107,13 @@ impl Messages {
     }
 }
 
-/// Waits for messages of a bus, or of a task that is followed, and gives as many as are there, up to some
-/// hundred: never none. Else as conductor_reader_next(), which may be called in between.
+/// Waits for messages of a bus, or of a task that is followed, and gives those that are there: at least one,
+/// at most so many; with a most of 0 some hundred. Else as conductor_reader_next(), which may be called in
+/// between.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conductor_reader_batch(
     reader: *mut Reader,
+    most: usize,
     timeout_ms: i64,
     cancel: *const Cancel,
     out: *mut *mut Batch,
@@ -121,7 +123,8 @@ pub unsafe extern "C" fn conductor_reader_batch(
         // SAFETY: by the header's rules a writable place, or NULL.
         let out = unsafe { Out::new(out, "out")? };
         let wait = wait_of(timeout_ms, cancel)?;
-        match handle::hold(reader, "reader")?.lock()?.next_batch(wait)? {
+        let most = if most == 0 { usize::MAX } else { most };
+        match handle::hold(reader, "reader")?.lock()?.next_batch(most, wait)? {
             Some(rows) => out.give(Messages::new(rows))?,
             None => out.write(ptr::null_mut()),
         }

@@ -108,7 +108,7 @@ unsafe fn all(err: *mut *mut Error) -> Vec<(&'static str, Status)> {
         conductor_reader_next(null_mut(), 0, null(), null_mut(), err)
         conductor_reader_commit(null_mut(), err)
         conductor_reader_report(null(), null_mut(), err)
-        conductor_reader_batch(null_mut(), 0, null(), null_mut(), err)
+        conductor_reader_batch(null_mut(), 0, 0, null(), null_mut(), err)
         conductor_batch_record(null(), 0, null_mut(), err)
         conductor_gc_plan(null(), null(), 0, null(), null_mut(), err)
         conductor_gc_plan_again(null(), X, 0, null(), null_mut(), err)

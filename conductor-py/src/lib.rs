@@ -3,6 +3,7 @@
 //! What a Python programmer sees is in `python/conductor/`; this module is `conductor._conductor`.
 
 mod any;
+mod batch;
 mod bus;
 mod cancel;
 mod check;

@@ -85,14 +85,30 @@ TAKERS: dict[str, Any] = {
 }
 # Said by the name of the method.
 METHODS = {"follow"}
+# Given in one place for several methods.
+MORE: dict[str, Any] = {"job": options.JobOptions, "task": options.TaskOptions}
 
 
 @pytest.mark.parametrize("row", _conductor.OPTIONS, ids=lambda row: row[0])
 def test_every_option_is_a_keyword(row: tuple[str, str, bool, list[str]]) -> None:
     name, _, _, nouns = row
     for noun in nouns:
-        taken = inspect.signature(TAKERS[noun]).parameters
+        taken = {*inspect.signature(TAKERS[noun]).parameters}
+        if noun in MORE:
+            taken |= MORE[noun].__optional_keys__
         assert name in taken or name in METHODS, f"{noun}: {name}"
+
+
+@pytest.mark.parametrize("noun", MORE)
+def test_no_keyword_is_unknown_to_the_library(noun: str) -> None:
+    known = {name for name, _, _, nouns in _conductor.OPTIONS if noun in nouns}
+    assert MORE[noun].__optional_keys__ <= known
+
+
+def test_a_keyword_that_does_not_exist_is_told_with_the_nearest(c: conductor.Conductor) -> None:
+    with pytest.raises(conductor.InvalidInput) as unknown:
+        c.tasks.start("shop", agent="shell", prompt="x", max_attemps=3)  # type: ignore[call-arg]
+    assert unknown.value.code == "option.unknown" and "max_attempts" in (unknown.value.hint or "")
 
 
 def test_values_never_change_and_pickle(c: conductor.Conductor) -> None:

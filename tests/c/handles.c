@@ -16,6 +16,7 @@ static void nothing_is_no_handle(void) {
     conductor_task *task = NULL;
     conductor_bus *bus = NULL;
     conductor_plan *plan = NULL;
+    conductor_batch *batch = NULL;
     conductor *c = NULL;
     conductor_options *o = conductor_options_new();
     size_t index = 9;
@@ -75,6 +76,8 @@ static void nothing_is_no_handle(void) {
     NULLS(conductor_plan_items(NULL, true, &reader, &err));
     NULLS(conductor_plan_apply(NULL, &reader, &err));
     NULLS(conductor_reader_report(NULL, &record, &err));
+    NULLS(conductor_reader_batch(NULL, 0, 0, NULL, &batch, &err));
+    NULLS(conductor_batch_record(NULL, 0, &record, &err));
     NULLS(conductor_options_set(NULL, S("agent"), S("x"), &err));
     NULLS(conductor_options_set(o, bytes(NULL, 1), S("x"), &err));
     NULLS(conductor_options_set(o, S("agent"), bytes(NULL, 1), &err));
@@ -102,6 +105,9 @@ static void nothing_is_no_handle(void) {
     conductor_run_free(NULL);
     conductor_task_free(NULL);
     conductor_plan_free(NULL);
+    conductor_batch_free(NULL);
+    CHECK(conductor_batch_messages(NULL, &index) == NULL && index == 0);
+    CHECK(conductor_batch_messages(NULL, NULL) == NULL);
     conductor_reader_free(NULL);
     conductor_record_free(NULL);
     conductor_options_free(NULL);

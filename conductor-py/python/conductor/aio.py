@@ -19,13 +19,13 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
-from typing import Any, Generic, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, Union
 
 from . import _bus, _gc, _root, _start, _work
 from ._conductor import Cancel
 from ._reader import Reader, deadline, left
 from .errors import Timeout
-from .options import Duration, StrPath, timeout as _seconds
+from .options import Duration, JobOptions, StrPath, TaskOptions, timeout as _seconds
 from .values import (
     BusCheck,
     Finding,
@@ -45,6 +45,10 @@ from .values import (
     Value,
     Why,
 )
+
+if TYPE_CHECKING:
+    # Part of typing since Python 3.11.
+    from typing_extensions import Self, Unpack
 
 __all__ = ["Bus", "Conductor", "Follow", "GcPlan", "GcWork", "Run", "Task", "as_completed", "open"]
 
@@ -127,7 +131,7 @@ class Follow(Generic[_V]):
         """Lets go of what is read."""
         self._reader.close()
 
-    async def __aenter__(self) -> Follow[_V]:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -311,18 +315,32 @@ class _Jobs:
     def __init__(self, jobs: _start.Jobs) -> None:
         self._jobs = jobs
 
-    async def start(self, project: str, prompt: str | None = None, **options: Any) -> Run:
-        """Starts one run; options as :meth:`conductor.Jobs.start`."""
-        return Run(await asyncio.to_thread(self._jobs.start, project, prompt, **options))
+    async def start(
+        self,
+        project: str,
+        prompt: str | None = None,
+        *,
+        agent: str,
+        task: str | None = None,
+        **options: Unpack[JobOptions],
+    ) -> Run:
+        """Starts one run, as :meth:`conductor.Jobs.start`."""
+
+        def start() -> _work.Run:
+            return self._jobs.start(project, prompt, agent=agent, task=task, **options)
+
+        return Run(await asyncio.to_thread(start))
 
 
 class _Tasks:
     def __init__(self, tasks: _start.Tasks) -> None:
         self._tasks = tasks
 
-    async def start(self, project: str, task: str | None = None, **options: Any) -> Task:
-        """Starts a task; options as :meth:`conductor.Tasks.start`."""
-        return Task(await asyncio.to_thread(self._tasks.start, project, task, **options))
+    async def start(
+        self, project: str, task: str | None = None, **options: Unpack[TaskOptions]
+    ) -> Task:
+        """Starts a task, as :meth:`conductor.Tasks.start`."""
+        return Task(await asyncio.to_thread(lambda: self._tasks.start(project, task, **options)))
 
     async def get(self, project: str, task: str) -> Task:
         """A task that exists; it never drives."""
@@ -336,10 +354,9 @@ class _Tasks:
         """What is known of each task of a project."""
         return await asyncio.to_thread(self._tasks.list, project, status=status)
 
-
-    async def resume(self, project: str, task: str, **options: Any) -> Task:
-        """Starts a task that is done or gave up once more; options as :meth:`conductor.Tasks.resume`."""
-        return Task(await asyncio.to_thread(self._tasks.resume, project, task, **options))
+    async def resume(self, project: str, task: str, **options: Unpack[TaskOptions]) -> Task:
+        """Starts a task that is done or gave up once more, as :meth:`conductor.Tasks.resume`."""
+        return Task(await asyncio.to_thread(lambda: self._tasks.resume(project, task, **options)))
 
     async def cancel(
         self, project: str, task: str, reason: str | None = None, *, force: bool = False

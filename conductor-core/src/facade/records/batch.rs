@@ -13,19 +13,21 @@ const MOST: usize = 512;
 const ENOUGH: usize = 64 << 10;
 
 impl Records {
-    /// Messages that are there, as many as are given at once: `Ready(None)` at the end. Only of a bus.
+    /// Messages that are there, at most so many, and no more than are given at once: `Ready(None)` at the
+    /// end. Only of a bus.
     ///
     /// # Errors
     /// `reader.no_messages`; and those of the bus, behind the messages that came before.
     #[doc(hidden)]
-    pub fn step_batch(&mut self) -> Result<Step<Option<Rows>>> {
+    pub fn step_batch(&mut self, most: usize) -> Result<Step<Option<Rows>>> {
         if let Some(failed) = self.failed.take() {
             return Err(failed);
         }
+        let most = most.min(MOST);
         let mut rows = Rows::default();
         let end = loop {
             match self.source.step_row(&mut rows) {
-                Ok(Step::Ready(true)) if rows.rows().len() < MOST && rows.text().len() < ENOUGH => {
+                Ok(Step::Ready(true)) if rows.rows().len() < most && rows.text().len() < ENOUGH => {
                 }
                 Ok(step) => break step,
                 Err(error) if rows.rows().is_empty() => return Err(error),
@@ -55,8 +57,8 @@ impl Records {
     /// # Errors
     /// As [`Records::next`] and [`Records::step_batch`].
     #[doc(hidden)]
-    pub fn next_batch(&mut self, wait: impl Into<Wait>) -> Result<Option<Rows>> {
-        self.wait_for(&wait.into(), Records::step_batch)
+    pub fn next_batch(&mut self, most: usize, wait: impl Into<Wait>) -> Result<Option<Rows>> {
+        self.wait_for(&wait.into(), |records| records.step_batch(most))
     }
 }
 
