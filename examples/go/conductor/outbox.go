@@ -57,6 +57,9 @@ func (c *Conductor) Deliver(ctx context.Context) (Delivery, error) {
 		return Delivery{}, err
 	}
 	defer c.handle.done()
+	if ctx.Err() == context.Canceled {
+		return Delivery{}, ctx.Err()
+	}
 	var limit C.int64_t
 	if deadline, ok := ctx.Deadline(); ok {
 		limit = C.int64_t(math.Ceil(max(0, time.Until(deadline).Seconds()*1000)))
