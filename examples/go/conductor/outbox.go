@@ -46,8 +46,11 @@ func (c *Conductor) Outbox(ctx context.Context) ([]OutboxEvent, error) {
 	return all[OutboxEvent](ctx, reader)
 }
 
-// Deliver tells the configured webhook what is due, and what becomes due before the context's deadline; a
-// context without one tells what is due now. The deadline is no error, the context's cancellation is.
+// How long a delivery takes at most whose context has no deadline.
+const unlimitedDelivery = 5 * time.Second
+
+// Deliver tells the configured webhook what is due, and what becomes due before the context's deadline, or
+// within five seconds where it has none. The deadline is no error, the context's cancellation is.
 //
 // The library calls nobody by itself: a program that wants events told calls this at its end, or in a
 // goroutine beside its work. Several processes may do so at once: each event is told by one of them.
@@ -60,7 +63,7 @@ func (c *Conductor) Deliver(ctx context.Context) (Delivery, error) {
 	if ctx.Err() == context.Canceled {
 		return Delivery{}, ctx.Err()
 	}
-	var limit C.int64_t
+	limit := C.int64_t(unlimitedDelivery.Milliseconds())
 	if deadline, ok := ctx.Deadline(); ok {
 		limit = C.int64_t(math.Ceil(max(0, time.Until(deadline).Seconds()*1000)))
 	}
