@@ -36,7 +36,7 @@ def test_what_comes_by_the_batch_is_what_comes_one_by_one(bus: conductor.Bus) ->
     for number in range(700):
         bus.post("FACT", f"{number}", meta={"by": "me"} if number % 100 == 7 else None)
     batched = list(bus.read())
-    one_by_one = list(bus.read(cursor="one by one"))
+    one_by_one = list(bus.read(cursor="one-by-one"))
     assert batched == one_by_one and len(batched) > 700
     assert [m.ts for m in batched] == [m.ts for m in one_by_one]
     for told, same in zip(batched, one_by_one):

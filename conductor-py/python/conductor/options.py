@@ -97,7 +97,11 @@ def pairs(given: Mapping[str, Any]) -> list[tuple[str, str]]:
     for name, value in given.items():
         if value is None:
             continue
-        kind, is_list = _KINDS.get(name, ("text", False))
+        if name not in _KINDS:
+            # The library knows which name is the nearest.
+            out.append((name, str(value)))
+            continue
+        kind, is_list = _KINDS[name]
         if not is_list:
             out.append((name, text(name, kind, value)))
         elif isinstance(value, Mapping):
