@@ -75,6 +75,7 @@ pub use facade::{
 };
 pub use gc::{
     GcAction, GcDone, GcItem, GcItems, GcKind, GcPlan, GcPolicy, GcReason, GcReport, GcResult,
+    GcWork,
 };
 pub use id::{MessageId, ProjectId, RunId, TaskId, check_id};
 pub use layout::{Listing, RootOrigin, RootSources};
