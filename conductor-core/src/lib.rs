@@ -87,6 +87,6 @@ pub use size::{format_size, parse_size};
 pub use supervise::{Hold, OnOutputLimit, RunInfo, Stop, StopReport};
 pub use task::{OnQuestion, TaskOutcome, TaskResult, Waiting};
 pub use time::{Timestamp, format_duration, parse_duration};
-pub use update::{Installed, UpdateRequest, UpdateState};
+pub use update::{NewProgram, UpdateRequest, UpdateState};
 pub use usage::{ErrorClass, Usage};
 pub use wait::Step;
