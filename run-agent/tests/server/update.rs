@@ -136,7 +136,7 @@ fn it_is_looked_at_asked_for_and_taken_back() {
         (json!({"binary_path": sandbox.home()}), 400, "binary_path must point to a file"),
         (json!({"binary_path": text}), 400, "binary_path is not executable"),
         (json!({"binary_path": program(sandbox), "sha256": "ab"}), 400, "64 hexadecimal digits"),
-        (json!({"path": "/x"}), 400, "json: unknown field \"path\""),
+        (json!({"path": "/x"}), 400, "json: unknown field"),
     ] {
         let answer = served.server.post(PATH, &wish).expect(status);
         assert!(answer.text.contains(says), "{wish}: {}", answer.text);

@@ -3,7 +3,7 @@
 
 use super::WORKER;
 use super::line::{Line, Said, Word};
-use conductor_core::{Error, ErrorKind, Result, format_duration};
+use conductor_core::{Error, ErrorKind, Result, die_with_starter, format_duration};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, Signal, WaitOptions, WaitStatus, kill_process, wait};
@@ -356,6 +356,8 @@ fn start(path: &Path, name: Option<&OsStr>, args: &[OsString]) -> io::Result<Wor
     if let Some(name) = name {
         command.arg0(name);
     }
+    // A launcher that is killed takes its workers with it, as one process would go.
+    die_with_starter(&mut command);
     let child = command.spawn()?;
     Ok(Worker { pid: Pid::from_child(&child), line: Some(line) })
 }

@@ -3,7 +3,6 @@
 use super::line::{Line, Said, Word};
 use conductor_core::{Error, ErrorKind, Result};
 use parking_lot::Mutex;
-use rustix::process::{Signal, set_parent_process_death_signal};
 use std::fs::File;
 use std::io;
 use std::net::TcpListener;
@@ -51,9 +50,6 @@ pub(crate) fn join() -> Result<(Arc<Launcher>, UnboundedReceiver<Order>)> {
     // Nobody else shall speak on the line.
     let nothing = File::open("/dev/null").map_err(failed)?;
     rustix::stdio::dup2_stdin(nothing).map_err(|e| failed(e.into()))?;
-    // A launcher that is killed takes its worker with it, as one process would go. Where it was killed
-    // before this, the line ends.
-    set_parent_process_death_signal(Some(Signal::KILL)).map_err(|e| failed(e.into()))?;
     let (verdict, verdicts) = channel();
     let launcher = Arc::new(Launcher { line, verdicts: Mutex::new(verdicts), verdict });
     let (orders, coming) = unbounded_channel();
