@@ -109,17 +109,21 @@ async fn run(
     let Effective { address, may_move, settings, token_is_stored } = effective;
     let app = App::new(conductor, settings)?;
     let front = Front::new(routes::app(app.clone()));
-    let listener = match asked.next().await {
+    let (listener, mut updates) = match asked.next().await {
         Some(Order::First) => {
             let listener = listen(address, may_move).await?;
             app.driver().resume()?;
+            // Whoever learns where it listens can ask for an update.
+            let updates = Updates::begin(app.conductor().clone(), asked.launcher.clone())?;
             asked.launcher.listens(std::os::fd::AsFd::as_fd(&listener))?;
             let address = listener.local_addr().map_err(|e| cannot_listen(address, e))?;
             told(&Serving { address, token_is_stored });
-            listener
+            (listener, updates)
         }
         Some(Order::StandBy) => match stand_by(&app, &front, &mut asked).await? {
-            Some(listener) => listener,
+            Some(listener) => {
+                (listener, Updates::begin(app.conductor().clone(), asked.launcher.clone())?)
+            }
             None => return Ok(()),
         },
         _ => return Ok(()),
@@ -127,7 +131,6 @@ async fn run(
     let address = listener.local_addr().map_err(|e| cannot_listen(address, e))?;
     tracing::info!(subsystem = "api", address = %address, "server_listening");
     tokio::spawn(stream::keep_books(app.clone()));
-    let mut updates = Updates::begin(app.conductor().clone(), asked.launcher.clone())?;
     let hands_over = loop {
         tokio::select! {
             accepted = accept(&listener, &front.places) => {

@@ -39,8 +39,9 @@ impl Updates {
         let (over, handed_over) = oneshot::channel();
         let cancel = Cancel::new();
         let part = Part { conductor, launcher: launcher.clone(), program, cancel: cancel.clone() };
+        let updater = part.take();
         let thread = std::thread::Builder::new().name("updates".to_owned()).spawn(move || {
-            if part.carry_out() {
+            if part.carry_out(updater) {
                 let _heard = over.send(());
             }
         });
@@ -81,21 +82,28 @@ struct Part {
 }
 
 impl Part {
+    /// The part of the one who carries updates out; `None` where another server of this root has it, as long
+    /// as that lives.
+    fn take(&self) -> Option<Updater> {
+        self.conductor.update().serve(&self.program).unwrap_or_else(|error| {
+            warn(&error);
+            None
+        })
+    }
+
     /// Whether the next worker serves; else this one has to end.
-    fn carry_out(&self) -> bool {
+    fn carry_out(&self, mut updater: Option<Updater>) -> bool {
         let mut pause = AGAIN;
         while !self.cancel.is_set() {
-            match self.conductor.update().serve(&self.program) {
-                Ok(Some(updater)) => match self.attend(updater) {
+            if let Some(updater) = updater {
+                match self.attend(updater) {
                     Ok(handed_over) => return handed_over,
                     Err(error) => warn(&error),
-                },
-                // Another server of this root has the part, as long as it lives.
-                Ok(None) => {}
-                Err(error) => warn(&error),
+                }
             }
             self.rest(pause);
             pause = (pause * 2).min(limits::UPDATER_AGAIN);
+            updater = self.take();
         }
         false
     }
