@@ -431,6 +431,7 @@ fields! {
         "active_runs_now": Number "root runs that it waits for";
         "active_runs_error" "what could not be read, and counts as active";
         "step"       "what is being done to the program";
+        "installed_version" "version that the last one brought";
         "last_error" "why the last one failed";
         "last_note"  "how the last one ended otherwise";
     }

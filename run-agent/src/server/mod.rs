@@ -2,6 +2,7 @@
 //!
 //! `routes::app` answers requests and knows nothing of sockets; `serve` sends the answers. Calls of the
 //! library block, and are made on a bounded pool of threads. Every run lives without the server.
+//! `launch` is the process that stays when the program is exchanged; all else is its worker's.
 
 mod answer;
 mod app;
@@ -13,7 +14,9 @@ mod driver;
 mod failure;
 mod family;
 mod guard;
+mod launch;
 mod limits;
+mod listen;
 mod metrics;
 mod page;
 mod place;
@@ -23,7 +26,9 @@ mod routes;
 mod serve;
 mod settings;
 mod stream;
+mod updates;
 mod wire;
 
+pub(crate) use launch::{WORKER, launch};
 pub(crate) use serve::serve;
 pub(crate) use settings::{AUTH_WORDS, Wishes};

@@ -7,6 +7,7 @@
     reason = "what fails here fails the test"
 )]
 
+mod candidate;
 mod commands;
 mod control;
 mod guard;
@@ -15,4 +16,7 @@ mod reads;
 mod shapes;
 mod streams;
 mod support;
+mod update;
+mod update_kill;
+mod update_load;
 mod walk;

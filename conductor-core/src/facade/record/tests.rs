@@ -155,6 +155,7 @@ fn the_fields_are_those_of_the_vocabulary() {
         active_runs_now: 1,
         active_runs_error: text(),
         step: text(),
+        installed_version: text(),
         last_error: text(),
         last_note: text(),
     };

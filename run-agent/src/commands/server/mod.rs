@@ -6,6 +6,7 @@ mod job;
 mod project;
 mod status;
 mod task;
+mod update;
 mod watch;
 
 use crate::context::Context;
@@ -26,6 +27,8 @@ pub(crate) enum Server {
     Watch(watch::Watch),
     #[command(subcommand)]
     Bus(bus::Bus),
+    #[command(subcommand)]
+    Update(update::Update),
     Health(health::Health),
 }
 
@@ -38,6 +41,7 @@ impl Server {
             Server::Project(command) => command.run(context),
             Server::Watch(command) => command.run(context),
             Server::Bus(command) => command.run(context),
+            Server::Update(command) => command.run(context),
             Server::Health(command) => command.run(context),
         }
     }
