@@ -130,6 +130,7 @@ fn the_fields_are_those_of_the_vocabulary() {
         waiting: Some(Waiting::new("x", epoch, Some(epoch))),
         driver: Some(1),
         last_activity: epoch,
+        budget: None,
     };
     let stop = StopReport::default();
     let error = Error::invalid("id.invalid", "task", "x").with_path("/t");
