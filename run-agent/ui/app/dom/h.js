@@ -142,7 +142,7 @@ export function patch(parent, before, after) {
 }
 
 /**
- * Names each node: by its key, else by its kind and its place among those of its kind.
+ * Names each node: by its key, else by its kind; and by its place among those that would be named alike.
  *
  * @param {VNode[]} nodes
  * @param {(name: string, node: VNode) => void} told
@@ -152,13 +152,10 @@ function names(nodes, told) {
   const counts = new Map();
   for (const node of nodes) {
     const kind = node instanceof VElement ? node.tag : node instanceof VText ? "#text" : "#island";
-    if (node.key !== undefined) {
-      told(`${kind} ${node.key}`, node);
-      continue;
-    }
-    const count = counts.get(kind) ?? 0;
-    counts.set(kind, count + 1);
-    told(`${kind}#${count}`, node);
+    const name = node.key === undefined ? kind : `${kind} ${node.key}`;
+    const count = counts.get(name) ?? 0;
+    counts.set(name, count + 1);
+    told(`${name}#${count}`, node);
   }
 }
 
@@ -183,8 +180,9 @@ function adopt(old, node) {
   }
   if (!(old instanceof VElement && node instanceof VElement && old.el)) return false;
   node.el = old.el;
-  setAll(old.el, old.props, node.props);
   patch(old.el, old.kids, node.kids);
+  // Behind its children: what a choice stands at is one of them.
+  setAll(old.el, old.props, node.props);
   return true;
 }
 

@@ -36,6 +36,8 @@ export function busView(project, task) {
   /** @type {{body: string, type: string, to?: Message | undefined}} */
   const draft = { body: "", type: "USER" };
   let sending = false;
+  /** Whether what the stream began with is known to follow on what was read. */
+  let overlaps = false;
   let follows = true;
   /** @type {HTMLElement | undefined} */
   let list;
@@ -104,6 +106,11 @@ export function busView(project, task) {
     hear(event, data) {
       if (data.topic !== topic) return;
       if (event === "message") {
+        if (!overlaps && loaded) {
+          overlaps = true;
+          // Between what was read and what comes now there may have been more than the stream begins with.
+          if (!thread.messages.has(data.msg_id)) void read();
+        }
         thread.add([/** @type {Message} */ (/** @type {unknown} */ (data))]);
         toEnd();
       } else if (event === "gap" || event === "damage") {

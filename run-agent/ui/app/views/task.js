@@ -9,6 +9,7 @@ import { button, empty, facts, heading, loading, problem, tabs } from "../parts/
 import { badge, STATES } from "../parts/status.js";
 import { timeline } from "../parts/timeline.js";
 import { markdown } from "../text/markdown.js";
+import { parents } from "../state/thread.js";
 import { goesOn } from "./tasks.js";
 import { answer, stop, tryAgain } from "../actions/task.js";
 
@@ -16,6 +17,8 @@ import { answer, stop, tryAgain } from "../actions/task.js";
 /** @typedef {import("../net/types.js").Message} Message */
 
 const ANYWAY = 5000;
+/** Messages that are looked through for open questions. */
+const LOOKED_THROUGH = 500;
 
 /**
  * @param {string} project
@@ -31,6 +34,10 @@ export function taskView(project, task) {
   let prompt;
   /** @type {Message[]} */
   let questions = [];
+  /** @type {Set<string>} */
+  const known = new Set();
+  /** @type {Set<string>} */
+  const answered = new Set();
   let readAt = 0;
   let busy = false;
   let again = false;
@@ -57,7 +64,28 @@ export function taskView(project, task) {
     }
   }
 
+  /** What was asked and answered so far, also what is older than the stream's beginning. */
+  async function readQuestions() {
+    const { messages } = await get(`${base}/messages?limit=${LOOKED_THROUGH}`);
+    for (const message of messages) take(message);
+    changed();
+  }
+
+  /** @param {Message} message */
+  function take(message) {
+    if (message.type === "QUESTION" && !known.has(message.msg_id)) {
+      known.add(message.msg_id);
+      questions = [...questions, message].sort((a, b) => (a.msg_id < b.msg_id ? -1 : 1));
+    }
+    if (message.type === "ANSWER") for (const parent of parents(message)) answered.add(parent);
+  }
+
+  const open = () => questions.filter(({ msg_id }) => !answered.has(msg_id));
+
   void read();
+  readQuestions().catch(() => {
+    // A task whose bus cannot be read is shown without its questions; its bus tells why.
+  });
   get(`${base}/file?name=TASK.md`).then(
     (file) => {
       prompt = file.content;
@@ -80,15 +108,7 @@ export function taskView(project, task) {
       )
         void read();
       if (event === "message") {
-        const message = /** @type {Message} */ (/** @type {unknown} */ (news));
-        if (message.type === "QUESTION" && !questions.some((known) => known.msg_id === message.msg_id))
-          questions = [...questions, message];
-        if (message.type === "ANSWER") {
-          const answered = (message.parents ?? []).map((parent) =>
-            typeof parent === "string" ? parent : parent.msg_id,
-          );
-          questions = questions.filter((known) => !answered.includes(known.msg_id));
-        }
+        take(/** @type {Message} */ (/** @type {unknown} */ (news)));
         void read();
       }
     },
@@ -128,7 +148,7 @@ export function taskView(project, task) {
             ),
         ]),
         tabs(parts(row), "task"),
-        questions.length > 0 && row.state !== "done" && asked(project, task, questions),
+        open().length > 0 && row.state !== "done" && asked(project, task, open()),
         runs(project, task, data),
         h(
           "div",
