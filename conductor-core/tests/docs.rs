@@ -73,11 +73,13 @@ fn the_kinds_are_those_of_the_code() {
 const NO_CODES: &[&str] = &[
     // Names of files.
     "gc.yaml",
+    "index.html",
     "admission.lock",
     "server.lock",
     "server.token",
     "program.yaml",
     "rotation.lock",
+    "root.yaml",
     "rotation.yaml",
     "stderr.txt",
     "stdout.txt",
@@ -85,6 +87,7 @@ const NO_CODES: &[&str] = &[
     "conductor.errors",
     // A key of the configuration, and files that hold one.
     "storage.runs_dir",
+    "defaults.diversification",
     "webhook.url",
     "config.hcl",
     "config.yaml",

@@ -10,6 +10,7 @@ mod audit;
 mod body;
 mod calls;
 mod driver;
+mod ends;
 mod failure;
 mod family;
 mod guard;

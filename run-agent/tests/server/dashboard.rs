@@ -131,7 +131,7 @@ fn a_part_of_a_file_is_read_and_searched() {
     assert!(end.text.ends_with("working\n"), "{}", end.text);
     let beyond = server.get_with(&raw, &[("range", "bytes=9999999-")]).expect(416);
     assert_eq!(beyond.header("content-range"), format!("bytes */{size}"));
-    server.get(&format!("{base}/raw?name=output.md")).expect(404);
+    server.get(&format!("{base}/raw?name=other")).expect(404);
 
     let found = server.json(&format!("{base}/search?text=needle"));
     let at = whole.text.find("Needle").unwrap();

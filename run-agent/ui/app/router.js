@@ -59,3 +59,16 @@ export function note(query) {
   const all = { ...Object.fromEntries(place.query), ...query };
   history.replaceState(null, "", to(place.path, all));
 }
+
+/**
+ * A click beside the link of a row counts as one on it, unless a text is selected there.
+ *
+ * @param {MouseEvent} event
+ */
+export function openLink(event) {
+  const row = event.currentTarget;
+  if (!(row instanceof Element) || (event.target instanceof Element && event.target.closest("a, button, input"))) return;
+  if (getSelection()?.toString()) return;
+  const link = row.querySelector("a.cover");
+  if (link instanceof HTMLElement) link.click();
+}

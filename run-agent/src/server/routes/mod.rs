@@ -12,7 +12,7 @@ mod streams;
 mod task_runs;
 mod tasks;
 mod upkeep;
-mod views;
+pub(super) mod views;
 
 use super::app::App;
 use super::around;

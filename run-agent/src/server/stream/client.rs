@@ -471,6 +471,7 @@ async fn write_down_ends(app: &App, mut member: Member) {
                     for note in batch.encoded.runs.iter() {
                         let Some(outcome) = note.outcome else { continue };
                         ended = true;
+                        app.ends().note();
                         if !counted.contains(&note.run) {
                             app.metrics().ended(outcome);
                             counted.push_back(note.run.clone());

@@ -1,5 +1,6 @@
 /**
- * Asking a person: one dialog at a time, which keeps the focus, and goes with Escape.
+ * Asking a person: one dialog at a time, which keeps the focus, and goes with Escape. One that comes up while another
+ * is open, as that for the token, stands in front of it.
  */
 
 import { h } from "../dom/h.js";
@@ -28,10 +29,24 @@ import { changed } from "../dom/frame.js";
  *   runs while the dialog stays; what goes wrong is told in it
  */
 
-/** @type {{question: Question, values: Record<string, string>, done: (values: Record<string, string> | undefined) => void, error?: string | undefined, hint?: string | undefined, busy?: boolean} | undefined} */
-let open;
+/**
+ * @typedef {object} Open
+ * @property {Question} question
+ * @property {Record<string, string>} values
+ * @property {(values: Record<string, string> | undefined) => void} done
+ * @property {string} [error]
+ * @property {string} [hint]
+ * @property {boolean} [busy]
+ */
+
+/** The one in front is the last. @type {Open[]} */
+let stack = [];
 /** @type {HTMLElement | undefined} */
 let cameFrom;
+
+function front() {
+  return stack.at(-1);
+}
 
 /**
  * Asks; `undefined` where the person turned away.
@@ -40,38 +55,38 @@ let cameFrom;
  * @returns {Promise<Record<string, string> | undefined>}
  */
 export function askPerson(question) {
-  open?.done(undefined);
-  cameFrom = document.activeElement instanceof HTMLElement ? document.activeElement : undefined;
+  if (stack.length === 0) cameFrom = document.activeElement instanceof HTMLElement ? document.activeElement : undefined;
   return new Promise((resolve) => {
     /** @type {Record<string, string>} */
     const values = {};
     for (const field of question.fields ?? []) values[field.name] = field.value ?? field.choices?.[0] ?? "";
+    /** @type {Open} */
     const mine = {
       question,
       values,
-      /** @param {Record<string, string> | undefined} answer */
       done: (answer) => {
-        if (open === mine) open = undefined;
-        cameFrom?.focus();
+        stack = stack.filter((other) => other !== mine);
+        if (stack.length === 0) cameFrom?.focus();
         changed();
         resolve(answer);
       },
     };
-    open = mine;
+    stack.push(mine);
     changed();
   });
 }
 
 export function isOpen() {
-  return open !== undefined;
+  return stack.length > 0;
 }
 
 export function turnAway() {
-  if (!open?.busy) open?.done(undefined);
+  const mine = front();
+  if (!mine?.busy) mine?.done(undefined);
 }
 
 async function submit() {
-  const mine = open;
+  const mine = front();
   if (!mine || mine.busy) return;
   const missing = (mine.question.fields ?? []).find((field) => field.required && !mine.values[field.name]?.trim());
   if (missing) {
@@ -81,7 +96,8 @@ async function submit() {
   }
   if (!mine.question.carryOut) return mine.done(mine.values);
   mine.busy = true;
-  mine.error = undefined;
+  delete mine.error;
+  delete mine.hint;
   changed();
   try {
     await mine.question.carryOut(mine.values);
@@ -89,14 +105,15 @@ async function submit() {
   } catch (error) {
     mine.busy = false;
     mine.error = error instanceof Error ? error.message : String(error);
-    mine.hint = /** @type {{hint?: string}} */ (error).hint;
+    const { hint } = /** @type {{hint?: string}} */ (error ?? {});
+    if (hint) mine.hint = hint;
     changed();
   }
 }
 
 /** @param {Field} field */
 function input(field) {
-  const mine = /** @type {NonNullable<typeof open>} */ (open);
+  const mine = /** @type {Open} */ (front());
   const id = `field-${field.name}`;
   const common = {
     id,
@@ -138,8 +155,9 @@ function show(el) {
 
 /** The dialog, where one is open. */
 export function dialog() {
-  if (!open) return null;
-  const { question, error, hint, busy } = open;
+  const mine = front();
+  if (!mine) return null;
+  const { question, error, hint, busy } = mine;
   return h(
     "dialog",
     {

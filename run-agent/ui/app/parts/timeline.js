@@ -4,7 +4,7 @@
 
 import { h } from "../dom/h.js";
 import { clock, duration, moment, money } from "../dom/format.js";
-import { toRun } from "../router.js";
+import { openLink, toRun } from "../router.js";
 import { runBadge, runState } from "./status.js";
 
 /** @typedef {import("../net/types.js").RunRow} RunRow */
@@ -68,13 +68,13 @@ export function timeline(project, task, runs) {
       const to = run.end ? moment(run.end) : now;
       const took = run.end || run.status === "running" ? to - from : Number.NaN;
       return h(
-        "a",
-        { key: run.id, class: "run-row", role: "row", href: toRun(project, run.task_id, run.id), vars: { depth } },
+        "div",
+        { key: run.id, class: "run-row", role: "row", vars: { depth }, onclick: openLink },
         h(
           "span",
           { class: "r-run", role: "cell" },
           depth > 0 ? h("span", { class: "twig", "aria-label": "child" }) : restart ? h("span", { class: "again", title: "goes on from the run before", "aria-label": "restart" }, "↻") : h("span", { class: "again" }),
-          h("span", { class: "mono id" }, run.id),
+          h("a", { class: "mono id cover", href: toRun(project, run.task_id, run.id) }, run.id),
           run.task_id !== task && h("span", { class: "dim" }, ` of ${run.task_id}`),
         ),
         h("span", { class: "r-how", role: "cell" }, runBadge(run)),

@@ -31,10 +31,10 @@ export function virtualList(first) {
   let selected = first.selected;
   const el = document.createElement("div");
   el.className = "virtual";
-  el.tabIndex = -1;
+  el.setAttribute("role", "rowgroup");
   const space = document.createElement("div");
   space.className = "space";
-  space.setAttribute("role", "rowgroup");
+  space.setAttribute("role", "presentation");
   el.append(space);
   let asked = false;
   const ask = () => {

@@ -11,6 +11,8 @@ import { tellError } from "../parts/toast.js";
 /** @typedef {import("../net/types.js").State} State */
 
 const SOON = 250;
+/** Asks for no row in particular. */
+const NONE = "none";
 /** The most rows that are read by their ids; beyond these all are read. */
 const FEW = 100;
 /** Rows that may change without a run's doing are looked at so often. */
@@ -99,7 +101,8 @@ export class TaskStore {
       this.touch(row.id);
       if (--left === 0) break;
     }
-    if (this.dirty.size === 0) this.touch("-");
+    // Nothing may have changed; how many there are may.
+    if (this.dirty.size === 0) this.touch(NONE);
   }
 
   async readDirty() {
@@ -108,12 +111,14 @@ export class TaskStore {
     if (!this.loaded || ids.length > FEW) return this.readAll();
     try {
       const base = path`/api/v1/views/projects/${this.project}/tasks`;
-      const answer = await get(`${base}?ids=${encodeURIComponent(ids.filter((id) => id !== "-").join(",") || "-")}`);
+      const answer = await get(`${base}?ids=${encodeURIComponent(ids.join(","))}`);
       const told = new Set([...answer.tasks, ...(answer.unreadable ?? [])].map((row) => row.id));
-      for (const id of ids) if (!told.has(id)) this.rows.delete(id);
+      let news = answer.tasks.length > 0 || told.size > 0;
+      for (const id of ids) if (!told.has(id) && this.rows.delete(id)) news = true;
       this.take(this.rows, answer);
       // Others came or went meanwhile.
       if (answer.total !== this.rows.size) return this.readAll();
+      if (!news) return;
       this.version += 1;
       changed();
     } catch (error) {

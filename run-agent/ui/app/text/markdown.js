@@ -13,6 +13,8 @@ import { h, isSafe } from "../dom/h.js";
 /** The longest text that is rendered; more is shown as it is. */
 export const LONGEST = 200_000;
 const DEEPEST = 12;
+/** The most columns of a table. */
+const COLUMNS = 40;
 
 /**
  * @param {string} text
@@ -23,8 +25,9 @@ export function markdown(text) {
   return h("div", { class: "markdown" }, blocks(text.replace(/\r\n?/g, "\n").split("\n"), 0));
 }
 
-const FENCE = /^ {0,3}(`{3,}|~{3,})\s*([^`\s]*)[^`]*$/;
-const HEADING = /^ {0,3}(#{1,6})(?:\s+(.*?))?\s*#*\s*$/;
+// No pattern looks twice at what it passed over: the time for a line grows with its length alone.
+const FENCE = /^ {0,3}(`{3,}(?=[^`]*$)|~{3,})/;
+const HEADING = /^ {0,3}(#{1,6})(?=\s|$)/;
 const RULE = /^ {0,3}([-*_])[ \t]*(?:\1[ \t]*){2,}$/;
 const ITEM = /^( {0,3})([-*+]|\d{1,9}[.)])( +|$)(.*)$/;
 const QUOTE = /^ {0,3}> ?(.*)$/;
@@ -63,7 +66,7 @@ function block(lines, at, depth) {
   const fence = FENCE.exec(line);
   if (fence) return fenced(lines, at, fence[1] ?? "```");
   const heading = HEADING.exec(line);
-  if (heading) return [h(`h${Math.min(6, (heading[1]?.length ?? 1) + 1)}`, null, inline(heading[2] ?? "", 0)), at + 1];
+  if (heading) return [h(`h${Math.min(6, (heading[1]?.length ?? 1) + 1)}`, null, inline(title(line.slice(heading[0].length)), 0)), at + 1];
   if (RULE.test(line)) return [h("hr"), at + 1];
   if (depth < DEEPEST && QUOTE.test(line)) {
     const quoted = while_(lines, at, (text) => QUOTE.test(text));
@@ -79,6 +82,15 @@ function block(lines, at, depth) {
   const paragraph = [line];
   for (let next = at + 1; next < lines.length && !begins(lines[next] ?? ""); next += 1) paragraph.push(lines[next] ?? "");
   return [h("p", null, lined(paragraph)), at + paragraph.length];
+}
+
+/** The words of a heading, without the marks that may close it. @param {string} text */
+function title(text) {
+  const words = text.trim();
+  let end = words.length;
+  while (end > 0 && words[end - 1] === "#") end -= 1;
+  const closed = end === 0 || words[end - 1] === " ";
+  return closed ? words.slice(0, end).trimEnd() : words;
 }
 
 /** Whether a paragraph ends before this line. @param {string} line */
@@ -149,7 +161,7 @@ function table(lines, at) {
   /** @param {string} line */
   const cells = (line) => line.trim().replace(/^\||\|$/g, "").split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll("\\|", "|"));
   const rows = while_(lines, at + 2, (line) => line.includes("|") && line.trim() !== "");
-  const head = cells(lines[at] ?? "");
+  const head = cells(lines[at] ?? "").slice(0, COLUMNS);
   return [
     h(
       "div",
@@ -168,13 +180,13 @@ function table(lines, at) {
 /** @param {string[]} lines @returns {Child[]} */
 function lined(lines) {
   return lines.flatMap((line, at) => {
-    const broken = at < lines.length - 1 && / {2,}$|\\$/.test(line);
-    return [inline(line.replace(/ {2,}$|\\$/, ""), 0), at < lines.length - 1 ? (broken ? h("br") : "\n") : null];
+    const broken = at < lines.length - 1 && (line.endsWith("  ") || line.endsWith("\\"));
+    return [inline(line.endsWith("\\") && broken ? line.slice(0, -1) : line.trimEnd(), 0), at < lines.length - 1 ? (broken ? h("br") : "\n") : null];
   });
 }
 
 // One at a time, each with a bounded body, so that no text makes this slow.
-const INLINE = /(`+)([^`]|[^`][^]{0,2000}?[^`])\1(?!`)|\*\*([^*\n]{1,2000})\*\*|__([^_\n]{1,2000})__|\*([^*\s][^*\n]{0,2000})\*|(?<![\w])_([^_\s][^_\n]{0,2000})_(?![\w])|~~([^~\n]{1,2000})~~|!?\[([^\]\n]{0,1000})\]\(\s*<?([^\s)>]{0,2000})>?[^)\n]{0,500}\)|<(https?:\/\/[^\s<>]{1,2000})>|(https?:\/\/[^\s<>"'`)\]]{1,2000})|\\([\\`*_{}[\]()#+\-.!|~<>])/g;
+const INLINE = /(?<!`)(`{1,8})(?!`)([^`]|[^`][^]{0,500}?[^`])\1(?!`)|\*\*([^*\n]{1,2000})\*\*|__([^_\n]{1,2000})__|\*([^*\s][^*\n]{0,2000})\*|(?<![\w])_([^_\s][^_\n]{0,2000})_(?![\w])|~~([^~\n]{1,2000})~~|!?\[([^[\]\n]{0,1000})\]\( {0,4}<?([^\s()<>]{0,1000})>?(?: {1,4}"[^"\n]{0,200}")? {0,4}\)|<(https?:\/\/[^\s<>]{1,2000})>|(https?:\/\/[^\s<>"'`)\]]{1,2000})|\\([\\`*_{}[\]()#+\-.!|~<>])/g;
 
 /**
  * @param {string} text
@@ -182,7 +194,7 @@ const INLINE = /(`+)([^`]|[^`][^]{0,2000}?[^`])\1(?!`)|\*\*([^*\n]{1,2000})\*\*|
  * @returns {Child[]}
  */
 function inline(text, depth) {
-  if (depth > DEEPEST) return [text];
+  if (depth > DEEPEST || !/[`*_~[<\\]|https?:/.test(text)) return [text];
   /** @type {Child[]} */
   const found = [];
   let from = 0;

@@ -3,7 +3,7 @@
 import { h, island } from "../dom/h.js";
 import { changed } from "../dom/frame.js";
 import { ago, count, duration, moment, money, time } from "../dom/format.js";
-import { go, here, note, to, toBus, toProject, toTask } from "../router.js";
+import { go, here, note, openLink, to, toBus, toProject, toTask } from "../router.js";
 import { overview } from "../state/overview.js";
 import { TaskStore } from "../state/tasks.js";
 import { button, empty, heading, loading, problem, tabs, taskName } from "../parts/common.js";
@@ -16,10 +16,17 @@ import { startTask } from "../actions/start.js";
 
 const HEIGHT = 44;
 
+const RANK = new Map(ORDER.map((state, at) => [state, at]));
+
+/** @param {TaskRow} a @param {TaskRow} b */
+function latestFirst(a, b) {
+  return a.last_activity < b.last_activity ? 1 : a.last_activity > b.last_activity ? -1 : 0;
+}
+
 /** @type {Record<string, {word: string, by: (a: TaskRow, b: TaskRow) => number}>} */
 const SORTS = {
-  activity: { word: "latest first", by: (a, b) => (a.last_activity < b.last_activity ? 1 : a.last_activity > b.last_activity ? -1 : 0) },
-  state: { word: "what needs you first", by: (a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state) },
+  state: { word: "what needs you first", by: (a, b) => (RANK.get(a.state) ?? 0) - (RANK.get(b.state) ?? 0) },
+  activity: { word: "latest first", by: latestFirst },
   attempts: { word: "most attempts first", by: (a, b) => (b.attempts ?? b.runs) - (a.attempts ?? a.runs) },
   name: { word: "by name", by: (a, b) => (a.id < b.id ? -1 : 1) },
 };
@@ -32,28 +39,39 @@ export function tasksView(project) {
   const store = new TaskStore(project);
   void store.readAll();
   let selected = -1;
-  /** @type {{version: number, key: string, rows: TaskRow[], counts: Map<State, number>} | undefined} */
+  /** All in their order, after the last change. @type {{version: number, sort: string, rows: TaskRow[]} | undefined} */
+  let ordered;
+  /** @type {{of: TaskRow[], key: string, rows: TaskRow[], counts: Map<State, number>} | undefined} */
   let known;
 
-  /** What is asked for, computed once for each change. */
+  /** All rows in the order that is asked for, put in order once for each change. */
+  function inOrder() {
+    const sort = here().query.get("sort") ?? "state";
+    if (ordered?.version === store.version && ordered.sort === sort) return ordered.rows;
+    const by = (SORTS[sort] ?? SORTS.state)?.by;
+    const rows = [...store.rows.values()].sort((a, b) => by?.(a, b) || latestFirst(a, b));
+    ordered = { version: store.version, sort, rows };
+    return rows;
+  }
+
+  /** What is asked for. */
   function rows() {
     const { query } = here();
     const text = (query.get("q") ?? "").trim().toLowerCase();
     const state = query.get("state") ?? "";
-    const sort = SORTS[query.get("sort") ?? ""] ?? SORTS.state;
-    const key = `${text}\n${state}\n${query.get("sort")}`;
-    if (known?.version === store.version && known.key === key) return known;
+    const all = inOrder();
+    const key = `${text}\n${state}`;
+    if (known?.of === all && known.key === key) return known;
     /** @type {Map<State, number>} */
     const counts = new Map();
     /** @type {TaskRow[]} */
     const found = [];
-    for (const row of store.rows.values()) {
-      if (text && !matches(row, text)) continue;
+    for (const row of all) {
+      if (text && !words(row).includes(text)) continue;
       counts.set(row.state, (counts.get(row.state) ?? 0) + 1);
       if (!state || row.state === state) found.push(row);
     }
-    found.sort((a, b) => sort?.by(a, b) || SORTS.activity?.by(a, b) || 0);
-    known = { version: store.version, key, rows: found, counts };
+    known = { of: all, key, rows: found, counts };
     return known;
   }
 
@@ -119,15 +137,17 @@ export function tasksView(project) {
   };
 }
 
-/** @param {TaskRow} row @param {string} text */
-function matches(row, text) {
-  return (
-    row.id.toLowerCase().includes(text) ||
-    row.state.includes(text) ||
-    (row.latest?.agent.toLowerCase().includes(text) ?? false) ||
-    (row.latest?.error?.toLowerCase().includes(text) ?? false) ||
-    (row.waiting?.what.toLowerCase().includes(text) ?? false)
-  );
+/** What each row is searched by, made once. @type {WeakMap<TaskRow, string>} */
+const searched = new WeakMap();
+
+/** @param {TaskRow} row */
+function words(row) {
+  let text = searched.get(row);
+  if (text === undefined) {
+    text = [row.id, row.state, row.latest?.agent, row.latest?.error, row.reason, row.waiting?.what].join("\n").toLowerCase();
+    searched.set(row, text);
+  }
+  return text;
 }
 
 /** @param {Map<State, number>} counts */
@@ -182,13 +202,10 @@ function headRow() {
  */
 function taskRow(row, at, selected) {
   return h(
-    "a",
-    {
-      key: row.id, class: `row ${selected ? "selected" : ""}`, role: "row", "aria-rowindex": at + 2, href: toTask(row.project_id, row.id),
-      vars: { at },
-    },
+    "div",
+    { key: row.id, class: `row ${selected ? "selected" : ""}`, role: "row", "aria-rowindex": at + 2, vars: { at }, onclick: openLink },
     h("span", { role: "cell", class: "c-state" }, badge(row.state)),
-    h("span", { role: "cell", class: "c-task" }, taskName(row.id)),
+    h("span", { role: "cell", class: "c-task" }, h("a", { class: "cover", href: toTask(row.project_id, row.id) }, taskName(row.id))),
     h("span", { role: "cell", class: "c-what" }, goesOn(row)),
     h("span", { role: "cell", class: "c-agent" }, row.latest?.agent ?? ""),
     h("span", { role: "cell", class: "c-attempts", title: `${row.runs} runs` }, row.attempts ?? row.runs),

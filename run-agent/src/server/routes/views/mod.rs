@@ -8,6 +8,7 @@ mod health;
 mod processes;
 mod projects;
 mod raw;
+mod rows;
 mod run;
 mod search;
 mod state;
@@ -15,6 +16,8 @@ mod stop;
 mod task;
 mod tasks;
 mod usage;
+
+pub(crate) use rows::Rows;
 
 use super::super::app::App;
 use utoipa_axum::router::OpenApiRouter;

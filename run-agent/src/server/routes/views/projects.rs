@@ -2,13 +2,13 @@
 
 use super::super::super::answer::Json;
 use super::super::super::app::App;
+use super::super::super::calls::Length;
 use super::super::super::failure::{ErrorBody, Failure};
 use super::super::super::query::Query;
 use super::super::tasks::projects;
-use super::state::{State as Stands, TaskRow};
-use super::tasks::row as task_row;
+use super::state::{Shared, State as Stands, TaskRow};
 use axum::extract::State;
-use conductor_core::{Conductor, ErrorKind, ProjectId, Result, TaskInfo, Timestamp};
+use conductor_core::{ErrorKind, ProjectId, Result, Timestamp};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
@@ -36,10 +36,12 @@ struct Projects {
     /// The one with the newest activity first.
     projects: Vec<ProjectRow>,
     /// Tasks that run, the ones that began last first; at most 200.
-    running: Vec<TaskRow>,
+    #[schema(value_type = Vec<TaskRow>)]
+    running: Vec<Shared>,
     /// Tasks that wait for a person, that nobody drives, or that failed since the moment that was asked for,
     /// the newest first; at most 200.
-    attention: Vec<TaskRow>,
+    #[schema(value_type = Vec<TaskRow>)]
+    attention: Vec<Shared>,
     /// What could not be read, in words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unreadable: Vec<String>,
@@ -85,20 +87,23 @@ async fn all(
     let since: Option<Timestamp> = since.map(str::parse).transpose().map_err(|_| {
         Failure::bad_request("since.invalid", "since is no moment, as 2026-11-27T00:00:00Z")
     })?;
-    Ok(Json(app.call(move |conductor| look(conductor, since)).await?))
+    let told =
+        app.answer(Length::Short, move |app| look(app, since).map_err(|error| app.failure(&error)));
+    Ok(Json(told.await?))
 }
 
-fn look(conductor: &Conductor, since: Option<Timestamp>) -> Result<Projects> {
+fn look(app: &App, since: Option<Timestamp>) -> Result<Projects> {
+    let conductor = app.conductor();
     let mut answer = Projects {
         projects: Vec::new(),
         running: Vec::new(),
         attention: Vec::new(),
         unreadable: Vec::new(),
     };
-    let mut used = used(conductor, since)?;
+    let mut used = used(app, since)?;
     for project in projects(conductor)? {
         let used = used.remove(project.as_str()).unwrap_or_default();
-        match row(conductor, &project, used, since, &mut answer) {
+        match row(app, &project, used, since, &mut answer) {
             Ok(row) => answer.projects.push(row),
             // Deleted since it was listed.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -114,24 +119,26 @@ fn look(conductor: &Conductor, since: Option<Timestamp>) -> Result<Projects> {
 }
 
 fn row(
-    conductor: &Conductor,
+    app: &App,
     project: &ProjectId,
     used: Used,
     since: Option<Timestamp>,
     answer: &mut Projects,
 ) -> Result<ProjectRow> {
+    let conductor = app.conductor();
     let info = conductor.project(project)?;
     let mut states: BTreeMap<String, usize> = BTreeMap::new();
     let mut tasks = 0;
-    for (task, info) in conductor.tasks().entries(project)? {
-        match info {
-            Ok(info) => {
-                let state = Stands::of(&info);
-                *states.entry(state.as_str().to_owned()).or_default() += 1;
-                if state == Stands::Running {
-                    answer.running.push(task_row(conductor, &info)?);
-                } else if needs_a_look(state, &info, since) {
-                    answer.attention.push(TaskRow::of(&info));
+    let ids = conductor.tasks().ids(project)?;
+    app.rows().keep(project, &ids);
+    for task in ids {
+        match app.rows().get(conductor, project, &task) {
+            Ok(row) => {
+                *states.entry(row.state.as_str().to_owned()).or_default() += 1;
+                if row.state == Stands::Running {
+                    answer.running.push(row);
+                } else if needs_a_look(&row, since) {
+                    answer.attention.push(row);
                 }
             }
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
@@ -156,10 +163,9 @@ fn row(
 }
 
 /// Whether a person should look at a task.
-fn needs_a_look(state: Stands, info: &TaskInfo, since: Option<Timestamp>) -> bool {
-    let ended = info.latest.as_ref().map(|run| run.record.end_time);
-    let lately = || ended.is_some_and(|ended| since.is_some_and(|since| ended >= since));
-    match state {
+fn needs_a_look(row: &TaskRow, since: Option<Timestamp>) -> bool {
+    let lately = || row.ended.is_some_and(|ended| since.is_some_and(|since| ended >= since));
+    match row.state {
         Stands::Question | Stands::Stalled => true,
         Stands::Failed | Stands::Unknown => lately(),
         _ => false,
@@ -167,13 +173,10 @@ fn needs_a_look(state: Stands, info: &TaskInfo, since: Option<Timestamp>) -> boo
 }
 
 /// What each project used since a moment.
-fn used(conductor: &Conductor, since: Option<Timestamp>) -> Result<BTreeMap<String, Used>> {
+fn used(app: &App, since: Option<Timestamp>) -> Result<BTreeMap<String, Used>> {
     let mut sums: BTreeMap<String, Used> = BTreeMap::new();
     let Some(since) = since else { return Ok(sums) };
-    let report = match conductor.usage(None, None) {
-        Err(error) if error.code() == "root.not_found" => return Ok(sums),
-        report => report?,
-    };
+    let report = app.ends().usage(app.conductor())?;
     for run in report.runs.iter().filter(|run| run.end >= since) {
         let sum = sums.entry(run.project.to_string()).or_default();
         sum.runs += 1;

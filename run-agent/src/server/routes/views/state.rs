@@ -1,7 +1,9 @@
 //! Where a task stands, in the words of the dashboard, and the rows that it shows.
 
 use conductor_core::{RunInfo, Status, TaskInfo, TaskOutcome, TaskStatus, Timestamp};
-use serde::Serialize;
+use serde::{Serialize, Serializer};
+use std::ops::Deref;
+use std::sync::Arc;
 use utoipa::ToSchema;
 
 /// Where a task stands. Each has a word, a colour and a sign of its own on the page.
@@ -141,9 +143,36 @@ pub(super) struct TaskRow {
     pub(super) last_activity: String,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) latest: Option<RunRow>,
+    /// When that ended.
+    #[serde(skip)]
+    pub(super) ended: Option<Timestamp>,
     /// Runs whose records cannot be read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unreadable: Vec<String>,
+}
+
+/// A task that several answers tell of.
+#[derive(Clone, Debug)]
+pub(super) struct Shared(Arc<TaskRow>);
+
+impl Shared {
+    pub(super) fn new(row: TaskRow) -> Shared {
+        Shared(Arc::new(row))
+    }
+}
+
+impl Deref for Shared {
+    type Target = TaskRow;
+
+    fn deref(&self) -> &TaskRow {
+        &self.0
+    }
+}
+
+impl Serialize for Shared {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
+    }
 }
 
 /// A run.
@@ -238,6 +267,7 @@ impl TaskRow {
             reason: info.result.as_ref().and_then(|result| result.reason.clone()),
             last_activity: active.unwrap_or_else(|| info.last_activity.to_string()),
             latest: info.latest.as_ref().map(RunRow::of),
+            ended: newest.map(|run| run.end_time).filter(|end| !end.is_zero()),
             unreadable: info.unreadable.iter().map(ToString::to_string).collect(),
         }
     }

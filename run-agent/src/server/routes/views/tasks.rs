@@ -2,12 +2,13 @@
 
 use super::super::super::answer::Json;
 use super::super::super::app::App;
+use super::super::super::calls::Length;
 use super::super::super::failure::{ErrorBody, Failure};
 use super::super::super::place::{self, InProject};
 use super::super::super::query::Query;
-use super::state::TaskRow;
+use super::state::{Shared, TaskRow};
 use axum::extract::State;
-use conductor_core::{Conductor, ErrorKind, Result, TaskInfo};
+use conductor_core::{Conductor, ErrorKind, ProjectId, Result, TaskId, TaskInfo};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -33,7 +34,8 @@ struct Which {
 #[derive(Serialize, ToSchema)]
 struct Rows {
     /// By id.
-    tasks: Vec<TaskRow>,
+    #[schema(value_type = Vec<TaskRow>)]
+    tasks: Vec<Shared>,
     /// Tasks that cannot be read.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unreadable: Vec<Unreadable>,
@@ -63,30 +65,10 @@ async fn of_project(
 ) -> std::result::Result<Json<Rows>, Failure> {
     let given = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
     let ids = given(which.ids).map(|ids| ids.split(',').map(place::task).collect());
-    let ids: Option<Vec<_>> = ids.transpose()?;
+    let ids: Option<Vec<TaskId>> = ids.transpose()?;
     let after = given(which.after).map(|after| place::task(&after)).transpose()?;
-    let rows = app.call(move |conductor| {
-        let all = conductor.tasks().ids(&project)?;
-        let total = all.len();
-        let mut ids = match ids {
-            Some(ids) => ids,
-            None => all.into_iter().filter(|id| after.as_ref().is_none_or(|a| id > a)).collect(),
-        };
-        let next = ids.get(MOST).is_some().then(|| ids[MOST - 1].to_string());
-        ids.truncate(MOST);
-        let mut rows = Rows { tasks: Vec::new(), unreadable: Vec::new(), total, next };
-        for id in ids {
-            match conductor.tasks().info(&project, &id) {
-                Ok(info) => rows.tasks.push(row(conductor, &info)?),
-                // Deleted since it was listed.
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                Err(error) => {
-                    let (code, message) = (error.code(), error.to_string());
-                    rows.unreadable.push(Unreadable { id: id.to_string(), code, message });
-                }
-            }
-        }
-        Ok(rows)
+    let rows = app.answer(Length::Short, move |app| {
+        read(app, &project, ids, after.as_ref()).map_err(|error| app.failure(&error))
     });
     let mut rows = rows.await?;
     let root = format!("{}/", app.conductor().root().display());
@@ -94,6 +76,36 @@ async fn of_project(
         row.message = row.message.replace(&root, "");
     }
     Ok(Json(rows))
+}
+
+fn read(
+    app: &App,
+    project: &ProjectId,
+    ids: Option<Vec<TaskId>>,
+    after: Option<&TaskId>,
+) -> Result<Rows> {
+    let all = app.conductor().tasks().ids(project)?;
+    let total = all.len();
+    app.rows().keep(project, &all);
+    let mut ids = match ids {
+        Some(ids) => ids,
+        None => all.into_iter().filter(|id| after.is_none_or(|after| id > after)).collect(),
+    };
+    let next = ids.get(MOST).is_some().then(|| ids[MOST - 1].to_string());
+    ids.truncate(MOST);
+    let mut rows = Rows { tasks: Vec::new(), unreadable: Vec::new(), total, next };
+    for id in ids {
+        match app.rows().get(app.conductor(), project, &id) {
+            Ok(row) => rows.tasks.push(row),
+            // Deleted since it was listed.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => {
+                let (code, message) = (error.code(), error.to_string());
+                rows.unreadable.push(Unreadable { id: id.to_string(), code, message });
+            }
+        }
+    }
+    Ok(rows)
 }
 
 /// A row, and when its run last printed something where one lives.

@@ -2,11 +2,12 @@
 
 use super::super::super::answer::Json;
 use super::super::super::app::App;
+use super::super::super::calls::Length;
 use super::super::super::failure::{ErrorBody, Failure};
 use super::super::super::place;
 use super::super::super::query::Query;
 use axum::extract::State;
-use conductor_core::{Conductor, ProjectId, Result};
+use conductor_core::{ProjectId, Result};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
@@ -64,16 +65,18 @@ async fn usage(
 ) -> std::result::Result<Json<Cells>, Failure> {
     let project = asked.project_id.as_deref().filter(|text| !text.trim().is_empty());
     let project = project.map(place::project).transpose()?;
-    Ok(Json(app.call(move |conductor| cells(conductor, project.as_ref())).await?))
+    let told = app.answer(Length::Short, move |app| {
+        cells(app, project.as_ref()).map_err(|error| app.failure(&error))
+    });
+    Ok(Json(told.await?))
 }
 
-fn cells(conductor: &Conductor, project: Option<&ProjectId>) -> Result<Cells> {
-    let report = match conductor.usage(project, None) {
-        Err(error) if error.code() == "root.not_found" => Default::default(),
-        report => report?,
-    };
+fn cells(app: &App, project: Option<&ProjectId>) -> Result<Cells> {
+    let report = app.ends().usage(app.conductor())?;
     let mut cells: BTreeMap<(String, String, String), Cell> = BTreeMap::new();
-    for run in &report.runs {
+    for run in
+        report.runs.iter().filter(|run| project.is_none_or(|project| run.project == *project))
+    {
         let day = run.end.to_string().chars().take(10).collect::<String>();
         let key = (day, run.project.to_string(), run.agent.clone());
         let cell = cells.entry(key).or_default();
