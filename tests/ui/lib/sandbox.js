@@ -22,7 +22,7 @@ const PROGRAMS = process.env.CONDUCTOR_PROGRAMS ?? path.join(WORKSPACE, "target/
 const MARK = "UI_SANDBOX";
 
 /** Longer than anything here takes; it ends a hang and measures nothing. */
-export const LONG = 60_000;
+export const LONG = Number(process.env.CONDUCTOR_UI_LONG ?? 60_000);
 
 /** A script that is done at once. */
 export const DONE = 'touch "$JRUN_TASK_FOLDER/DONE"';
@@ -63,6 +63,10 @@ export class Sandbox {
     };
     /** @type {Server[]} */
     this.servers = [];
+    this.ended = () => this.end();
+    // Also where the tests are ended before they are over.
+    process.once("exit", this.ended);
+    for (const signal of ["SIGTERM", "SIGINT"]) process.once(signal, () => process.exit(1));
   }
 
   /** A program that the tests' agents are. @param {string} name @param {string} script */
@@ -91,6 +95,11 @@ export class Sandbox {
 
   async close() {
     for (const server of this.servers) await server.kill();
+    process.off("exit", this.ended);
+    this.end();
+  }
+
+  end() {
     // Twice: what was about to start a process may have done so meanwhile.
     for (let times = 0; times < 2; times += 1) for (const pid of this.living()) kill(pid);
     fs.rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
