@@ -5,7 +5,7 @@ use super::record::Record;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gc;
 use crate::id::{ProjectId, TaskId};
-use crate::layout::{BIN, CONDUCTOR, HOLDS, RUNS};
+use crate::layout::{AUDIT, BIN, CONDUCTOR, HOLDS, RUNS};
 use crate::supervise::{Hold, Known, OpenEntry, Verdict, known, observe};
 use crate::sys::FileKind;
 use std::path::{Path, PathBuf};
@@ -170,7 +170,9 @@ impl Conductor {
 
     fn look_at_tasks(&self, found: &mut Vec<Finding>) -> Result<()> {
         let projects = self.projects()?;
-        found.extend(projects.foreign.iter().map(|name| foreign(&self.root().join(name))));
+        // The server's own.
+        let foreign_names = projects.foreign.iter().filter(|name| *name != AUDIT);
+        found.extend(foreign_names.map(|name| foreign(&self.root().join(name))));
         for project in projects.ids {
             let tasks = match self.engine.layout().tasks(&project) {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,

@@ -11,7 +11,7 @@ import { pieces, plain } from "../text/ansi.js";
 /** Bytes of a chunk. */
 export const CHUNK = 128 << 10;
 /** How far a line may reach into the next chunk before it is cut there. */
-export const OVERLAP = 16 << 10;
+export const OVERLAP = 64 << 10;
 /** Chunks that are held at most. */
 const HELD = 48;
 
@@ -45,9 +45,10 @@ export function lineBegin(bytes, base, from, size) {
  * @param {Uint8Array} bytes
  * @param {number} base where they begin in the file
  * @param {number} columns
+ * @param {((line: string) => string) | undefined} [shape] what a line is shown as, which may have several lines
  * @returns {Row[]}
  */
-export function rowsOf(bytes, base, columns) {
+export function rowsOf(bytes, base, columns, shape) {
   const decoder = new TextDecoder();
   /** @type {Row[]} */
   const rows = [];
@@ -59,12 +60,21 @@ export function rowsOf(bytes, base, columns) {
       rows.push({ text: "\u2702 a part was cut out here: the run printed more than it may keep", at: base + from });
     } else {
       const text = decoder.decode(bytes.subarray(from, to));
-      if (text.length <= columns) rows.push({ text, at: base + from });
+      if (shape) shaped(shape(text), base + from, columns, rows);
+      else if (text.length <= columns) rows.push({ text, at: base + from });
       else split(text, base + from, columns, rows);
     }
     from = to + 1;
   }
   return rows;
+}
+
+/** All pieces of a line that is shown in another form stand where the line does. @param {string} text @param {number} at @param {number} columns @param {Row[]} rows */
+function shaped(text, at, columns, rows) {
+  const first = rows.length;
+  if (text === "") return;
+  for (const line of text.split("\n")) split(line, at, columns, rows, true);
+  for (let row = first; row < rows.length; row += 1) /** @type {Row} */ (rows[row]).at = at;
 }
 
 /** @param {Uint8Array} bytes @param {number} from @param {number} to */
@@ -73,14 +83,23 @@ function isCut(bytes, from, to) {
   return to - from > 1024;
 }
 
-/** @param {string} text @param {number} at @param {number} columns @param {Row[]} rows */
-function split(text, at, columns, rows) {
+/**
+ * @param {string} text
+ * @param {number} at
+ * @param {number} columns
+ * @param {Row[]} rows
+ * @param {boolean} [atWords] whether pieces end with words
+ */
+function split(text, at, columns, rows, atWords = false) {
   let place = at;
+  if (text === "") rows.push({ text, at });
   for (let from = 0; from < text.length; ) {
     let to = Math.min(text.length, from + columns);
     // No piece ends within a pair of surrogates.
     const unit = text.charCodeAt(to - 1);
     if (to < text.length && unit >= 0xd800 && unit < 0xdc00 && to - from > 1) to -= 1;
+    const blank = atWords && to < text.length ? text.lastIndexOf(" ", to) : -1;
+    if (blank > from + columns / 2) to = blank + 1;
     const piece = text.slice(from, to);
     rows.push({ text: piece, at: place });
     place += utf8Length(piece);
@@ -120,6 +139,8 @@ export class Chunks {
     this.changed = changed;
     this.size = 0;
     this.columns = 4096;
+    /** What a line is shown as. @type {((line: string) => string) | undefined} */
+    this.shape = undefined;
     /** Rows of each chunk: counted, or negative while estimated. */
     this.counts = new Float64Array(0);
     /** Rows before each chunk. */
@@ -262,7 +283,7 @@ export class Chunks {
       if (stop.signal.aborted) return;
       const begin = lineBegin(bytes, from, at * CHUNK, this.size);
       const end = (at + 1) * CHUNK >= this.size ? from + bytes.length : lineBegin(bytes, from, (at + 1) * CHUNK, this.size);
-      const rows = rowsOf(bytes.subarray(begin - from, Math.max(begin, end) - from), begin, this.columns);
+      const rows = rowsOf(bytes.subarray(begin - from, Math.max(begin, end) - from), begin, this.columns, this.shape);
       this.take(at, rows, to);
       this.error = undefined;
     } catch (error) {

@@ -1,6 +1,7 @@
 /** A log that is looked at: which file, which part, whether its end is followed, and what is looked for in it. */
 
 import { get, range } from "../net/api.js";
+import { told } from "../text/told.js";
 import { Chunks } from "./chunks.js";
 
 /** Rows of a line that is not wrapped: even then a line of megabytes is shown in pieces. */
@@ -29,6 +30,8 @@ export class Log {
     this.changed = changed;
     this.follow = true;
     // A narrow page has no room beside a line.
+    /** Whether an agent's stream is told in words. */
+    this.words = false;
     this.wrap = matchMedia("(max-width: 600px)").matches;
     /** Characters that fit into a row of the view. */
     this.fitting = 120;
@@ -134,10 +137,19 @@ export class Log {
     this.reshape();
   }
 
+  /** Tells an agent's stream in words, or as it is. @param {boolean} words */
+  tellInWords(words) {
+    if (words === this.words) return;
+    this.words = words;
+    if (words) this.wrap = true;
+    this.reshape();
+  }
+
   /** Shows the same place with rows of another length. */
   reshape() {
     const byte = this.chunks.row(Math.floor(this.top))?.at;
     this.chunks.columns = this.wrap ? Math.max(20, this.fitting) : UNWRAPPED;
+    this.chunks.shape = this.words ? told : undefined;
     this.chunks.reset();
     this.chunks.bytesPerRow = 100;
     if (!this.follow && byte !== undefined) this.show(byte);

@@ -22,6 +22,8 @@ export class ApiError extends Error {
 let askForToken;
 /** @type {Promise<void> | undefined} */
 let asking;
+/** Whether the person turned away from giving it: then only what they do themselves asks again. */
+let declined = false;
 
 /**
  * What asks the person for the token.
@@ -34,10 +36,30 @@ export function askWith(how) {
 
 /** Asks for the token; one dialog however many requests need it. */
 function needToken() {
-  asking ??= (askForToken ?? (() => Promise.reject(new ApiError(401, "the server wants its token"))))().finally(() => {
-    asking = undefined;
-  });
+  asking ??= (askForToken ?? (() => Promise.reject(new ApiError(401, "the server wants its token"))))()
+    .then(
+      () => {
+        declined = false;
+      },
+      (error) => {
+        declined = true;
+        throw error;
+      },
+    )
+    .finally(() => {
+      asking = undefined;
+    });
   return asking;
+}
+
+/** Whether the page does without the token although the server wants it. */
+export function isDeclined() {
+  return declined;
+}
+
+/** Asks for the token once more. */
+export function giveToken() {
+  return needToken();
 }
 
 /**
@@ -63,6 +85,7 @@ export async function ask(path, init = {}) {
     }
     if (response.status !== 401) return response;
     if (had) forgetToken();
+    if (declined && (init.method ?? "GET") === "GET") throw new ApiError(401, "this needs the server's token", "token.missing");
     await needToken();
   }
 }

@@ -90,7 +90,7 @@ async function submit() {
   if (!mine || mine.busy) return;
   const missing = (mine.question.fields ?? []).find((field) => field.required && !mine.values[field.name]?.trim());
   if (missing) {
-    mine.error = `${missing.label} is needed.`;
+    mine.error = `“${missing.label}” must be filled in.`;
     changed();
     return;
   }

@@ -5,6 +5,7 @@ import { changed } from "../dom/frame.js";
 import { ago, count } from "../dom/format.js";
 import { toProject } from "../router.js";
 import { overview } from "../state/overview.js";
+import { giveToken, isDeclined } from "../net/api.js";
 import { icon } from "./icon.js";
 import { toggleHelp } from "./help.js";
 import { theme, toggleTheme } from "./theme.js";
@@ -89,6 +90,15 @@ function connection({ standing }) {
  * @param {Live} live
  */
 export function banner(live) {
+  if (isDeclined() && live.standing !== "live") {
+    return h(
+      "div",
+      { class: "banner", role: "alert", key: "banner" },
+      icon("blocked"),
+      h("span", null, "The server shows nothing without its token."),
+      h("button", { type: "button", class: "plain", onclick: () => void giveToken().then(() => live.again(0), () => undefined) }, "Give the token"),
+    );
+  }
   if (live.standing !== "lost" || live.lostAt === undefined || Date.now() - live.lostAt < 1500) return null;
   return h(
     "div",

@@ -200,7 +200,7 @@ export function healthView() {
         ? empty("Nothing would go", "All runs are young, alive, or kept.")
         : [
             h("p", { class: "plan-sum" }, h("b", null, counted(shown.count, "thing")), " with ", h("b", null, size(shown.bytes)), " would go."),
-            h("div", { class: "plan-list" }, h("table", { class: "table" }, h("thead", null, h("tr", null, ["What", "Where", "Ended", "Size", "Why"].map((word) => h("th", { scope: "col", key: word }, word)))), h("tbody", null, shown.items.map((item, at) => h("tr", { key: at }, h("td", null, item.kind), h("td", { class: "mono" }, [item.project_id, item.task_id, item.run_id].filter(Boolean).join("/")), h("td", null, time(item.end)), h("td", { class: "number" }, size(item.bytes)), h("td", { class: "dim" }, item.reason.replaceAll("_", " "))))))),
+            h("div", { class: "plan-list" }, h("table", { class: "table" }, h("thead", null, h("tr", null, ["Size", "Ended", "Why", "What", "Where"].map((word) => h("th", { scope: "col", key: word }, word)))), h("tbody", null, shown.items.map((item, at) => h("tr", { key: at }, h("td", { class: "number" }, size(item.bytes)), h("td", null, time(item.end)), h("td", { class: "dim" }, item.reason.replaceAll("_", " ")), h("td", null, item.kind), h("td", { class: "mono" }, [item.project_id, item.task_id, item.run_id].filter(Boolean).join("/"))))))),
             shown.count > shown.items.length && h("p", { class: "dim" }, `and ${count(shown.count - shown.items.length)} more`),
           ],
       kept.length > 0 && h("p", { class: "dim" }, "Kept: ", kept.map(([why, number]) => `${count(number)} ${why.replaceAll("_", " ")}`).join(", "), "."),

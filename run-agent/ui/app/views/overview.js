@@ -103,9 +103,9 @@ function attention({ attention, running }) {
   );
 }
 
-/** @param {TaskRow} task */
+/** @param {TaskRow} task @returns {import("../dom/h.js").Child} */
 function reason(task) {
-  if (task.state === "question") return task.waiting?.until ? `asks you something, until ${time(task.waiting.until, "clock").props.title ?? ""}` : "asks you something";
+  if (task.state === "question") return task.waiting?.until ? ["asks you something; goes on without you at ", time(task.waiting.until, "clock")] : "asks you something";
   if (task.state === "stalled") return "unfinished, and nothing drives it";
   return task.reason ?? task.latest?.error ?? task.latest?.outcome ?? "";
 }

@@ -12,6 +12,7 @@ import { tellError } from "../parts/toast.js";
 import { Log } from "../log/log.js";
 import { logView } from "../log/view.js";
 import { markdown } from "../text/markdown.js";
+import { TELLERS } from "../text/told.js";
 import { stop, tryAgain } from "../actions/task.js";
 
 /** @typedef {import("../net/types.js").OneRun} OneRun */
@@ -57,10 +58,16 @@ export function runView(project, task, run) {
     if (!known) {
       known = new Log(base, name, () => { version += 1; changed(); });
       known.follow = data?.run.status === "running" || !data;
+      if (name === "stdout" && tells()) known.tellInWords(true);
       logs.set(name, known);
       void known.measure();
     }
     return known;
+  }
+
+  /** Whether what the run prints is a stream that can be told in words. */
+  function tells() {
+    return TELLERS.has(data?.record.parser ?? data?.record.agent ?? "");
   }
 
   /** A short file as text. @param {string} name */
@@ -189,6 +196,7 @@ export function runView(project, task, run) {
           ),
         h("span", { class: "spring" }),
         h("span", { class: "dim" }, chunks.size > 0 ? `${size(chunks.size)}, about ${counted(Math.round(chunks.rows), "row")}` : ""),
+        log.name === "stdout" && tells() && h("button", { type: "button", class: "quiet", "aria-pressed": String(log.words), title: "What the agent says and does, in place of its JSON", onclick: () => log.tellInWords(!log.words) }, icon("bus"), h("span", null, "In words")),
         h("button", { type: "button", class: "quiet", "aria-pressed": String(log.wrap), onclick: () => log.toggleWrap() }, icon("wrap"), h("span", null, "Wrap")),
         h("button", { type: "button", class: "quiet", "aria-pressed": String(log.follow), onclick: () => log.toEnd() }, icon("down"), h("span", null, lives ? "Follow" : "End")),
       ),
