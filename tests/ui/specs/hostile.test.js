@@ -139,7 +139,7 @@ describe("hostile texts", () => {
     await harmless(`${places.run}?tab=result`, PAYLOADS.length - 2);
     await harmless(`${places.run}?tab=prompt`, PAYLOADS.length - 2);
   });
-  test("in a run's record, agent, model, errors and unknown fields", () => harmless(`${places.run}?tab=record`, 20));
+  test("in a run's record, agent, model, errors and unknown fields", () => harmless(`${places.run}?tab=record`, 6));
   test("in what a run prints, with the controls of terminals", async () => {
     const whole = async (/** @type {import("playwright-core").Page} */ page) => {
       const seen = new Set();
