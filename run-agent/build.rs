@@ -1,6 +1,8 @@
-//! Gathers the files of the dashboard into a table that the server includes.
+//! Gathers the files of the dashboard, as they are and compressed, into a table that the server includes.
 
+use flate2::{Compression, GzBuilder};
 use std::fmt::Write as _;
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
 
@@ -14,22 +16,34 @@ fn main() -> io::Result<()> {
     let ui = from("CARGO_MANIFEST_DIR").join("ui");
     println!("cargo::rerun-if-changed=ui");
     println!("cargo::rerun-if-changed=build.rs");
+    let packed = from("OUT_DIR").join("ui");
+    fs::create_dir_all(&packed)?;
     let mut files = Vec::new();
     gather(&ui, &ui, &mut files)?;
     files.sort();
     let mut table =
         String::from("/// All of them, by name.\npub(super) static ASSETS: &[Asset] = &[\n");
     for name in &files {
-        let path = ui.join(name);
+        let (path, gzip) = (ui.join(name), packed.join(name.replace('/', "-") + ".gz"));
+        compress(&path, &gzip)?;
+        let (path, gzip) = (path.display().to_string(), gzip.display().to_string());
         let line = writeln!(
             table,
-            "    Asset {{ name: {name:?}, bytes: include_bytes!({:?}) }},",
-            path.display().to_string()
+            "    Asset {{ name: {name:?}, bytes: include_bytes!({path:?}), gzip: \
+             include_bytes!({gzip:?}) }},"
         );
         line.map_err(io::Error::other)?;
     }
     table.push_str("];\n");
     fs::write(from("OUT_DIR").join("ui_assets.rs"), table)
+}
+
+/// The same bytes for the same file, whenever and wherever it is built.
+fn compress(from: &Path, to: &Path) -> io::Result<()> {
+    let mut file = GzBuilder::new().mtime(0).write(fs::File::create(to)?, Compression::best());
+    file.write_all(&fs::read(from)?)?;
+    file.finish()?;
+    Ok(())
 }
 
 fn gather(root: &Path, folder: &Path, files: &mut Vec<String>) -> io::Result<()> {

@@ -3,7 +3,7 @@
 use crate::context::Context;
 use crate::exit::{self, Failure};
 use crate::render::error::notice;
-use crate::server::{AUTH_WORDS, Wishes, serve};
+use crate::server::{AUTH_WORDS, WORKER, Wishes, launch, serve};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
 use conductor_core::Secret;
@@ -34,10 +34,16 @@ pub(crate) struct Serve {
         value_parser = clap::builder::FalseyValueParser::new()
     )]
     disable_task_start: bool,
+    /// Be the worker of the launcher that started this process
+    #[arg(long = WORKER, hide = true)]
+    worker: bool,
 }
 
 impl Serve {
     pub(crate) fn run(self, context: &mut Context) -> Result<u8, Failure> {
+        if !self.worker {
+            return Ok(launch()?);
+        }
         let conductor = context.conductor()?;
         let root = conductor.root().to_owned();
         let wishes = Wishes {

@@ -100,6 +100,11 @@ impl App {
         self.0.ending.subscribe()
     }
 
+    /// Whether the server is about to end.
+    pub(crate) fn is_ending(&self) -> bool {
+        *self.0.ending.borrow()
+    }
+
     /// Drives the tasks that were started over HTTP.
     pub(crate) fn driver(&self) -> &Driver {
         &self.0.driver

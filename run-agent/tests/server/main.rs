@@ -7,6 +7,7 @@
     reason = "what fails here fails the test"
 )]
 
+mod candidate;
 mod commands;
 mod control;
 mod dashboard;
@@ -16,4 +17,7 @@ mod reads;
 mod shapes;
 mod streams;
 mod support;
+mod update;
+mod update_kill;
+mod update_load;
 mod walk;

@@ -63,7 +63,9 @@ drawWith(() => {
   if (!view) return;
   live.follow(["runs", ...view.topics]);
   document.title = `${view.title} · conductor`;
-  const after = [banner(live), shell(viewPath, view.render(), live), dialog(), helpPanel(), toasts()].filter((node) => node !== null);
+  const after = [banner(live), shell(viewPath, view.render(), live), dialog(), helpPanel(), toasts()].filter(
+    (node) => node !== null,
+  );
   patch(page, shown, after);
   shown = after;
 });
@@ -79,7 +81,8 @@ document.addEventListener("visibilitychange", () => {
 });
 
 addEventListener("keydown", (event) => {
-  const field = event.target instanceof Element && event.target.closest("input, textarea, select, [contenteditable]");
+  const field =
+    event.target instanceof Element && event.target.closest("input, textarea, select, [contenteditable]");
   if (isOpen() || event.ctrlKey || event.metaKey || event.altKey) return;
   if (field) {
     if (event.key === "Escape") /** @type {HTMLElement} */ (field).blur();
@@ -88,7 +91,12 @@ addEventListener("keydown", (event) => {
   if (event.key === "?") toggleHelp();
   else if (event.key === "Escape") closeHelp();
   else if (event.key === "/") document.querySelector(/** @type {"input"} */ ("input[type=search]"))?.focus();
-  else if (event.key === "Enter" && event.target instanceof Element && event.target.closest("a, button, summary")) return;
+  else if (
+    event.key === "Enter" &&
+    event.target instanceof Element &&
+    event.target.closest("a, button, summary")
+  )
+    return;
   else if (!view?.key?.(event)) return;
   event.preventDefault();
   changed();

@@ -39,7 +39,8 @@ export const toProject = (project) => to(["projects", project]);
 /** @param {string} project @param {string} task */
 export const toTask = (project, task) => to(["projects", project, "tasks", task]);
 /** @param {string} project @param {string} task @param {string} run @param {string} [tab] */
-export const toRun = (project, task, run, tab) => to(["projects", project, "tasks", task, "runs", run], { tab });
+export const toRun = (project, task, run, tab) =>
+  to(["projects", project, "tasks", task, "runs", run], { tab });
 /** @param {string} project @param {string} [task] */
 export const toBus = (project, task) =>
   to(task ? ["projects", project, "tasks", task, "bus"] : ["projects", project, "bus"]);
@@ -67,7 +68,11 @@ export function note(query) {
  */
 export function openLink(event) {
   const row = event.currentTarget;
-  if (!(row instanceof Element) || (event.target instanceof Element && event.target.closest("a, button, input"))) return;
+  if (
+    !(row instanceof Element) ||
+    (event.target instanceof Element && event.target.closest("a, button, input"))
+  )
+    return;
   if (getSelection()?.toString()) return;
   const link = row.querySelector("a.cover");
   if (link instanceof HTMLElement) link.click();

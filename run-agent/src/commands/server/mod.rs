@@ -7,6 +7,7 @@ mod link;
 mod project;
 mod status;
 mod task;
+mod update;
 mod watch;
 
 use crate::context::Context;
@@ -27,6 +28,8 @@ pub(crate) enum Server {
     Watch(watch::Watch),
     #[command(subcommand)]
     Bus(bus::Bus),
+    #[command(subcommand)]
+    Update(update::Update),
     Health(health::Health),
     Link(link::Link),
 }
@@ -40,6 +43,7 @@ impl Server {
             Server::Project(command) => command.run(context),
             Server::Watch(command) => command.run(context),
             Server::Bus(command) => command.run(context),
+            Server::Update(command) => command.run(context),
             Server::Health(command) => command.run(context),
             Server::Link(command) => command.run(context),
         }

@@ -7,6 +7,7 @@ mod health;
 mod messages;
 mod projects;
 mod runs;
+mod self_update;
 mod start;
 mod streams;
 mod task_runs;
@@ -51,6 +52,7 @@ fn routes() -> (Router<App>, OpenApi) {
         .merge(files::routes())
         .merge(gc::routes())
         .merge(upkeep::routes())
+        .merge(self_update::routes())
         .merge(streams::routes())
         .merge(views::routes())
         .split_for_parts()

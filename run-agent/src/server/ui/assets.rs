@@ -10,6 +10,8 @@ pub(super) struct Asset {
     /// Its path below `ui/`.
     pub(super) name: &'static str,
     pub(super) bytes: &'static [u8],
+    /// The same, compressed.
+    pub(super) gzip: &'static [u8],
 }
 
 // `ASSETS`, all of them, by name: made by `build.rs` from the folder.
@@ -50,6 +52,12 @@ pub(super) fn digest() -> &'static str {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn all_of_it_is_small() {
+        let size: usize = ASSETS.iter().map(|asset| asset.gzip.len()).sum();
+        assert!(size < 150_000, "{size} bytes compressed");
+    }
 
     #[test]
     fn all_files_have_a_type_and_none_is_from_elsewhere() {

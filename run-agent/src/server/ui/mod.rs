@@ -49,7 +49,10 @@ async fn file(Path(path): Path<String>, headers: HeaderMap) -> Response {
         _ => (path.as_str(), FOR_A_DAY),
     };
     match ASSETS.iter().find(|asset| asset.name == name) {
-        Some(asset) => answer(asset, asset.bytes.into(), cache, &headers),
+        Some(asset) if takes_gzip(&headers) => {
+            answer(asset, asset.gzip.into(), Some("gzip"), cache, &headers)
+        }
+        Some(asset) => answer(asset, asset.bytes.into(), None, cache, &headers),
         None => nothing_here().await.into_response(),
     }
 }
@@ -61,11 +64,29 @@ fn page(here: &str, asked: &HeaderMap) -> Response {
     };
     let text = String::from_utf8_lossy(asset.bytes);
     let text = text.replace("\"./", &format!("\"{here}{}/", digest()));
-    answer(asset, text.into_bytes(), FOR_A_DAY, asked)
+    answer(asset, text.into_bytes(), None, FOR_A_DAY, asked)
 }
 
-fn answer(asset: &Asset, bytes: Vec<u8>, cache: &'static str, asked: &HeaderMap) -> Response {
-    let tag = format!("\"{}\"", digest());
+/// Whether a client takes a file that is compressed.
+fn takes_gzip(asked: &HeaderMap) -> bool {
+    let words = asked.get_all(header::ACCEPT_ENCODING).iter();
+    let mut words =
+        words.filter_map(|words| words.to_str().ok()).flat_map(|words| words.split(','));
+    words.any(|word| {
+        let (name, weight) = word.split_once(';').unwrap_or((word, ""));
+        name.trim().eq_ignore_ascii_case("gzip") && !matches!(weight.trim(), "q=0" | "q=0.0")
+    })
+}
+
+fn answer(
+    asset: &Asset,
+    bytes: Vec<u8>,
+    encoding: Option<&'static str>,
+    cache: &'static str,
+    asked: &HeaderMap,
+) -> Response {
+    // Weak: of the same file as it is and compressed.
+    let tag = format!("W/\"{}\"", digest());
     let known =
         asked.get(header::IF_NONE_MATCH).is_some_and(|known| known.as_bytes() == tag.as_bytes());
     let mut response = match known {
@@ -76,7 +97,11 @@ fn answer(asset: &Asset, bytes: Vec<u8>, cache: &'static str, asked: &HeaderMap)
     if let Ok(tag) = HeaderValue::from_str(&tag) {
         headers.insert(header::ETAG, tag);
     }
+    if let Some(encoding) = encoding {
+        headers.insert(header::CONTENT_ENCODING, HeaderValue::from_static(encoding));
+    }
     for (name, value) in [
+        (header::VARY, "Accept-Encoding"),
         (header::CONTENT_TYPE, asset.media_type()),
         (header::CACHE_CONTROL, cache),
         (header::CONTENT_SECURITY_POLICY, POLICY),

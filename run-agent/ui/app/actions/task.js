@@ -62,7 +62,9 @@ export async function reconcile() {
   let closed = 0;
   const values = await askPerson({
     title: "Write down what ended?",
-    text: ["Runs that ended while nobody looked get their end recorded, from the evidence that is there. Nothing is stopped."],
+    text: [
+      "Runs that ended while nobody looked get their end recorded, from the evidence that is there. Nothing is stopped.",
+    ],
     action: "Reconcile",
     async carryOut() {
       closed = (await send("/api/v1/reconcile")).closed.length;
@@ -80,11 +82,21 @@ export async function reconcile() {
  * @param {{msg_id: string, body: string}} question
  */
 export async function answer(project, task, question) {
-  const base = task ? path`/api/projects/${project}/tasks/${task}/messages` : path`/api/projects/${project}/messages`;
+  const base = task
+    ? path`/api/projects/${project}/tasks/${task}/messages`
+    : path`/api/projects/${project}/messages`;
   const values = await askPerson({
     title: "Answer",
     text: [h("blockquote", { class: "quoted" }, question.body)],
-    fields: [{ name: "body", label: "Your answer", kind: "area", required: true, hint: "Ctrl+Enter sends it. The next attempt is told of it." }],
+    fields: [
+      {
+        name: "body",
+        label: "Your answer",
+        kind: "area",
+        required: true,
+        hint: "Ctrl+Enter sends it. The next attempt is told of it.",
+      },
+    ],
     action: "Send the answer",
     async carryOut({ body = "" }) {
       await send(base, { type: "ANSWER", body, parents: [question.msg_id] });

@@ -11,7 +11,13 @@ export function askForTokenWithDialog() {
       title: "The server wants its token",
       text: [
         "Open the page with the link that `run-agent serve` prints, or give the token here. It is kept in memory only, until this page is closed.",
-        h("p", { class: "hint" }, "It stands in ", h("code", null, ".conductor/server.token"), " of the root."),
+        h(
+          "p",
+          { class: "hint" },
+          "It stands in ",
+          h("code", null, ".conductor/server.token"),
+          " of the root.",
+        ),
       ],
       fields: [{ name: "token", label: "Token", kind: "password", required: true }],
       action: "Use it",

@@ -15,7 +15,9 @@ export async function requestUpdate(active) {
   const values = await askPerson({
     title: "Update the server",
     text: [
-      active > 0 ? `The server's program is exchanged once ${counted(active, "root run has", "root runs have")} ended. Until then nothing new is started.` : "Nothing runs: the server's program is exchanged at once.",
+      active > 0
+        ? `The server's program is exchanged once ${counted(active, "root run has", "root runs have")} ended. Until then nothing new is started.`
+        : "Nothing runs: the server's program is exchanged at once.",
       "No run is interrupted. Where the new program does not start, the old one serves on.",
     ],
     fields: [
@@ -25,7 +27,10 @@ export async function requestUpdate(active) {
     action: "Request the update",
     danger: true,
     async carryOut({ binary_path = "", sha256 = "" }) {
-      await send(UPDATE, { binary_path: binary_path.trim(), ...(sha256.trim() ? { sha256: sha256.trim() } : {}) });
+      await send(UPDATE, {
+        binary_path: binary_path.trim(),
+        ...(sha256.trim() ? { sha256: sha256.trim() } : {}),
+      });
     },
   });
   if (values) tell("The update was requested");
@@ -40,7 +45,11 @@ export async function cancelUpdate() {
     fields: [{ name: "reason", label: "Why", hint: "It is recorded with the update." }],
     action: "Cancel the update",
     async carryOut({ reason = "" }) {
-      await send(reason.trim() ? `${UPDATE}?reason=${encodeURIComponent(reason.trim())}` : UPDATE, {}, "DELETE");
+      await send(
+        reason.trim() ? `${UPDATE}?reason=${encodeURIComponent(reason.trim())}` : UPDATE,
+        {},
+        "DELETE",
+      );
     },
   });
   if (values) tell("The update was cancelled");
@@ -54,7 +63,14 @@ export async function collect(plan) {
   const values = await askPerson({
     title: "Delete what the plan names?",
     text: [
-      h("p", null, h("b", null, counted(plan.count, "thing")), " with ", h("b", null, size(plan.bytes)), " go for good. What is in use, lives, or changed since stays."),
+      h(
+        "p",
+        null,
+        h("b", null, counted(plan.count, "thing")),
+        " with ",
+        h("b", null, size(plan.bytes)),
+        " go for good. What is in use, lives, or changed since stays.",
+      ),
       "What runs used is kept: their receipts stay.",
     ],
     action: "Delete",
@@ -63,6 +79,10 @@ export async function collect(plan) {
       done = await send("/api/v1/gc", { plan: plan.plan });
     },
   });
-  if (done) tell(`${counted(done.deleted_runs, "run")} deleted, ${size(done.freed_bytes)} freed`, { bad: (done.errors ?? []).length > 0, hint: done.errors?.join("; ") });
+  if (done)
+    tell(`${counted(done.deleted_runs, "run")} deleted, ${size(done.freed_bytes)} freed`, {
+      bad: (done.errors ?? []).length > 0,
+      hint: done.errors?.join("; "),
+    });
   return values !== undefined;
 }

@@ -5,7 +5,10 @@ import { h } from "./h.js";
 const DAY = new Intl.DateTimeFormat(undefined, { month: "short", day: "numeric" });
 const CLOCK = new Intl.DateTimeFormat(undefined, { hour: "2-digit", minute: "2-digit", hourCycle: "h23" });
 const SECONDS = new Intl.DateTimeFormat(undefined, {
-  hour: "2-digit", minute: "2-digit", second: "2-digit", hourCycle: "h23",
+  hour: "2-digit",
+  minute: "2-digit",
+  second: "2-digit",
+  hourCycle: "h23",
 });
 const COUNT = new Intl.NumberFormat(undefined);
 
@@ -79,7 +82,13 @@ export function duration(ms) {
 export function ago(ms) {
   const s = Math.abs(ms) / 1000;
   const text =
-    s < 60 ? `${Math.floor(s)}s` : s < 3600 ? `${Math.floor(s / 60)}m` : s < 86400 ? `${Math.floor(s / 3600)}h` : `${Math.floor(s / 86400)}d`;
+    s < 60
+      ? `${Math.floor(s)}s`
+      : s < 3600
+        ? `${Math.floor(s / 60)}m`
+        : s < 86400
+          ? `${Math.floor(s / 3600)}h`
+          : `${Math.floor(s / 86400)}d`;
   if (s < 2) return "now";
   return ms < 0 ? `in ${text}` : `${text} ago`;
 }

@@ -14,7 +14,15 @@ const SVG = "http://www.w3.org/2000/svg";
 const SVG_TAGS = new Set(["svg", "path", "circle", "rect", "line", "g", "text", "polyline", "title"]);
 const FORBIDDEN = new Set(["script", "style", "iframe", "object", "embed", "link", "meta", "base", "form"]);
 /** What is a property of elements rather than an attribute. */
-const PROPERTIES = new Set(["value", "checked", "disabled", "open", "scrollTop", "tabIndex", "indeterminate"]);
+const PROPERTIES = new Set([
+  "value",
+  "checked",
+  "disabled",
+  "open",
+  "scrollTop",
+  "tabIndex",
+  "indeterminate",
+]);
 
 /** An element. */
 export class VElement {
@@ -101,7 +109,8 @@ function flat(kids, into) {
   for (const kid of kids) {
     if (Array.isArray(kid)) flat(kid, into);
     else if (kid instanceof VElement || kid instanceof VText || kid instanceof VIsland) into.push(kid);
-    else if (kid !== null && kid !== undefined && kid !== false && kid !== true) into.push(new VText(String(kid)));
+    else if (kid !== null && kid !== undefined && kid !== false && kid !== true)
+      into.push(new VText(String(kid)));
   }
   return into;
 }

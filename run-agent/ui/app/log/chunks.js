@@ -57,7 +57,10 @@ export function rowsOf(bytes, base, columns, shape) {
     const end = bytes.indexOf(NEWLINE, from);
     const to = end < 0 ? bytes.length : end;
     if (bytes[from] === 0 && isCut(bytes, from, to)) {
-      rows.push({ text: "\u2702 a part was cut out here: the run printed more than it may keep", at: base + from });
+      rows.push({
+        text: "\u2702 a part was cut out here: the run printed more than it may keep",
+        at: base + from,
+      });
     } else {
       const text = decoder.decode(bytes.subarray(from, to));
       if (shape) shaped(shape(text), base + from, columns, rows);
@@ -93,7 +96,7 @@ function isCut(bytes, from, to) {
 function split(text, at, columns, rows, atWords = false) {
   let place = at;
   if (text === "") rows.push({ text, at });
-  for (let from = 0; from < text.length; ) {
+  for (let from = 0; from < text.length;) {
     let to = Math.min(text.length, from + columns);
     // No piece ends within a pair of surrogates.
     const unit = text.charCodeAt(to - 1);
@@ -184,7 +187,8 @@ export class Chunks {
     this.size = size;
     const counts = new Float64Array(Math.ceil(size / CHUNK));
     counts.set(this.counts);
-    for (let at = last; at < counts.length; at += 1) if ((counts[at] ?? 0) <= 0) counts[at] = -this.estimate(at);
+    for (let at = last; at < counts.length; at += 1)
+      if ((counts[at] ?? 0) <= 0) counts[at] = -this.estimate(at);
     this.counts = counts;
     // What the last chunks hold has grown.
     for (const at of [last - 1, last]) if (at >= 0 && this.isOld(at)) this.held.has(at) && void this.load(at);
@@ -203,7 +207,8 @@ export class Chunks {
       sums.set(this.sums.subarray(0, Math.min(this.sums.length, sums.length)));
       this.sums = sums;
     }
-    for (let at = from; at < this.counts.length; at += 1) this.sums[at + 1] = (this.sums[at] ?? 0) + Math.abs(this.counts[at] ?? 0);
+    for (let at = from; at < this.counts.length; at += 1)
+      this.sums[at + 1] = (this.sums[at] ?? 0) + Math.abs(this.counts[at] ?? 0);
   }
 
   /** How many rows there are, as far as is known. */
@@ -282,8 +287,16 @@ export class Chunks {
       const { bytes } = await this.read(from, to, stop.signal);
       if (stop.signal.aborted) return;
       const begin = lineBegin(bytes, from, at * CHUNK, this.size);
-      const end = (at + 1) * CHUNK >= this.size ? from + bytes.length : lineBegin(bytes, from, (at + 1) * CHUNK, this.size);
-      const rows = rowsOf(bytes.subarray(begin - from, Math.max(begin, end) - from), begin, this.columns, this.shape);
+      const end =
+        (at + 1) * CHUNK >= this.size
+          ? from + bytes.length
+          : lineBegin(bytes, from, (at + 1) * CHUNK, this.size);
+      const rows = rowsOf(
+        bytes.subarray(begin - from, Math.max(begin, end) - from),
+        begin,
+        this.columns,
+        this.shape,
+      );
       this.take(at, rows, to);
       this.error = undefined;
     } catch (error) {
@@ -307,7 +320,8 @@ export class Chunks {
       this.held.delete(old);
       this.readTo.delete(old);
     }
-    if (rows.length > 0 && at < this.counts.length - 1) this.bytesPerRow = 0.7 * this.bytesPerRow + 0.3 * (CHUNK / rows.length);
+    if (rows.length > 0 && at < this.counts.length - 1)
+      this.bytesPerRow = 0.7 * this.bytesPerRow + 0.3 * (CHUNK / rows.length);
     this.counts[at] = rows.length;
     this.sum(at);
   }

@@ -58,7 +58,8 @@ export function logView(first) {
   function draw() {
     const { chunks } = log;
     space.style.setProperty("height", `${height()}px`);
-    const wanted = log.last === 0 ? 0 : isScaled() ? (log.top / log.last) * room() : Math.min(log.top * HEIGHT, room());
+    const wanted =
+      log.last === 0 ? 0 : isScaled() ? (log.top / log.last) * room() : Math.min(log.top * HEIGHT, room());
     if (Math.abs(el.scrollTop - wanted) > 1) {
       el.scrollTop = wanted;
       expected = el.scrollTop;
@@ -69,7 +70,10 @@ export function logView(first) {
     const after = [];
     const hit = log.search && log.search.at >= 0 ? log.search.places[log.search.at] : undefined;
     for (let row = from; row < to; row += 1) after.push(line(chunks.row(row), row - from, hit));
-    const bottom = log.follow && log.chunks.rows > log.visible ? el.clientHeight - (to - from) * HEIGHT : -(log.top - from) * HEIGHT;
+    const bottom =
+      log.follow && log.chunks.rows > log.visible
+        ? el.clientHeight - (to - from) * HEIGHT
+        : -(log.top - from) * HEIGHT;
     sheet.style.setProperty("transform", `translateY(${el.scrollTop + bottom}px)`);
     patch(sheet, shown, after);
     shown = after;
@@ -79,30 +83,54 @@ export function logView(first) {
   function line(row, key, hit) {
     if (!row) return h("div", { key, class: "log-row unread" }, "…");
     const found = log.search ? marked(row, log.search.text) : coloured(row);
-    const isHit = hit !== undefined && hit >= row.at && hit < row.at + Math.max(1, row.text.length * 3) && log.chunks.rowOfByte(hit) === log.chunks.rowOfByte(row.at);
+    const isHit =
+      hit !== undefined &&
+      hit >= row.at &&
+      hit < row.at + Math.max(1, row.text.length * 3) &&
+      log.chunks.rowOfByte(hit) === log.chunks.rowOfByte(row.at);
     return h("div", { key, class: isHit ? "log-row hit" : "log-row" }, found);
   }
 
-  el.addEventListener("scroll", () => {
-    if (Math.abs(el.scrollTop - expected) <= 1) {
-      expected = -1;
-      // The sheet moves with its window; drawn anew it stands where it belongs.
+  el.addEventListener(
+    "scroll",
+    () => {
+      if (Math.abs(el.scrollTop - expected) <= 1) {
+        expected = -1;
+        // The sheet moves with its window; drawn anew it stands where it belongs.
+        ask();
+        return;
+      }
+      log.move(isScaled() ? (el.scrollTop / room()) * log.last : el.scrollTop / HEIGHT);
       ask();
-      return;
-    }
-    log.move(isScaled() ? (el.scrollTop / room()) * log.last : el.scrollTop / HEIGHT);
-    ask();
-  }, { passive: true });
-  el.addEventListener("wheel", (event) => {
-    if (!isScaled() || event.ctrlKey || event.shiftKey) return;
-    event.preventDefault();
-    const rows = event.deltaMode === 1 ? event.deltaY : event.deltaMode === 2 ? event.deltaY * log.visible : event.deltaY / HEIGHT;
-    log.move(log.top + rows);
-    ask();
-  }, { passive: false });
+    },
+    { passive: true },
+  );
+  el.addEventListener(
+    "wheel",
+    (event) => {
+      if (!isScaled() || event.ctrlKey || event.shiftKey) return;
+      event.preventDefault();
+      const rows =
+        event.deltaMode === 1
+          ? event.deltaY
+          : event.deltaMode === 2
+            ? event.deltaY * log.visible
+            : event.deltaY / HEIGHT;
+      log.move(log.top + rows);
+      ask();
+    },
+    { passive: false },
+  );
   el.addEventListener("keydown", (event) => {
     /** @type {Record<string, number>} */
-    const steps = { ArrowDown: 1, ArrowUp: -1, PageDown: log.visible - 2, PageUp: 2 - log.visible, Home: -Infinity, End: Infinity };
+    const steps = {
+      ArrowDown: 1,
+      ArrowUp: -1,
+      PageDown: log.visible - 2,
+      PageUp: 2 - log.visible,
+      Home: -Infinity,
+      End: Infinity,
+    };
     const step = steps[event.key];
     if (step === undefined) return;
     event.preventDefault();
@@ -134,7 +162,9 @@ export function logView(first) {
 
 /** @param {Row} row */
 function coloured(row) {
-  return pieces(row.text, row.look ? { ...row.look } : plain()).map(({ text, look }) => (look ? h("span", { class: look }, text) : text));
+  return pieces(row.text, row.look ? { ...row.look } : plain()).map(({ text, look }) =>
+    look ? h("span", { class: look }, text) : text,
+  );
 }
 
 /**
@@ -150,7 +180,8 @@ function marked(row, wanted) {
   const text = lower(wanted);
   /** @type {[number, number][]} */
   const places = [];
-  for (let at = folded.indexOf(text); at >= 0; at = folded.indexOf(text, at + text.length)) places.push([at, at + text.length]);
+  for (let at = folded.indexOf(text); at >= 0; at = folded.indexOf(text, at + text.length))
+    places.push([at, at + text.length]);
   if (places.length === 0) return coloured(row);
   /** @type {import("../dom/h.js").VNode[]} */
   const nodes = [];

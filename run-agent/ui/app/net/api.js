@@ -85,7 +85,8 @@ export async function ask(path, init = {}) {
     }
     if (response.status !== 401) return response;
     if (had) forgetToken();
-    if (declined && (init.method ?? "GET") === "GET") throw new ApiError(401, "this needs the server's token", "token.missing");
+    if (declined && (init.method ?? "GET") === "GET")
+      throw new ApiError(401, "this needs the server's token", "token.missing");
     await needToken();
   }
 }
@@ -95,7 +96,8 @@ async function failure(response) {
   /** @type {any} */
   const body = await response.json().catch(() => ({}));
   const error = body.error ?? {};
-  const message = typeof error === "string" ? (body.message ?? error) : (error.message ?? response.statusText);
+  const message =
+    typeof error === "string" ? (body.message ?? error) : (error.message ?? response.statusText);
   return new ApiError(response.status, message, error.details?.code, error.details?.hint);
 }
 

@@ -10,10 +10,15 @@ let token;
 
 /** Takes the token out of the fragment of the address; what else stands there stays. */
 export function takeFromAddress() {
-  const found = /^#?(?:(.*)&)?token=([^&]+)$/.exec(location.hash) ?? /^#(.*)[?&]token=([^&]+)$/.exec(location.hash);
+  const found =
+    /^#?(?:(.*)&)?token=([^&]+)$/.exec(location.hash) ?? /^#(.*)[?&]token=([^&]+)$/.exec(location.hash);
   if (!found) return;
   token = decodeURIComponent(found[2] ?? "");
-  history.replaceState(null, "", `${location.pathname}${location.search}#${(found[1] ?? "").replace(/^#/, "")}`);
+  history.replaceState(
+    null,
+    "",
+    `${location.pathname}${location.search}#${(found[1] ?? "").replace(/^#/, "")}`,
+  );
 }
 
 /** @param {string} given */

@@ -24,7 +24,11 @@ export function columnChart(label, columns, show) {
   return h(
     "figure",
     { class: "chart", "aria-label": label },
-    h("div", { class: "axis", "aria-hidden": "true" }, [1, 0.5, 0].map((part) => h("span", { key: part, vars: { place: 1 - part } }, show(top * part)))),
+    h(
+      "div",
+      { class: "axis", "aria-hidden": "true" },
+      [1, 0.5, 0].map((part) => h("span", { key: part, vars: { place: 1 - part } }, show(top * part))),
+    ),
     h(
       "div",
       { class: "plot", role: "list" },
@@ -32,8 +36,22 @@ export function columnChart(label, columns, show) {
         h(
           "div",
           { key: name, class: "column", role: "listitem", tabIndex: 0, title: about, "aria-label": about },
-          h("span", { class: "stack" }, [...stacks].reverse().map(({ name: part, value, colour }) => h("span", { key: part, class: `part colour-${colour}`, vars: { part: `${top > 0 ? (value / top) * 100 : 0}%` } }))),
-          h("span", { class: "tick", "aria-hidden": "true" }, columns.length <= 10 || at % Math.ceil(columns.length / 8) === 0 ? name : ""),
+          h(
+            "span",
+            { class: "stack" },
+            [...stacks].reverse().map(({ name: part, value, colour }) =>
+              h("span", {
+                key: part,
+                class: `part colour-${colour}`,
+                vars: { part: `${top > 0 ? (value / top) * 100 : 0}%` },
+              }),
+            ),
+          ),
+          h(
+            "span",
+            { class: "tick", "aria-hidden": "true" },
+            columns.length <= 10 || at % Math.ceil(columns.length / 8) === 0 ? name : "",
+          ),
         ),
       ),
     ),
@@ -67,7 +85,17 @@ export function barTable(label, bars, heads) {
     h(
       "table",
       { class: "table bars" },
-      h("thead", null, h("tr", null, h("th", { scope: "col" }, label), h("th", { scope: "col", class: "bar-head" }, h("span", { class: "unseen" }, "share")), heads.map((head) => h("th", { scope: "col", class: "number", key: head }, head)))),
+      h(
+        "thead",
+        null,
+        h(
+          "tr",
+          null,
+          h("th", { scope: "col" }, label),
+          h("th", { scope: "col", class: "bar-head" }, h("span", { class: "unseen" }, "share")),
+          heads.map((head) => h("th", { scope: "col", class: "number", key: head }, head)),
+        ),
+      ),
       h(
         "tbody",
         null,
@@ -76,7 +104,14 @@ export function barTable(label, bars, heads) {
             "tr",
             { key: name },
             h("th", { scope: "row" }, href ? h("a", { href }, name) : name),
-            h("td", { class: "bar-cell" }, h("span", { class: `bar-of colour-${colour}`, vars: { part: `${most > 0 ? (value / most) * 100 : 0}%` } })),
+            h(
+              "td",
+              { class: "bar-cell" },
+              h("span", {
+                class: `bar-of colour-${colour}`,
+                vars: { part: `${most > 0 ? (value / most) * 100 : 0}%` },
+              }),
+            ),
             facts.map((fact, at) => h("td", { class: "number", key: heads[at] ?? at }, fact)),
           ),
         ),

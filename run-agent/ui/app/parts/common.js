@@ -20,7 +20,12 @@ export function heading(crumbs, about, actions = []) {
     h(
       "nav",
       { class: "crumbs", "aria-label": "Where you are" },
-      crumbs.slice(0, -1).map(([word, href], at) => [at > 0 && h("span", { class: "slash", "aria-hidden": "true" }, "/"), h("a", { href }, word)]),
+      crumbs
+        .slice(0, -1)
+        .map(([word, href], at) => [
+          at > 0 && h("span", { class: "slash", "aria-hidden": "true" }, "/"),
+          h("a", { href }, word),
+        ]),
     ),
     h("div", { class: "title" }, h("h1", { title: last }, last), about),
     actions.length > 0 && h("div", { class: "actions" }, actions),
@@ -55,7 +60,13 @@ export function button(name, word, onclick, look = "plain") {
  * @param {string} [command]
  */
 export function empty(what, why, command) {
-  return h("div", { class: "empty" }, h("h2", null, what), h("p", null, why), command && h("pre", { class: "command" }, command));
+  return h(
+    "div",
+    { class: "empty" },
+    h("h2", null, what),
+    h("p", null, why),
+    command && h("pre", { class: "command" }, command),
+  );
 }
 
 /**
@@ -106,7 +117,17 @@ export function tabs(tabs, chosen) {
     "nav",
     { class: "tabs", "aria-label": "Parts" },
     tabs.map(([id, word, href, more]) =>
-      h("a", { key: id, href, class: id === chosen ? "chosen" : "", "aria-current": id === chosen ? "page" : undefined }, word, more && h("span", { class: "dim" }, more)),
+      h(
+        "a",
+        {
+          key: id,
+          href,
+          class: id === chosen ? "chosen" : "",
+          "aria-current": id === chosen ? "page" : undefined,
+        },
+        word,
+        more && h("span", { class: "dim" }, more),
+      ),
     ),
   );
 }

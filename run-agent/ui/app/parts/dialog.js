@@ -55,7 +55,8 @@ function front() {
  * @returns {Promise<Record<string, string> | undefined>}
  */
 export function askPerson(question) {
-  if (stack.length === 0) cameFrom = document.activeElement instanceof HTMLElement ? document.activeElement : undefined;
+  if (stack.length === 0)
+    cameFrom = document.activeElement instanceof HTMLElement ? document.activeElement : undefined;
   return new Promise((resolve) => {
     /** @type {Record<string, string>} */
     const values = {};
@@ -88,7 +89,9 @@ export function turnAway() {
 async function submit() {
   const mine = front();
   if (!mine || mine.busy) return;
-  const missing = (mine.question.fields ?? []).find((field) => field.required && !mine.values[field.name]?.trim());
+  const missing = (mine.question.fields ?? []).find(
+    (field) => field.required && !mine.values[field.name]?.trim(),
+  );
   if (missing) {
     mine.error = `“${missing.label}” must be filled in.`;
     changed();
@@ -128,7 +131,9 @@ function input(field) {
     return h(
       "select",
       { ...common, onchange: common.oninput },
-      (field.choices ?? []).map((choice) => h("option", { value: choice, selected: choice === mine.values[field.name] }, choice)),
+      (field.choices ?? []).map((choice) =>
+        h("option", { value: choice, selected: choice === mine.values[field.name] }, choice),
+      ),
     );
   }
   const list = field.suggestions ? `${id}-list` : undefined;
@@ -141,7 +146,12 @@ function input(field) {
       spellcheck: "false",
       value: mine.values[field.name],
     }),
-    list && h("datalist", { id: list }, field.suggestions?.map((value) => h("option", { value }))),
+    list &&
+      h(
+        "datalist",
+        { id: list },
+        field.suggestions?.map((value) => h("option", { value })),
+      ),
   ];
 }
 
@@ -171,7 +181,11 @@ export function dialog() {
       },
       onkeydown: (/** @type {KeyboardEvent} */ event) => {
         const area = event.target instanceof HTMLTextAreaElement;
-        if (event.key === "Enter" && (!area || event.ctrlKey || event.metaKey) && !(event.target instanceof HTMLButtonElement)) {
+        if (
+          event.key === "Enter" &&
+          (!area || event.ctrlKey || event.metaKey) &&
+          !(event.target instanceof HTMLButtonElement)
+        ) {
           event.preventDefault();
           void submit();
         }
@@ -183,19 +197,30 @@ export function dialog() {
       h(
         "div",
         { class: "field", key: field.name },
-        h("label", { for: `field-${field.name}` }, field.label, field.required ? null : h("span", { class: "dim" }, " (optional)")),
+        h(
+          "label",
+          { for: `field-${field.name}` },
+          field.label,
+          field.required ? null : h("span", { class: "dim" }, " (optional)"),
+        ),
         input(field),
         field.hint && h("p", { class: "hint", id: `field-${field.name}-hint` }, field.hint),
       ),
     ),
-    error && h("p", { class: "problem", role: "alert" }, error, hint && h("span", { class: "way-out" }, hint)),
+    error &&
+      h("p", { class: "problem", role: "alert" }, error, hint && h("span", { class: "way-out" }, hint)),
     h(
       "div",
       { class: "buttons" },
       h("button", { type: "button", class: "plain", disabled: busy ?? false, onclick: turnAway }, "Cancel"),
       h(
         "button",
-        { type: "button", class: `go ${question.danger ? "danger" : "primary"}`, disabled: busy ?? false, onclick: () => void submit() },
+        {
+          type: "button",
+          class: `go ${question.danger ? "danger" : "primary"}`,
+          disabled: busy ?? false,
+          onclick: () => void submit(),
+        },
         busy ? "Working…" : question.action,
       ),
     ),

@@ -33,7 +33,22 @@ export function helpPanel() {
     "aside",
     { class: "help", key: "help", role: "dialog", "aria-label": "Keys" },
     h("h2", null, "Keys"),
-    h("dl", null, KEYS.map(([key, what]) => h("div", { key }, h("dt", null, key.split(" ").map((one) => (one === "or" ? " or " : h("kbd", null, one)))), h("dd", null, what)))),
+    h(
+      "dl",
+      null,
+      KEYS.map(([key, what]) =>
+        h(
+          "div",
+          { key },
+          h(
+            "dt",
+            null,
+            key.split(" ").map((one) => (one === "or" ? " or " : h("kbd", null, one))),
+          ),
+          h("dd", null, what),
+        ),
+      ),
+    ),
     h("button", { type: "button", class: "plain", onclick: toggleHelp }, "Close"),
   );
 }

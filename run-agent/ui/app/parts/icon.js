@@ -47,6 +47,13 @@ export function icon(name, label) {
   return h(
     "svg",
     { class: `icon icon-${name}`, viewBox: "0 0 16 16", ...said },
-    h("path", { d: PATHS[name] ?? PATHS.unknown, fill: "none", stroke: "currentColor", "stroke-width": "1.6", "stroke-linecap": "round", "stroke-linejoin": "round" }),
+    h("path", {
+      d: PATHS[name] ?? PATHS.unknown,
+      fill: "none",
+      stroke: "currentColor",
+      "stroke-width": "1.6",
+      "stroke-linecap": "round",
+      "stroke-linejoin": "round",
+    }),
   );
 }

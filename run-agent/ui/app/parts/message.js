@@ -10,8 +10,16 @@ import { icon } from "./icon.js";
 
 /** What each type looks like. @type {Record<string, string>} */
 const LOOKS = {
-  QUESTION: "is-question", ANSWER: "is-done", ERROR: "is-failed", RUN_CRASH: "is-failed", RUN_START: "is-running", RUN_STOP: "is-idle",
-  FACT: "is-done", DECISION: "is-blocked", USER: "is-running", REVIEW: "is-blocked",
+  QUESTION: "is-question",
+  ANSWER: "is-done",
+  ERROR: "is-failed",
+  RUN_CRASH: "is-failed",
+  RUN_START: "is-running",
+  RUN_STOP: "is-idle",
+  FACT: "is-done",
+  DECISION: "is-blocked",
+  USER: "is-running",
+  REVIEW: "is-blocked",
 };
 /** Types whose bodies conductor writes itself, short and plain. */
 const PLAIN = new Set(["RUN_START", "RUN_STOP", "RUN_CRASH", "INFO", "PROGRESS"]);
@@ -26,20 +34,48 @@ export function messageCard(message, { depth, answered, project, task, reply, pa
   const of = message.task_id ?? task;
   return h(
     "article",
-    { key: message.msg_id, class: `message ${LOOKS[type] ?? "is-idle"} ${open ? "open" : ""} ${PLAIN.has(type) ? "plain" : ""}`, vars: { depth } },
+    {
+      key: message.msg_id,
+      class: `message ${LOOKS[type] ?? "is-idle"} ${open ? "open" : ""} ${PLAIN.has(type) ? "plain" : ""}`,
+      vars: { depth },
+    },
     h(
       "div",
       { class: "message-head" },
       h("span", { class: "type" }, type),
       open && h("span", { class: "badge is-question" }, icon("question"), "open"),
       parent && depth === 0 && h("span", { class: "dim cut" }, `re ${parent.type}`),
-      run_id && of && h("a", { class: "mono run", href: toRun(project, of, run_id), title: `run ${run_id}` }, run_id),
+      run_id &&
+        of &&
+        h("a", { class: "mono run", href: toRun(project, of, run_id), title: `run ${run_id}` }, run_id),
       h("span", { class: "spring" }),
-      h("button", { type: "button", class: "quiet reply", onclick: () => reply(message) }, icon("reply"), h("span", null, type === "QUESTION" ? "Answer" : "Reply")),
+      h(
+        "button",
+        { type: "button", class: "quiet reply", onclick: () => reply(message) },
+        icon("reply"),
+        h("span", null, type === "QUESTION" ? "Answer" : "Reply"),
+      ),
       time(message.timestamp, "exact"),
     ),
     h("div", { class: "message-body" }, PLAIN.has(type) ? short(body) : markdown(body)),
-    message.links?.length && h("ul", { class: "links" }, message.links.map(({ url, label }, at) => h("li", { key: at }, isSafe(url) && !url.startsWith("#") ? h("a", { href: url, target: "_blank", rel: "noopener noreferrer nofollow", title: url }, label || url) : h("span", { title: url }, label || url)))),
+    message.links?.length &&
+      h(
+        "ul",
+        { class: "links" },
+        message.links.map(({ url, label }, at) =>
+          h(
+            "li",
+            { key: at },
+            isSafe(url) && !url.startsWith("#")
+              ? h(
+                  "a",
+                  { href: url, target: "_blank", rel: "noopener noreferrer nofollow", title: url },
+                  label || url,
+                )
+              : h("span", { title: url }, label || url),
+          ),
+        ),
+      ),
   );
 }
 
@@ -47,5 +83,10 @@ export function messageCard(message, { depth, answered, project, task, reply, pa
 function short(body) {
   const at = body.indexOf("\n");
   if (at < 0) return h("p", { class: "plain-text" }, body);
-  return h("details", null, h("summary", null, body.slice(0, at)), h("p", { class: "plain-text mono" }, body.slice(at + 1)));
+  return h(
+    "details",
+    null,
+    h("summary", null, body.slice(0, at)),
+    h("p", { class: "plain-text mono" }, body.slice(at + 1)),
+  );
 }

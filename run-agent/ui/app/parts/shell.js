@@ -35,12 +35,27 @@ export function shell(path, view, live) {
     h(
       "header",
       { class: "rail" },
-      h("a", { class: "brand", href: "#/", "aria-label": "conductor, all projects" }, h("span", { class: "mark", "aria-hidden": "true" }), h("span", { class: "word" }, "conductor")),
+      h(
+        "a",
+        { class: "brand", href: "#/", "aria-label": "conductor, all projects" },
+        h("span", { class: "mark", "aria-hidden": "true" }),
+        h("span", { class: "word" }, "conductor"),
+      ),
       h(
         "nav",
         { class: "places", "aria-label": "Places" },
         PLACES.map(([sign, word, href, piece]) =>
-          h("a", { key: word, href, class: first === piece ? "chosen" : "", "aria-current": first === piece ? "page" : undefined }, icon(sign), h("span", null, word)),
+          h(
+            "a",
+            {
+              key: word,
+              href,
+              class: first === piece ? "chosen" : "",
+              "aria-current": first === piece ? "page" : undefined,
+            },
+            icon(sign),
+            h("span", null, word),
+          ),
         ),
       ),
       beside(first === "projects" ? decodeURIComponent(project) : ""),
@@ -48,8 +63,25 @@ export function shell(path, view, live) {
         "div",
         { class: "tools" },
         connection(live),
-        h("button", { type: "button", class: "quiet", title: "Light or dark", "aria-label": `Change to ${theme() === "dark" ? "light" : "dark"}`, onclick: () => { toggleTheme(); changed(); } }, icon("theme")),
-        h("button", { type: "button", class: "quiet", title: "Keys", "aria-label": "Help: keys", onclick: toggleHelp }, icon("help")),
+        h(
+          "button",
+          {
+            type: "button",
+            class: "quiet",
+            title: "Light or dark",
+            "aria-label": `Change to ${theme() === "dark" ? "light" : "dark"}`,
+            onclick: () => {
+              toggleTheme();
+              changed();
+            },
+          },
+          icon("theme"),
+        ),
+        h(
+          "button",
+          { type: "button", class: "quiet", title: "Keys", "aria-label": "Help: keys", onclick: toggleHelp },
+          icon("help"),
+        ),
       ),
     ),
     h("div", { class: "stage" }, view),
@@ -70,7 +102,8 @@ function beside(chosen) {
         "a",
         { key: project.id, href: toProject(project.id), class: project.id === chosen ? "chosen" : "" },
         h("span", { class: "name" }, project.id),
-        question + stalled > 0 && h("span", { class: "pill is-question", title: "waits for you" }, count(question + stalled)),
+        question + stalled > 0 &&
+          h("span", { class: "pill is-question", title: "waits for you" }, count(question + stalled)),
         running > 0 && h("span", { class: "pill is-running", title: "running" }, count(running)),
       );
     }),
@@ -81,7 +114,15 @@ function beside(chosen) {
 /** @param {Live} live */
 function connection({ standing }) {
   const words = { live: "live", connecting: "connecting", lost: "not connected", closed: "resting" };
-  return h("span", { class: `connection is-${standing}`, title: standing === "live" ? "News come as they happen" : "What is shown may be old" }, h("span", { class: "led", "aria-hidden": "true" }), h("span", null, words[standing]));
+  return h(
+    "span",
+    {
+      class: `connection is-${standing}`,
+      title: standing === "live" ? "News come as they happen" : "What is shown may be old",
+    },
+    h("span", { class: "led", "aria-hidden": "true" }),
+    h("span", null, words[standing]),
+  );
 }
 
 /**
@@ -96,7 +137,19 @@ export function banner(live) {
       { class: "banner", role: "alert", key: "banner" },
       icon("blocked"),
       h("span", null, "The server shows nothing without its token."),
-      h("button", { type: "button", class: "plain", onclick: () => void giveToken().then(() => live.again(0), () => undefined) }, "Give the token"),
+      h(
+        "button",
+        {
+          type: "button",
+          class: "plain",
+          onclick: () =>
+            void giveToken().then(
+              () => live.again(0),
+              () => undefined,
+            ),
+        },
+        "Give the token",
+      ),
     );
   }
   if (live.standing !== "lost" || live.lostAt === undefined || Date.now() - live.lostAt < 1500) return null;
@@ -104,7 +157,11 @@ export function banner(live) {
     "div",
     { class: "banner", role: "alert", key: "banner" },
     icon("stalled"),
-    h("span", null, `The connection was lost ${ago(Date.now() - live.lostAt)}. What you see may be old; nothing is missed once it is back.`),
+    h(
+      "span",
+      null,
+      `The connection was lost ${ago(Date.now() - live.lostAt)}. What you see may be old; nothing is missed once it is back.`,
+    ),
     h("button", { type: "button", class: "plain", onclick: () => live.again(0) }, "Connect now"),
   );
 }

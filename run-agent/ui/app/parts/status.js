@@ -30,7 +30,12 @@ export const ORDER = /** @type {State[]} */ (Object.keys(STATES));
 /** @param {State} state */
 export function badge(state) {
   const { word, means } = STATES[state] ?? STATES.unknown;
-  return h("span", { class: `badge is-${state}`, title: means }, icon(state), h("span", { class: "word" }, word));
+  return h(
+    "span",
+    { class: `badge is-${state}`, title: means },
+    icon(state),
+    h("span", { class: "word" }, word),
+  );
 }
 
 /**
@@ -48,8 +53,14 @@ export function runState(run) {
 
 /** How a run ended, more precisely. @type {Record<string, string>} */
 const OUTCOMES = {
-  completed: "completed", failed: "failed", killed: "killed", timed_out: "timed out",
-  output_limit: "wrote too much", stopped: "stopped", lost: "lost", refused: "never started",
+  completed: "completed",
+  failed: "failed",
+  killed: "killed",
+  timed_out: "timed out",
+  output_limit: "wrote too much",
+  stopped: "stopped",
+  lost: "lost",
+  refused: "never started",
 };
 
 /** @param {RunRow} run */

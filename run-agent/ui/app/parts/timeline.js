@@ -52,7 +52,12 @@ export function branches(runs) {
 export function timeline(project, task, runs) {
   const now = Date.now();
   const begin = Math.min(...runs.map((run) => moment(run.start)).filter((at) => !Number.isNaN(at)), now);
-  const end = Math.max(...runs.map((run) => (run.end ? moment(run.end) : run.status === "running" ? now : moment(run.start))).filter((at) => !Number.isNaN(at)), begin + 1000);
+  const end = Math.max(
+    ...runs
+      .map((run) => (run.end ? moment(run.end) : run.status === "running" ? now : moment(run.start)))
+      .filter((at) => !Number.isNaN(at)),
+    begin + 1000,
+  );
   const span = end - begin;
   return h(
     "div",
@@ -60,7 +65,9 @@ export function timeline(project, task, runs) {
     h(
       "div",
       { class: "run-row head", role: "row" },
-      ["Run", "How it ended", "Agent", "Took", "Cost"].map((word) => h("span", { key: word, role: "columnheader", class: `r-${word.split(" ")[0]?.toLowerCase()}` }, word)),
+      ["Run", "How it ended", "Agent", "Took", "Cost"].map((word) =>
+        h("span", { key: word, role: "columnheader", class: `r-${word.split(" ")[0]?.toLowerCase()}` }, word),
+      ),
       h("span", { class: "r-bar marks", role: "columnheader", "aria-label": "Time" }, marks(begin, span)),
     ),
     branches(runs).map(({ run, depth, restart }) => {
@@ -73,7 +80,15 @@ export function timeline(project, task, runs) {
         h(
           "span",
           { class: "r-run", role: "cell" },
-          depth > 0 ? h("span", { class: "twig", "aria-label": "child" }) : restart ? h("span", { class: "again", title: "goes on from the run before", "aria-label": "restart" }, "↻") : h("span", { class: "again" }),
+          depth > 0
+            ? h("span", { class: "twig", "aria-label": "child" })
+            : restart
+              ? h(
+                  "span",
+                  { class: "again", title: "goes on from the run before", "aria-label": "restart" },
+                  "↻",
+                )
+              : h("span", { class: "again" }),
           h("a", { class: "mono id cover", href: toRun(project, run.task_id, run.id) }, run.id),
           run.task_id !== task && h("span", { class: "dim" }, ` of ${run.task_id}`),
         ),
@@ -83,8 +98,18 @@ export function timeline(project, task, runs) {
         h("span", { class: "r-cost", role: "cell" }, run.cost_usd === undefined ? "" : money(run.cost_usd)),
         h(
           "span",
-          { class: "r-bar", role: "cell", title: `${clock(from, true)} – ${run.end ? clock(to, true) : "now"}` },
-          h("span", { class: `bar is-${runState(run)}`, vars: { from: `${((from - begin) / span) * 100}%`, length: `${Math.max(0, ((to - from) / span) * 100)}%` } }),
+          {
+            class: "r-bar",
+            role: "cell",
+            title: `${clock(from, true)} – ${run.end ? clock(to, true) : "now"}`,
+          },
+          h("span", {
+            class: `bar is-${runState(run)}`,
+            vars: {
+              from: `${((from - begin) / span) * 100}%`,
+              length: `${Math.max(0, ((to - from) / span) * 100)}%`,
+            },
+          }),
         ),
       );
     }),
@@ -94,6 +119,10 @@ export function timeline(project, task, runs) {
 /** @param {number} begin @param {number} span */
 function marks(begin, span) {
   return Array.from({ length: MARKS }, (_, at) =>
-    h("span", { key: at, class: "mark", vars: { at: `${(at / MARKS) * 100}%` } }, clock(begin + (span * at) / MARKS, span < 600_000)),
+    h(
+      "span",
+      { key: at, class: "mark", vars: { at: `${(at / MARKS) * 100}%` } },
+      clock(begin + (span * at) / MARKS, span < 600_000),
+    ),
   );
 }

@@ -43,7 +43,11 @@ export function toasts() {
         { key: item.key, class: item.bad ? "toast bad" : "toast" },
         h("p", null, item.text),
         item.hint && h("p", { class: "way-out" }, item.hint),
-        h("button", { type: "button", class: "quiet", "aria-label": "Dismiss", onclick: () => forget(item.key) }, "×"),
+        h(
+          "button",
+          { type: "button", class: "quiet", "aria-label": "Dismiss", onclick: () => forget(item.key) },
+          "×",
+        ),
       ),
     ),
   );

@@ -64,7 +64,8 @@ export function virtualList(first) {
   function reveal(at) {
     const top = at * props.height;
     if (top < el.scrollTop) el.scrollTop = top;
-    else if (top + props.height > el.scrollTop + el.clientHeight) el.scrollTop = top + props.height - el.clientHeight;
+    else if (top + props.height > el.scrollTop + el.clientHeight)
+      el.scrollTop = top + props.height - el.clientHeight;
   }
 
   draw();

@@ -77,7 +77,13 @@ export class TaskStore {
     for (const row of answer.tasks) rows.set(row.id, row);
     for (const { id, message } of answer.unreadable ?? []) {
       rows.set(id, {
-        id, project_id: this.project, state: "unreadable", runs: 0, driven: false, reason: message, last_activity: "",
+        id,
+        project_id: this.project,
+        state: "unreadable",
+        runs: 0,
+        driven: false,
+        reason: message,
+        last_activity: "",
       });
     }
   }

@@ -86,7 +86,12 @@ export class Thread {
     const tops = [];
     for (const message of this.messages.values()) {
       if (filtered) {
-        const fits = (types.size === 0 || types.has(message.type)) && (run === "" || message.run_id === run) && (text === "" || message.body.toLowerCase().includes(text) || message.type.toLowerCase().includes(text));
+        const fits =
+          (types.size === 0 || types.has(message.type)) &&
+          (run === "" || message.run_id === run) &&
+          (text === "" ||
+            message.body.toLowerCase().includes(text) ||
+            message.type.toLowerCase().includes(text));
         if (fits) shown.push({ message, depth: 0, answered: this.answered.has(message.msg_id) });
         continue;
       }

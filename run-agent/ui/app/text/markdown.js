@@ -66,21 +66,44 @@ function block(lines, at, depth) {
   const fence = FENCE.exec(line);
   if (fence) return fenced(lines, at, fence[1] ?? "```");
   const heading = HEADING.exec(line);
-  if (heading) return [h(`h${Math.min(6, (heading[1]?.length ?? 1) + 1)}`, null, inline(title(line.slice(heading[0].length)), 0)), at + 1];
+  if (heading)
+    return [
+      h(
+        `h${Math.min(6, (heading[1]?.length ?? 1) + 1)}`,
+        null,
+        inline(title(line.slice(heading[0].length)), 0),
+      ),
+      at + 1,
+    ];
   if (RULE.test(line)) return [h("hr"), at + 1];
   if (depth < DEEPEST && QUOTE.test(line)) {
     const quoted = while_(lines, at, (text) => QUOTE.test(text));
-    return [h("blockquote", null, blocks(quoted.map((text) => QUOTE.exec(text)?.[1] ?? ""), depth + 1)), at + quoted.length];
+    return [
+      h(
+        "blockquote",
+        null,
+        blocks(
+          quoted.map((text) => QUOTE.exec(text)?.[1] ?? ""),
+          depth + 1,
+        ),
+      ),
+      at + quoted.length,
+    ];
   }
   if (depth < DEEPEST && ITEM.test(line)) return list(lines, at, depth);
-  if (line.includes("|") && TABLE.test(lines[at + 1] ?? "") && (lines[at + 1] ?? "").includes("|")) return table(lines, at);
+  if (line.includes("|") && TABLE.test(lines[at + 1] ?? "") && (lines[at + 1] ?? "").includes("|"))
+    return table(lines, at);
   if (/^(?: {4}|\t)/.test(line)) {
     const code = while_(lines, at, (text) => /^(?: {4}|\t)/.test(text) || text.trim() === "");
     while (code.at(-1)?.trim() === "") code.pop();
-    return [h("pre", null, h("code", null, code.map((text) => text.replace(/^(?: {4}|\t)/, "")).join("\n"))), at + code.length];
+    return [
+      h("pre", null, h("code", null, code.map((text) => text.replace(/^(?: {4}|\t)/, "")).join("\n"))),
+      at + code.length,
+    ];
   }
   const paragraph = [line];
-  for (let next = at + 1; next < lines.length && !begins(lines[next] ?? ""); next += 1) paragraph.push(lines[next] ?? "");
+  for (let next = at + 1; next < lines.length && !begins(lines[next] ?? ""); next += 1)
+    paragraph.push(lines[next] ?? "");
   return [h("p", null, lined(paragraph)), at + paragraph.length];
 }
 
@@ -95,7 +118,14 @@ function title(text) {
 
 /** Whether a paragraph ends before this line. @param {string} line */
 function begins(line) {
-  return line.trim() === "" || FENCE.test(line) || HEADING.test(line) || RULE.test(line) || QUOTE.test(line) || ITEM.test(line);
+  return (
+    line.trim() === "" ||
+    FENCE.test(line) ||
+    HEADING.test(line) ||
+    RULE.test(line) ||
+    QUOTE.test(line) ||
+    ITEM.test(line)
+  );
 }
 
 /** @param {string[]} lines @param {number} at @param {(line: string) => boolean} fits */
@@ -129,7 +159,8 @@ function list(lines, at, depth) {
     const item = ITEM.exec(line);
     const lead = /^ */.exec(line)?.[0].length ?? 0;
     if (item && (items.length === 0 || lead < indent) && /\d/.test(item[2] ?? "") === ordered) {
-      indent = (item[1]?.length ?? 0) + (item[2]?.length ?? 0) + Math.max(1, Math.min(4, item[3]?.length ?? 1));
+      indent =
+        (item[1]?.length ?? 0) + (item[2]?.length ?? 0) + Math.max(1, Math.min(4, item[3]?.length ?? 1));
       items.push([item[4] ?? ""]);
     } else if (line.trim() === "") {
       const next = lines[end + 1] ?? "";
@@ -143,13 +174,22 @@ function list(lines, at, depth) {
   }
   const nodes = items.map((item) => h("li", null, task(item, depth)));
   const start = Number.parseInt(first?.[2] ?? "1", 10);
-  return [ordered ? h("ol", { start: start === 1 ? undefined : start }, nodes) : h("ul", null, nodes), Math.max(end, at + 1)];
+  return [
+    ordered ? h("ol", { start: start === 1 ? undefined : start }, nodes) : h("ul", null, nodes),
+    Math.max(end, at + 1),
+  ];
 }
 
 /** @param {string[]} item @param {number} depth @returns {Child[]} */
 function task(item, depth) {
   const box = /^\[([ xX])\] +(.*)$/.exec(item[0] ?? "");
-  const sign = box ? h("span", { class: "box", role: "img", "aria-label": box[1] === " " ? "open" : "done" }, box[1] === " " ? "☐ " : "☑ ") : null;
+  const sign = box
+    ? h(
+        "span",
+        { class: "box", role: "img", "aria-label": box[1] === " " ? "open" : "done" },
+        box[1] === " " ? "☐ " : "☑ ",
+      )
+    : null;
   const lines = box ? [box[2] ?? "", ...item.slice(1)] : item;
   const tight = lines.findIndex((line) => line === "" || begins(line));
   const head = tight < 0 ? lines : lines.slice(0, tight);
@@ -159,7 +199,12 @@ function task(item, depth) {
 /** @param {string[]} lines @param {number} at @returns {[Child, number]} */
 function table(lines, at) {
   /** @param {string} line */
-  const cells = (line) => line.trim().replace(/^\||\|$/g, "").split(/(?<!\\)\|/).map((cell) => cell.trim().replaceAll("\\|", "|"));
+  const cells = (line) =>
+    line
+      .trim()
+      .replace(/^\||\|$/g, "")
+      .split(/(?<!\\)\|/)
+      .map((cell) => cell.trim().replaceAll("\\|", "|"));
   const rows = while_(lines, at + 2, (line) => line.includes("|") && line.trim() !== "");
   const head = cells(lines[at] ?? "").slice(0, COLUMNS);
   return [
@@ -169,8 +214,28 @@ function table(lines, at) {
       h(
         "table",
         null,
-        h("thead", null, h("tr", null, head.map((cell) => h("th", { scope: "col" }, inline(cell, 0))))),
-        h("tbody", null, rows.map((row) => h("tr", null, cells(row).slice(0, head.length).map((cell) => h("td", null, inline(cell, 0)))))),
+        h(
+          "thead",
+          null,
+          h(
+            "tr",
+            null,
+            head.map((cell) => h("th", { scope: "col" }, inline(cell, 0))),
+          ),
+        ),
+        h(
+          "tbody",
+          null,
+          rows.map((row) =>
+            h(
+              "tr",
+              null,
+              cells(row)
+                .slice(0, head.length)
+                .map((cell) => h("td", null, inline(cell, 0))),
+            ),
+          ),
+        ),
       ),
     ),
     at + 2 + rows.length,
@@ -181,12 +246,16 @@ function table(lines, at) {
 function lined(lines) {
   return lines.flatMap((line, at) => {
     const broken = at < lines.length - 1 && (line.endsWith("  ") || line.endsWith("\\"));
-    return [inline(line.endsWith("\\") && broken ? line.slice(0, -1) : line.trimEnd(), 0), at < lines.length - 1 ? (broken ? h("br") : "\n") : null];
+    return [
+      inline(line.endsWith("\\") && broken ? line.slice(0, -1) : line.trimEnd(), 0),
+      at < lines.length - 1 ? (broken ? h("br") : "\n") : null,
+    ];
   });
 }
 
 // One at a time, each with a bounded body, so that no text makes this slow.
-const INLINE = /(?<!`)(`{1,8})(?!`)([^`]|[^`][^]{0,500}?[^`])\1(?!`)|\*\*([^*\n]{1,2000})\*\*|__([^_\n]{1,2000})__|\*([^*\s][^*\n]{0,2000})\*|(?<![\w])_([^_\s][^_\n]{0,2000})_(?![\w])|~~([^~\n]{1,2000})~~|!?\[([^[\]\n]{0,1000})\]\( {0,4}<?([^\s()<>]{0,1000})>?(?: {1,4}"[^"\n]{0,200}")? {0,4}\)|<(https?:\/\/[^\s<>]{1,2000})>|(https?:\/\/[^\s<>"'`)\]]{1,2000})|\\([\\`*_{}[\]()#+\-.!|~<>])/g;
+const INLINE =
+  /(?<!`)(`{1,8})(?!`)([^`]|[^`][^]{0,500}?[^`])\1(?!`)|\*\*([^*\n]{1,2000})\*\*|__([^_\n]{1,2000})__|\*([^*\s][^*\n]{0,2000})\*|(?<![\w])_([^_\s][^_\n]{0,2000})_(?![\w])|~~([^~\n]{1,2000})~~|!?\[([^[\]\n]{0,1000})\]\( {0,4}<?([^\s()<>]{0,1000})>?(?: {1,4}"[^"\n]{0,200}")? {0,4}\)|<(https?:\/\/[^\s<>]{1,2000})>|(https?:\/\/[^\s<>"'`)\]]{1,2000})|\\([\\`*_{}[\]()#+\-.!|~<>])/g;
 
 /**
  * @param {string} text

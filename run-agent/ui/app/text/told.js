@@ -36,13 +36,21 @@ export function told(line) {
 
 /** @param {unknown} value */
 function words(value) {
-  const text = typeof value === "string" ? value : value === undefined || value === null ? "" : JSON.stringify(value);
-  return text.length > LONGEST ? `${text.slice(0, LONGEST)}… ${text.length - LONGEST} more characters` : text.trimEnd();
+  const text =
+    typeof value === "string" ? value : value === undefined || value === null ? "" : JSON.stringify(value);
+  return text.length > LONGEST
+    ? `${text.slice(0, LONGEST)}… ${text.length - LONGEST} more characters`
+    : text.trimEnd();
 }
 
 /** Lines below a sign. @param {string} text */
 function below(text) {
-  return text === "" ? "" : text.split("\n").map((line) => `  ${line}`).join("\n");
+  return text === ""
+    ? ""
+    : text
+        .split("\n")
+        .map((line) => `  ${line}`)
+        .join("\n");
 }
 
 /** @param {string} name @param {unknown} input */
@@ -61,25 +69,34 @@ function outcome(text, bad) {
 /** @param {any} block @returns {string} */
 function block(block) {
   switch (block?.type) {
-    case "text": return words(block.text);
-    case "thinking": return faint(below(words(block.thinking)));
-    case "tool_use": return tool(words(block.name), block.input);
-    case "tool_result": return outcome(contents(block.content), block.is_error === true);
-    default: return block?.type ? faint(`(${words(block.type)})`) : "";
+    case "text":
+      return words(block.text);
+    case "thinking":
+      return faint(below(words(block.thinking)));
+    case "tool_use":
+      return tool(words(block.name), block.input);
+    case "tool_result":
+      return outcome(contents(block.content), block.is_error === true);
+    default:
+      return block?.type ? faint(`(${words(block.type)})`) : "";
   }
 }
 
 /** @param {any} content */
 function contents(content) {
   if (!Array.isArray(content)) return words(content);
-  return content.map((part) => (part?.type === "text" ? words(part.text) : faint(`(${words(part?.type)})`))).join("\n");
+  return content
+    .map((part) => (part?.type === "text" ? words(part.text) : faint(`(${words(part?.type)})`)))
+    .join("\n");
 }
 
 /** @param {any} record @returns {string | undefined} */
 function ofClaude(record) {
   switch (record.type) {
     case "system":
-      return record.subtype === "init" ? faint(`session ${words(record.session_id)}, ${words(record.model)}`) : faint(`(${words(record.subtype)})`);
+      return record.subtype === "init"
+        ? faint(`session ${words(record.session_id)}, ${words(record.model)}`)
+        : faint(`(${words(record.subtype)})`);
     case "assistant":
     case "user": {
       const { content } = record.message ?? {};
@@ -94,9 +111,12 @@ function ofClaude(record) {
       if (record.num_turns === undefined && record.total_cost_usd === undefined) return undefined;
       const cost = typeof record.total_cost_usd === "number" ? `, $${record.total_cost_usd.toFixed(2)}` : "";
       const bad = record.is_error === true;
-      return bad ? red(bold(`✗ ${words(record.subtype)}: ${words(record.result)}`)) : green(bold(`✓ done after ${words(record.num_turns)} turns${cost}`));
+      return bad
+        ? red(bold(`✗ ${words(record.subtype)}: ${words(record.result)}`))
+        : green(bold(`✓ done after ${words(record.num_turns)} turns${cost}`));
     }
-    default: return undefined;
+    default:
+      return undefined;
   }
 }
 
@@ -104,33 +124,58 @@ function ofClaude(record) {
 function ofCodex(record) {
   const { item } = record;
   switch (record.type) {
-    case "thread.started": return faint(`session ${words(record.thread_id)}`);
-    case "turn.started": return faint("(turn)");
-    case "turn.completed": return green(`✓ turn completed, ${words((record.usage?.input_tokens ?? 0) + (record.usage?.output_tokens ?? 0))} tokens`);
+    case "thread.started":
+      return faint(`session ${words(record.thread_id)}`);
+    case "turn.started":
+      return faint("(turn)");
+    case "turn.completed":
+      return green(
+        `✓ turn completed, ${words((record.usage?.input_tokens ?? 0) + (record.usage?.output_tokens ?? 0))} tokens`,
+      );
     case "turn.failed":
-    case "error": return red(bold(`✗ ${words(record.error?.message ?? record.message)}`));
-    case "item.started": return item?.type === "command_execution" ? tool("shell", item) : "";
-    case "item.updated": return "";
+    case "error":
+      return red(bold(`✗ ${words(record.error?.message ?? record.message)}`));
+    case "item.started":
+      return item?.type === "command_execution" ? tool("shell", item) : "";
+    case "item.updated":
+      return "";
     case "item.completed":
       switch (item?.type) {
-        case "agent_message": return words(item.text);
-        case "reasoning": return faint(below(words(item.text)));
-        case "command_execution": return outcome(words(item.aggregated_output), item.exit_code !== 0) || (item.exit_code === 0 ? faint("  done") : red(`  exit code ${words(item.exit_code)}`));
-        case "error": return red(words(item.message));
-        default: return tool(words(item?.type), item);
+        case "agent_message":
+          return words(item.text);
+        case "reasoning":
+          return faint(below(words(item.text)));
+        case "command_execution":
+          return (
+            outcome(words(item.aggregated_output), item.exit_code !== 0) ||
+            (item.exit_code === 0 ? faint("  done") : red(`  exit code ${words(item.exit_code)}`))
+          );
+        case "error":
+          return red(words(item.message));
+        default:
+          return tool(words(item?.type), item);
       }
-    default: return undefined;
+    default:
+      return undefined;
   }
 }
 
 /** @param {any} record @returns {string | undefined} */
 function ofGemini(record) {
   switch (record.type) {
-    case "init": return faint(`session ${words(record.session_id)}, ${words(record.model)}`);
-    case "message": return record.role === "user" ? faint(below(words(record.content))) : words(record.content);
-    case "tool_use": return tool(words(record.tool_name), record.parameters);
-    case "tool_result": return outcome(words(record.output), record.status !== "success") || faint("  done");
-    case "result": return record.status === "success" ? green(bold(`✓ done, ${words(record.stats?.total_tokens)} tokens`)) : red(bold(`✗ ${words(record.error?.message ?? record.status)}`));
-    default: return undefined;
+    case "init":
+      return faint(`session ${words(record.session_id)}, ${words(record.model)}`);
+    case "message":
+      return record.role === "user" ? faint(below(words(record.content))) : words(record.content);
+    case "tool_use":
+      return tool(words(record.tool_name), record.parameters);
+    case "tool_result":
+      return outcome(words(record.output), record.status !== "success") || faint("  done");
+    case "result":
+      return record.status === "success"
+        ? green(bold(`✓ done, ${words(record.stats?.total_tokens)} tokens`))
+        : red(bold(`✗ ${words(record.error?.message ?? record.status)}`));
+    default:
+      return undefined;
   }
 }

@@ -23,7 +23,9 @@ const TYPES = ["USER", "FACT", "DECISION", "QUESTION", "ANSWER", "PROGRESS", "IN
  * @returns {import("./view.js").View}
  */
 export function busView(project, task) {
-  const base = task ? path`/api/projects/${project}/tasks/${task}/messages` : path`/api/projects/${project}/messages`;
+  const base = task
+    ? path`/api/projects/${project}/tasks/${task}/messages`
+    : path`/api/projects/${project}/messages`;
   const topic = task ? `messages:${project}/${task}` : `messages:${project}`;
   const thread = new Thread();
   let loaded = false;
@@ -58,9 +60,11 @@ export function busView(project, task) {
   /** Keeps the newest message in sight where it was. */
   function toEnd() {
     if (!follows) return;
-    requestAnimationFrame(() => requestAnimationFrame(() => {
-      if (list && follows) list.scrollTop = list.scrollHeight;
-    }));
+    requestAnimationFrame(() =>
+      requestAnimationFrame(() => {
+        if (list && follows) list.scrollTop = list.scrollHeight;
+      }),
+    );
   }
 
   async function post() {
@@ -87,7 +91,9 @@ export function busView(project, task) {
     draft.to = message;
     draft.type = message.type === "QUESTION" ? "ANSWER" : "USER";
     changed();
-    requestAnimationFrame(() => /** @type {HTMLElement | null} */ (document.querySelector(".compose textarea"))?.focus());
+    requestAnimationFrame(() =>
+      /** @type {HTMLElement | null} */ (document.querySelector(".compose textarea"))?.focus(),
+    );
   }
 
   void read();
@@ -112,10 +118,36 @@ export function busView(project, task) {
       if (task) crumbs.push([project, toProject(project)], [task, undefined]);
       else crumbs.push([project, undefined]);
       const parts = task
-        ? tabs([["task", "Task", toTask(project, task)], ["bus", "Bus", toBus(project, task)]], "bus")
-        : tabs([["tasks", "Tasks", toProject(project)], ["bus", "Bus", toBus(project)], ["usage", "Usage", to(["usage"], { project })]], "bus");
-      if (error) return h("main", { key: `bus ${project} ${task}` }, heading(crumbs, null), problem(error, () => void read()));
-      return h("main", { key: `bus ${project} ${task}`, class: "fills bus" }, heading(crumbs, null), parts, loaded ? [filters(), messages()] : loading(), compose());
+        ? tabs(
+            [
+              ["task", "Task", toTask(project, task)],
+              ["bus", "Bus", toBus(project, task)],
+            ],
+            "bus",
+          )
+        : tabs(
+            [
+              ["tasks", "Tasks", toProject(project)],
+              ["bus", "Bus", toBus(project)],
+              ["usage", "Usage", to(["usage"], { project })],
+            ],
+            "bus",
+          );
+      if (error)
+        return h(
+          "main",
+          { key: `bus ${project} ${task}` },
+          heading(crumbs, null),
+          problem(error, () => void read()),
+        );
+      return h(
+        "main",
+        { key: `bus ${project} ${task}`, class: "fills bus" },
+        heading(crumbs, null),
+        parts,
+        loaded ? [filters(), messages()] : loading(),
+        compose(),
+      );
     },
   };
 
@@ -124,35 +156,61 @@ export function busView(project, task) {
     const types = new Set((query.get("type") ?? "").split(",").filter(Boolean));
     const run = query.get("run") ?? "";
     /** @param {Record<string, string>} change */
-    const set = (change) => { note(change); changed(); };
+    const set = (change) => {
+      note(change);
+      changed();
+    };
     return h(
       "div",
       { class: "filters", role: "search" },
-      h("input", { type: "search", class: "search", placeholder: "Search messages  /", "aria-label": "Search messages", value: query.get("q") ?? "", oninput: (/** @type {Event} */ event) => set({ q: /** @type {HTMLInputElement} */ (event.target).value }) }),
+      h("input", {
+        type: "search",
+        class: "search",
+        placeholder: "Search messages  /",
+        "aria-label": "Search messages",
+        value: query.get("q") ?? "",
+        oninput: (/** @type {Event} */ event) =>
+          set({ q: /** @type {HTMLInputElement} */ (event.target).value }),
+      }),
       h(
         "div",
         { class: "chips" },
-        [...thread.types].sort((a, b) => b[1] - a[1]).map(([type, number]) =>
-          h(
-            "button",
-            {
-              type: "button", key: type, class: `chip ${types.has(type) ? "chosen" : ""}`, "aria-pressed": String(types.has(type)),
-              onclick: () => {
-                if (types.has(type)) types.delete(type);
-                else types.add(type);
-                set({ type: [...types].join(",") });
+        [...thread.types]
+          .sort((a, b) => b[1] - a[1])
+          .map(([type, number]) =>
+            h(
+              "button",
+              {
+                type: "button",
+                key: type,
+                class: `chip ${types.has(type) ? "chosen" : ""}`,
+                "aria-pressed": String(types.has(type)),
+                onclick: () => {
+                  if (types.has(type)) types.delete(type);
+                  else types.add(type);
+                  set({ type: [...types].join(",") });
+                },
               },
-            },
-            type, h("span", { class: "count" }, count(number)),
+              type,
+              h("span", { class: "count" }, count(number)),
+            ),
           ),
-        ),
       ),
       thread.runs.size > 1 &&
         h(
           "label",
           { class: "sort" },
           h("span", { class: "dim" }, "Run "),
-          h("select", { value: run, onchange: (/** @type {Event} */ event) => set({ run: /** @type {HTMLSelectElement} */ (event.target).value }) }, h("option", { value: "", selected: run === "" }, "all"), [...thread.runs].map((id) => h("option", { key: id, value: id, selected: id === run }, id))),
+          h(
+            "select",
+            {
+              value: run,
+              onchange: (/** @type {Event} */ event) =>
+                set({ run: /** @type {HTMLSelectElement} */ (event.target).value }),
+            },
+            h("option", { value: "", selected: run === "" }, "all"),
+            [...thread.runs].map((id) => h("option", { key: id, value: id, selected: id === run }, id)),
+          ),
         ),
     );
   }
@@ -164,7 +222,11 @@ export function busView(project, task) {
     return h(
       "div",
       {
-        class: "messages", key: "messages", role: "log", "aria-label": "Messages", tabIndex: 0,
+        class: "messages",
+        key: "messages",
+        role: "log",
+        "aria-label": "Messages",
+        tabIndex: 0,
         ref: (/** @type {HTMLElement} */ el) => {
           list = el;
           toEnd();
@@ -173,10 +235,59 @@ export function busView(project, task) {
           if (list) follows = list.scrollHeight - list.scrollTop - list.clientHeight < 40;
         },
       },
-      thread.hasEarlier && h("div", { key: "earlier", class: "earlier" }, button("up", busy ? "Reading…" : "Earlier messages", () => { follows = false; limit = MOST; void read(); }, "quiet")),
-      shown.length === 0 && (thread.size === 0 ? empty("Nothing was said yet", "Agents post here; so can you, below, or on the command line:", `run-agent bus post --project ${project}${task ? ` --task ${task}` : ""} --type USER --body 'hello'`) : empty("No message is like that", h("button", { type: "button", class: "plain", onclick: () => { note({ q: "", type: "", run: "" }); changed(); } }, "Show all"))),
-      shown.map(({ message, depth, answered }) => messageCard(message, { depth, answered, project, task, reply: replyTo, parent: thread.parentOf(message) })),
-      thread.holes.length > 0 && h("p", { class: "problem" }, `${count(thread.holes.length)} places of this bus hold no message that can be read.`),
+      thread.hasEarlier &&
+        h(
+          "div",
+          { key: "earlier", class: "earlier" },
+          button(
+            "up",
+            busy ? "Reading…" : "Earlier messages",
+            () => {
+              follows = false;
+              limit = MOST;
+              void read();
+            },
+            "quiet",
+          ),
+        ),
+      shown.length === 0 &&
+        (thread.size === 0
+          ? empty(
+              "Nothing was said yet",
+              "Agents post here; so can you, below, or on the command line:",
+              `run-agent bus post --project ${project}${task ? ` --task ${task}` : ""} --type USER --body 'hello'`,
+            )
+          : empty(
+              "No message is like that",
+              h(
+                "button",
+                {
+                  type: "button",
+                  class: "plain",
+                  onclick: () => {
+                    note({ q: "", type: "", run: "" });
+                    changed();
+                  },
+                },
+                "Show all",
+              ),
+            )),
+      shown.map(({ message, depth, answered }) =>
+        messageCard(message, {
+          depth,
+          answered,
+          project,
+          task,
+          reply: replyTo,
+          parent: thread.parentOf(message),
+        }),
+      ),
+      thread.holes.length > 0 &&
+        h(
+          "p",
+          { class: "problem" },
+          `${count(thread.holes.length)} places of this bus hold no message that can be read.`,
+        ),
     );
   }
 
@@ -185,19 +296,72 @@ export function busView(project, task) {
       "div",
       { class: "compose" },
       draft.to &&
-        h("div", { class: "replying" }, h("span", { class: "dim" }, "In reply to "), h("b", null, draft.to.type), h("span", { class: "dim cut" }, draft.to.body.slice(0, 120)), h("button", { type: "button", class: "quiet", "aria-label": "No reply", onclick: () => { draft.to = undefined; draft.type = "USER"; changed(); } }, "×")),
+        h(
+          "div",
+          { class: "replying" },
+          h("span", { class: "dim" }, "In reply to "),
+          h("b", null, draft.to.type),
+          h("span", { class: "dim cut" }, draft.to.body.slice(0, 120)),
+          h(
+            "button",
+            {
+              type: "button",
+              class: "quiet",
+              "aria-label": "No reply",
+              onclick: () => {
+                draft.to = undefined;
+                draft.type = "USER";
+                changed();
+              },
+            },
+            "×",
+          ),
+        ),
       h("textarea", {
-        rows: "2", placeholder: "Write a message. Ctrl+Enter posts it.", "aria-label": "Message", value: draft.body,
-        oninput: (/** @type {Event} */ event) => { draft.body = /** @type {HTMLTextAreaElement} */ (event.target).value; changed(); },
+        rows: "2",
+        placeholder: "Write a message. Ctrl+Enter posts it.",
+        "aria-label": "Message",
+        value: draft.body,
+        oninput: (/** @type {Event} */ event) => {
+          draft.body = /** @type {HTMLTextAreaElement} */ (event.target).value;
+          changed();
+        },
         onkeydown: (/** @type {KeyboardEvent} */ event) => {
-          if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) { event.preventDefault(); void post(); }
+          if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) {
+            event.preventDefault();
+            void post();
+          }
         },
       }),
       h(
         "div",
         { class: "compose-tools" },
-        h("label", null, h("span", { class: "dim" }, "Type "), h("select", { value: draft.type, "aria-label": "Type of the message", onchange: (/** @type {Event} */ event) => { draft.type = /** @type {HTMLSelectElement} */ (event.target).value; } }, TYPES.map((type) => h("option", { key: type, value: type, selected: type === draft.type }, type)))),
-        h("button", { type: "button", class: "primary", disabled: sending || !draft.body.trim(), onclick: () => void post() }, sending ? "Posting…" : "Post"),
+        h(
+          "label",
+          null,
+          h("span", { class: "dim" }, "Type "),
+          h(
+            "select",
+            {
+              value: draft.type,
+              "aria-label": "Type of the message",
+              onchange: (/** @type {Event} */ event) => {
+                draft.type = /** @type {HTMLSelectElement} */ (event.target).value;
+              },
+            },
+            TYPES.map((type) => h("option", { key: type, value: type, selected: type === draft.type }, type)),
+          ),
+        ),
+        h(
+          "button",
+          {
+            type: "button",
+            class: "primary",
+            disabled: sending || !draft.body.trim(),
+            onclick: () => void post(),
+          },
+          sending ? "Posting…" : "Post",
+        ),
       ),
     );
   }

@@ -29,6 +29,11 @@ export function viewOf(path) {
   return {
     title: "Nothing here",
     topics: [],
-    render: () => h("main", { key: "nothing" }, empty("There is nothing at this address", h("a", { href: "#/" }, "To all projects"))),
+    render: () =>
+      h(
+        "main",
+        { key: "nothing" },
+        empty("There is nothing at this address", h("a", { href: "#/" }, "To all projects")),
+      ),
   };
 }

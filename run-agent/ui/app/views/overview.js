@@ -40,17 +40,33 @@ export function overviewView() {
     },
     render() {
       const { data, error } = overview;
-      if (error && !data) return h("main", { key: "overview" }, problem(error, () => void overview.read()));
+      if (error && !data)
+        return h(
+          "main",
+          { key: "overview" },
+          problem(error, () => void overview.read()),
+        );
       if (!data) return h("main", { key: "overview" }, loading());
       return h(
         "main",
         { key: "overview", class: "overview" },
-        heading([["Projects", undefined]], summary(data), [button("plus", "Start a task", () => void startTask(), "primary")]),
+        heading([["Projects", undefined]], summary(data), [
+          button("plus", "Start a task", () => void startTask(), "primary"),
+        ]),
         attention(data),
         running(data.running),
         projects(data.projects, selected),
         (data.unreadable ?? []).length > 0 &&
-          h("section", { class: "panel" }, h("h2", null, "Cannot be read"), h("ul", null, data.unreadable?.map((text) => h("li", { class: "mono" }, text)))),
+          h(
+            "section",
+            { class: "panel" },
+            h("h2", null, "Cannot be read"),
+            h(
+              "ul",
+              null,
+              data.unreadable?.map((text) => h("li", { class: "mono" }, text)),
+            ),
+          ),
       );
     },
   };
@@ -61,7 +77,11 @@ function summary({ projects, running }) {
   /** @param {(project: ProjectRow) => number} of */
   const sum = (of) => projects.reduce((all, project) => all + of(project), 0);
   const waits = sum((project) => waiting(project));
-  const cost = projects.reduce((/** @type {number | undefined} */ all, { cost_usd }) => (cost_usd === undefined ? all : (all ?? 0) + cost_usd), undefined);
+  const cost = projects.reduce(
+    (/** @type {number | undefined} */ all, { cost_usd }) =>
+      cost_usd === undefined ? all : (all ?? 0) + cost_usd,
+    undefined,
+  );
   return h(
     "p",
     { class: "summary" },
@@ -80,23 +100,37 @@ function waiting({ states }) {
 
 /** @param {import("../net/types.js").Overview} data */
 function attention({ attention, running }) {
-  const silent = running.filter((task) => Date.now() - moment(task.latest?.printed ?? task.latest?.start) > SILENT);
+  const silent = running.filter(
+    (task) => Date.now() - moment(task.latest?.printed ?? task.latest?.start) > SILENT,
+  );
   if (attention.length + silent.length === 0) return null;
   return h(
     "section",
     { class: "panel attention", "aria-labelledby": "attention" },
-    h("h2", { id: "attention" }, "Needs a look", h("span", { class: "count" }, count(attention.length + silent.length))),
+    h(
+      "h2",
+      { id: "attention" },
+      "Needs a look",
+      h("span", { class: "count" }, count(attention.length + silent.length)),
+    ),
     h(
       "ul",
       { class: "cards" },
-      [...attention].sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state)).slice(0, 50).map((task) =>
-        h("li", { key: `${task.project_id}/${task.id}` }, taskLine(task, badge(task.state), reason(task))),
-      ),
+      [...attention]
+        .sort((a, b) => ORDER.indexOf(a.state) - ORDER.indexOf(b.state))
+        .slice(0, 50)
+        .map((task) =>
+          h("li", { key: `${task.project_id}/${task.id}` }, taskLine(task, badge(task.state), reason(task))),
+        ),
       silent.map((task) =>
         h(
           "li",
           { key: `silent ${task.project_id}/${task.id}` },
-          taskLine(task, badge("running"), `printed nothing for ${duration(Date.now() - moment(task.latest?.printed ?? task.latest?.start))}`),
+          taskLine(
+            task,
+            badge("running"),
+            `printed nothing for ${duration(Date.now() - moment(task.latest?.printed ?? task.latest?.start))}`,
+          ),
         ),
       ),
     ),
@@ -105,7 +139,10 @@ function attention({ attention, running }) {
 
 /** @param {TaskRow} task @returns {import("../dom/h.js").Child} */
 function reason(task) {
-  if (task.state === "question") return task.waiting?.until ? ["asks you something; goes on without you at ", time(task.waiting.until, "clock")] : "asks you something";
+  if (task.state === "question")
+    return task.waiting?.until
+      ? ["asks you something; goes on without you at ", time(task.waiting.until, "clock")]
+      : "asks you something";
   if (task.state === "stalled") return "unfinished, and nothing drives it";
   return task.reason ?? task.latest?.error ?? task.latest?.outcome ?? "";
 }
@@ -149,9 +186,18 @@ function running(tasks) {
             { class: "line", href: toRun(task.project_id, task.id, run.id) },
             dot("running"),
             h("span", { class: "what" }, taskName(task.id), h("span", { class: "dim" }, task.project_id)),
-            h("span", { class: "why" }, run.agent, task.attempts && task.attempts > 1 ? `, attempt ${task.attempts}` : ""),
+            h(
+              "span",
+              { class: "why" },
+              run.agent,
+              task.attempts && task.attempts > 1 ? `, attempt ${task.attempts}` : "",
+            ),
             h("span", { class: "when", title: "how long it runs" }, duration(since)),
-            h("span", { class: "when dim", title: "when it last printed something" }, Number.isNaN(printed) ? "silent" : ago(Date.now() - printed)),
+            h(
+              "span",
+              { class: "when dim", title: "when it last printed something" },
+              Number.isNaN(printed) ? "silent" : ago(Date.now() - printed),
+            ),
           ),
         );
       }),
@@ -182,8 +228,22 @@ function projects(projects, selected) {
       h(
         "table",
         { class: "table" },
-        h("thead", null, h("tr", null, ["Project", "Running", "Waiting", "Failed", "Done", "Tasks", "Cost today", "Activity"].map((word, at) => h("th", { scope: "col", class: at > 0 ? "number" : "" }, word)))),
-        h("tbody", null, projects.map((project, at) => projectRow(project, at === selected))),
+        h(
+          "thead",
+          null,
+          h(
+            "tr",
+            null,
+            ["Project", "Running", "Waiting", "Failed", "Done", "Tasks", "Cost today", "Activity"].map(
+              (word, at) => h("th", { scope: "col", class: at > 0 ? "number" : "" }, word),
+            ),
+          ),
+        ),
+        h(
+          "tbody",
+          null,
+          projects.map((project, at) => projectRow(project, at === selected)),
+        ),
       ),
     ),
   );
@@ -196,17 +256,30 @@ function projects(projects, selected) {
 function projectRow(project, selected) {
   const { running = 0, failed = 0, done = 0, unknown = 0 } = project.states;
   /** @param {number} number @param {string} look */
-  const cell = (number, look) => h("td", { class: `number ${number > 0 ? look : "none"}` }, number > 0 ? count(number) : "·");
+  const cell = (number, look) =>
+    h("td", { class: `number ${number > 0 ? look : "none"}` }, number > 0 ? count(number) : "·");
   return h(
     "tr",
     { key: project.id, class: selected ? "selected" : "" },
-    h("th", { scope: "row" }, h("a", { href: toProject(project.id) }, project.id), project.source && h("span", { class: "dim path", title: project.source }, project.source)),
+    h(
+      "th",
+      { scope: "row" },
+      h("a", { href: toProject(project.id) }, project.id),
+      project.source && h("span", { class: "dim path", title: project.source }, project.source),
+    ),
     cell(running, "is-running"),
     cell(waiting(project), "is-waiting"),
     cell(failed + unknown, "is-failed"),
     cell(done, "is-done"),
     h("td", { class: "number" }, count(project.tasks)),
-    h("td", { class: "number", title: `${counted(project.runs, "run")} ended today, ${tokens(project.tokens)} tokens${project.unknown_cost > 0 ? `; of ${project.unknown_cost} the cost is not known` : ""}` }, money(project.cost_usd)),
+    h(
+      "td",
+      {
+        class: "number",
+        title: `${counted(project.runs, "run")} ended today, ${tokens(project.tokens)} tokens${project.unknown_cost > 0 ? `; of ${project.unknown_cost} the cost is not known` : ""}`,
+      },
+      money(project.cost_usd),
+    ),
     h("td", { class: "number" }, time(project.last_activity)),
   );
 }

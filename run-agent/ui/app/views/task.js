@@ -59,20 +59,34 @@ export function taskView(project, task) {
 
   void read();
   get(`${base}/file?name=TASK.md`).then(
-    (file) => { prompt = file.content; changed(); },
-    () => { prompt = ""; changed(); },
+    (file) => {
+      prompt = file.content;
+      changed();
+    },
+    () => {
+      prompt = "";
+      changed();
+    },
   );
 
   return {
     title: task,
     topics: [`messages:${project}/${task}`],
     hear(event, news) {
-      if (event === "status" && news.project_id === project && (news.task_id === task || data?.children.some((run) => run.id === news.run_id))) void read();
+      if (
+        event === "status" &&
+        news.project_id === project &&
+        (news.task_id === task || data?.children.some((run) => run.id === news.run_id))
+      )
+        void read();
       if (event === "message") {
         const message = /** @type {Message} */ (/** @type {unknown} */ (news));
-        if (message.type === "QUESTION" && !questions.some((known) => known.msg_id === message.msg_id)) questions = [...questions, message];
+        if (message.type === "QUESTION" && !questions.some((known) => known.msg_id === message.msg_id))
+          questions = [...questions, message];
         if (message.type === "ANSWER") {
-          const answered = (message.parents ?? []).map((parent) => (typeof parent === "string" ? parent : parent.msg_id));
+          const answered = (message.parents ?? []).map((parent) =>
+            typeof parent === "string" ? parent : parent.msg_id,
+          );
           questions = questions.filter((known) => !answered.includes(known.msg_id));
         }
         void read();
@@ -85,8 +99,18 @@ export function taskView(project, task) {
     },
     render() {
       /** @type {[string, string | undefined][]} */
-      const crumbs = [["Projects", "#/"], [project, toProject(project)], [task, undefined]];
-      if (error) return h("main", { key: task }, heading(crumbs, null), problem(error, () => void read()));
+      const crumbs = [
+        ["Projects", "#/"],
+        [project, toProject(project)],
+        [task, undefined],
+      ];
+      if (error)
+        return h(
+          "main",
+          { key: task },
+          heading(crumbs, null),
+          problem(error, () => void read()),
+        );
       if (!data) return h("main", { key: task }, heading(crumbs, null), loading());
       const row = data.task;
       const lives = ["running", "question", "waiting", "queued", "blocked", "between"].includes(row.state);
@@ -95,7 +119,13 @@ export function taskView(project, task) {
         { key: task, class: "task" },
         heading(crumbs, badge(row.state), [
           lives && button("stop", "Stop", () => void stop(project, task).then(read), "danger"),
-          !lives && button("retry", "Try again", () => void tryAgain(project, task).then(read), row.state === "done" ? "plain" : "primary"),
+          !lives &&
+            button(
+              "retry",
+              "Try again",
+              () => void tryAgain(project, task).then(read),
+              row.state === "done" ? "plain" : "primary",
+            ),
         ]),
         tabs(parts(row), "task"),
         questions.length > 0 && row.state !== "done" && asked(project, task, questions),
@@ -103,7 +133,12 @@ export function taskView(project, task) {
         h(
           "div",
           { class: "columns" },
-          h("section", { class: "panel", "aria-labelledby": "prompt" }, h("h2", { id: "prompt" }, "What it was told"), prompt === undefined ? loading() : told(prompt, row.latest?.agent)),
+          h(
+            "section",
+            { class: "panel", "aria-labelledby": "prompt" },
+            h("h2", { id: "prompt" }, "What it was told"),
+            prompt === undefined ? loading() : told(prompt, row.latest?.agent),
+          ),
           h("div", { class: "narrow" }, stands(data), limits(data)),
         ),
       );
@@ -120,7 +155,10 @@ function told(prompt, agent) {
 /** @param {import("../net/types.js").TaskRow} row */
 function parts({ project_id, id, latest }) {
   /** @type {[string, string, string][]} */
-  const all = [["task", "Task", toTask(project_id, id)], ["bus", "Bus", toBus(project_id, id)]];
+  const all = [
+    ["task", "Task", toTask(project_id, id)],
+    ["bus", "Bus", toBus(project_id, id)],
+  ];
   if (latest) all.push(["run", "Latest run", toRun(project_id, id, latest.id)]);
   return all;
 }
@@ -132,7 +170,17 @@ function asked(project, task, questions) {
     { class: "panel attention", "aria-labelledby": "asked" },
     h("h2", { id: "asked" }, questions.length === 1 ? "It asks you" : "It asks you several things"),
     questions.slice(-5).map((question) =>
-      h("div", { key: question.msg_id, class: "question" }, markdown(question.body), h("div", { class: "meta" }, time(question.timestamp), button("reply", "Answer", () => void answer(project, task, question), "primary"))),
+      h(
+        "div",
+        { key: question.msg_id, class: "question" },
+        markdown(question.body),
+        h(
+          "div",
+          { class: "meta" },
+          time(question.timestamp),
+          button("reply", "Answer", () => void answer(project, task, question), "primary"),
+        ),
+      ),
     ),
   );
 }
@@ -145,8 +193,17 @@ function runs(project, task, data) {
     { class: "panel", "aria-labelledby": "runs" },
     h("h2", { id: "runs" }, "Runs", h("span", { class: "count" }, count(data.task.runs))),
     data.left_out && h("p", { class: "dim" }, `The ${count(data.left_out)} oldest are left out.`),
-    data.unreadable && h("p", { class: "problem" }, `${count(data.unreadable)} records cannot be read: `, h("code", null, "run-agent doctor"), " tells more."),
-    all.length === 0 ? empty("No run yet", "The task waits for what stands beside this.") : timeline(project, task, all),
+    data.unreadable &&
+      h(
+        "p",
+        { class: "problem" },
+        `${count(data.unreadable)} records cannot be read: `,
+        h("code", null, "run-agent doctor"),
+        " tells more.",
+      ),
+    all.length === 0
+      ? empty("No run yet", "The task waits for what stands beside this.")
+      : timeline(project, task, all),
   );
 }
 
@@ -154,7 +211,10 @@ function runs(project, task, data) {
 function stands(data) {
   const { task } = data;
   /** @param {string[] | undefined} ids */
-  const links = (ids) => ids?.length ? ids.map((id) => h("a", { key: id, class: "mono block", href: toTask(task.project_id, id) }, id)) : undefined;
+  const links = (ids) =>
+    ids?.length
+      ? ids.map((id) => h("a", { key: id, class: "mono block", href: toTask(task.project_id, id) }, id))
+      : undefined;
   return h(
     "section",
     { class: "panel", "aria-labelledby": "stands" },
@@ -169,7 +229,10 @@ function stands(data) {
       ["How it ended", task.outcome?.replace("_", " ")],
       ["Why", task.reason],
       ["Driven by a process", task.outcome ? undefined : task.driven ? "yes" : "no"],
-      ["Variables", data.env_names?.length ? h("span", { class: "mono" }, data.env_names.join(", ")) : undefined],
+      [
+        "Variables",
+        data.env_names?.length ? h("span", { class: "mono" }, data.env_names.join(", ")) : undefined,
+      ],
       ["Activity", time(task.last_activity)],
     ]),
   );
@@ -186,8 +249,32 @@ function limits(data) {
     return h(
       "div",
       { key: name, class: "limit" },
-      h("div", { class: "limit-words" }, h("span", null, name), h("span", null, h("b", null, show(used)), most === undefined ? h("span", { class: "dim" }, " no limit") : h("span", { class: "dim" }, ` of ${show(most)}, ${show(Math.max(0, most - used))} left`))),
-      most !== undefined && h("div", { class: `meter ${part >= 0.9 ? "full" : ""}`, role: "meter", "aria-label": name, "aria-valuemin": 0, "aria-valuemax": most, "aria-valuenow": used }, h("span", { vars: { part: `${part * 100}%` } })),
+      h(
+        "div",
+        { class: "limit-words" },
+        h("span", null, name),
+        h(
+          "span",
+          null,
+          h("b", null, show(used)),
+          most === undefined
+            ? h("span", { class: "dim" }, " no limit")
+            : h("span", { class: "dim" }, ` of ${show(most)}, ${show(Math.max(0, most - used))} left`),
+        ),
+      ),
+      most !== undefined &&
+        h(
+          "div",
+          {
+            class: `meter ${part >= 0.9 ? "full" : ""}`,
+            role: "meter",
+            "aria-label": name,
+            "aria-valuemin": 0,
+            "aria-valuemax": most,
+            "aria-valuenow": used,
+          },
+          h("span", { vars: { part: `${part * 100}%` } }),
+        ),
     );
   };
   return h(
@@ -198,7 +285,26 @@ function limits(data) {
     meter("Time at work", limits.wall_s, (seconds) => duration(seconds * 1000)),
     meter("Tokens", limits.tokens, tokens),
     meter("Cost", limits.cost_usd, money),
-    limits.verify && h("div", { class: "verify" }, h("h3", null, "Completion check"), h("pre", null, limits.verify), h("p", { class: "dim" }, limits.checks === 0 ? "not run yet" : `run ${count(limits.checks)} ${limits.checks === 1 ? "time" : "times"}`)),
-    limits.rejection && h("div", { class: "verify" }, h("h3", null, "It failed last with"), h("pre", { class: "bad" }, limits.rejection)),
+    limits.verify &&
+      h(
+        "div",
+        { class: "verify" },
+        h("h3", null, "Completion check"),
+        h("pre", null, limits.verify),
+        h(
+          "p",
+          { class: "dim" },
+          limits.checks === 0
+            ? "not run yet"
+            : `run ${count(limits.checks)} ${limits.checks === 1 ? "time" : "times"}`,
+        ),
+      ),
+    limits.rejection &&
+      h(
+        "div",
+        { class: "verify" },
+        h("h3", null, "It failed last with"),
+        h("pre", { class: "bad" }, limits.rejection),
+      ),
   );
 }

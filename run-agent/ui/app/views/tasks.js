@@ -90,7 +90,16 @@ export function tasksView(project) {
     key(event) {
       const list = rows().rows;
       /** @type {Record<string, number>} */
-      const steps = { ArrowDown: 1, j: 1, ArrowUp: -1, k: -1, PageDown: 12, PageUp: -12, Home: -list.length, End: list.length };
+      const steps = {
+        ArrowDown: 1,
+        j: 1,
+        ArrowUp: -1,
+        k: -1,
+        PageDown: 12,
+        PageUp: -12,
+        Home: -list.length,
+        End: list.length,
+      };
       const step = steps[event.key];
       if (step !== undefined) {
         selected = Math.min(list.length - 1, Math.max(0, selected + step));
@@ -103,18 +112,47 @@ export function tasksView(project) {
       return false;
     },
     render() {
-      if (store.error) return h("main", { key: project }, heading([["Projects", "#/"], [project, undefined]], null), problem(store.error, () => void store.readAll()));
+      if (store.error)
+        return h(
+          "main",
+          { key: project },
+          heading(
+            [
+              ["Projects", "#/"],
+              [project, undefined],
+            ],
+            null,
+          ),
+          problem(store.error, () => void store.readAll()),
+        );
       const { rows: list, counts } = rows();
       const info = overview.data?.projects.find((known) => known.id === project);
       return h(
         "main",
         { key: project, class: "fills" },
         heading(
-          [["Projects", "#/"], [project, undefined]],
-          info && h("p", { class: "summary" }, h("span", null, h("b", null, count(store.rows.size)), " tasks"), h("span", null, h("b", null, money(info.cost_usd)), " today"), info.source && h("span", { class: "path dim", title: info.source }, info.source)),
+          [
+            ["Projects", "#/"],
+            [project, undefined],
+          ],
+          info &&
+            h(
+              "p",
+              { class: "summary" },
+              h("span", null, h("b", null, count(store.rows.size)), " tasks"),
+              h("span", null, h("b", null, money(info.cost_usd)), " today"),
+              info.source && h("span", { class: "path dim", title: info.source }, info.source),
+            ),
           [button("plus", "Start a task", () => void startTask(project), "primary")],
         ),
-        tabs([["tasks", "Tasks", toProject(project)], ["bus", "Bus", toBus(project)], ["usage", "Usage", to(["usage"], { project })]], "tasks"),
+        tabs(
+          [
+            ["tasks", "Tasks", toProject(project)],
+            ["bus", "Bus", toBus(project)],
+            ["usage", "Usage", to(["usage"], { project })],
+          ],
+          "tasks",
+        ),
         filters(counts),
         !store.loaded
           ? loading()
@@ -122,12 +160,18 @@ export function tasksView(project) {
             ? nothing(project, store.rows.size)
             : h(
                 "div",
-                { class: "grid-table", role: "table", "aria-label": `Tasks of ${project}`, "aria-rowcount": list.length },
+                {
+                  class: "grid-table",
+                  role: "table",
+                  "aria-label": `Tasks of ${project}`,
+                  "aria-rowcount": list.length,
+                },
                 headRow(),
                 island(`tasks ${project}`, virtualList, {
                   items: list,
                   height: HEIGHT,
-                  row: (/** @type {TaskRow} */ row, /** @type {number} */ at) => taskRow(row, at, at === selected),
+                  row: (/** @type {TaskRow} */ row, /** @type {number} */ at) =>
+                    taskRow(row, at, at === selected),
                   label: "Tasks",
                   ...(selected >= 0 ? { selected } : {}),
                 }),
@@ -144,7 +188,9 @@ const searched = new WeakMap();
 function words(row) {
   let text = searched.get(row);
   if (text === undefined) {
-    text = [row.id, row.state, row.latest?.agent, row.latest?.error, row.reason, row.waiting?.what].join("\n").toLowerCase();
+    text = [row.id, row.state, row.latest?.agent, row.latest?.error, row.reason, row.waiting?.what]
+      .join("\n")
+      .toLowerCase();
     searched.set(row, text);
   }
   return text;
@@ -161,27 +207,56 @@ function filters(counts) {
     h(
       "button",
       {
-        type: "button", key: state, class: `chip ${state ? `is-${state}` : ""} ${state === chosen ? "chosen" : ""}`, "aria-pressed": String(state === chosen),
-        onclick: () => { note({ state: state === chosen ? "" : state }); changed(); },
+        type: "button",
+        key: state,
+        class: `chip ${state ? `is-${state}` : ""} ${state === chosen ? "chosen" : ""}`,
+        "aria-pressed": String(state === chosen),
+        onclick: () => {
+          note({ state: state === chosen ? "" : state });
+          changed();
+        },
       },
-      word, h("span", { class: "count" }, count(number)),
+      word,
+      h("span", { class: "count" }, count(number)),
     );
   return h(
     "div",
     { class: "filters", role: "search" },
     h("input", {
-      type: "search", class: "search", placeholder: "Search tasks  /", "aria-label": "Search tasks", value: query.get("q") ?? "",
-      oninput: (/** @type {Event} */ event) => { note({ q: /** @type {HTMLInputElement} */ (event.target).value }); changed(); },
+      type: "search",
+      class: "search",
+      placeholder: "Search tasks  /",
+      "aria-label": "Search tasks",
+      value: query.get("q") ?? "",
+      oninput: (/** @type {Event} */ event) => {
+        note({ q: /** @type {HTMLInputElement} */ (event.target).value });
+        changed();
+      },
     }),
-    h("div", { class: "chips" }, chip("", "all", all), ORDER.filter((state) => counts.has(state) || state === chosen).map((state) => chip(state, STATES[state].word, counts.get(state) ?? 0))),
+    h(
+      "div",
+      { class: "chips" },
+      chip("", "all", all),
+      ORDER.filter((state) => counts.has(state) || state === chosen).map((state) =>
+        chip(state, STATES[state].word, counts.get(state) ?? 0),
+      ),
+    ),
     h(
       "label",
       { class: "sort" },
       h("span", { class: "dim" }, "Order "),
       h(
         "select",
-        { value: query.get("sort") ?? "state", onchange: (/** @type {Event} */ event) => { note({ sort: /** @type {HTMLSelectElement} */ (event.target).value }); changed(); } },
-        Object.entries(SORTS).map(([id, { word }]) => h("option", { value: id, selected: id === (query.get("sort") ?? "state") }, word)),
+        {
+          value: query.get("sort") ?? "state",
+          onchange: (/** @type {Event} */ event) => {
+            note({ sort: /** @type {HTMLSelectElement} */ (event.target).value });
+            changed();
+          },
+        },
+        Object.entries(SORTS).map(([id, { word }]) =>
+          h("option", { value: id, selected: id === (query.get("sort") ?? "state") }, word),
+        ),
       ),
     ),
   );
@@ -191,7 +266,9 @@ function headRow() {
   return h(
     "div",
     { class: "row head", role: "row" },
-    ["State", "Task", "What goes on", "Agent", "Attempts", "Activity"].map((word) => h("span", { key: word, role: "columnheader", class: `c-${word.split(" ")[0]?.toLowerCase()}` }, word)),
+    ["State", "Task", "What goes on", "Agent", "Attempts", "Activity"].map((word) =>
+      h("span", { key: word, role: "columnheader", class: `c-${word.split(" ")[0]?.toLowerCase()}` }, word),
+    ),
   );
 }
 
@@ -203,9 +280,20 @@ function headRow() {
 function taskRow(row, at, selected) {
   return h(
     "div",
-    { key: row.id, class: `row ${selected ? "selected" : ""}`, role: "row", "aria-rowindex": at + 2, vars: { at }, onclick: openLink },
+    {
+      key: row.id,
+      class: `row ${selected ? "selected" : ""}`,
+      role: "row",
+      "aria-rowindex": at + 2,
+      vars: { at },
+      onclick: openLink,
+    },
     h("span", { role: "cell", class: "c-state" }, badge(row.state)),
-    h("span", { role: "cell", class: "c-task" }, h("a", { class: "cover", href: toTask(row.project_id, row.id) }, taskName(row.id))),
+    h(
+      "span",
+      { role: "cell", class: "c-task" },
+      h("a", { class: "cover", href: toTask(row.project_id, row.id) }, taskName(row.id)),
+    ),
     h("span", { role: "cell", class: "c-what" }, goesOn(row)),
     h("span", { role: "cell", class: "c-agent" }, row.latest?.agent ?? ""),
     h("span", { role: "cell", class: "c-attempts", title: `${row.runs} runs` }, row.attempts ?? row.runs),
@@ -223,16 +311,29 @@ export function goesOn(row) {
   const run = row.latest;
   if (row.state === "running" && run) {
     const printed = moment(run.printed);
-    return [`runs for ${duration(Date.now() - moment(run.start))}`, Number.isNaN(printed) ? ", silent so far" : `, printed ${ago(Date.now() - printed)}`];
+    return [
+      `runs for ${duration(Date.now() - moment(run.start))}`,
+      Number.isNaN(printed) ? ", silent so far" : `, printed ${ago(Date.now() - printed)}`,
+    ];
   }
   const { waiting } = row;
   if (waiting) {
     const place = row.queue_position ? ` (number ${row.queue_position} in line)` : "";
     const until = moment(waiting.until);
-    return [waitsFor(waiting.what), place, Number.isNaN(until) ? ` for ${duration(Date.now() - moment(waiting.since))}` : [", until ", time(waiting.until, "clock")]];
+    return [
+      waitsFor(waiting.what),
+      place,
+      Number.isNaN(until)
+        ? ` for ${duration(Date.now() - moment(waiting.since))}`
+        : [", until ", time(waiting.until, "clock")],
+    ];
   }
   if (row.blocked_by?.length) return `after ${row.blocked_by.join(", ")}`;
-  return row.reason ?? run?.error ?? (row.state === "done" && run?.outcome && run.outcome !== "completed" ? `last run ${run.outcome}` : "");
+  return (
+    row.reason ??
+    run?.error ??
+    (row.state === "done" && run?.outcome && run.outcome !== "completed" ? `last run ${run.outcome}` : "")
+  );
 }
 
 /** @param {string} what */
@@ -244,7 +345,25 @@ function waitsFor(what) {
 
 /** @param {string} project @param {number} all */
 function nothing(project, all) {
-  if (all > 0) return empty("No task is like that", h("button", { type: "button", class: "plain", onclick: () => { note({ q: "", state: "" }); changed(); } }, "Show all"));
-  return empty("No task yet", "Start one here, or on the command line:", `run-agent task --project ${project} --agent claude --prompt-file task.md`);
+  if (all > 0)
+    return empty(
+      "No task is like that",
+      h(
+        "button",
+        {
+          type: "button",
+          class: "plain",
+          onclick: () => {
+            note({ q: "", state: "" });
+            changed();
+          },
+        },
+        "Show all",
+      ),
+    );
+  return empty(
+    "No task yet",
+    "Start one here, or on the command line:",
+    `run-agent task --project ${project} --agent claude --prompt-file task.md`,
+  );
 }
-

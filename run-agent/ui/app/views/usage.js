@@ -28,7 +28,9 @@ export function usageView() {
   async function read() {
     const project = here().query.get("project");
     try {
-      const answer = await get(`/api/v1/views/usage${project ? `?project_id=${encodeURIComponent(project)}` : ""}`);
+      const answer = await get(
+        `/api/v1/views/usage${project ? `?project_id=${encodeURIComponent(project)}` : ""}`,
+      );
       cells = answer.cells;
       unreadable = answer.unreadable;
       error = undefined;
@@ -47,12 +49,18 @@ export function usageView() {
     hear(event, data) {
       // Runs count when they are over.
       if (event !== "status" || !data.outcome || timer !== undefined) return;
-      timer = setTimeout(() => { timer = undefined; void read(); }, 2000);
+      timer = setTimeout(() => {
+        timer = undefined;
+        void read();
+      }, 2000);
     },
     refresh: () => void read(),
     moved() {
       const now = here().query.get("project") ?? "";
-      if (now !== project) { project = now; void read(); }
+      if (now !== project) {
+        project = now;
+        void read();
+      }
       changed();
     },
     dispose: () => clearTimeout(timer),
@@ -62,9 +70,29 @@ export function usageView() {
       const days = Number(query.get("days") ?? 30);
       const by = query.get("by") === "tokens" ? "tokens" : "cost";
       /** @param {Record<string, string>} change */
-      const set = (change) => { note(change); if ("project" in change) { project = change.project ?? ""; void read(); } changed(); };
-      const head = heading([["Usage", undefined]], h("p", { class: "summary" }, h("span", null, "of finished runs, by the day on which they ended, in UTC")));
-      if (error) return h("main", { key: "usage" }, head, problem(error, () => void read()));
+      const set = (change) => {
+        note(change);
+        if ("project" in change) {
+          project = change.project ?? "";
+          void read();
+        }
+        changed();
+      };
+      const head = heading(
+        [["Usage", undefined]],
+        h(
+          "p",
+          { class: "summary" },
+          h("span", null, "of finished runs, by the day on which they ended, in UTC"),
+        ),
+      );
+      if (error)
+        return h(
+          "main",
+          { key: "usage" },
+          head,
+          problem(error, () => void read()),
+        );
       if (!cells) return h("main", { key: "usage" }, head, loading());
       const shown = recent(cells, days);
       return h(
@@ -74,12 +102,68 @@ export function usageView() {
         h(
           "div",
           { class: "filters" },
-          h("label", { class: "sort" }, h("span", { class: "dim" }, "Project "), h("select", { value: chosen, "aria-label": "Project", onchange: (/** @type {Event} */ event) => set({ project: /** @type {HTMLSelectElement} */ (event.target).value }) }, h("option", { value: "", selected: chosen === "" }, "all"), overview.data?.projects.map(({ id }) => h("option", { key: id, value: id, selected: id === chosen }, id)))),
-          h("div", { class: "chips", role: "group", "aria-label": "Span" }, Object.entries(SPANS).map(([span, word]) => h("button", { key: span, type: "button", class: `chip ${Number(span) === days ? "chosen" : ""}`, "aria-pressed": String(Number(span) === days), onclick: () => set({ days: span }) }, word))),
-          h("div", { class: "choice", role: "group", "aria-label": "What is drawn" }, [["cost", "Cost"], ["tokens", "Tokens"]].map(([id = "", word]) => h("button", { key: id, type: "button", class: `chip ${id === by ? "chosen" : ""}`, "aria-pressed": String(id === by), onclick: () => set({ by: id }) }, word))),
+          h(
+            "label",
+            { class: "sort" },
+            h("span", { class: "dim" }, "Project "),
+            h(
+              "select",
+              {
+                value: chosen,
+                "aria-label": "Project",
+                onchange: (/** @type {Event} */ event) =>
+                  set({ project: /** @type {HTMLSelectElement} */ (event.target).value }),
+              },
+              h("option", { value: "", selected: chosen === "" }, "all"),
+              overview.data?.projects.map(({ id }) =>
+                h("option", { key: id, value: id, selected: id === chosen }, id),
+              ),
+            ),
+          ),
+          h(
+            "div",
+            { class: "chips", role: "group", "aria-label": "Span" },
+            Object.entries(SPANS).map(([span, word]) =>
+              h(
+                "button",
+                {
+                  key: span,
+                  type: "button",
+                  class: `chip ${Number(span) === days ? "chosen" : ""}`,
+                  "aria-pressed": String(Number(span) === days),
+                  onclick: () => set({ days: span }),
+                },
+                word,
+              ),
+            ),
+          ),
+          h(
+            "div",
+            { class: "choice", role: "group", "aria-label": "What is drawn" },
+            [
+              ["cost", "Cost"],
+              ["tokens", "Tokens"],
+            ].map(([id = "", word]) =>
+              h(
+                "button",
+                {
+                  key: id,
+                  type: "button",
+                  class: `chip ${id === by ? "chosen" : ""}`,
+                  "aria-pressed": String(id === by),
+                  onclick: () => set({ by: id }),
+                },
+                word,
+              ),
+            ),
+          ),
         ),
         cells.length === 0
-          ? empty("No run has ended yet", "What finished runs used is summed up here, also when their folders are gone.", "run-agent usage --by day")
+          ? empty(
+              "No run has ended yet",
+              "What finished runs used is summed up here, also when their folders are gone.",
+              "run-agent usage --by day",
+            )
           : [totals(shown, unreadable), byDay(shown, days, by), tables(shown, by)],
       );
     },
@@ -98,7 +182,8 @@ function day(ago) {
 }
 
 /** @param {Cell} cell */
-const tokensOf = (cell) => cell.input_tokens + cell.output_tokens + cell.cache_read_tokens + cell.cache_creation_tokens;
+const tokensOf = (cell) =>
+  cell.input_tokens + cell.output_tokens + cell.cache_read_tokens + cell.cache_creation_tokens;
 
 /**
  * @typedef {{runs: number, failed: number, cost: number | undefined, tokens: number, unknown: number}} Sum
@@ -124,11 +209,31 @@ function totals(cells, unreadable) {
   return h(
     "div",
     { class: "totals" },
-    h("div", null, h("b", null, money(all.cost)), h("span", { class: "dim" }, "cost", all.unknown > 0 ? `, not known of ${counted(all.unknown, "run")}` : "")),
+    h(
+      "div",
+      null,
+      h("b", null, money(all.cost)),
+      h(
+        "span",
+        { class: "dim" },
+        "cost",
+        all.unknown > 0 ? `, not known of ${counted(all.unknown, "run")}` : "",
+      ),
+    ),
     h("div", null, h("b", null, tokens(all.tokens)), h("span", { class: "dim" }, "tokens")),
     h("div", null, h("b", null, count(all.runs)), h("span", { class: "dim" }, "runs ended")),
-    h("div", null, h("b", { class: all.failed > 0 ? "bad" : "" }, count(all.failed)), h("span", { class: "dim" }, "of them badly")),
-    unreadable > 0 && h("div", { class: "problem" }, `${counted(unreadable, "record")} cannot be read and ${unreadable === 1 ? "is" : "are"} missing here`),
+    h(
+      "div",
+      null,
+      h("b", { class: all.failed > 0 ? "bad" : "" }, count(all.failed)),
+      h("span", { class: "dim" }, "of them badly"),
+    ),
+    unreadable > 0 &&
+      h(
+        "div",
+        { class: "problem" },
+        `${counted(unreadable, "record")} cannot be read and ${unreadable === 1 ? "is" : "are"} missing here`,
+      ),
   );
 }
 
@@ -136,7 +241,10 @@ function totals(cells, unreadable) {
 function agentsOf(cells) {
   /** @type {Map<string, Cell[]>} */
   const groups = group(cells, (cell) => cell.agent);
-  return [...groups].map(([agent, own]) => ({ agent, tokens: sum(own).tokens })).sort((a, b) => b.tokens - a.tokens || (a.agent < b.agent ? -1 : 1)).map(({ agent }) => agent);
+  return [...groups]
+    .map(([agent, own]) => ({ agent, tokens: sum(own).tokens }))
+    .sort((a, b) => b.tokens - a.tokens || (a.agent < b.agent ? -1 : 1))
+    .map(({ agent }) => agent);
 }
 
 /** @param {Cell[]} cells @param {(cell: Cell) => string} key */
@@ -161,16 +269,40 @@ function byDay(cells, days, by) {
     const own = byDay.get(name) ?? [];
     const stacks = agents.map((agent, colour) => {
       const used = sum(own.filter((cell) => cell.agent === agent));
-      return { name: agent, value: by === "cost" ? (used.cost ?? 0) : used.tokens, colour: Math.min(colour, COLOURS - 1) };
+      return {
+        name: agent,
+        value: by === "cost" ? (used.cost ?? 0) : used.tokens,
+        colour: Math.min(colour, COLOURS - 1),
+      };
     });
     const all = sum(own);
     const parts = stacks.filter(({ value }) => value > 0).map(({ name, value }) => `${name} ${show(value)}`);
-    return { label: name.slice(5), stacks, about: `${name}: ${counted(all.runs, "run")}, ${money(all.cost)}, ${tokens(all.tokens)} tokens${parts.length > 0 ? ` (${parts.join(", ")})` : ""}` };
+    return {
+      label: name.slice(5),
+      stacks,
+      about: `${name}: ${counted(all.runs, "run")}, ${money(all.cost)}, ${tokens(all.tokens)} tokens${parts.length > 0 ? ` (${parts.join(", ")})` : ""}`,
+    };
   });
   return h(
     "section",
     { class: "panel", "aria-labelledby": "by-day" },
-    h("h2", { id: "by-day" }, by === "cost" ? "Cost per day" : "Tokens per day", h("span", { class: "legend" }, agents.map((agent, colour) => h("span", { key: agent }, h("span", { class: `swatch colour-${Math.min(colour, COLOURS - 1)}` }), agent)))),
+    h(
+      "h2",
+      { id: "by-day" },
+      by === "cost" ? "Cost per day" : "Tokens per day",
+      h(
+        "span",
+        { class: "legend" },
+        agents.map((agent, colour) =>
+          h(
+            "span",
+            { key: agent },
+            h("span", { class: `swatch colour-${Math.min(colour, COLOURS - 1)}` }),
+            agent,
+          ),
+        ),
+      ),
+    ),
     columnChart(by === "cost" ? "Cost per day, by agent" : "Tokens per day, by agent", columns, show),
   );
 }
@@ -183,16 +315,40 @@ function tables(cells, by) {
     const bars = [...group(cells, key)].map(([name, own]) => {
       const all = sum(own);
       const link = href(name);
-      return { name, ...(link ? { href: link } : {}), value: by === "cost" ? (all.cost ?? 0) : all.tokens, colour: colour(name), facts: [money(all.cost), tokens(all.tokens), count(all.runs), all.failed > 0 ? count(all.failed) : "·"] };
+      return {
+        name,
+        ...(link ? { href: link } : {}),
+        value: by === "cost" ? (all.cost ?? 0) : all.tokens,
+        colour: colour(name),
+        facts: [
+          money(all.cost),
+          tokens(all.tokens),
+          count(all.runs),
+          all.failed > 0 ? count(all.failed) : "·",
+        ],
+      };
     });
     bars.sort((a, b) => b.value - a.value || (a.name < b.name ? -1 : 1));
-    return h("section", { class: "panel", key: label }, barTable(label, bars, ["Cost", "Tokens", "Runs", "Failed"]));
+    return h(
+      "section",
+      { class: "panel", key: label },
+      barTable(label, bars, ["Cost", "Tokens", "Runs", "Failed"]),
+    );
   };
   return h(
     "div",
     { class: "halves" },
-    table("Agent", (cell) => cell.agent, () => undefined, (name) => Math.min(agents.indexOf(name), COLOURS - 1)),
-    table("Project", (cell) => cell.project_id, (name) => toProject(name), () => 0),
+    table(
+      "Agent",
+      (cell) => cell.agent,
+      () => undefined,
+      (name) => Math.min(agents.indexOf(name), COLOURS - 1),
+    ),
+    table(
+      "Project",
+      (cell) => cell.project_id,
+      (name) => toProject(name),
+      () => 0,
+    ),
   );
 }
-
