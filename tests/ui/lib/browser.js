@@ -73,6 +73,9 @@ export async function open(browser, origin, options = {}) {
     const url = request.url();
     if (new URL(url).origin !== origin && !url.startsWith("blob:null")) witness.note(`asked for ${url}`);
   });
+  page.on("response", (response) => {
+    if (response.status() >= 400 && new URL(response.url()).pathname.startsWith("/ui/")) witness.note(`${response.status()} for ${response.url()}`);
+  });
   page.on("dialog", (dialog) => { witness.note(`dialog ${dialog.message()}`); void dialog.dismiss(); });
   page.on("pageerror", (error) => witness.note(`error ${error.message}`));
   page.on("console", (message) => {
@@ -97,9 +100,12 @@ export function words(page) {
  */
 async function fromFolder(context, folder) {
   await context.route(/\/ui\//, async (route) => {
-    const name = new URL(route.request().url()).pathname.replace(/^\/ui\/(v-[0-9a-f]+\/)?/, "") || "index.html";
+    const url = new URL(route.request().url());
+    const name = url.pathname.replace(/^\/ui\/(v-[0-9a-f]+\/)?/, "") || "index.html";
     if (!fs.existsSync(`${folder}/${name}`)) return route.fallback();
-    const response = await route.fetch();
-    await route.fulfill({ response, path: `${folder}/${name}` });
+    // Under the policy that the program sends with its own files.
+    const { headers } = await fetch(`${url.origin}/ui/`);
+    const policy = headers.get("content-security-policy");
+    await route.fulfill({ path: `${folder}/${name}`, ...(policy ? { headers: { "content-security-policy": policy } } : {}) });
   });
 }

@@ -15,7 +15,7 @@ describe("actions", () => {
       await page.getByRole("button", { name: "Start a task" }).click();
       const dialog = page.getByRole("dialog", { name: "Start a task" });
       await dialog.getByRole("button", { name: "Start" }).click();
-      await dialog.getByRole("alert").getByText(/is needed/).waitFor();
+      await dialog.getByRole("alert").getByText(/must be filled in/).waitFor();
       await dialog.getByLabel("Project").fill("p");
       await dialog.getByLabel("Agent").fill("shell");
       await dialog.getByLabel("Prompt").fill(`echo started here; ${DONE}`);
@@ -53,7 +53,7 @@ describe("actions", () => {
       await page.getByRole("button", { name: "Stop" }).click();
       const dialog = page.getByRole("dialog", { name: "Stop this task?" });
       await dialog.getByRole("button", { name: "Stop the task" }).click();
-      await dialog.getByRole("alert").getByText("Why is needed.").waitFor();
+      await dialog.getByRole("alert").getByText(/must be filled in/).waitFor();
       assert.equal((await view("stopped")).task.state, "running");
       await dialog.getByLabel("Why").fill("it went the wrong way");
       await dialog.getByLabel("Why").press("Enter");
@@ -116,8 +116,9 @@ describe("actions", () => {
     for (const answer of answers) assert.equal(messages.find((/** @type {any} */ one) => one.msg_id === answer.parents[0].msg_id).type, "QUESTION");
   });
 
-  test("post a message, and reply to one", () =>
-    all.at("projects/p/bus", async (page) => {
+  test("post a message, and reply to one", async () => {
+    fs.mkdirSync(`${all.sandbox.root}/q`);
+    await all.at("projects/q/bus", async (page) => {
       const box = page.getByLabel("Message", { exact: true });
       await box.fill("A word to all.\nOn two lines.");
       await page.getByLabel("Type of the message").selectOption("DECISION");
@@ -133,7 +134,8 @@ describe("actions", () => {
       await reply.waitFor();
       assert.equal(await reply.evaluate((el) => getComputedStyle(el).getPropertyValue("--depth")), "1");
       assert.equal(await page.getByRole("article").count(), 2, "each message is there once");
-    }));
+    });
+  });
 
   test("write down the ends that nobody saw", async () => {
     const { run_id: run } = await all.server.start("p", "unseen", "sleep 3600");
@@ -191,7 +193,7 @@ describe("actions", () => {
       const dialog = page.getByRole("dialog", { name: "Update the server" });
       await dialog.getByText(/2 root runs have ended/).waitFor();
       await dialog.getByRole("button", { name: "Request the update" }).click();
-      await dialog.getByRole("alert").getByText(/is needed/).waitFor();
+      await dialog.getByRole("alert").getByText(/must be filled in/).waitFor();
       await dialog.getByLabel("Path of the new program on the server").fill(" /opt/run-agent ");
       await dialog.getByRole("button", { name: "Request the update" }).click();
       await update.getByText("No new root run starts").waitFor();
