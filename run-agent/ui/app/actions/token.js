@@ -6,10 +6,13 @@ import { askPerson } from "../parts/dialog.js";
 import { h } from "../dom/h.js";
 
 export function askForTokenWithDialog() {
-  askWith(async () => {
+  askWith(async (wrong) => {
     const values = await askPerson({
       title: "The server wants its token",
       text: [
+        ...(wrong
+          ? [h("p", { class: "problem", role: "alert" }, "What was given is not this server's token.")]
+          : []),
         "Open the page with the link that `run-agent serve` prints, or give the token here. It is kept in memory only, until this page is closed.",
         h(
           "p",
@@ -21,8 +24,10 @@ export function askForTokenWithDialog() {
       ],
       fields: [{ name: "token", label: "Token", kind: "password", required: true }],
       action: "Use it",
+      async carryOut({ token = "" }) {
+        if (!setToken(token)) throw new Error("A token is made of plain letters, digits and signs.");
+      },
     });
     if (!values) throw new ApiError(401, "this needs the server's token", "token.missing");
-    setToken(values.token ?? "");
   });
 }

@@ -1,6 +1,6 @@
 /** Asking the server: JSON in, JSON out, one clear error. */
 
-import { forgetToken, headers, hasToken } from "./token.js";
+import { currentToken, forgetToken, headers } from "./token.js";
 
 /** An answer that is no success. */
 export class ApiError extends Error {
@@ -18,7 +18,7 @@ export class ApiError extends Error {
   }
 }
 
-/** @type {(() => Promise<void>) | undefined} */
+/** @type {((wrong: boolean) => Promise<void>) | undefined} */
 let askForToken;
 /** @type {Promise<void> | undefined} */
 let asking;
@@ -28,15 +28,15 @@ let declined = false;
 /**
  * What asks the person for the token.
  *
- * @param {() => Promise<void>} how
+ * @param {(wrong: boolean) => Promise<void>} how hears whether one was given that is not the server's
  */
 export function askWith(how) {
   askForToken = how;
 }
 
-/** Asks for the token; one dialog however many requests need it. */
-function needToken() {
-  asking ??= (askForToken ?? (() => Promise.reject(new ApiError(401, "the server wants its token"))))()
+/** Asks for the token; one dialog however many requests need it. @param {boolean} [wrong] */
+function needToken(wrong = false) {
+  asking ??= (askForToken ?? (() => Promise.reject(new ApiError(401, "the server wants its token"))))(wrong)
     .then(
       () => {
         declined = false;
@@ -69,7 +69,7 @@ export function giveToken() {
  */
 export async function ask(path, init = {}) {
   for (;;) {
-    const had = hasToken();
+    const used = currentToken();
     let response;
     try {
       response = await fetch(path, {
@@ -84,10 +84,12 @@ export async function ask(path, init = {}) {
       throw new ApiError(0, "the server does not answer", "net.unreachable");
     }
     if (response.status !== 401) return response;
-    if (had) forgetToken();
+    // Another one was given while this was on its way.
+    if (used !== currentToken()) continue;
+    forgetToken();
     if (declined && (init.method ?? "GET") === "GET")
       throw new ApiError(401, "this needs the server's token", "token.missing");
-    await needToken();
+    await needToken(used !== undefined);
   }
 }
 

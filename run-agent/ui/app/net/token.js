@@ -11,9 +11,14 @@ let token;
 /** Takes the token out of the fragment of the address; what else stands there stays. */
 export function takeFromAddress() {
   const found =
-    /^#?(?:(.*)&)?token=([^&]+)$/.exec(location.hash) ?? /^#(.*)[?&]token=([^&]+)$/.exec(location.hash);
+    /^#?(?:(.*)&)?token=([^&]*)$/.exec(location.hash) ?? /^#(.*)[?&]token=([^&]*)$/.exec(location.hash);
   if (!found) return;
-  token = decodeURIComponent(found[2] ?? "");
+  try {
+    setToken(decodeURIComponent(found[2] ?? ""));
+  } catch {
+    // Cut or mangled on its way here: it is asked for.
+    token = undefined;
+  }
   history.replaceState(
     null,
     "",
@@ -21,13 +26,20 @@ export function takeFromAddress() {
   );
 }
 
-/** @param {string} given */
+/**
+ * Keeps a token; whether it can be one: others cannot be sent.
+ *
+ * @param {string} given
+ */
 export function setToken(given) {
-  token = given.trim() || undefined;
+  const text = given.trim();
+  const fits = /^[\x21-\x7e]+$/.test(text);
+  token = fits ? text : undefined;
+  return fits;
 }
 
-export function hasToken() {
-  return token !== undefined;
+export function currentToken() {
+  return token;
 }
 
 /** Forgets a token that is not the server's. */

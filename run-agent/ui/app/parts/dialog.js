@@ -67,8 +67,9 @@ export function askPerson(question) {
       values,
       done: (answer) => {
         stack = stack.filter((other) => other !== mine);
-        if (stack.length === 0) cameFrom?.focus();
         changed();
+        // Behind the frame in which the dialog goes: what lies behind an open one takes no focus.
+        if (stack.length === 0) requestAnimationFrame(() => cameFrom?.focus());
         resolve(answer);
       },
     };

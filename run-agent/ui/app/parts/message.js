@@ -36,7 +36,7 @@ export function messageCard(message, { depth, answered, project, task, reply, pa
     "article",
     {
       key: message.msg_id,
-      class: `message ${LOOKS[type] ?? "is-idle"} ${open ? "open" : ""} ${PLAIN.has(type) ? "plain" : ""}`,
+      class: `message ${Object.hasOwn(LOOKS, type) ? LOOKS[type] : "is-idle"} ${open ? "open" : ""} ${PLAIN.has(type) ? "plain" : ""}`,
       vars: { depth },
     },
     h(

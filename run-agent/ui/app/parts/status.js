@@ -66,7 +66,8 @@ const OUTCOMES = {
 /** @param {RunRow} run */
 export function runBadge(run) {
   const state = runState(run);
-  const word = run.outcome ? (OUTCOMES[run.outcome] ?? run.outcome) : run.status;
+  const outcome = run.outcome ?? "";
+  const word = Object.hasOwn(OUTCOMES, outcome) ? (OUTCOMES[outcome] ?? "") : outcome || run.status;
   const code = run.outcome === "failed" && run.exit_code !== undefined ? ` ${run.exit_code}` : "";
   return h(
     "span",

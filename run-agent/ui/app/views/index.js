@@ -1,7 +1,7 @@
 /** Which view stands at which place. */
 
 import { h } from "../dom/h.js";
-import { empty } from "../parts/common.js";
+import { empty, heading } from "../parts/common.js";
 import { busView } from "./bus.js";
 import { healthView } from "./health.js";
 import { overviewView } from "./overview.js";
@@ -33,6 +33,7 @@ export function viewOf(path) {
       h(
         "main",
         { key: "nothing" },
+        heading([["Nothing here", undefined]], null),
         empty("There is nothing at this address", h("a", { href: "#/" }, "To all projects")),
       ),
   };

@@ -48,7 +48,7 @@ export function tasksView(project) {
   function inOrder() {
     const sort = here().query.get("sort") ?? "state";
     if (ordered?.version === store.version && ordered.sort === sort) return ordered.rows;
-    const by = (SORTS[sort] ?? SORTS.state)?.by;
+    const by = (Object.hasOwn(SORTS, sort) ? SORTS[sort] : SORTS.state)?.by;
     const rows = [...store.rows.values()].sort((a, b) => by?.(a, b) || latestFirst(a, b));
     ordered = { version: store.version, sort, rows };
     return rows;

@@ -1,0 +1,278 @@
+/** Each view, and the ways between them. */
+
+import assert from "node:assert/strict";
+import { describe, test } from "node:test";
+import { around } from "../lib/around.js";
+import { words } from "../lib/browser.js";
+import { night } from "../lib/night.js";
+import { until } from "../lib/sandbox.js";
+
+describe("views", () => {
+  const all = around(night);
+  const task = "projects/shop/tasks/login";
+
+  /** The latest run of a task. @param {string} project @param {string} name */
+  async function latest(project, name) {
+    const { task } = await all.server.ask(`/api/v1/views/projects/${project}/tasks/${name}`);
+    return `projects/${project}/tasks/${name}/runs/${task.latest.id}`;
+  }
+
+  test("projects: what needs a person, what runs, and each project's numbers", () =>
+    all.at("", async (page) => {
+      const needs = page.getByRole("region", { name: "Needs a look" });
+      await needs.getByRole("link", { name: /question.*payments.*asks you something/ }).waitFor();
+      await needs.getByRole("link", { name: /failed.*search-index/ }).waitFor();
+      await page.getByRole("region", { name: "Running now" }).getByText("cart-totals").waitFor();
+      const row = page.getByRole("row", { name: /^shop/ });
+      // Running, waiting, failed, done, tasks, cost.
+      assert.deepEqual((await row.getByRole("cell").allInnerTexts()).slice(0, 6), ["2", "2", "1", "1", "7", "$0.04"]);
+      await row.getByRole("link", { name: "shop" }).click();
+      await page.getByRole("heading", { level: 1, name: "shop" }).waitFor();
+    }));
+
+  test("tasks: states, what they wait for, search, filters and order", () =>
+    all.at("projects/shop", async (page) => {
+      const rows = page.getByRole("table", { name: "Tasks of shop" }).getByRole("row");
+      const row = (/** @type {RegExp} */ name) => rows.filter({ hasText: name });
+      await row(/payments/).getByText(/an answer of yours, until/).waitFor();
+      await row(/deploy/).getByText("after payments").waitFor();
+      await row(/cleanup/).getByText("stopped").waitFor();
+      await row(/search-index/).getByText("max attempts (2) exceeded").waitFor();
+      await page.getByRole("button", { name: /^failed/ }).click();
+      await until("one row is left", async () => (await rows.count()) === 2);
+      assert.match(page.url(), /state=failed/);
+      await page.getByRole("button", { name: /^failed/ }).click();
+      await page.getByRole("searchbox").fill("PAYM");
+      // What waits for it is found, too.
+      await until("two rows are left", async () => (await rows.count()) === 3);
+      await page.getByRole("searchbox").fill("no such task");
+      await page.getByText("No task is like that").waitFor();
+      await page.getByRole("button", { name: "Show all" }).click();
+      await page.getByLabel("Order").selectOption("by name");
+      await until("they are in order", async () => /^cleanup/m.test((await rows.nth(1).innerText()).replace("stopped", "").trim()));
+    }));
+
+  test("a task: its prompt as Markdown, its runs, its limits and its completion check", () =>
+    all.at(task, async (page) => {
+      await page.getByRole("heading", { name: "Log in by mail" }).waitFor();
+      const prompt = page.getByRole("region", { name: "What it was told" });
+      assert.equal(await prompt.getByRole("listitem").count(), 3);
+      await prompt.getByRole("blockquote").waitFor();
+      const limits = page.getByRole("region", { name: "Limits" });
+      const text = await limits.innerText();
+      for (const part of [/Attempts\s+1 of 10, 9 left/, /of 2h 00m/, /\$0\.04 of \$5\.00, \$4\.96 left/, /test -e \./, /run 1 time/]) assert.match(text, part);
+      const run = page.getByRole("table", { name: "Runs" }).getByRole("row").nth(1);
+      assert.match(await run.innerText(), /completed\s+claude\s+\S+\s+\$0\.04/);
+    }));
+
+  test("a task that asks shows its question, one that waits what it waits for", async () => {
+    await all.at("projects/shop/tasks/payments", async (page) => {
+      const asked = page.getByRole("region", { name: "It asks you" });
+      await asked.getByText("Shall I move all shops to the new one").waitFor();
+      assert.equal(await asked.locator("strong").count(), 1);
+    });
+    await all.at("projects/shop/tasks/deploy", async (page) => {
+      const stands = page.getByRole("region", { name: "Where it stands" });
+      await stands.getByRole("link", { name: "payments" }).first().waitFor();
+    });
+  });
+
+  test("runs are a tree of parents, children and restarts", async () => {
+    await all.at("projects/shop/tasks/split", async (page) => {
+      const rows = page.getByRole("table", { name: "Runs" }).getByRole("row");
+      await until("three children", async () => (await page.getByLabel("child").count()) === 3);
+      assert.equal(await rows.count(), 5);
+      await rows.filter({ hasText: "failed 1" }).waitFor();
+    });
+    await all.at("projects/shop/tasks/task-20261127-210000-search-index", async (page) => {
+      await page.getByLabel("restart").waitFor();
+      assert.equal(await page.getByText("failed 3").count(), 2);
+    });
+  });
+
+  test("a run: output with its colours, errors, prompt, result, record and processes", async () => {
+    await all.at(await latest("shop", "task-20261127-211500-cart-totals"), async (page) => {
+      const log = page.getByRole("log");
+      await log.getByText("step 3").waitFor();
+      assert.equal(await log.locator(".fg-red").innerText(), "FAILED");
+      assert.equal(await log.locator(".under").innerText(), "cart::total");
+      assert.equal(await log.getByText("\u001b").count(), 0);
+      await page.getByRole("link", { name: /^Processes/ }).click();
+      await page.getByRole("row", { name: /^sleep/ }).waitFor();
+      await page.getByRole("link", { name: /^Prompt/ }).click();
+      await page.getByText("sleep 3600").first().waitFor();
+    });
+    await all.at(await latest("shop", "login"), async (page) => {
+      await page.getByText(/tokens/).first().waitFor();
+      await page.getByRole("link", { name: /^Result/ }).click();
+      await page.getByRole("heading", { name: "Login by mail link" }).waitFor();
+      assert.equal(await page.locator("main table td").first().innerText(), "form");
+      assert.equal(await page.getByRole("img", { name: "open" }).count(), 1);
+      await page.getByRole("link", { name: /^Record/ }).click();
+      await page.getByText("run_id").waitFor();
+    });
+    await all.at(await latest("shop", "task-20261127-210000-search-index"), async (page) => {
+      await page.getByRole("link", { name: /^Errors/ }).click();
+      await page.getByRole("log").getByText("no space for shard 7").waitFor();
+    });
+  });
+
+  test("a log is searched as a whole, and grows while one looks", async () => {
+    const gate = `${all.sandbox.folder}/gate`;
+    await all.server.start("docs", "long", `seq -f 'line %g of many' 1 200000; until [ -e ${gate} ]; do sleep 0.05; done; echo 'the last word'; sleep 3600`);
+    await all.at(await latest("docs", "long"), async (page) => {
+      const log = page.getByRole("log");
+      await log.getByText("line 200000 of many").waitFor();
+      await page.keyboard.press("/");
+      await page.keyboard.type("line 77777 OF");
+      await page.keyboard.press("Enter");
+      await log.locator("mark").first().waitFor();
+      assert.equal(await log.locator(".hit").innerText(), "line 77777 of many");
+      await page.getByRole("status").getByText("1 of 1").waitFor();
+      await page.keyboard.press("Escape");
+      await page.keyboard.press("g");
+      await log.getByText("line 1 of many", { exact: true }).waitFor();
+      await page.keyboard.press("f");
+      await log.getByText("line 200000 of many").waitFor();
+      await (await import("node:fs/promises")).writeFile(gate, "");
+      await log.getByText("the last word").waitFor();
+      assert.ok((await log.locator("*").count()) < 500, "only what is in sight is in the document");
+    });
+  });
+
+  test("the bus: threads, filters by type, search; news come while one looks", () =>
+    all.at("projects/shop/bus", async (page) => {
+      const messages = page.getByRole("log", { name: "Messages" });
+      const bodies = messages.getByRole("article");
+      await messages.getByText("Which shop goes first?").waitFor();
+      assert.equal(await bodies.filter({ hasText: "The smallest one." }).evaluate((el) => getComputedStyle(el).getPropertyValue("--depth")), "1");
+      assert.equal(await messages.locator("code").innerText(), "shop-7");
+      await page.getByRole("button", { name: /^FACT/ }).click();
+      await until("facts alone", async () => (await bodies.count()) === 2);
+      assert.match(page.url(), /type=FACT/);
+      await page.getByRole("button", { name: /^FACT/ }).click();
+      await all.server.say("shop", undefined, { type: "FACT", body: "It comes by itself." });
+      await messages.getByText("It comes by itself.").waitFor();
+      await page.getByRole("searchbox").fill("smallest");
+      await until("one is found", async () => (await bodies.count()) === 1);
+    }));
+
+  test("usage: a chart per day and tables by agent and project", () =>
+    all.at("usage", async (page) => {
+      await page.getByRole("figure", { name: "Cost per day, by agent" }).waitFor();
+      const today = page.getByRole("listitem").last();
+      assert.match(/** @type {string} */ (await today.getAttribute("aria-label")), /\$0\.04.*claude \$0\.04/);
+      await page.getByRole("row", { name: /^claude/ }).getByText("$0.04").waitFor();
+      await page.getByRole("row", { name: /^shop/ }).getByText("$0.04").waitFor();
+    }));
+
+  test("health: the doctor's findings, holds, slots, disk, access and old runs", () =>
+    all.at("health", async (page) => {
+      for (const name of ["Doctor", "Disk and slots", "Usage limits", "Update of the server", "Server", "Old runs"]) await page.getByRole("region", { name, exact: true }).waitFor();
+      await page.getByRole("meter", { name: "Disk in use" }).waitFor();
+      await page.getByText("changes want the token").waitFor();
+    }));
+
+  test("deep links, the back button and the title", () =>
+    all.at(`${task}/bus`, async (page) => {
+      await page.getByText("Mails leave through the queue.").waitFor();
+      assert.match(await page.title(), /Bus of login/);
+      await page.getByRole("link", { name: "Task", exact: true }).click();
+      await page.getByRole("heading", { name: "Log in by mail" }).waitFor();
+      await page.getByRole("link", { name: "shop", exact: true }).first().click();
+      await page.getByRole("table", { name: "Tasks of shop" }).waitFor();
+      await page.goBack();
+      await page.getByRole("heading", { name: "Log in by mail" }).waitFor();
+      await page.goBack();
+      await page.getByText("Mails leave through the queue.").waitFor();
+      await page.goForward();
+      await page.getByRole("heading", { name: "Log in by mail" }).waitFor();
+      await page.reload();
+      await page.getByRole("heading", { name: "Log in by mail" }).waitFor();
+    }));
+
+  test("what is not there is said, with a way on", async () => {
+    for (const place of ["projects/none", "projects/shop/tasks/none", "projects/shop/tasks/login/runs/none", "nowhere/at/all", "projects/%00", "projects/..%2f.."]) {
+      await all.at(place, async (page) => {
+        await until(`${place} says something`, async () => /not|no /i.test(await words(page)));
+        await page.getByRole("link", { name: "Projects" }).first().click();
+        await page.getByRole("region", { name: "Running now" }).waitFor();
+      });
+    }
+  });
+
+  test("keys: search, arrows and Enter, help, Escape", () =>
+    all.at("projects/shop", async (page) => {
+      await page.getByRole("table").getByText("payments", { exact: true }).waitFor();
+      await page.keyboard.press("?");
+      await page.getByRole("dialog", { name: "Keys" }).waitFor();
+      await page.keyboard.press("Escape");
+      await page.getByRole("dialog", { name: "Keys" }).waitFor({ state: "detached" });
+      await page.keyboard.press("/");
+      await page.keyboard.type("payments?/");
+      assert.equal(await page.getByRole("searchbox").inputValue(), "payments?/");
+      await page.getByRole("searchbox").fill("payments");
+      await page.keyboard.press("Escape");
+      await page.keyboard.press("ArrowDown");
+      await page.locator(".row.selected").getByText("payments").first().waitFor();
+      await page.keyboard.press("Enter");
+      await page.getByRole("heading", { level: 1, name: "payments" }).waitFor();
+    }));
+
+  test("times are those of the reader, with the exact UTC on hover", () =>
+    all.at("projects/shop/bus", async (page) => {
+      const time = page.locator("article time").first();
+      await time.waitFor();
+      const utc = /** @type {string} */ (await time.getAttribute("datetime"));
+      assert.match(utc, /^\d{4}-\d\d-\d\dT[\d:.]+Z$/);
+      const here = new Intl.DateTimeFormat("en-GB", { hour: "2-digit", minute: "2-digit", second: "2-digit", timeZone: "Europe/Berlin" }).format(new Date(utc.replace(/(\.\d{3})\d+/, "$1")));
+      assert.ok((await time.innerText()).endsWith(here), `${await time.innerText()} is ${here}`);
+      const title = /** @type {string} */ (await time.getAttribute("title"));
+      assert.ok(title.includes(utc) && title.includes("UTC"), title);
+    }));
+
+  test("light and dark: as the system has it, or as one chose", () =>
+    all.at("", async (page) => {
+      await page.getByRole("region", { name: "Running now" }).waitFor();
+      const paper = () => page.evaluate(() => getComputedStyle(document.body).backgroundColor);
+      const light = await paper();
+      await page.emulateMedia({ colorScheme: "dark" });
+      const dark = await until("it is dark", async () => (await paper()) !== light && (await paper()));
+      await page.getByRole("button", { name: "Change to light" }).click();
+      await until("it is light", async () => (await paper()) === light);
+      await page.reload();
+      await page.getByRole("region", { name: "Running now" }).waitFor();
+      assert.equal(await paper(), light);
+      assert.notEqual(dark, light);
+    }));
+
+  test("nothing is wider than a phone", async () => {
+    const run = await latest("shop", "login");
+    for (const place of ["", "projects/shop", task, `${task}/bus`, "projects/shop/tasks/split", run, `${run}?tab=result`, `${run}?tab=record`, "projects/shop/bus", "usage", "health"]) {
+      await all.at(place, async (page) => {
+        await page.locator("main h1").waitFor();
+        await page.getByText("Reading…").waitFor({ state: "detached" });
+        const wide = await page.evaluate(() => ({ page: document.documentElement.scrollWidth, window: innerWidth, main: document.querySelector("main")?.scrollWidth }));
+        assert.ok(wide.page <= wide.window && (wide.main ?? 0) <= wide.window, `${place}: ${JSON.stringify(wide)}`);
+      }, { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true });
+    }
+  });
+});
+
+describe("an empty root", () => {
+  const all = around();
+
+  test("teaches the next command", async () => {
+    await all.at("", async (page) => {
+      await page.getByText("No project yet").waitFor();
+      await page.getByText(/run-agent task --project/).waitFor();
+    });
+    await all.at("usage", async (page) => void (await page.getByText("run-agent").first().waitFor()));
+    await all.at("health", async (page) => void (await page.getByText("Nothing is wrong.").waitFor()));
+    const fs = await import("node:fs/promises");
+    await fs.mkdir(`${all.sandbox.root}/bare`, { recursive: true });
+    await fs.writeFile(`${all.sandbox.root}/bare/PROJECT-MESSAGE-BUS.md`, "");
+    await all.at("projects/bare", async (page) => void (await page.getByText("No task yet").waitFor()));
+    await all.at("projects/bare/bus", async (page) => void (await page.getByText("Nothing was said yet").waitFor()));
+  });
+});
