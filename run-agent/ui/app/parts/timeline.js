@@ -81,11 +81,16 @@ export function timeline(project, task, runs) {
           "span",
           { class: "r-run", role: "cell" },
           depth > 0
-            ? h("span", { class: "twig", "aria-label": "child" })
+            ? h("span", { class: "twig", role: "img", "aria-label": "child" })
             : restart
               ? h(
                   "span",
-                  { class: "again", title: "goes on from the run before", "aria-label": "restart" },
+                  {
+                    class: "again",
+                    role: "img",
+                    title: "goes on from the run before",
+                    "aria-label": "restart",
+                  },
                   "↻",
                 )
               : h("span", { class: "again" }),

@@ -7,6 +7,8 @@ import { get } from "../net/api.js";
 import { button, facts, heading, loading } from "../parts/common.js";
 import { icon } from "../parts/icon.js";
 import { overview } from "../state/overview.js";
+import { toRun, toTask } from "../router.js";
+import { markdown } from "../text/markdown.js";
 import { Garbage } from "./garbage.js";
 import { updatePanel } from "./update.js";
 import { reconcile } from "../actions/task.js";
@@ -29,6 +31,15 @@ const FINDINGS = {
   not_told: ["A webhook that was not told", "is-question"],
   on_hold: ["An account on hold", "is-waiting"],
 };
+
+/** Where something was found; a task or a run leads there. @param {string} path below the root */
+function place(path) {
+  const [project, task, runs, run] = path.split("/");
+  const look = { class: "mono dim cut", title: path };
+  if (!project || !task || project.startsWith(".") || project.startsWith("_")) return h("span", look, path);
+  const href = runs === "runs" && run ? toRun(project, task, run) : toTask(project, task);
+  return h("a", { ...look, href }, path);
+}
 
 /** @returns {import("./view.js").View} */
 export function healthView() {
@@ -141,10 +152,10 @@ export function healthView() {
                     { class: "finding-head" },
                     icon(look === "is-failed" ? "failed" : "stalled"),
                     h("b", null, word),
-                    h("span", { class: "mono dim cut", title: finding.path }, finding.path),
+                    place(finding.path),
                   ),
                   h("p", null, finding.text),
-                  h("p", { class: "way-out" }, finding.way_out),
+                  h("div", { class: "way-out" }, markdown(finding.way_out)),
                 );
               }),
             ),
