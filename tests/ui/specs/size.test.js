@@ -33,6 +33,8 @@ describe("size", () => {
       await step("filter", () => page.getByRole("button", { name: /^failed/ }).click());
       await step("filter, undone", () => page.getByRole("button", { name: /^failed/ }).click());
       for (const order of ["name", "attempts", "activity", "state"]) await step(`order by ${order}`, () => page.locator(".sort select").selectOption(order));
+      // Back from the field to the page.
+      await page.keyboard.press("Escape");
       const list = page.locator(".virtual");
       for (let times = 0; times < 10; times += 1) await step("scroll", () => list.evaluate((el, times) => { el.scrollTop = (el.scrollHeight * times) / 10; }, times));
       await step("scroll by wheel", async () => { await list.hover(); for (let times = 0; times < 10; times += 1) await page.mouse.wheel(0, 900); });
