@@ -97,7 +97,11 @@ function block(lines, at, depth) {
     const code = while_(lines, at, (text) => /^(?: {4}|\t)/.test(text) || text.trim() === "");
     while (code.at(-1)?.trim() === "") code.pop();
     return [
-      h("pre", { tabIndex: 0 }, h("code", null, code.map((text) => text.replace(/^(?: {4}|\t)/, "")).join("\n"))),
+      h(
+        "pre",
+        { tabIndex: 0 },
+        h("code", null, code.map((text) => text.replace(/^(?: {4}|\t)/, "")).join("\n")),
+      ),
       at + code.length,
     ];
   }
