@@ -98,6 +98,8 @@ addEventListener("keydown", (event) => {
   )
     return;
   else if (!view?.key?.(event)) return;
+  // Whoever moves in the view is there: Enter is no longer for the button that was pressed before.
+  else if (event.target instanceof HTMLElement && event.target.matches("button, summary")) event.target.blur();
   event.preventDefault();
   changed();
 });

@@ -220,6 +220,13 @@ describe("views", () => {
       await page.locator(".row.selected").getByText("payments").first().waitFor();
       await page.keyboard.press("Enter");
       await page.getByRole("heading", { level: 1, name: "payments" }).waitFor();
+      await page.goBack();
+      // The button that was pressed last is not what Enter is for once one moved in the list.
+      await page.getByRole("searchbox").fill("");
+      await page.getByRole("button", { name: /^failed/ }).click();
+      await page.keyboard.press("ArrowDown");
+      await page.keyboard.press("Enter");
+      await page.getByRole("heading", { level: 1, name: /search-index/ }).waitFor();
     }));
 
   test("times are those of the reader, with the exact UTC on hover", () =>
