@@ -211,8 +211,8 @@ fn a_stand_by_with_another_agent_does_not_take_over_and_says_why() {
     host.says("drives");
     let (project, id) = of("fix");
     let opened = |config: &str, mode: &str| {
-        fs::write(shop.dir().join("config.yaml"), config).unwrap();
-        open_shop_with(shop.dir(), &[("MODE", mode)])
+        fs::write(shop.dir().join("other.yaml"), config).unwrap();
+        open_shop_with(shop.dir(), "other.yaml", &[("MODE", mode)])
     };
     let attached = |conductor: &Conductor| conductor.tasks().attach(&project, &id).unwrap();
     let token = opened(&config("sesame-2", ""), "fast");
@@ -259,7 +259,7 @@ fn who_starts_a_task_again_goes_on_with_what_is_configured_now() {
     host.says("drives");
     host.kill();
     fs::write(shop.dir().join("config.yaml"), config("renewed")).unwrap();
-    let conductor = open_shop_with(shop.dir(), &[("MODE", "fast")]);
+    let conductor = open_shop_with(shop.dir(), "config.yaml", &[("MODE", "fast")]);
     let spec = TaskSpec::new("shop").task("fix");
     let task = conductor.tasks().start(spec, LONG).unwrap();
     assert_eq!(task.wait(LONG).unwrap().outcome, TaskOutcome::Done);
