@@ -86,8 +86,9 @@ pub use outbox::{Delivery, EventKind, OutboxEvent, Receiver, SignedHeaders, sign
 pub use run::{Outcome, Phase, RunRecord, Status};
 pub use size::{format_size, parse_size};
 pub use supervise::{Hold, OnOutputLimit, RunInfo, Stop, StopReport};
-pub use task::{OnQuestion, TaskOutcome, TaskResult, Waiting};
+pub use sys::die_with_starter;
+pub use task::{OnQuestion, TaskBudget, TaskOutcome, TaskResult, Waiting};
 pub use time::{Timestamp, format_duration, parse_duration};
-pub use update::{Installed, UpdateRequest, UpdateState};
+pub use update::{NewProgram, UpdateRequest, UpdateState};
 pub use usage::{ErrorClass, Usage};
 pub use wait::Step;

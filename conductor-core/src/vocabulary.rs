@@ -353,6 +353,7 @@ fields! {
         "attached": Flag                      "whether it shares the terminal of its starter";
         "agent_name"                          "what work calls the agent, where that is not its kind";
         "resumed_session"                     "agent's session that it was to go on with";
+        "slept_seconds": Number               "for how long the machine slept meanwhile, in seconds";
         "alive": Flag                         "whether anything of it lives";
         "folder": Path                        "its folder";
     }
@@ -430,6 +431,7 @@ fields! {
         "active_runs_now": Number "root runs that it waits for";
         "active_runs_error" "what could not be read, and counts as active";
         "step"       "what is being done to the program";
+        "installed_version" "version that the last one brought";
         "last_error" "why the last one failed";
         "last_note"  "how the last one ended otherwise";
     }

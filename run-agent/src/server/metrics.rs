@@ -1,6 +1,6 @@
 //! What the server counts, in the text form of Prometheus.
 
-use conductor_core::{LivingRuns, Outcome};
+use conductor_core::{LivingRuns, Outcome, UpdateState};
 use prometheus::{
     Encoder as _, Gauge, IntCounter, IntCounterVec, IntGauge, Opts, Registry, TextEncoder,
 };
@@ -14,6 +14,7 @@ pub(crate) struct Metrics {
     active_runs: IntGauge,
     driven_tasks: IntGauge,
     stream_clients: IntGauge,
+    update_pending: IntGauge,
     completed_runs: IntCounter,
     failed_runs: IntCounter,
     appends: IntCounter,
@@ -27,6 +28,8 @@ pub(crate) struct Now {
     pub(crate) driven: usize,
     /// Places of clients that follow something.
     pub(crate) followers: usize,
+    /// Where the update of the server's program stands, where that can be read.
+    pub(crate) update: Option<UpdateState>,
 }
 
 impl Metrics {
@@ -47,6 +50,10 @@ impl Metrics {
             stream_clients: IntGauge::new(
                 "conductor_stream_clients",
                 "Places that clients have among those that follow something.",
+            )?,
+            update_pending: IntGauge::new(
+                "conductor_self_update_pending",
+                "1 while an update of the server's program waits or is applied, else 0.",
             )?,
             completed_runs: IntCounter::new(
                 "conductor_completed_runs_total",
@@ -69,6 +76,7 @@ impl Metrics {
         metrics.registry.register(Box::new(metrics.active_runs.clone()))?;
         metrics.registry.register(Box::new(metrics.driven_tasks.clone()))?;
         metrics.registry.register(Box::new(metrics.stream_clients.clone()))?;
+        metrics.registry.register(Box::new(metrics.update_pending.clone()))?;
         metrics.registry.register(Box::new(metrics.completed_runs.clone()))?;
         metrics.registry.register(Box::new(metrics.failed_runs.clone()))?;
         metrics.registry.register(Box::new(metrics.appends.clone()))?;
@@ -102,6 +110,9 @@ impl Metrics {
         self.uptime.set(uptime.as_secs_f64());
         self.driven_tasks.set(i64::try_from(now.driven).unwrap_or(i64::MAX));
         self.stream_clients.set(i64::try_from(now.followers).unwrap_or(i64::MAX));
+        if let Some(state) = now.update {
+            self.update_pending.set(i64::from(state.holds_back()));
+        }
         if let Some(living) = living {
             self.active_runs.set(i64::try_from(living.runs.len()).unwrap_or(i64::MAX));
         }
@@ -130,7 +141,8 @@ mod tests {
         metrics.appended();
         metrics.ended(Outcome::Completed);
         metrics.ended(Outcome::Lost);
-        metrics.observe(Duration::from_secs(3), &Now { driven: 2, followers: 4 }, None);
+        let now = Now { driven: 2, followers: 4, update: Some(UpdateState::Deferred) };
+        metrics.observe(Duration::from_secs(3), &now, None);
         let text = String::from_utf8(metrics.text()).unwrap();
         for line in [
             "conductor_uptime_seconds 3",
@@ -138,6 +150,7 @@ mod tests {
             "conductor_failed_runs_total 1",
             "conductor_driven_tasks 2",
             "conductor_stream_clients 4",
+            "conductor_self_update_pending 1",
             "conductor_messagebus_appends_total 1",
             "conductor_api_requests_total{method=\"GET\",status=\"200\"} 2",
             "conductor_api_requests_total{method=\"other\",status=\"405\"} 1",

@@ -7,12 +7,17 @@
     reason = "what fails here fails the test"
 )]
 
+mod candidate;
 mod commands;
 mod control;
+mod dashboard;
 mod guard;
 mod messages;
 mod reads;
 mod shapes;
 mod streams;
 mod support;
+mod update;
+mod update_kill;
+mod update_load;
 mod walk;

@@ -89,6 +89,7 @@ pub(super) fn full_run() -> RunInfo {
         attached: true,
         agent_name: text(),
         resumed_session: text(),
+        slept: Some(8),
         ..run()
     };
     RunInfo {
@@ -129,6 +130,7 @@ fn the_fields_are_those_of_the_vocabulary() {
         waiting: Some(Waiting::new("x", epoch, Some(epoch))),
         driver: Some(1),
         last_activity: epoch,
+        budget: None,
     };
     let stop = StopReport::default();
     let error = Error::invalid("id.invalid", "task", "x").with_path("/t");
@@ -154,6 +156,7 @@ fn the_fields_are_those_of_the_vocabulary() {
         active_runs_now: 1,
         active_runs_error: text(),
         step: text(),
+        installed_version: text(),
         last_error: text(),
         last_note: text(),
     };

@@ -50,6 +50,8 @@ struct StatusReport {
     running_tasks: Vec<RunningTask>,
     /// Open runs whose records cannot be read: more may be active than are counted.
     unreadable_runs: usize,
+    /// Where the update of the server's program stands: `idle`, `deferred`, `applying` or `failed`.
+    self_update: &'static str,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -82,7 +84,12 @@ async fn readyz(State(app): State<App>) -> Result<Json<Health>, Failure> {
     responses((status = 200, body = String, content_type = "text/plain; version=0.0.4")))]
 async fn metrics(State(app): State<App>) -> Response {
     let living = app.call(|conductor| conductor.runs().living()).await;
-    let now = Now { driven: app.driver().count(), followers: app.streams().members() };
+    let update = app.call(|conductor| conductor.update().state()).await;
+    let now = Now {
+        driven: app.driver().count(),
+        followers: app.streams().members(),
+        update: update.ok(),
+    };
     app.metrics().observe(app.started().elapsed(), &now, living.ok().as_ref());
     let form = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
     (form, app.metrics().text()).into_response()
@@ -106,7 +113,9 @@ async fn version() -> Json<Version> {
 #[utoipa::path(get, path = "/api/v1/status", tag = "server",
     responses((status = 200, body = StatusReport), (status = "default", body = ErrorBody)))]
 async fn status(State(app): State<App>) -> Result<Json<StatusReport>, Failure> {
-    let mut living = app.call(|conductor| conductor.runs().living()).await?;
+    let looked = app
+        .call(|conductor| Ok((conductor.runs().living()?, conductor.update().state()?.as_str())));
+    let (mut living, self_update) = looked.await?;
     living.runs.sort_by_key(|run| run.record.start_time);
     let configured = app.conductor().config().agents.keys().cloned().collect();
     Ok(Json(StatusReport {
@@ -116,6 +125,7 @@ async fn status(State(app): State<App>) -> Result<Json<StatusReport>, Failure> {
         version: env!("CARGO_PKG_VERSION"),
         running_tasks: living.runs.iter().map(running_task).collect(),
         unreadable_runs: living.unreadable.len(),
+        self_update,
     }))
 }
 
