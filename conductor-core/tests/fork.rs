@@ -6,10 +6,11 @@ mod support;
 
 use conductor_core::sys::{Fd, LockKind};
 use conductor_core::{Outcome, Stop, TaskOutcome};
+use parking_lot::Mutex;
 use std::ffi::OsStr;
 use std::fs;
 use std::io;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 use std::time::Duration;
 use support::hooked::{Hook, open_hooked};
 use support::*;
@@ -98,14 +99,14 @@ struct Forks(Mutex<Vec<Worker>>);
 impl Hook for Forks {
     fn renames(&self, _: (&Fd, &OsStr), (_, new): (&Fd, &OsStr)) -> io::Result<()> {
         if new == "run-info.yaml" {
-            self.0.lock().unwrap().push(fork_a_worker());
+            self.0.lock().push(fork_a_worker());
         }
         Ok(())
     }
 
     fn locked(&self, kind: LockKind) {
         if kind == LockKind::Shared {
-            self.0.lock().unwrap().push(fork_a_worker());
+            self.0.lock().push(fork_a_worker());
         }
     }
 }
@@ -117,7 +118,7 @@ fn a_worker_that_was_forked_during_a_start_or_a_look_keeps_no_run_from_its_end()
     let conductor = open_hooked(&dir.path().join("root"), &forks);
     let started = conductor.jobs().start(job("true"), LONG);
     let ended = started.and_then(|run| run.wait(LONG));
-    let workers = std::mem::take(&mut *forks.0.lock().unwrap());
+    let workers = std::mem::take(&mut *forks.0.lock());
     assert!(workers.len() > 2, "{} were forked", workers.len());
     assert_eq!(ended.unwrap().outcome(), Some(Outcome::Completed));
 }

@@ -4,11 +4,11 @@ use crate::support::hooked::{Hook, open_hooked};
 use crate::support::*;
 use conductor_core::TaskOutcome;
 use conductor_core::sys::{Fd, Os as _, RealOs};
+use parking_lot::Mutex;
 use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::io;
 use std::sync::Arc;
-use std::sync::Mutex;
 
 /// Which files are not on the disk yet, and which took the place of others all the same.
 #[derive(Default)]
@@ -23,18 +23,18 @@ fn inode(file: &Fd) -> u64 {
 
 impl Hook for Disk {
     fn wrote(&self, file: &Fd) {
-        self.unsynced.lock().unwrap().insert(inode(file));
+        self.unsynced.lock().insert(inode(file));
     }
 
     fn synced(&self, file: &Fd) {
-        self.unsynced.lock().unwrap().remove(&inode(file));
+        self.unsynced.lock().remove(&inode(file));
     }
 
     fn renames(&self, (from, old): (&Fd, &OsStr), (to, new): (&Fd, &OsStr)) -> io::Result<()> {
         let content = RealOs.stat_at(from, old)?.inode;
         let takes_a_place = RealOs.stat_at(to, new).is_ok();
-        if takes_a_place && self.unsynced.lock().unwrap().contains(&content) {
-            self.at_risk.lock().unwrap().push(new.to_string_lossy().into_owned());
+        if takes_a_place && self.unsynced.lock().contains(&content) {
+            self.at_risk.lock().push(new.to_string_lossy().into_owned());
         }
         Ok(())
     }
@@ -51,5 +51,5 @@ fn no_file_gives_way_to_one_that_is_not_on_the_disk() {
     let task = conductor.tasks().start(task(script), LONG).unwrap();
     let result = task.wait(LONG).unwrap();
     assert_eq!((result.outcome, result.attempts), (TaskOutcome::Done, 3));
-    assert_eq!(*disk.at_risk.lock().unwrap(), Vec::<String>::new());
+    assert_eq!(*disk.at_risk.lock(), Vec::<String>::new());
 }
