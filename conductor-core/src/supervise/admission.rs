@@ -6,6 +6,7 @@ use super::slots::{Pool, Ticket};
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::{FileLock, Folder, found};
+use crate::id::{ProjectId, TaskId};
 use crate::layout::{CONDUCTOR, HOLDS};
 use crate::limits;
 use crate::size::format_size;
@@ -27,6 +28,19 @@ pub(crate) struct Demand {
     pub(crate) slot: bool,
     /// What it is, for people.
     pub(crate) who: String,
+}
+
+/// How the words begin for a wait for a slot.
+const A_SLOT: &str = "a slot: ";
+
+/// Whether these words, of [`Gate::words`], are of a wait for a slot.
+pub(crate) fn is_wait_for_slot(words: &str) -> bool {
+    words.starts_with(A_SLOT)
+}
+
+/// Who waits, as it stands on a ticket.
+pub(crate) fn waiter(project: &ProjectId, task: &TaskId) -> String {
+    format!("{project}/{task}")
 }
 
 /// What keeps a run from starting.
@@ -84,9 +98,9 @@ impl Gate {
             Gate::Hold(hold) => {
                 format!("the usage limit of {} (its end is not known: next probe)", hold.account)
             }
-            Gate::Slot { pool: Pool::Runs, size } => format!("a slot: {size} runs at a time"),
+            Gate::Slot { pool: Pool::Runs, size } => format!("{A_SLOT}{size} runs at a time"),
             Gate::Slot { pool: Pool::Tasks, size } => {
-                format!("a slot: {size} root tasks at a time")
+                format!("{A_SLOT}{size} root tasks at a time")
             }
         }
     }

@@ -1,6 +1,6 @@
 //! The start of one run: what it needs first, and what becomes of it.
 
-use super::admission::{Admission, Admitted, Demand, Gate, not_started_before};
+use super::admission::{Admission, Admitted, Demand, Gate, not_started_before, waiter};
 use super::bounds::Family;
 use super::engine::Engine;
 use super::open_entry::OpenEntry;
@@ -170,7 +170,7 @@ impl Engine {
         Ok(Demand {
             account: plan.account.clone(),
             slot: place.is_root,
-            who: format!("{}/{}", plan.project, plan.task),
+            who: waiter(&plan.project, &plan.task),
         })
     }
 

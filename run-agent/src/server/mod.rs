@@ -17,6 +17,7 @@ mod limits;
 mod metrics;
 mod page;
 mod place;
+mod places;
 mod pollable;
 mod query;
 mod routes;

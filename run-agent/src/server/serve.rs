@@ -3,7 +3,7 @@
 use super::app::App;
 use super::around::Peer;
 use super::limits;
-
+use super::places::{Place, Places, Voice};
 use super::routes;
 use super::settings::{Effective, Wishes, settle};
 use super::stream;
@@ -20,12 +20,10 @@ use rustix::net::sockopt;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::ServiceExt as _;
 
 /// Ports that are tried one after the other where none was asked for.
@@ -89,7 +87,7 @@ async fn run(
     let router = routes::app(app.clone());
     told(&Serving { address, token_is_stored });
     tracing::info!(subsystem = "api", address = %address, "server_listening");
-    let places = Arc::new(Semaphore::new(places()));
+    let places = Places::new(places());
     let graceful = GracefulShutdown::new();
     loop {
         let accepted = tokio::select! {
@@ -97,18 +95,23 @@ async fn run(
             _ = term.recv() => break,
             _ = int.recv() => break,
         };
-        let Some((stream, peer, place)) = accepted else { continue };
+        let Some((stream, peer, mut place)) = accepted else { continue };
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits::HEAD_TIME)
             .max_header_size(limits::HEAD)
             .max_headers(limits::HEADERS)
-            .serve_connection(TokioIo::new(stream), service_of(router.clone(), peer));
+            .serve_connection(
+                TokioIo::new(stream),
+                service_of(router.clone(), peer, place.voice()),
+            );
         let connection = graceful.watch(connection);
         tokio::spawn(async move {
-            // A client that went away, or was too slow, is its own affair.
-            let _gone = connection.await;
-            drop(place);
+            tokio::select! {
+                // A client that went away, or was too slow, is its own affair.
+                _gone = connection => {}
+                () = place.dismissed() => {}
+            }
         });
     }
     drop(listener);
@@ -125,6 +128,7 @@ async fn run(
 fn service_of(
     router: Router,
     peer: SocketAddr,
+    voice: Voice,
 ) -> impl hyper::service::Service<
     Request<Incoming>,
     Response = axum::response::Response,
@@ -132,21 +136,18 @@ fn service_of(
     Future: Send,
 > + Clone {
     TowerToHyperService::new(router.map_request(move |mut request: Request<Incoming>| {
+        voice.speaks();
         request.extensions_mut().insert(Peer(peer));
         request
     }))
 }
 
 /// The next connection, once there is a place for it; `None` after an error.
-async fn accept(
-    listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let place = places.clone().acquire_owned().await.ok()?;
+async fn accept(listener: &TcpListener, places: &Places) -> Option<(TcpStream, SocketAddr, Place)> {
     match listener.accept().await {
         Ok((stream, peer)) => {
             prepare(&stream);
-            Some((stream, peer, place))
+            Some((stream, peer, places.take().await?))
         }
         Err(error) => {
             tracing::warn!(subsystem = "api", %error, "cannot accept a connection");

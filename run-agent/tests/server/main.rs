@@ -7,11 +7,15 @@
     reason = "what fails here fails the test"
 )]
 
+mod attacks;
 mod commands;
 mod control;
 mod guard;
 mod messages;
+mod metrics;
+mod queue;
 mod reads;
+mod schema;
 mod shapes;
 mod streams;
 mod support;

@@ -7,6 +7,7 @@ use super::super::calls::Length;
 use super::super::failure::{ErrorBody, Failure};
 use super::super::limits;
 use super::super::place;
+use super::super::wire::queue_position;
 use super::projects::at_home;
 use axum::extract::State;
 use axum::http::StatusCode;
@@ -61,6 +62,9 @@ struct StartedTask {
     /// `started`, `blocked` while others must be ready first, `queued` while it waits for something else,
     /// as its turn, or `done`.
     status: &'static str,
+    /// Its place in the line, from 1, where it waits for its turn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue_position: Option<usize>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     depends_on: Vec<String>,
 }
@@ -157,6 +161,7 @@ fn answer(task: &Task) -> conductor_core::Result<StartedTask> {
         task_id: info.id.to_string(),
         run_id: info.newest_run().map(ToString::to_string),
         status,
+        queue_position: queue_position(&info),
         depends_on: info.depends_on.iter().map(ToString::to_string).collect(),
     })
 }
