@@ -3,7 +3,7 @@
 
 mod support;
 
-use conductor_core::{ErrorKind, Outcome, RunId, Status, Stop, Wait};
+use conductor_core::{ErrorKind, Outcome, OutputFile, RunId, Status, Stop, Wait};
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::time::Duration;
@@ -223,6 +223,25 @@ fn a_run_outlives_its_starter_and_its_exit_code_is_kept() {
     assert_eq!((info.outcome(), info.record.exit_code), (Some(Outcome::Failed), 7));
     let kinds: Vec<_> = root.messages().into_iter().map(|m| m.msg_type).collect();
     assert_eq!(kinds, ["RUN_START", "RUN_CRASH"]);
+}
+
+#[test]
+fn an_end_that_nobody_wrote_down_is_told_whole_and_written_by_no_reader() {
+    let root = root();
+    let mut host = host("host_starts_a_run", &root.path());
+    host.says("started");
+    host.kill();
+    fs::write(root.task_folder().join("go"), "").unwrap();
+    let (project, task) = ids();
+    let run = root.conductor.runs().newest(&project, &task).unwrap().unwrap();
+    let mut follower = run.follow_output(OutputFile::Stdout).unwrap();
+    assert_eq!(follower.read(&mut [0], LONG).unwrap(), 0);
+    let info = run.info().unwrap();
+    let record = &info.record;
+    assert_eq!((info.outcome(), record.exit_code), (Some(Outcome::Failed), 7));
+    assert!(record.end_time >= record.start_time, "{record:?}");
+    assert_eq!(record.error_summary.as_deref(), Some("agent exited with code 7"));
+    assert_eq!(record.outcome, None, "it stands on disk as it stood");
 }
 
 #[test]

@@ -141,7 +141,7 @@ static void a_task_is_driven_by_who_reads_it(void) {
     conductor_options *o = with(pairs);
     conductor_task *task = NULL, *seen_by = NULL, *again = NULL;
     conductor_reader *news = NULL;
-    conductor_record *m = NULL, *end = NULL, *info = NULL;
+    conductor_record *m = NULL, *end = NULL, *info = NULL, *resumed = NULL;
     int starts = 0;
     size_t index = 9;
     const conductor_task *tasks[1];
@@ -166,8 +166,11 @@ static void a_task_is_driven_by_who_reads_it(void) {
     conductor_task_free(seen_by);
     DO(conductor_task_attach(root, S("shop"), S("count"), &seen_by, &err));
     DO(conductor_task_resume(root, o, NULL, &again, &err));
+    /* One way or the other it comes to its end, and leaves no run to be closed. */
     if (signals) DO(conductor_task_stop(again, NULL, NULL, NULL, &err));
+    else DO(conductor_task_wait(again, LONG, NULL, &resumed, &err));
 
+    conductor_record_free(resumed);
     conductor_task_free(again);
     conductor_record_free(info);
     conductor_record_free(end);

@@ -7,6 +7,7 @@ use super::catalog;
 use super::failure::Failure;
 use super::group::{Leader, Line, Outcome, Turn};
 use super::lock::{ExclusiveLock, not_locked};
+use super::older;
 use super::options::{BusOptions, Durability};
 use super::record::Draft;
 use super::rotate::{self, Rotation};
@@ -221,10 +222,10 @@ impl Channel {
         if tail.last_seq <= catalog::first_seq(&file)? && tail.last_seq > 0 {
             return Ok(Rotation::Empty);
         }
-        if manner.options.allow_legacy_writers
-            || rotate::has_older_writer(&file, self.store.os().now())?
+        if let Some(refused) =
+            older::refuses_rotation(manner.options, &file, self.store.os().now())?
         {
-            return Ok(Rotation::OlderWriter);
+            return Ok(refused);
         }
         let archive = rotate::rotate(&self.store, manner.scope, locked, tail)
             .map_err(|failure| failure.into_error(&self.store.path(), &[]))?;

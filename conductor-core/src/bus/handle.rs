@@ -60,9 +60,8 @@ impl Bus {
         Bus(Arc::new(Shared { channel, scope, options: options.clone().durability(durability) }))
     }
 
-    /// Whether programs may write here that do not look for a rotation.
-    pub(super) fn allows_legacy_writers(&self) -> bool {
-        self.0.options.allow_legacy_writers
+    pub(super) fn options(&self) -> &BusOptions {
+        &self.0.options
     }
 
     pub(super) fn store(&self) -> &Store {

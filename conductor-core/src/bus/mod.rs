@@ -23,6 +23,7 @@ mod handle;
 mod lock;
 mod message;
 mod named;
+mod older;
 mod options;
 mod place;
 mod post;

@@ -3,7 +3,8 @@
 use super::catalog::{self, Archive};
 use super::handle::Bus;
 use super::named;
-use super::rotate::{Rotation, has_older_writer};
+use super::older;
+use super::rotate::Rotation;
 use super::tail;
 use crate::error::Result;
 use crate::fsx::Folder;
@@ -32,8 +33,7 @@ impl Bus {
         if last <= first && last > 0 {
             return Ok(Some(Rotation::Empty));
         }
-        let refused = self.allows_legacy_writers() || has_older_writer(&file, store.os().now())?;
-        Ok(refused.then_some(Rotation::OlderWriter))
+        older::refuses_rotation(self.options(), &file, store.os().now())
     }
 
     /// The archives that nobody wrote to since `before` and no named cursor in `cursors` waits for,

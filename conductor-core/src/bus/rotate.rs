@@ -25,14 +25,9 @@ use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::FILE_MODE;
 use crate::sys::Open;
-use crate::time::Timestamp;
 use std::ffi::OsString;
 use std::io;
 use std::path::PathBuf;
-use std::time::Duration;
-
-/// As long as an older program wrote within this time, it may write again.
-const OLDER_WRITER: Duration = Duration::from_secs(30 * 24 * 3600);
 
 /// What became of a rotation that was asked for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -48,29 +43,6 @@ pub enum Rotation {
     /// An older program that would go on writing to the archive is allowed to write here, or did
     /// within 30 days.
     OlderWriter,
-}
-
-/// Whether somebody who does not look at the path before writing may be writing here.
-pub(super) fn has_older_writer(file: &Segment, now: Timestamp) -> Result<bool> {
-    let mut scanner = Scanner::new();
-    let mut newest = None;
-    loop {
-        let end = match scanner.look(file)? {
-            Found::End | Found::Short { .. } => break,
-            Found::Legacy { start, body, end, .. } => {
-                let length = usize::try_from(end - start).unwrap_or(usize::MAX);
-                let bytes = scanner.bytes(start, length);
-                let header = super::walk::header_of_legacy(&bytes[..body]);
-                let message = record::decode_legacy(header, &[], 0, start);
-                newest = newest.max(message.map(|message| message.time));
-                end
-            }
-            Found::Record { start, head } => start + head.total() as u64,
-            Found::Line { end, .. } | Found::Damage { end, .. } => end,
-        };
-        scanner.accept(end);
-    }
-    Ok(newest.is_some_and(|time: Timestamp| time.is_zero() || time > now.minus(OLDER_WRITER)))
 }
 
 /// Rotates the locked file, of which `tail` is the end. On success the new file is locked instead.

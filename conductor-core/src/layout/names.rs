@@ -79,6 +79,8 @@ pub fn check_files(number: u32) -> CheckFiles {
 
 /// State of the root as a whole.
 pub const CONDUCTOR: &str = ".conductor";
+/// What holds for the root, whoever opens it, below [`CONDUCTOR`]; written by its owner alone.
+pub const ROOT_SETTINGS: &str = "root.yaml";
 /// One entry for each run that is not finished, below [`CONDUCTOR`].
 pub const OPEN: &str = "open";
 /// Accounts that are left alone for now, below [`CONDUCTOR`].

@@ -1,9 +1,9 @@
 //! What is known of a run: its record, and what its processes say.
 
 use super::engine::Engine;
-use super::evidence::{known, observe, observe_to_tell};
+use super::evidence::{known, moment, observe, observe_to_tell};
 use super::open_entry::OpenEntry;
-use super::verdict::Verdict;
+use super::verdict::{Ending, Verdict};
 use crate::error::{ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
@@ -23,7 +23,8 @@ pub struct RunInfo {
     pub id: RunId,
     /// The run's folder.
     pub folder: PathBuf,
-    /// Its record, as it stands on disk.
+    /// Its record, as it stands on disk. Where its end is known and nobody wrote it down yet, with the
+    /// exit code, the signal, the time and the error of that end; its `outcome` is `None` then.
     pub record: RunRecord,
     /// Whether anything of it lives, by the identity of its processes; `None` where only its number
     /// is known (a run of the older program).
@@ -67,7 +68,7 @@ pub(crate) fn read_info_in(
     run: &RunId,
 ) -> Result<RunInfo> {
     let folder = task_folder.folder(Path::new(RUNS).join(run))?;
-    let record = match store::read(&folder) {
+    let mut record = match store::read(&folder) {
         // Its starter holds the lock and has not come to the record yet.
         Err(error) if error.kind() == ErrorKind::NotFound && folder.is_locked(RUN_LOCK)? => {
             RunRecord { phase: Some(Phase::Starting), ..RunRecord::new(project, task, run) }
@@ -80,7 +81,11 @@ pub(crate) fn read_info_in(
         (None, true) => match observe_to_tell(&folder, &record)? {
             Verdict::Supervised | Verdict::Adopted => (Some(true), None),
             Verdict::PossiblyAlive => (None, None),
-            Verdict::Over(ending) => (Some(false), Some(ending.outcome)),
+            Verdict::Over(ending) => {
+                let outcome = ending.outcome;
+                tell(&mut record, ending);
+                (Some(false), Some(outcome))
+            }
         },
     };
     Ok(RunInfo {
@@ -92,6 +97,18 @@ pub(crate) fn read_info_in(
         alive,
         ended,
     })
+}
+
+/// What is known of an end, for who reads it before it is written down.
+fn tell(record: &mut RunRecord, ending: Ending) {
+    record.exit_code = ending.exit_code;
+    record.signal = ending.signal;
+    if let Some(at) = ending.ended_at {
+        record.end_time = moment(at);
+    }
+    if record.error_summary.is_none() {
+        record.error_summary = ending.error;
+    }
 }
 
 impl Engine {

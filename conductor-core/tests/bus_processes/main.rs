@@ -19,6 +19,7 @@ mod child;
 #[path = "../bus/dice.rs"]
 mod dice;
 mod forks;
+mod idle;
 mod kills;
 #[path = "../bus/kit.rs"]
 #[allow(dead_code, unused_imports, reason = "shared with the other tests of the bus")]

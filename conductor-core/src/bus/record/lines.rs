@@ -154,19 +154,26 @@ pub(super) fn decimal(text: &[u8], most: usize) -> Option<u64> {
     })
 }
 
-/// Eight lower-case hexadecimal digits. Upper case would let a flipped bit pass.
-pub(super) fn hex(text: &[u8]) -> Option<u32> {
-    if text.len() != 8 {
-        return None;
+/// What a byte is worth as a hexadecimal digit; 255 where it is none. Upper case would let a flipped
+/// bit pass.
+const HEX: [u8; 256] = {
+    let mut worth = [255; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        worth[b"0123456789abcdef"[digit as usize] as usize] = digit;
+        digit += 1;
     }
-    text.iter().try_fold(0u32, |value, byte| {
-        let digit = match byte {
-            b'0'..=b'9' => byte - b'0',
-            b'a'..=b'f' => byte - b'a' + 10,
-            _ => return None,
-        };
-        Some(value << 4 | u32::from(digit))
-    })
+    worth
+};
+
+/// Eight lower-case hexadecimal digits. Each record that is read has them, so no digit costs a branch.
+pub(super) fn hex(text: &[u8]) -> Option<u32> {
+    let text: [u8; 8] = text.try_into().ok()?;
+    let (value, all) = text.iter().fold((0u32, 0u8), |(value, all), byte| {
+        let digit = HEX[usize::from(*byte)];
+        (value << 4 | u32::from(digit & 15), all | digit)
+    });
+    (all < 16).then_some(value)
 }
 
 #[cfg(test)]

@@ -1,0 +1,48 @@
+//! What it costs to follow a bus on which nothing happens: nothing.
+
+use super::child::{alone, fork};
+use super::kit::*;
+use std::fs;
+use std::time::{Duration, Instant};
+
+/// How long nothing may be done. A follower that polls would look four times a second.
+const WINDOW: Duration = Duration::from_secs(2);
+
+/// How often a process gave up its processor to wait; it cannot make a system call without getting one
+/// back. `None` while it is at work.
+fn rests(pid: i32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let field = |name: &str| {
+        let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+        line[name.len()..].trim().to_owned()
+    };
+    let switches: [u64; 2] = ["voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:"]
+        .map(|name| field(name).parse().unwrap());
+    field("State:").starts_with('S').then_some(switches.iter().sum())
+}
+
+#[test]
+fn a_follower_without_news_does_nothing_and_hears_the_first_word() {
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let bus = open(dir.path());
+    let last = say(&bus, "before");
+    let mut child = fork(|| {
+        let follower = open(dir.path()).follow(&last.cursor, SOON).unwrap();
+        let Some(Ok(Event::Message(message))) = { follower }.next() else { panic!("no message") };
+        assert_eq!(message.body, "news");
+    });
+    // It has come to rest when it is found asleep twice, and did not run in between.
+    let begun = Instant::now();
+    let (mut before, mut since) = (None, Instant::now());
+    while since.elapsed() < WINDOW {
+        assert!(begun.elapsed() < SOON && child.is_running(), "it never came to rest");
+        let now = rests(child.pid());
+        if now.is_none() || now != before {
+            (before, since) = (now, Instant::now());
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    say(&bus, "news");
+    assert_eq!(child.wait(), 0);
+}
