@@ -12,7 +12,7 @@ RUN apt-get update \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --create-home --uid 10001 conductor \
     && install -d -o conductor -g conductor -m 0700 /data/runs /data/config \
-    && printf 'api:\n  host: 0.0.0.0\n' > /data/config/config.yaml
+    && printf 'api:\n  host: 0.0.0.0\n  allowed_hosts: [conductor]\n' > /data/config/config.yaml
 COPY --from=build /src/target/release/run-agent /src/target/release/conductor /usr/local/bin/
 USER conductor
 WORKDIR /home/conductor

@@ -85,7 +85,7 @@ pub use outbox::{Delivery, EventKind, OutboxEvent, Receiver, SignedHeaders, sign
 pub use run::{Outcome, Phase, RunRecord, Status};
 pub use size::{format_size, parse_size};
 pub use supervise::{Hold, OnOutputLimit, RunInfo, Stop, StopReport};
-pub use task::{OnQuestion, TaskOutcome, TaskResult, Waiting};
+pub use task::{OnQuestion, TaskOutcome, TaskResult, ThreadLink, Waiting};
 pub use time::{Timestamp, format_duration, parse_duration};
 pub use update::{Installed, UpdateRequest, UpdateState};
 pub use usage::{ErrorClass, Usage};

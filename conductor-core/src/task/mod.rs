@@ -23,6 +23,7 @@ mod set_back;
 mod state;
 mod stop;
 mod summary;
+mod thread;
 
 pub(crate) use begin::{Begin, stored_prompt};
 pub(crate) use config::{TaskConfig, shell_line};
@@ -34,3 +35,4 @@ pub(crate) use policy::Budget;
 pub use questions::OnQuestion;
 pub(crate) use state::LoopState;
 pub use state::{TaskOutcome, TaskResult, Waiting};
+pub use thread::ThreadLink;

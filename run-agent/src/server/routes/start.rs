@@ -11,7 +11,7 @@ use super::super::wire::queue_position;
 use super::projects::at_home;
 use axum::extract::State;
 use axum::http::StatusCode;
-use conductor_core::{Task, TaskSpec};
+use conductor_core::{RunId, Task, TaskSpec, ThreadLink};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -50,6 +50,54 @@ struct NewTask {
     /// The most attempts.
     #[serde(default)]
     max_attempts: Option<u32>,
+    /// The message that the task answers: a `QUESTION` or a `FACT` on the bus of a task.
+    #[serde(default)]
+    thread_parent: Option<ThreadParent>,
+    /// `USER_REQUEST`, where a message is answered.
+    #[serde(default)]
+    thread_message_type: Option<String>,
+}
+
+/// A message and the run that posted it.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ThreadParent {
+    project_id: String,
+    task_id: String,
+    run_id: String,
+    message_id: String,
+}
+
+impl ThreadParent {
+    fn checked(self, app: &App) -> Result<ThreadLink, Failure> {
+        let project = place::project(&self.project_id)?;
+        let task = place::task(&self.task_id)?;
+        let run = place::checked(RunId::new(self.run_id.trim()))?;
+        let message = self.message_id.trim();
+        app.conductor().tasks().thread(&project, &task, &run, message).map_err(|error| {
+            let failure = app.failure(&error);
+            match error.code() {
+                "thread.unsupported" => failure.detail("allowed_parent_types", "QUESTION,FACT"),
+                _ => failure,
+            }
+        })
+    }
+}
+
+/// What a message is answered with, where one is.
+fn thread(new: &mut NewTask) -> Result<Option<ThreadParent>, Failure> {
+    let kind = new.thread_message_type.as_deref().map(str::trim).filter(|kind| !kind.is_empty());
+    match (kind, new.thread_parent.take()) {
+        (Some(_), None) => Err(Failure::bad_request(
+            "thread.no_parent",
+            "thread_message_type requires thread_parent",
+        )),
+        (Some(kind), _) if kind != "USER_REQUEST" => Err(Failure::bad_request(
+            "thread.message_type",
+            "thread_message_type must be USER_REQUEST",
+        )),
+        (_, parent) => Ok(parent),
+    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -83,15 +131,23 @@ async fn start(
             "this server starts no tasks",
         ));
     }
+    let mut new = new;
+    let parent = thread(&mut new)?;
+    let request = new.prompt.clone().unwrap_or_default();
     let (spec, resumes) = spec(new)?;
     let started = app.answer(Length::Long, move |app| {
         let tasks = app.conductor().tasks();
+        let link = parent.map(|parent| parent.checked(app)).transpose()?;
+        let spec = match &link {
+            Some(link) => spec.parent_run_id(link.run.as_str()),
+            None => spec,
+        };
         let task = match resumes {
             true => tasks.resume(spec, limits::CHANGE),
             false => tasks.start(spec, limits::CHANGE),
         };
         let task = task.map_err(|error| app.failure(&error))?;
-        let answer = answer(&task).map_err(|error| app.failure(&error));
+        let answer = linked(app, &task, link.as_ref(), &request);
         // Whatever became of the answer: it was started, and somebody must drive it.
         app.driver().adopt(task);
         answer
@@ -144,6 +200,23 @@ fn spec(new: NewTask) -> Result<(TaskSpec, bool), Failure> {
         spec = spec.env(name, value);
     }
     Ok((spec, resumes))
+}
+
+/// The answer, once the task is linked to the message that it answers.
+fn linked(
+    app: &App,
+    task: &Task,
+    link: Option<&ThreadLink>,
+    request: &str,
+) -> Result<StartedTask, Failure> {
+    let failed = |error| app.failure(&error);
+    if let Some(link) = link {
+        let info = task.info().map_err(failed)?;
+        let child = (task.project(), task.id(), info.newest_run());
+        let tasks = app.conductor().tasks();
+        tasks.open_thread(child, link, request, limits::CHANGE).map_err(failed)?;
+    }
+    answer(task).map_err(failed)
 }
 
 fn answer(task: &Task) -> conductor_core::Result<StartedTask> {

@@ -9,7 +9,7 @@ use super::super::limits;
 use super::super::page::{Asked, Page, Part, Wanted};
 use super::super::place::{self, InProject, InTask, SomeTask};
 use super::super::query::Query;
-use super::super::wire::{Detail, ListedTask, PageTask, Run, RunCounts, TaskRun};
+use super::super::wire::{Detail, ListedTask, PageTask, Run, RunCounts, TaskRun, Thread};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
@@ -245,7 +245,17 @@ fn page_task(conductor: &Conductor, info: &TaskInfo) -> PageTask {
         tracing::warn!(subsystem = "api", task_id = %info.id, %error, "cannot look at runs");
         Default::default()
     });
-    PageTask::of(info, counts, size)
+    PageTask { thread_parent: thread_of(conductor, info), ..PageTask::of(info, counts, size) }
+}
+
+/// The message that a task answers. A link that cannot be read hides nothing else.
+fn thread_of(conductor: &Conductor, info: &TaskInfo) -> Option<Thread> {
+    let link = conductor.tasks().thread_of(&info.project, &info.id);
+    link.unwrap_or_else(|error| {
+        tracing::warn!(subsystem = "api", task_id = %info.id, %error, "cannot read a link");
+        None
+    })
+    .map(Thread::from)
 }
 
 /// The length of the longer of what the run printed and its result.
@@ -288,7 +298,8 @@ async fn detail(
         for run in runs.iter().flatten() {
             rows.push(row(conductor, run, with.wanted())?);
         }
-        Ok(Detail::of(&info, &counts, rows))
+        let thread_parent = thread_of(conductor, &info);
+        Ok(Detail { thread_parent, ..Detail::of(&info, &counts, rows) })
     });
     Ok(Json(detail.await?))
 }

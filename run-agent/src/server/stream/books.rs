@@ -29,13 +29,16 @@ pub(crate) async fn keep_books(app: App) {
 
 /// Returns where nothing more is told.
 async fn follow(app: &App, mut member: Member) {
-    let (mut begun, mut ended) = (Counted::default(), Counted::default());
+    let (mut begun, mut seen, mut ended) =
+        (Counted::default(), Counted::default(), Counted::default());
     let mut ends = Vec::new();
     loop {
         write_down(app).await;
         for run in std::mem::take(&mut ends) {
-            // Now that its end is written down it is known what it used.
-            if let Some(info) = look(app, run).await {
+            let Some(info) = look(app, run.clone()).await else { continue };
+            // What it used is known when its end is written down, which is told once more.
+            let is_written = !info.record.end_time.is_zero() || !seen.is_new(&run);
+            if is_written && ended.is_new(&run) {
                 app.metrics().ended(&info);
             }
         }
@@ -46,12 +49,11 @@ async fn follow(app: &App, mut member: Member) {
                 Err(RecvError::Closed) => return,
             };
             for note in batch.encoded.runs.iter() {
-                // A run that ended before it was seen began, too. Both may be told twice: when they are
-                // seen, and when they are written down.
+                // A run that ended before it was seen began, too.
                 if begun.is_new(&note.run) {
                     count_beginning(app, note.run.clone()).await;
                 }
-                if note.outcome.is_some() && ended.is_new(&note.run) {
+                if note.outcome.is_some() {
                     ends.push(note.run.clone());
                 }
             }

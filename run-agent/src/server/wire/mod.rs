@@ -8,4 +8,4 @@ mod task;
 pub(crate) use message::{Message, Posted, texts};
 pub(crate) use project::{Project, Stats};
 pub(crate) use run::{FlatRun, Run, TaskRun};
-pub(crate) use task::{Detail, ListedTask, PageTask, RunCounts, queue_position};
+pub(crate) use task::{Detail, ListedTask, PageTask, RunCounts, Thread, queue_position};

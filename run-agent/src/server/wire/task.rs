@@ -1,7 +1,7 @@
 //! Tasks.
 
 use super::run::{Run, TaskRun};
-use conductor_core::{RunInfo, Status, TaskInfo, TaskStatus, Timestamp};
+use conductor_core::{RunInfo, Status, TaskInfo, TaskStatus, ThreadLink, Timestamp};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -71,6 +71,8 @@ pub(crate) struct PageTask {
     pub(crate) run_count: usize,
     pub(crate) run_counts: BTreeMap<String, usize>,
     pub(crate) status: String,
+    /// The message that the task answers.
+    pub(crate) thread_parent: Option<Thread>,
     /// What the task waits for, where it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) waiting_for: Option<String>,
@@ -105,7 +107,33 @@ pub(crate) struct Detail {
     /// How its loop ended, where it has one that did: `done`, `gave_up`, `stopped`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) outcome: Option<&'static str>,
+    /// The message that the task answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) thread_parent: Option<Thread>,
     pub(crate) runs: Vec<TaskRun>,
+}
+
+/// The message that a task answers.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Thread {
+    project_id: String,
+    task_id: String,
+    run_id: String,
+    message_id: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    message_type: String,
+}
+
+impl From<ThreadLink> for Thread {
+    fn from(link: ThreadLink) -> Thread {
+        Thread {
+            project_id: link.project.to_string(),
+            task_id: link.task.to_string(),
+            run_id: link.run.to_string(),
+            message_id: link.message,
+            message_type: link.message_type,
+        }
+    }
 }
 
 fn words<T: ToString>(ids: &[T]) -> Vec<String> {
@@ -185,6 +213,7 @@ impl PageTask {
             run_count: info.runs,
             status: status(info, Some(&counts), "-"),
             run_counts: counts.0,
+            thread_parent: None,
             waiting_for: info.waiting.as_ref().map(|waiting| waiting.what.clone()),
             over: info.is_over(),
             success: info.is_over() && info.is_success(),
@@ -228,6 +257,7 @@ impl Detail {
             blocked_by: words(&info.blocked_by),
             waiting_for: info.waiting.as_ref().map(|waiting| waiting.what.clone()),
             outcome: info.result.as_ref().map(|result| result.outcome.as_str()),
+            thread_parent: None,
             runs,
         }
     }
