@@ -78,6 +78,7 @@ const NO_CODES: &[&str] = &[
     "server.token",
     "program.yaml",
     "rotation.lock",
+    "root.yaml",
     "rotation.yaml",
     "stderr.txt",
     "stdout.txt",
@@ -85,6 +86,7 @@ const NO_CODES: &[&str] = &[
     "conductor.errors",
     // A key of the configuration, and files that hold one.
     "storage.runs_dir",
+    "defaults.diversification",
     "webhook.url",
     "config.hcl",
     "config.yaml",

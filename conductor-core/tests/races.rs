@@ -37,6 +37,34 @@ fn many_who_start_a_task_at_once_share_one_loop() {
 }
 
 #[test]
+fn what_is_made_once_is_whole_when_its_name_appears() {
+    use rustix::fs::inotify;
+    let dir = tempfile::tempdir().unwrap();
+    let fd = inotify::init(inotify::CreateFlags::CLOEXEC).unwrap();
+    let both = inotify::WatchFlags::CREATE | inotify::WatchFlags::MOVED_TO;
+    inotify::add_watch(&fd, dir.path(), both).unwrap();
+    let os = std::sync::Arc::new(conductor_core::sys::RealOs);
+    let folder = conductor_core::fsx::Folder::open_root(os, dir.path()).unwrap();
+    folder.create_once("reason", b"first").unwrap();
+    folder.create_once("reason", b"second").unwrap();
+    fs::write(dir.path().join("end"), "").unwrap();
+    let mut buffer = [std::mem::MaybeUninit::uninit(); 4096];
+    let mut events = inotify::Reader::new(&fd, &mut buffer);
+    let mut seen = Vec::new();
+    loop {
+        let event = events.next().unwrap();
+        match event.file_name().unwrap().to_str().unwrap() {
+            "end" => break,
+            "reason" => seen.push(event.events()),
+            _ => {}
+        }
+    }
+    assert_eq!(seen, [inotify::ReadFlags::MOVED_TO], "it was empty at first");
+    assert_eq!(fs::read(dir.path().join("reason")).unwrap(), b"first");
+    assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2, "nothing else is left");
+}
+
+#[test]
 fn a_starter_that_meets_a_deleter_starts_a_new_task() {
     let root = root();
     root.job("true");

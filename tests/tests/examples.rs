@@ -8,8 +8,10 @@ use conductor_tests::sandbox::Sandbox;
 use conductor_tests::{artifacts, tools, workspace};
 use serde_json::Value;
 use std::fs;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
+use std::time::Duration;
 
 #[test]
 fn the_rust_example_runs_to_its_end() {
@@ -21,7 +23,27 @@ fn the_rust_example_runs_to_its_end() {
     assert_eq!(lines("RUN_START"), 3, "{output}");
     assert_eq!(lines("completed"), 4, "three parts and the task's own message: {output}");
     assert!(output.trim_end().lines().last().is_some_and(|line| line.starts_with("c1:")));
-    sandbox.wait_until_empty(std::time::Duration::from_secs(10));
+    sandbox.wait_until_empty(Duration::from_secs(10));
+}
+
+/// Whoever is new here types this first.
+#[test]
+fn the_readmes_first_command_works_as_it_stands() {
+    let readme = fs::read_to_string(workspace().join("README.md")).unwrap();
+    let line = readme.lines().map(str::trim).find(|line| line.starts_with("cargo run ")).unwrap();
+    let mut words = line.split_whitespace();
+    let cargo = words.next().map(|_| artifacts::cargo()).unwrap();
+    let sandbox = Sandbox::new();
+    // The home is a new one, where cargo would have nothing.
+    let cargo_home = std::env::var_os("CARGO_HOME")
+        .or_else(|| std::env::var_os("HOME").map(|home| Path::new(&home).join(".cargo").into()))
+        .unwrap();
+    let program = sandbox.program(cargo.get_program()).args(words).cwd(workspace());
+    let program = program.env_remove("CONDUCTOR_ROOT").env("CARGO_HOME", cargo_home);
+    let told = program.limit(Duration::from_secs(900)).succeed().stdout;
+    assert!(told.contains(": done after 3 attempts, "), "{told}");
+    assert!(told.contains("  # Index of "), "{told}");
+    assert!(sandbox.home().join("run-agent/demo").is_dir(), "in ~/run-agent: {told}");
 }
 
 /// A reader that was written from the description of the format alone agrees with the library.

@@ -49,9 +49,14 @@ impl Error {
     pub fn io(what: &str, path: impl Into<PathBuf>, source: io::Error) -> Error {
         let path = path.into();
         let (kind, code) = classify(&source);
-        Error::new(kind, code, format!("cannot {what} {}", path.display()))
-            .with_path(path)
-            .with_source(source)
+        let error = Error::new(kind, code, format!("cannot {what} {}", path.display()));
+        let error = match code {
+            WATCH_LIMIT => error.with_hint(
+                "close programs that watch much, or raise the limit: sysctl fs.epoll.max_user_watches",
+            ),
+            _ => error,
+        };
+        error.with_path(path).with_source(source)
     }
 
     /// Shorthand for an [`ErrorKind::InvalidInput`] error about one named field.
@@ -148,8 +153,27 @@ impl From<std::convert::Infallible> for Error {
     }
 }
 
+/// The system watches no more descriptors for this user. It says so with the number that else means
+/// a full disk.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct TooManyWatches;
+
+impl fmt::Display for TooManyWatches {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the limit of watched descriptors of this user, fs.epoll.max_user_watches")
+    }
+}
+
+impl StdError for TooManyWatches {}
+
+/// The code of a limit of the system on what is watched.
+const WATCH_LIMIT: &str = "watch.limit";
+
 /// Kind and code of an operating system error.
 fn classify(source: &io::Error) -> (ErrorKind, &'static str) {
+    if source.get_ref().is_some_and(|inner| inner.is::<TooManyWatches>()) {
+        return (ErrorKind::Busy, WATCH_LIMIT);
+    }
     match source.kind() {
         io::ErrorKind::NotFound => (ErrorKind::NotFound, "io.not_found"),
         io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => {
@@ -204,6 +228,15 @@ mod tests {
         assert_eq!(error.to_string(), "cannot open /x/y");
         assert_eq!(error.path(), Some(Path::new("/x/y")));
         assert_eq!(error.hint(), "free space, then try again");
+    }
+
+    #[test]
+    fn a_limit_of_watches_is_no_full_disk() {
+        let source = io::Error::new(io::ErrorKind::ResourceBusy, TooManyWatches);
+        let error = Error::io("watch", "/x", source);
+        assert_eq!((error.kind(), error.code()), (ErrorKind::Busy, "watch.limit"));
+        assert!(error.hint().contains("fs.epoll.max_user_watches"), "{}", error.hint());
+        assert!(error.is_retryable());
     }
 
     #[test]

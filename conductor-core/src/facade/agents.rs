@@ -335,7 +335,8 @@ fn rest_command(engine: &Engine, kind: AgentKind, work: &Asked) -> Result<AgentC
         ("--idle-timeout", work.idle_timeout.or(limits.idle_timeout)),
         ("--total-timeout", work.total_timeout.or(limits.total_timeout)),
     ] {
-        if given.is_some() {
+        // What is kept of a task without a limit is zero, and the usual ones hold for it.
+        if given.is_some_and(|limit| !limit.is_zero()) {
             argv.extend([OsString::from(option), "0s".into()]);
         }
     }

@@ -338,6 +338,14 @@ impl Task {
         self.waiter.lock().missing_env()
     }
 
+    /// What is configured here otherwise than where the task was driven, by its names in the
+    /// configuration: another command, token or variable is another agent. While there is any, this
+    /// handle waits for the task and does not drive it; [`Tasks::start`] and [`Tasks::resume`] go on
+    /// with what is configured now.
+    pub fn other_config(&self) -> Result<Vec<String>> {
+        self.waiter.lock().other_config()
+    }
+
     /// A descriptor that becomes readable when [`step`](Task::step) may have something to do.
     pub fn fd(&self) -> BorrowedFd<'_> {
         self.fd.as_fd()

@@ -1,7 +1,7 @@
 //! Replacing a file as a whole: readers see the old content or the new, never a mixture.
 
 use super::folder::{FILE_MODE, Folder};
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::sys::{Fd, FileKind, Open};
 use std::ffi::{OsStr, OsString};
 use std::io;
@@ -33,10 +33,14 @@ impl Folder {
     }
 
     fn replace_by_many(&self, name: &OsStr, bytes: &[u8], durable: bool) -> Result<()> {
+        self.replace_without_sync(name, &self.next_of_many(name), bytes, durable)
+    }
+
+    /// A temporary name that nobody else uses at the same time.
+    fn next_of_many(&self, name: &OsStr) -> OsString {
         static SEQUENCE: AtomicU32 = AtomicU32::new(0);
         let number = SEQUENCE.fetch_add(1, Ordering::Relaxed);
-        let mine = format!(".{}-{number}", self.os().process_id());
-        self.replace_without_sync(name, &next_of(name, &mine), bytes, durable)
+        next_of(name, &format!(".{}-{number}", self.os().process_id()))
     }
 
     /// As [`Folder::replace`], but a power cut may bring the old content back (never a torn one).
@@ -94,11 +98,25 @@ impl Folder {
         }
     }
 
-    /// As [`Folder::create`], and another's file of that name stays as it is.
+    /// Makes a file with the content `bytes`, unless one stands there already, which stays as it is; not
+    /// synced. Whoever sees the name sees all of the content. A crash may leave a temporary file
+    /// `.<name>.*.next`.
     pub fn create_once(&self, name: impl AsRef<OsStr>, bytes: &[u8]) -> Result<()> {
-        match self.create(name, bytes) {
-            Err(error) if error.kind() == ErrorKind::AlreadyExists => Ok(()),
-            answer => answer.map(drop),
+        let name = name.as_ref();
+        if self.stat(name)?.is_some() {
+            return Ok(());
+        }
+        let next = self.next_of_many(name);
+        drop(self.create(&next, bytes)?);
+        match self.os().rename_at(self.fd(), &next, self.fd(), name, false) {
+            Ok(()) => Ok(()),
+            Err(error) => {
+                let removed = self.remove_file(&next);
+                match error.kind() {
+                    io::ErrorKind::AlreadyExists => removed.map(drop),
+                    _ => Err(self.error("make", name, error)),
+                }
+            }
         }
     }
 

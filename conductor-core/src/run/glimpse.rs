@@ -291,6 +291,17 @@ mod tests {
         }
     }
 
+    #[test]
+    fn odd_numbers_are_left_to_the_whole_reader() {
+        let with = |status: &str| full().replace("status: failed", &format!("status: {status}"));
+        for odd in ["0.", "1.", "1e3", "007", "0x1F", "0o17", "+1", ".5", "12345678901234567890"] {
+            assert_eq!(glimpse(with(odd).as_bytes()), None, "{odd}");
+        }
+        // What a line shows is not what YAML reads: a glimpse of the line would contradict the whole.
+        let read = whole(&with("0.")).unwrap().status;
+        assert_ne!(read, Status::parse("0."));
+    }
+
     fn any_line() -> impl Strategy<Value = String> {
         let key = prop_oneof![
             Just("status".to_owned()),

@@ -1,8 +1,10 @@
 //! Whether a run may start now: free space, the hold of its account, a slot.
 
 use super::engine::Engine;
+use super::family::Place;
 use super::hold::{Held, Hold};
 use super::slots::{Pool, Ticket};
+use super::start::RunPlan;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::{FileLock, Folder, found};
@@ -28,6 +30,14 @@ pub(crate) struct Demand {
     pub(crate) slot: bool,
     /// What it is, for people.
     pub(crate) who: String,
+}
+
+impl Demand {
+    /// What a run wants that stands there.
+    pub(super) fn of(plan: &RunPlan, place: &Place) -> Demand {
+        let who = waiter(&plan.project, &plan.task);
+        Demand { account: plan.account.clone(), slot: place.is_root, who }
+    }
 }
 
 /// How the words begin for a wait for a slot.

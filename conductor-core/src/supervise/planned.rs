@@ -26,6 +26,20 @@ pub(crate) struct PlannedAgent {
 }
 
 impl RunPlan {
+    /// The agent that it begins with.
+    pub(crate) fn agent(&self) -> PlannedAgent {
+        PlannedAgent {
+            command: self.agent.clone(),
+            name: self.agent_name.clone(),
+            env: self.agent_env.clone(),
+            model: self.model.clone(),
+            version: self.version.clone(),
+            account: self.account.clone(),
+            resumes: self.resumes,
+            redacts: self.redacts,
+        }
+    }
+
     /// The same run by another agent, which gives back the one that it had.
     fn swap(&mut self, agent: PlannedAgent) {
         self.agent = agent.command;

@@ -1,6 +1,6 @@
 //! The start of one run: what it needs first, and what becomes of it.
 
-use super::admission::{Admission, Admitted, Demand, Gate, not_started_before, waiter};
+use super::admission::{Admission, Admitted, Demand, Gate, not_started_before};
 use super::bounds::Family;
 use super::engine::Engine;
 use super::open_entry::OpenEntry;
@@ -80,14 +80,14 @@ impl Engine {
     /// `refused` and the error names it.
     pub(crate) fn start_job(&self, plan: &RunPlan, wait: &Wait) -> Result<Started> {
         // Held until the run stands among the open ones, where an update counts it.
-        let passage = self.pass(plan.parent_run.as_ref(), wait)?;
+        let (passage, demand) = self.enter(plan, wait)?;
         let (task, task_lock) =
             self.lock_task(&plan.project, &plan.task, true, LockKind::Shared, wait)?;
         self.close_what_is_over(&plan.project, &plan.task, wait);
         if task.stat(TASK_PROMPT)?.is_none() {
             task.create_once(TASK_PROMPT, format!("{}\n", plan.prompt.trim()).as_bytes())?;
         }
-        let mut admission = Admission::of_run(self.clone(), self.demand(plan)?)?;
+        let mut admission = Admission::of_run(self.clone(), demand)?;
         let admitted = admission.step(wait)?;
         let queued = match &admitted {
             Admitted::Go(_) => None,
@@ -141,7 +141,7 @@ impl Engine {
         plan: &'a RunPlan,
         wait: &Wait,
     ) -> Result<(Prepared<'a>, FileLock)> {
-        let _passage = self.pass(plan.parent_run.as_ref(), wait)?;
+        let _entered = self.enter(plan, wait)?;
         let (task, _task_lock) =
             self.lock_task(&plan.project, &plan.task, true, LockKind::Shared, wait)?;
         if task.stat(TASK_PROMPT)?.is_none() {
@@ -150,28 +150,43 @@ impl Engine {
         Prepared::make(self, plan, task, None, wait)
     }
 
-    /// Lets new work pass the gate that an update of the server closes; `None` for the work of a run
-    /// that lives, which passes always.
+    /// Lets a run of its own in: past the gate that an update of the server closes, which the work of a
+    /// run that lives passes always; and what it wants that may be short.
     ///
     /// # Errors
-    /// `update.in_progress`.
-    pub(crate) fn pass(&self, parent: Option<&RunId>, wait: &Wait) -> Result<Option<Passage>> {
-        if let Some(parent) = parent
-            && !self.living_runs(|entry| entry.run == *parent)?.is_empty()
-        {
-            return Ok(None);
+    /// `update.in_progress`, and those of [`place`](Engine::place).
+    fn enter(&self, plan: &RunPlan, wait: &Wait) -> Result<(Option<Passage>, Demand)> {
+        let place = self.place(plan.parent_run.as_ref(), plan.family)?;
+        let passage = place.is_root.then(|| update::admit(self.layout(), wait)).transpose()?;
+        Ok((passage, Demand::of(plan, &place)))
+    }
+
+    /// As for a run, for a task's loop: it is let in although its parent has too many children now, as
+    /// its attempts may wait. `None` is the gate's answer to the work of a run that lives.
+    ///
+    /// # Errors
+    /// `run.too_deep`: no attempt of it could ever start. `Err` within is `update.in_progress`.
+    pub(crate) fn enter_loop(
+        &self,
+        plan: &RunPlan,
+        wait: &Wait,
+    ) -> Result<Result<Option<Passage>>> {
+        let is_root = match self.place(plan.parent_run.as_ref(), plan.family) {
+            Err(error) if error.kind() == ErrorKind::Busy => false,
+            place => place?.is_root,
+        };
+        match is_root.then(|| update::admit(self.layout(), wait)).transpose() {
+            Err(error) if error.kind() != ErrorKind::UpdateInProgress => Err(error),
+            answer => Ok(answer),
         }
-        update::admit(self.layout(), wait).map(Some)
     }
 
     /// What a run wants that may be short.
+    ///
+    /// # Errors
+    /// Those of [`place`](Engine::place).
     pub(crate) fn demand(&self, plan: &RunPlan) -> Result<Demand> {
-        let place = self.place(plan.parent_run.as_ref(), plan.family)?;
-        Ok(Demand {
-            account: plan.account.clone(),
-            slot: place.is_root,
-            who: waiter(&plan.project, &plan.task),
-        })
+        Ok(Demand::of(plan, &self.place(plan.parent_run.as_ref(), plan.family)?))
     }
 
     /// Removes the entry of a run, and what else is left of it, whose starter died before the run's

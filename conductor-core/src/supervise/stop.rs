@@ -254,11 +254,9 @@ fn note(folder: &Folder, name: &str, reason: &str) -> Result<()> {
     while !reason.is_char_boundary(end) {
         end -= 1;
     }
-    // Two who stop at once: one reason stands, both signals go out.
-    match folder.create(name, &reason.as_bytes()[..end]) {
-        Err(error) if error.kind() != ErrorKind::AlreadyExists => Err(error),
-        _ => Ok(()),
-    }
+    // Two who stop at once: one reason stands, both signals go out. Whoever watches for it acts as soon
+    // as it sees the name, and must find the reason there.
+    folder.create_once(name, &reason.as_bytes()[..end])
 }
 
 /// Signals the keeper, or the agent whose keeper died; `false` when neither lives.

@@ -1,6 +1,7 @@
 //! Waiting on many things at once: an epoll over eventfd, timerfd, pidfd and inotify.
 
 use super::fork::Born;
+use crate::error::TooManyWatches;
 use rustix::event::{EventfdFlags, epoll};
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
 use std::io;
@@ -106,8 +107,11 @@ impl Poller {
     /// Also waits for `fd` to become readable and reports it as `tag`. For what lives as long as the
     /// poller; see [`Polled`].
     pub fn add(&self, fd: impl AsFd, tag: u64) -> io::Result<()> {
-        epoll::add(&self.0, fd, epoll::EventData::new_u64(tag), epoll::EventFlags::IN)?;
-        Ok(())
+        let data = epoll::EventData::new_u64(tag);
+        epoll::add(&self.0, fd, data, epoll::EventFlags::IN).map_err(|errno| match errno {
+            rustix::io::Errno::NOSPC => io::Error::new(io::ErrorKind::ResourceBusy, TooManyWatches),
+            errno => errno.into(),
+        })
     }
 
     /// The same poller once more.

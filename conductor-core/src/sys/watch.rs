@@ -16,6 +16,7 @@ use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::path::Path;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -103,7 +104,13 @@ impl Notifier {
         }
         let flags = inotify::CreateFlags::CLOEXEC | inotify::CreateFlags::NONBLOCK;
         // Whatever the reason, looking often does as well.
-        let Ok(fd) = inotify::init(flags) else { return Ok(None) };
+        let fd = match inotify::init(flags) {
+            Ok(fd) => fd,
+            Err(errno) => {
+                warn_of_limit(errno, "fs.inotify.max_user_instances");
+                return Ok(None);
+            }
+        };
         let notifier = Arc::new(Notifier { fd, kind, members: Mutex::default() });
         let id = notifier.let_in(poller, tag)?;
         if let Some(list) = &mut list {
@@ -243,7 +250,10 @@ impl Watch {
         let wd = match wd {
             Ok(wd) => wd,
             // The limit of watches.
-            Err(rustix::io::Errno::NOSPC | rustix::io::Errno::NOMEM) => return self.be_silent(),
+            Err(errno @ (rustix::io::Errno::NOSPC | rustix::io::Errno::NOMEM)) => {
+                warn_of_limit(errno, "fs.inotify.max_user_watches");
+                return self.be_silent();
+            }
             Err(error) => return Err(error.into()),
         };
         let mask = inotify::ReadFlags::from_bits_retain(what.bits());
@@ -282,6 +292,18 @@ impl Drop for Watch {
         {
             list.retain(|known| !Arc::ptr_eq(known, &notifier));
         }
+    }
+}
+
+/// Says, once, that news come late from here on.
+fn warn_of_limit(errno: rustix::io::Errno, limit: &'static str) {
+    static SAID: AtomicBool = AtomicBool::new(false);
+    if !SAID.swap(true, Ordering::Relaxed) {
+        tracing::warn!(
+            name: "watch_limit", error = %errno, limit,
+            "the system tells of no more changes to files, so they are looked at four times a second: \
+             close programs that watch much, or raise the limit with sysctl",
+        );
     }
 }
 

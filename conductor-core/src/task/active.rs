@@ -90,6 +90,7 @@ fn waits_long(state: &LoopState, now: Timestamp) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use super::super::means::Means;
     use super::super::parameters::Parameters;
     use super::super::state::Waiting;
     use super::*;
@@ -97,7 +98,7 @@ mod tests {
     #[test]
     fn only_a_long_wait_is_not_waited_for() {
         let now = Timestamp::UNIX_EPOCH.plus(Duration::from_secs(1000));
-        let mut state = LoopState::begin(1, None, Parameters::default(), now);
+        let mut state = LoopState::begin(1, None, Parameters::default(), Means::default(), now);
         assert!(!waits_long(&state, now));
         let later = |seconds| Some(now.plus(Duration::from_secs(seconds)));
         for (until, long) in [(later(60), false), (later(61), true), (None, false)] {

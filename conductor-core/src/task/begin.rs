@@ -5,6 +5,7 @@ use super::decide::Bounds;
 use super::dependencies::refuse_cycle;
 use super::handle::{CanDrive, Waiter, living_driver, parameters};
 use super::lease::{Lease, driven_elsewhere};
+use super::means::Means;
 use super::parameters::Parameters;
 use super::state::{LoopState, TaskOutcome};
 use crate::bus::Bus;
@@ -40,12 +41,10 @@ impl Engine {
             refuse_cycle(self.layout(), &project, &task, tasks)?;
         }
         // To attach to a loop that is driven needs no passage.
-        let passage = match self.pass(plan.parent_run.as_ref(), wait) {
-            Err(error) if error.kind() != ErrorKind::UpdateInProgress => return Err(error),
+        let passage = match self.enter_loop(&plan, wait)? {
             Err(error) if !self.is_driven(&project, &task)? => return Err(error),
             answer => answer,
         };
-        self.refuse_too_deep(&plan)?;
         let (folder, task_lock) = self.lock_task(&project, &task, true, LockKind::Shared, wait)?;
         self.close_what_is_over(&project, &task, wait);
         let held = take_or_join(&folder, wait)?;
@@ -78,7 +77,8 @@ impl Engine {
         // A prompt that TASK.md does not hold yet goes there.
         let first_prompt = stored.is_none().then(|| wanted.prompt.take().unwrap_or_default());
         let bus = self.task_bus(&project, &task)?;
-        let state = self.next_state(&bus, before, wanted, &lease, resume)?;
+        let state =
+            self.next_state(&bus, before, wanted, waiter.means().clone(), &lease, resume)?;
         state.check_size(&folder)?;
         if let Some(tasks) = &depends_on {
             TaskConfig::set_depends_on(&folder, tasks)?;
@@ -106,15 +106,6 @@ impl Engine {
         }
     }
 
-    /// A loop that may start no attempt at all is not begun. How many others its parent started is
-    /// another matter: that passes.
-    fn refuse_too_deep(&self, plan: &RunPlan) -> Result<()> {
-        match self.demand(plan) {
-            Err(error) if error.kind() != ErrorKind::Busy => Err(error),
-            _ => Ok(()),
-        }
-    }
-
     /// The state to begin with: the series of a driver that died goes on with what is asked for now,
     /// a loop that ended is followed by a new series.
     fn next_state(
@@ -122,17 +113,20 @@ impl Engine {
         bus: &Bus,
         before: Option<LoopState>,
         wanted: Parameters,
+        means: Means,
         lease: &Lease,
         resume: bool,
     ) -> Result<LoopState> {
         let series = before.as_ref().map_or(0, |state| state.series);
         let checks = before.as_ref().map_or(0, |state| state.checks);
-        let fresh = |series| LoopState::begin(series, lease.earlier_wish(), wanted, self.now());
+        let fresh =
+            |series| LoopState::begin(series, lease.earlier_wish(), wanted, means, self.now());
         match before {
             Some(state) if state.result().is_none() => {
                 let now = fresh(series);
                 Ok(LoopState {
                     parameters: now.parameters,
+                    means: now.means,
                     driver: now.driver,
                     boot_id: now.boot_id,
                     earlier_wish: now.earlier_wish,

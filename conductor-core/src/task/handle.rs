@@ -3,8 +3,9 @@
 use super::decide::Bounds;
 use super::driver::Driver;
 use super::lease::Lease;
+use super::means::Means;
 use super::parameters::Parameters;
-use super::state::{LoopState, TaskResult};
+use super::state::{LoopState, Phase, TaskResult, Waiting};
 use crate::bus::Post;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
@@ -36,6 +37,8 @@ pub(crate) struct Waiter {
     engine: Engine,
     folder: Folder,
     can_drive: Option<CanDrive>,
+    /// What it would drive with; empty where it cannot.
+    means: Means,
     role: Role,
     poller: Poller,
     timer: TimerFd,
@@ -70,7 +73,15 @@ impl Waiter {
         poller.add(&timer, 1).map_err(failed)?;
         timer.set(Duration::ZERO).map_err(failed)?;
         let role = Role::StandingBy(None);
-        Ok(Waiter { engine, folder, can_drive, role, poller, timer, names, told_why_not: false })
+        let of = |mine: &CanDrive| Means::of(&mine.plan, &engine);
+        let means = can_drive.as_ref().map(of).unwrap_or_default();
+        let told_why_not = false;
+        Ok(Waiter { engine, folder, can_drive, means, role, poller, timer, names, told_why_not })
+    }
+
+    /// What it would drive with.
+    pub(super) fn means(&self) -> &Means {
+        &self.means
     }
 
     /// Goes on as the driver of a loop whose lease and state are in hand.
@@ -142,31 +153,71 @@ impl Waiter {
         }
     }
 
-    /// Whether this holder can go on with the loop as it was asked for: an environment that another
-    /// process was given by name only cannot be made up.
+    /// Whether this holder can go on with the loop as it was asked for, and as it was driven: values of
+    /// variables that are not kept cannot be made up, and another configuration is another agent.
     fn may_drive(&self, state: &LoopState) -> bool {
-        self.can_drive.as_ref().is_some_and(|mine| lacking(mine, state).next().is_none())
+        self.can_drive.as_ref().is_some_and(|mine| {
+            lacking(mine, state).next().is_none() && self.differing(state).is_empty()
+        })
     }
 
-    /// Tells on the task's bus, once, why nobody goes on with a loop although somebody waits for it.
+    /// What this holder would drive the loop with that is not what it was driven with.
+    fn differing(&self, state: &LoopState) -> Vec<String> {
+        let Some(mine) = &self.can_drive else { return Vec::new() };
+        let mut names: Vec<String> =
+            self.means.differences(&state.means).into_iter().map(str::to_owned).collect();
+        // Of a variable that it does not have the value cannot differ.
+        names
+            .retain(|name| !lacking(mine, state).any(|env| name.strip_prefix("env.") == Some(env)));
+        names
+    }
+
+    /// Tells, once, why nobody goes on with a loop although somebody waits for it: on the task's bus,
+    /// and as what the loop waits for.
     fn tell_why_not(&mut self, state: &LoopState) -> Result<()> {
         let Some(mine) = self.can_drive.as_ref().filter(|_| !self.told_why_not) else {
             return Ok(());
         };
-        let names: Vec<&str> = lacking(mine, state).map(String::as_str).collect();
-        if names.is_empty() || Lease::is_held(&self.folder)? {
+        let lacking = lacking(mine, state).map(String::as_str).collect::<Vec<_>>().join(", ");
+        let differing = self.differing(state).join(", ");
+        let (short, long, way_out) = match (lacking.is_empty(), differing.is_empty()) {
+            (true, true) => return Ok(()),
+            (false, _) => (
+                format!("the value of {lacking}"),
+                format!("lacks the value of {lacking}"),
+                "with --env, or with the variable in the environment",
+            ),
+            (true, false) => (
+                format!("the same {differing}"),
+                format!("has another {differing}"),
+                "to go on with what is configured now",
+            ),
+        };
+        // Nobody else writes down meanwhile where the loop stands.
+        let Some(_lease) = Lease::try_take(&self.folder)? else { return Ok(()) };
+        let Some(mut state) = LoopState::read(&self.folder)?.filter(|now| now.result().is_none())
+        else {
             return Ok(());
-        }
-        let names = names.join(", ");
+        };
         let pid = self.folder.os().process_id();
+        tracing::warn!(
+            name: "task_not_taken_over", project_id = %mine.plan.project, task_id = %mine.plan.task,
+            lacking, differing, "nobody drives a task, and who stands by may not",
+        );
         let text = format!(
-            "nobody drives the task: process {pid} stands by, and lacks the value of {names}. Start \
-             the task again with --env, or with the variable in the environment"
+            "nobody drives the task: process {pid} stands by, and {long}. Start the task again {way_out}"
         );
         let bus = self.engine.task_bus(&mine.plan.project, &mine.plan.task)?;
-        let key = format!("loop:{}:lacking:{names}", state.series);
+        let key = format!("loop:{}:lacking:{lacking}{differing}", state.series);
         let wait = Wait::from(limits::RECORD_LOCK);
         bus.append_once(&key, state.start_cursor.as_ref(), Post::new("WARNING", text), wait)?;
+        state.phase = Phase::Waiting;
+        state.driver = None;
+        let what = format!("a driver with {short}");
+        if state.waiting.as_ref().is_none_or(|waiting| waiting.what != what) {
+            state.waiting = Some(Waiting::new(&what, self.engine.now(), None));
+            state.write_relaxed(&self.folder)?;
+        }
         self.told_why_not = true;
         Ok(())
     }
@@ -178,6 +229,13 @@ impl Waiter {
             (Some(mine), Some(state)) => lacking(mine, state).cloned().collect(),
             _ => Vec::new(),
         })
+    }
+
+    /// What is configured here otherwise than where the loop was driven, which keeps this holder from
+    /// driving.
+    pub(crate) fn other_config(&self) -> Result<Vec<String>> {
+        let state = LoopState::read(&self.folder)?;
+        Ok(state.map(|state| self.differing(&state)).unwrap_or_default())
     }
 
     fn take_over(&mut self, lease: Lease) -> Result<()> {

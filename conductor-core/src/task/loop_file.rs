@@ -1,5 +1,6 @@
 //! `.loop.yaml`: the state of a task's loop as a file.
 
+use super::means::Means;
 use super::parameters::Parameters;
 use super::policy::Budget;
 use super::questions::ON_QUESTION;
@@ -16,6 +17,8 @@ use std::time::Duration;
 
 /// The version of the form that is written.
 const VERSION: u64 = 1;
+/// The key of the digests of what a driver brings along.
+const MEANS: &str = "driven_with";
 
 impl LoopState {
     /// Writes the state durably. The caller holds the lease.
@@ -108,6 +111,10 @@ impl LoopState {
             map.insert("ended_at", Value::timestamp(at));
         }
         self.parameters.insert_into(&mut map);
+        let means = self.means.to_texts();
+        if !means.is_empty() {
+            map.insert(MEANS, Value::list(means.iter().map(String::as_str)));
+        }
         map
     }
 
@@ -241,6 +248,7 @@ impl Reader<'_> {
             outcome,
             reason: self.text("reason"),
             ended_at: self.parsed("ended_at")?,
+            means: Means::from_texts(&self.list(MEANS)?).ok_or_else(|| self.wrong(MEANS))?,
             parameters: Parameters {
                 agent: self.required("agent")?,
                 shared: self.text("shared").as_deref() == Some("true"),
@@ -312,7 +320,13 @@ mod tests {
             restart_delay: Duration::from_millis(1500),
             ..Parameters::default()
         };
-        let mut state = LoopState::begin(2, Some("7-5".into()), parameters, Timestamp::UNIX_EPOCH);
+        let mut state = LoopState::begin(
+            2,
+            Some("7-5".into()),
+            parameters,
+            Means::from_texts(&["agents.command.type=01ab".into()]).unwrap(),
+            Timestamp::UNIX_EPOCH,
+        );
         state.last_run = Some(RunId::new("r1").unwrap());
         state.spent = Spent { wall: Duration::from_secs(1), tokens: 2, cost_usd: 0.25 };
         state.waiting = Some(Waiting::new("delay", Timestamp::UNIX_EPOCH, None));
@@ -405,6 +419,7 @@ mod tests {
             ("series: 2", "series: two", "series"),
             ("restart_delay: 1.5s", "restart_delay: soon", "restart_delay"),
             ("state: waiting", "state: ended", "outcome"),
+            ("type=01ab", "type=", "driven_with"),
         ] {
             std::fs::write(dir.path().join(LOOP), good.replace(from, to)).unwrap();
             let error = LoopState::read(&folder).unwrap_err();

@@ -15,6 +15,7 @@ mod handle;
 mod judge;
 mod lease;
 mod loop_file;
+mod means;
 mod parameters;
 mod policy;
 mod propagate;

@@ -4,6 +4,7 @@
 //! holds the lease: the loop is unfinished, and whoever takes it up goes on in the same series.
 
 use super::lease::WishId;
+use super::means::Means;
 use super::parameters::Parameters;
 use crate::bus::Cursor;
 use crate::id::RunId;
@@ -118,6 +119,8 @@ pub(crate) struct LoopState {
     pub(super) reason: Option<String>,
     pub(super) ended_at: Option<Timestamp>,
     pub(super) parameters: Parameters,
+    /// What its driver brings along beside these; empty where an earlier version wrote the state.
+    pub(super) means: Means,
 }
 
 impl LoopState {
@@ -126,6 +129,7 @@ impl LoopState {
         series: u64,
         earlier_wish: Option<WishId>,
         parameters: Parameters,
+        means: Means,
         now: Timestamp,
     ) -> LoopState {
         LoopState {
@@ -147,6 +151,7 @@ impl LoopState {
             reason: None,
             ended_at: None,
             parameters,
+            means,
         }
     }
 

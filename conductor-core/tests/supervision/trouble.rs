@@ -3,7 +3,7 @@
 
 use crate::kit::*;
 use crate::support::*;
-use conductor_core::{Cancel, ErrorKind, Outcome, TaskOutcome, TaskSpec, Wait};
+use conductor_core::{Cancel, Conductor, ErrorKind, Outcome, TaskOutcome, TaskSpec, Wait};
 use std::fs;
 use std::time::{Duration, Instant};
 
@@ -182,6 +182,87 @@ fn a_stand_by_that_cannot_take_over_says_what_it_lacks() {
         .unwrap()
         .stop(conductor_core::Stop::because("enough"), LONG)
         .unwrap();
+}
+
+/// A process that drives a task of a configured agent.
+#[test]
+fn host_drives_a_worker() {
+    let Some((_, conductor)) = hosted() else { return };
+    let spec = spec("worker").prompt("x").env("MODE", "fast");
+    let task = conductor.tasks().start(spec, LONG).unwrap();
+    println!("drives");
+    task.wait(LONG).unwrap();
+}
+
+#[test]
+fn a_stand_by_with_another_agent_does_not_take_over_and_says_why() {
+    let config = |token: &str, more: &str| {
+        format!(
+            "agents:\n  worker:\n    type: command\n    command: [worker]\n    env: \
+             {{WORKER_TOKEN: {token}}}\n{more}"
+        )
+    };
+    let first = config("sesame-1", "");
+    let shop = Shop::new(&first);
+    let script = "cd $JRUN_TASK_FOLDER; test -e second && touch DONE; \
+                  until test -e second; do sleep 0.05; done";
+    shop.agent("worker", script);
+    let mut host = shop.host("trouble::host_drives_a_worker", &[]);
+    host.says("drives");
+    let (project, id) = of("fix");
+    let opened = |config: &str, mode: &str| {
+        fs::write(shop.dir().join("config.yaml"), config).unwrap();
+        open_shop_with(shop.dir(), &[("MODE", mode)])
+    };
+    let attached = |conductor: &Conductor| conductor.tasks().attach(&project, &id).unwrap();
+    let token = opened(&config("sesame-2", ""), "fast");
+    let resuming = opened(&config("sesame-1", "    resume_session: true\n"), "slow");
+    let unrelated = opened(&format!("{first}  other:\n    type: claude\n"), "fast");
+    let (token, resuming) = (attached(&token), attached(&resuming));
+    assert_eq!(token.other_config().unwrap(), ["agents.worker.env"]);
+    assert_eq!(resuming.other_config().unwrap(), ["agents.worker.resume_session", "env.MODE"]);
+    host.kill();
+    let told = || {
+        let all = shop.messages("fix");
+        all.into_iter().filter(|m| m.body.starts_with("nobody drives the task")).collect::<Vec<_>>()
+    };
+    let folder = shop.root.dir.path().join("root/shop/fix");
+    drive_until(&token, "one says why", || !told().is_empty());
+    assert!(told()[0].body.contains("has another agents.worker.env"), "{}", told()[0].body);
+    let info = shop.conductor().tasks().info(&project, &id).unwrap();
+    assert_eq!(info.waiting.unwrap().what, "a driver with the same agents.worker.env");
+    drive_until(&resuming, "the other says why", || told().len() == 2);
+    for _ in 0..5 {
+        token.step().unwrap();
+        resuming.step().unwrap();
+    }
+    assert_eq!((told().len(), shop.runs("fix").len()), (2, 1));
+    let text = fs::read_to_string(folder.join(".loop.yaml")).unwrap();
+    assert!(text.contains("driven_with") && !text.contains("sesame"), "{text}");
+    fs::write(folder.join("second"), "").unwrap();
+    // One whose configuration differs in what the task does not use goes on.
+    let result = attached(&unrelated).wait(LONG).unwrap();
+    assert_eq!((result.outcome, result.attempts), (TaskOutcome::Done, 2));
+}
+
+#[test]
+fn who_starts_a_task_again_goes_on_with_what_is_configured_now() {
+    let config = |token: &str| {
+        format!(
+            "agents:\n  worker:\n    type: command\n    command: [worker]\n    env: \
+             {{WORKER_TOKEN: {token}}}\n"
+        )
+    };
+    let shop = Shop::new(&config("expired"));
+    shop.agent("worker", "test $WORKER_TOKEN = renewed && touch $JRUN_TASK_FOLDER/DONE");
+    let mut host = shop.host("trouble::host_drives_a_worker", &[]);
+    host.says("drives");
+    host.kill();
+    fs::write(shop.dir().join("config.yaml"), config("renewed")).unwrap();
+    let conductor = open_shop_with(shop.dir(), &[("MODE", "fast")]);
+    let spec = TaskSpec::new("shop").task("fix");
+    let task = conductor.tasks().start(spec, LONG).unwrap();
+    assert_eq!(task.wait(LONG).unwrap().outcome, TaskOutcome::Done);
 }
 
 #[test]

@@ -4,7 +4,7 @@ use crate::args::duration;
 use crate::context::Context;
 use crate::exit::{self, Failure};
 use clap::Args;
-use conductor_core::{Error, ErrorKind, RestCall, RestLimits, RestService, Result};
+use conductor_core::{Error, ErrorKind, RestCall, RestLimits, RestService, Result, Wait};
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
@@ -53,7 +53,7 @@ impl Rest {
             Error::new(ErrorKind::Io, "rest.no_prompt", "the prompt cannot be read")
                 .with_source(source)
         })?;
-        call.run(prompt.trim_end(), &mut context.out, &mut std::io::stderr())?;
+        call.run(prompt.trim_end(), &mut context.out, &mut std::io::stderr(), Wait::FOREVER)?;
         if self.finish_task {
             finish_task()?;
         }

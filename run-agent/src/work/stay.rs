@@ -13,7 +13,9 @@ use crate::out::Out;
 use crate::render::error::notice;
 use crate::render::json;
 use clap::Args;
-use conductor_core::{Conductor, Error, Record, RunId, STOP_GRACE, Task, TaskInfo, TaskResult};
+use conductor_core::{
+    Conductor, Error, ErrorKind, Record, RunId, STOP_GRACE, Task, TaskInfo, TaskResult,
+};
 use std::io;
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -121,11 +123,25 @@ pub(crate) fn stay(
 
 /// Why a task that was attached to cannot be driven here, if so; it can be waited for all the same.
 pub(crate) fn cannot_drive(task: &Task) -> Result<Option<Error>, Error> {
-    let missing = task.missing_env()?;
-    if missing.is_empty() {
+    let (missing, project, id) = (task.missing_env()?, task.project(), task.id());
+    let other = task.other_config()?;
+    if missing.is_empty() && other.is_empty() {
         return Ok(None);
     }
-    let (names, project, id) = (missing.join(", "), task.project(), task.id());
+    if missing.is_empty() {
+        let what = format!(
+            "{project}/{id} is not driven from here: it was started with another {}",
+            other.join(", ")
+        );
+        let hint = format!(
+            "run-agent task --project {project} --task {id} goes on with what is configured now; \
+             --config names another configuration"
+        );
+        return Ok(Some(
+            Error::new(ErrorKind::Conflict, "task.other_config", what).with_hint(hint),
+        ));
+    }
+    let names = missing.join(", ");
     let what = format!(
         "{project}/{id} is not driven from here: it was started with {names}, whose value is not kept"
     );

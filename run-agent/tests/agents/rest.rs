@@ -3,7 +3,7 @@
 use super::config;
 use crate::support::run_agent;
 use crate::workshop::{info, messages, runs};
-use conductor_core::{ErrorClass, Outcome};
+use conductor_core::{Cancel, ErrorClass, Outcome, RestCall, RestService};
 use conductor_tests::http::{Request, Server, events, head, whole};
 use conductor_tests::process::Program;
 use conductor_tests::sandbox::Sandbox;
@@ -293,6 +293,62 @@ fn a_service_finishes_its_task_when_its_answer_is_whole() {
     let runs = runs(&sandbox);
     assert_eq!(runs.len(), 2, "the first answer was cut off");
     assert_eq!(server.requests()[0].json()["messages"][0]["content"], "Ask.", "no preamble");
+}
+
+#[test]
+fn a_service_has_the_same_limits_whoever_drives() {
+    let sandbox = Sandbox::new();
+    let server = service(|call, stream| match call {
+        1 => events(stream, &[piece("cut")]),
+        _ => good(stream),
+    });
+    let text =
+        format!("agents:\n  perplexity:\n    token: {TOKEN}\n    base_url: {}\n", server.url());
+    let config = config(&sandbox, &text);
+    let program = |command: &str| {
+        run_agent(&sandbox, ["--config".as_ref(), config.as_os_str()]).args([
+            command,
+            "--project",
+            "p",
+            "--task",
+            "t",
+        ])
+    };
+    program("task")
+        .args(["--detach", "--agent", "perplexity", "--prompt", "Ask.", "--restart-delay", "10ms"])
+        .succeed();
+    program("attach").args(["--timeout", "120s"]).succeed();
+    let line = |run: conductor_core::RunInfo| {
+        let line = run.record.commandline.unwrap();
+        line.split_once(" < ").map(|(command, _)| command.to_owned())
+    };
+    let lines: Vec<_> = runs(&sandbox).into_iter().map(line).collect();
+    assert_eq!((lines.len(), &lines[0]), (2, &lines[1]), "the second attempt is the background's");
+}
+
+#[test]
+fn a_pause_between_two_calls_ends_when_the_wait_does() {
+    /// A log that gives up when it is told of a pause.
+    struct Impatient(Cancel);
+    impl io::Write for Impatient {
+        fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+            if line.windows(5).any(|word| word == b"retry") {
+                self.0.set();
+            }
+            Ok(line.len())
+        }
+        fn flush(&mut self) -> io::Result<()> {
+            Ok(())
+        }
+    }
+    let server =
+        service(|_, stream| head(stream, 503, &[("retry-after", "20"), ("content-length", "0")]));
+    let call = RestCall::new(RestService::parse("perplexity").unwrap(), TOKEN).unwrap();
+    let call = call.base_url(Some(server.url()));
+    let cancel = Cancel::new();
+    let error =
+        call.run("x", &mut io::sink(), &mut Impatient(cancel.clone()), &cancel).unwrap_err();
+    assert_eq!((error.code(), server.requests().len()), ("wait.cancelled", 1));
 }
 
 #[test]

@@ -25,7 +25,8 @@ impl Proxy {
         std::fs::write(folder.join("ui/index.html"), "<title>a page</title>\n").unwrap();
         // Free a moment ago; nobody else asks for ports of this kind here.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        let site = std::fs::read_to_string(workspace().join("examples/frontend/nginx.conf")).unwrap();
+        let site =
+            std::fs::read_to_string(workspace().join("examples/frontend/nginx.conf")).unwrap();
         // Only where it listens, where the server is and where the pages are is this test's own.
         let site = site
             .replace("listen 80;", &format!("listen {address};"))

@@ -7,6 +7,7 @@
 )]
 
 mod background;
+mod bystander;
 mod crowd;
 mod example;
 mod guide;
@@ -20,5 +21,6 @@ mod stop;
 mod support;
 mod task;
 mod terminal;
+mod watches;
 mod workshop;
 mod wrap;

@@ -8,6 +8,7 @@ use conductor_tests::sandbox::Sandbox;
 use rustix::process::Signal;
 use serde_json::Value;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::process::{Command, Stdio};
 
 #[test]
@@ -216,6 +217,39 @@ fn who_lacks_a_variable_of_the_task_says_so_and_does_not_drive() {
     let attach = cli(&sandbox, "attach").env("SECRET", "sesame").start();
     open_gate(&gate);
     assert!(attach.finish().expect_code(0).stdout.contains("p/t: done after 2 attempts"));
+}
+
+#[test]
+fn who_has_another_agent_says_so_and_does_not_drive() {
+    let sandbox = Sandbox::new();
+    let gate = gate(&sandbox, "gate");
+    let script = first_waits_at(&gate, TWO).replace('"', "\\\"").replace('\n', "; ");
+    let config = |name: &str, token: &str| {
+        let path = sandbox.work().join(name);
+        let text = format!(
+            "agents:\n  worker:\n    type: command\n    command: [sh, -c, \"{script}\"]\n    env: \
+             {{A_TOKEN: {token}}}\n"
+        );
+        fs::write(&path, text).unwrap();
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o600)).unwrap();
+        path.display().to_string()
+    };
+    let (first, other) = (config("first.yaml", "sesame-1"), config("other.yaml", "sesame-2"));
+    run_agent(&sandbox, ["--config", &first, "task", "--project", "p", "--task", "t"])
+        .args(["--agent", "worker", "--prompt", "x", "--wait", "1ms"])
+        .exits(124);
+    let told = "is not driven from here: it was started with another agents.worker.env";
+    let waits = run_agent(&sandbox, ["--config", &other, "attach", "--timeout", "1ms"]).exits(124);
+    assert!(waits.stderr.contains(told), "{}", waits.stderr);
+    let status = cli(&sandbox, "status --project p").succeed().stdout;
+    assert!(status.contains("a driver with the same agents.worker.env"), "{status}");
+    let all = run_agent(&sandbox, ["--config", &other, "task", "resume", "--all"]).exits(12);
+    assert!(all.stderr.contains(told), "{}", all.stderr);
+    // To start it again is to say what it shall be driven with.
+    let task = run_agent(&sandbox, ["--config", &other, "task", "--project", "p", "--task", "t"]);
+    let task = task.start();
+    open_gate(&gate);
+    assert!(task.finish().expect_code(0).stdout.contains("p/t: done after 2 attempts"));
 }
 
 #[test]

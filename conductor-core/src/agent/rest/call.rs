@@ -6,11 +6,13 @@ use super::retry::{Next, class_of, next};
 use super::service::RestService;
 use super::sse::{Events, TooLarge};
 use super::told::Told;
+use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::mask::Secrets;
 use crate::sys::{Os as _, RealOs};
 use crate::time::format_duration;
 use crate::usage::ErrorClass;
+use crate::wait::rest;
 use std::collections::hash_map::RandomState;
 use std::fmt;
 use std::hash::{BuildHasher as _, Hasher as _};
@@ -111,15 +113,25 @@ impl RestCall {
     /// Asks `prompt`, and writes the answer to `out` while it comes, its sources behind it. What is told
     /// about the call goes to `log`: a line for each call that is made again, and one for the record.
     ///
+    /// The switch of `wait` is looked at between two calls, which it ends the pause of, and between two
+    /// parts of an answer; its deadline bounds the whole as [`RestLimits::total`] does.
+    ///
     /// # Errors
+    /// `wait.cancelled` and `wait.timeout` where the wait was over first;
     /// `rest.timeout`, `rest.refused` (the service's status and words), `rest.unreachable`, `rest.cut`,
     /// `rest.malformed`, `rest.failed`, `rest.too_long`. What came before stands in `out`. None of them,
     /// and nothing in `log`, holds the token.
-    pub fn run(&self, prompt: &str, out: &mut dyn Write, log: &mut dyn Write) -> Result<()> {
+    pub fn run(
+        &self,
+        prompt: &str,
+        out: &mut dyn Write,
+        log: &mut dyn Write,
+        wait: impl Into<Wait>,
+    ) -> Result<()> {
         let model = self.model.as_deref().unwrap_or(self.service.model());
         let mut told = Told { model: Some(model.to_owned()), ..Told::default() };
         let body = self.service.body(model, prompt);
-        let result = self.ask(&body, out, log, &mut told);
+        let result = self.ask(&body, out, log, &mut told, &wait.into());
         self.say(log, &told.line())?;
         result
     }
@@ -130,6 +142,7 @@ impl RestCall {
         out: &mut dyn Write,
         log: &mut dyn Write,
         told: &mut Told,
+        wait: &Wait,
     ) -> Result<()> {
         let began = Instant::now();
         let own = self.service.kind().service().map(|service| service.address);
@@ -137,13 +150,15 @@ impl RestCall {
         let url = self.service.endpoint(base);
         let mut call = 1;
         loop {
+            wait.check()?;
             let left = self.limits.total.map(|total| total.saturating_sub(began.elapsed()));
             if left.is_some_and(|left| left.is_zero()) {
                 told.error_class = Some(ErrorClass::Transient);
                 return Err(self.timeout("the call took too long"));
             }
-            let failed = match post(&url, &self.token, body, &self.limits, left) {
-                Ok(reply) => return self.read(reply, out, told),
+            let bound = [left, wait.remaining()].into_iter().flatten().min();
+            let failed = match post(&url, &self.token, body, &self.limits, bound) {
+                Ok(reply) => return self.read(reply, out, told, wait),
                 Err(failed) => failed,
             };
             let after = match failed.status {
@@ -155,7 +170,7 @@ impl RestCall {
                     let name = self.service.kind().name();
                     let pause_text = format_duration(pause);
                     self.say(log, &format!("{name} retry in {pause_text} after {after}"))?;
-                    std::thread::sleep(pause);
+                    rest(wait, pause)?;
                     call += 1;
                 }
                 _ => return Err(self.gave_up(failed, told)),
@@ -188,10 +203,10 @@ impl RestCall {
         }
     }
 
-    fn read(&self, reply: Reply, out: &mut dyn Write, told: &mut Told) -> Result<()> {
+    fn read(&self, reply: Reply, out: &mut dyn Write, told: &mut Told, wait: &Wait) -> Result<()> {
         let mut answer = Answer::default();
         let read = match reply.is_stream {
-            true => self.stream(reply, &mut answer, out),
+            true => self.stream(reply, &mut answer, out, wait),
             false => self.document(reply, &mut answer, out),
         };
         told.model = answer.model.clone().or(told.model.take());
@@ -199,7 +214,7 @@ impl RestCall {
         told.cost_usd = answer.cost_usd;
         let failed = |stop: Stop| {
             let class = match &stop {
-                Stop::Cut(_) | Stop::Idle => ErrorClass::Transient,
+                Stop::Cut(_) | Stop::Idle | Stop::Over(_) => ErrorClass::Transient,
                 Stop::Unusable(_) | Stop::Deaf(_) => ErrorClass::Other,
             };
             (self.stopped(stop, answer.has_text()), class)
@@ -219,6 +234,7 @@ impl RestCall {
         mut reply: Reply,
         answer: &mut Answer,
         out: &mut dyn Write,
+        wait: &Wait,
     ) -> Result<(), Stop> {
         let mut events = Events::default();
         let mut buffer = vec![0; CHUNK];
@@ -228,6 +244,7 @@ impl RestCall {
             Ok::<(), Stop>(hand_on(out, &text)?)
         };
         loop {
+            wait.check().map_err(Stop::Over)?;
             let read = match reply.body.read(&mut buffer) {
                 Ok(read) => read,
                 Err(error) if error.kind() == std::io::ErrorKind::Interrupted => continue,
@@ -262,6 +279,7 @@ impl RestCall {
         let name = self.service.kind().name();
         let part = if has_text { ", in the middle of its answer" } else { "" };
         match stop {
+            Stop::Over(error) => error,
             Stop::Idle => {
                 self.timeout(&format!("nothing came for too long, or the call took too long{part}"))
             }
@@ -336,6 +354,8 @@ enum Stop {
     Cut(String),
     /// A time limit was over.
     Idle,
+    /// The caller's wait was over.
+    Over(Error),
     Unusable(Unusable),
     /// Whoever wants the answer cannot be written to.
     Deaf(std::io::Error),
