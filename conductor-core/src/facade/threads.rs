@@ -110,14 +110,14 @@ impl Tasks<'_> {
             own = own.run(run);
         }
         let bus = self.0.bus((project.clone(), task.clone()))?;
-        let posted = bus.append_once(&key, None, own, &wait)?;
+        let posted = bus.append_once(&key, None, own, wait.clone())?;
         let text = format!("threaded user request opened child task {project}/{task}");
         let parent = told(&text, "source_task")
             .run(&link.run)
             .meta("thread_child_message_id", posted.msg_id.as_str())
             .meta("thread_source_message_id", link.message.as_str());
         let bus = self.0.bus((link.project.clone(), link.task.clone()))?;
-        bus.append_once(&key, None, parent, &wait).map(drop)
+        bus.append_once(&key, None, parent, wait).map(drop)
     }
 
     /// The message that a task answers, where it was started for one. Reads only.

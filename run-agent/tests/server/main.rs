@@ -9,6 +9,7 @@
 
 mod attacks;
 mod commands;
+mod compatible;
 mod control;
 mod guard;
 mod idle;

@@ -31,7 +31,7 @@ pub(crate) async fn keep_books(app: App) {
 async fn follow(app: &App, mut member: Member) {
     let (mut begun, mut seen, mut ended) =
         (Counted::default(), Counted::default(), Counted::default());
-    let mut ends = Vec::new();
+    let mut ends: Vec<RunKey> = Vec::new();
     loop {
         write_down(app).await;
         for run in std::mem::take(&mut ends) {
