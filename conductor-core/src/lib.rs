@@ -75,6 +75,7 @@ pub use facade::{
 };
 pub use gc::{
     GcAction, GcDone, GcItem, GcItems, GcKind, GcPlan, GcPolicy, GcReason, GcReport, GcResult,
+    GcWork,
 };
 pub use id::{MessageId, ProjectId, RunId, TaskId, check_id};
 pub use layout::{Listing, RootOrigin, RootSources};
@@ -85,8 +86,9 @@ pub use outbox::{Delivery, EventKind, OutboxEvent, Receiver, SignedHeaders, sign
 pub use run::{Outcome, Phase, RunRecord, Status};
 pub use size::{format_size, parse_size};
 pub use supervise::{Hold, OnOutputLimit, RunInfo, Stop, StopReport};
-pub use task::{OnQuestion, TaskOutcome, TaskResult, ThreadLink, Waiting};
+pub use sys::die_with_starter;
+pub use task::{OnQuestion, TaskBudget, TaskOutcome, TaskResult, ThreadLink, Waiting};
 pub use time::{Timestamp, format_duration, parse_duration};
-pub use update::{Installed, UpdateRequest, UpdateState};
+pub use update::{NewProgram, UpdateRequest, UpdateState};
 pub use usage::{ErrorClass, Usage};
 pub use wait::Step;

@@ -61,7 +61,7 @@ fn play(scene: &str, root: &Path) {
         "update" => {
             let program = served_program(root);
             let updater = conductor.update().serve(&program).unwrap().unwrap();
-            updater.confirm(updater.wait(LONG).unwrap()).unwrap();
+            updater.install(updater.wait(LONG).unwrap()).unwrap();
         }
         _ => panic!("no scene {scene}"),
     }
@@ -270,7 +270,7 @@ fn check_update(root: &Root, old: &[u8], new: &[u8], number: usize) {
     let updater = update.serve(&program).unwrap().unwrap();
     let status = update.status().unwrap();
     assert_ne!(status.state, UpdateState::Applying, "{}: {status:?}", at());
-    // The old program stands unless the new one was confirmed: what runs here is neither.
+    // The new program stands where it got the place, and only there.
     let expected = if status.state == UpdateState::Idle { new } else { old };
     assert!(fs::read(&program).unwrap() == expected, "{}: {status:?}", at());
     let names = fs::read_dir(program.parent().unwrap()).unwrap();
@@ -278,7 +278,7 @@ fn check_update(root: &Root, old: &[u8], new: &[u8], number: usize) {
         assert!(!name.as_encoded_bytes().starts_with(b"."), "{}: {name:?} was left", at());
     }
     update.start(UpdateRequest::new(root.dir.path().join("candidate"))).unwrap();
-    updater.confirm(updater.wait(LONG).unwrap()).unwrap();
+    updater.install(updater.wait(LONG).unwrap()).unwrap();
     assert!(fs::read(&program).unwrap() == new, "{}", at());
 }
 

@@ -108,30 +108,33 @@ fn a_program_is_exchanged_once_no_root_run_is_active() {
 
     fs::write(gate, "").unwrap();
     run.wait(LONG).unwrap();
-    let installed = served.updater.wait(LONG).unwrap();
-    assert_eq!((installed.version.as_str(), &installed.program), ("0.2.0", &target(&served.root)));
-    assert_eq!(served.program(), fs::read(&candidate).unwrap());
+    let new = served.updater.wait(LONG).unwrap();
+    assert_eq!((new.version.as_str(), new.path.parent()), ("0.2.0", target(&served.root).parent()));
+    assert_eq!(fs::read(&new.path).unwrap(), fs::read(&candidate).unwrap());
+    assert_eq!(served.program(), old, "it has to show first that it serves");
     let status = served.status();
     assert_eq!((status.state, status.step.as_deref()), (UpdateState::Applying, Some("starting")));
     let busy = conductor.update().start(UpdateRequest::new(&candidate)).unwrap_err();
     assert_eq!(busy.code(), "update.applying");
     assert_eq!(conductor.update().cancel("no").unwrap_err().code(), "update.applying");
 
-    served.updater.confirm(installed).unwrap();
+    served.updater.install(new).unwrap();
+    assert_eq!(served.program(), fs::read(&candidate).unwrap());
     let status = served.status();
     assert_eq!(status.state, UpdateState::Idle);
+    assert_eq!(status.installed_version.as_deref(), Some("0.2.0"));
     assert!(status.last_note.unwrap().contains("0.2.0"));
     assert_eq!(served.names(), ["run-agent", "run-agent.prev"]);
     assert_eq!(fs::read(target(&served.root).with_extension("prev")).unwrap(), old);
 }
 
 #[test]
-fn a_new_program_that_does_not_serve_gives_the_place_back() {
+fn a_new_program_that_does_not_serve_gets_no_place() {
     let served = served();
     let old = served.program();
     served.start(&served.candidate("0.2.0", Does::Works));
-    let installed = served.updater.wait(LONG).unwrap();
-    served.updater.put_back(installed, "it did not answer").unwrap();
+    let new = served.updater.wait(LONG).unwrap();
+    served.updater.refuse(new, "it did not answer").unwrap();
     assert_eq!((served.program(), served.names()), (old, vec!["run-agent".to_owned()]));
     let status = served.status();
     assert_eq!(status.state, UpdateState::Failed);
@@ -160,8 +163,8 @@ fn a_bad_candidate_is_refused_and_the_old_program_stays() {
     assert!(served.fails().contains("SHA-256"));
     let older = UpdateRequest::new(&candidate).allow_downgrade(true);
     conductor.update().start(older).unwrap();
-    let installed = served.updater.wait(LONG).unwrap();
-    served.updater.confirm(installed).unwrap();
+    let new = served.updater.wait(LONG).unwrap();
+    served.updater.install(new).unwrap();
 }
 
 #[test]
@@ -223,9 +226,34 @@ fn a_dead_server_blocks_nobody_and_the_next_one_goes_on() {
     root.job("true");
 
     let updater = update.serve(&target(&root)).unwrap().unwrap();
-    let installed = updater.wait(LONG).unwrap();
-    updater.confirm(installed).unwrap();
+    let new = updater.wait(LONG).unwrap();
+    updater.install(new).unwrap();
     assert_eq!(update.status().unwrap().state, UpdateState::Idle);
+}
+
+#[test]
+fn a_server_that_has_to_end_leaves_the_wish_to_the_next_one() {
+    let Served { root, updater } = served();
+    let update = root.conductor.update();
+    let candidate = root.dir.path().join("candidate");
+    program(&candidate, "0.2.0", Does::HangsInItsTest);
+    update.start(UpdateRequest::new(&candidate)).unwrap();
+    let cancel = Cancel::new();
+    std::thread::scope(|scope| {
+        let waits = scope.spawn(|| updater.wait(Wait::FOREVER.or_cancelled(&cancel)));
+        until("it is tried", || update.status().unwrap().step.as_deref() == Some("trying"));
+        cancel.set();
+        assert_eq!(waits.join().unwrap().unwrap_err().kind(), ErrorKind::Cancelled);
+    });
+    assert_eq!(update.state().unwrap(), UpdateState::Deferred);
+    program(&candidate, "0.2.0", Does::Works);
+    let new = updater.wait(LONG).unwrap();
+    assert_eq!(update.state().unwrap(), UpdateState::Applying);
+    updater.put_off(new).unwrap();
+    assert_eq!(update.state().unwrap(), UpdateState::Deferred);
+    let new = updater.wait(LONG).unwrap();
+    updater.install(new).unwrap();
+    assert_eq!(fs::read_dir(root.dir.path().join("bin")).unwrap().count(), 2);
 }
 
 #[test]
@@ -306,6 +334,6 @@ fn a_loop_between_two_attempts_is_active_and_its_attempts_are_let_in() {
     });
     assert_eq!(served.start(&served.candidate("0.2.0", Does::Works)).active_runs_now, 1);
     assert_eq!(task.wait(LONG).unwrap().outcome, TaskOutcome::Done);
-    let installed = served.updater.wait(LONG).unwrap();
-    served.updater.confirm(installed).unwrap();
+    let new = served.updater.wait(LONG).unwrap();
+    served.updater.install(new).unwrap();
 }

@@ -102,8 +102,7 @@ pub(crate) enum Command {
     Gc(gc::Gc),
     #[cfg(feature = "server")]
     Serve(serve::Serve),
-    // Hidden until `serve` carries it out.
-    #[command(subcommand, hide = true)]
+    #[command(subcommand)]
     Update(update::Update),
     SelfTest(self_test::SelfTest),
     #[command(subcommand)]

@@ -3,11 +3,12 @@
 
 use crate::cli::{self, STYLES, levels};
 use crate::commands;
+use crate::commands::self_test::SelfTest;
 use crate::commands::serve::Serve;
 use crate::commands::server::Server;
 use crate::context::Context;
 use crate::log::{self, LogForm, Said};
-use clap::{ArgAction, Parser};
+use clap::{ArgAction, Parser, Subcommand};
 use conductor_core::LogLevels;
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -59,7 +60,14 @@ struct Cli {
     serve: Serve,
 
     #[command(subcommand)]
-    command: Option<Server>,
+    command: Option<Command>,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    #[command(flatten)]
+    Server(Box<Server>),
+    SelfTest(SelfTest),
 }
 
 /// Runs what was asked for.
@@ -75,7 +83,8 @@ pub(crate) fn run() -> ExitCode {
             context.tell_webhook();
             cli.serve.run(&mut context)
         }
-        Some(command) => command.run(&mut context),
+        Some(Command::Server(command)) => command.run(&mut context),
+        Some(Command::SelfTest(command)) => command.run(&mut context),
     };
     commands::finish(end, &mut context)
 }

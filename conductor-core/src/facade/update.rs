@@ -8,10 +8,11 @@ use crate::layout::{CONDUCTOR, UPDATE};
 use crate::limits;
 use crate::time::Timestamp;
 use crate::update::{
-    ActiveRoots, Installed, Policy, Record as State, Role, UpdateRequest, UpdateState, alone,
+    ActiveRoots, NewProgram, Policy, Record as State, Role, UpdateRequest, UpdateState, alone,
     applying, cancel, living_updater,
 };
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// The update of the server that serves this root; from [`Conductor::update`].
 ///
@@ -53,6 +54,8 @@ pub struct UpdateStatus {
     pub active_runs_error: Option<String>,
     /// What is being done to the program now.
     pub step: Option<String>,
+    /// The version that the last one brought; nothing where it failed or was cancelled.
+    pub installed_version: Option<String>,
     /// Why the last one failed.
     pub last_error: Option<String>,
     /// How the last one ended otherwise.
@@ -72,6 +75,7 @@ impl UpdateStatus {
             active_runs_now: active.total(),
             active_runs_error: active.unreadable.first().map(ToString::to_string),
             step: record.exchange.map(|exchange| exchange.step.as_str().to_owned()),
+            installed_version: record.installed_version,
             last_error: record.last_error,
             last_note: record.last_note,
         }
@@ -97,6 +101,7 @@ impl From<&UpdateStatus> for Record {
         for (name, text) in [
             ("active_runs_error", &status.active_runs_error),
             ("step", &status.step),
+            ("installed_version", &status.installed_version),
             ("last_error", &status.last_error),
             ("last_note", &status.last_note),
         ] {
@@ -112,19 +117,30 @@ impl Update<'_> {
     /// # Errors
     /// `update.state_corrupt`, `update.state_too_new`.
     pub fn status(&self) -> Result<UpdateStatus> {
-        let layout = self.0.engine.layout();
-        let root = match layout.root() {
-            Err(error) if error.code() == "root.not_found" => {
-                return Ok(UpdateStatus::new(State::default(), false, &ActiveRoots::default()));
-            }
-            root => root?,
+        let record = self.record()?;
+        let engine = &self.0.engine;
+        let served = match living_updater(engine.layout()) {
+            Err(error) if error.code() == "root.not_found" => false,
+            served => served?,
         };
-        let record = match root.folder_if_exists(CONDUCTOR)? {
-            Some(conductor) => State::read(&conductor)?.unwrap_or_default(),
-            None => State::default(),
+        Ok(UpdateStatus::new(record, served, &engine.active_roots()?))
+    }
+
+    /// Where the update stands, without a look at what it waits for: one small file is read.
+    ///
+    /// # Errors
+    /// `update.state_corrupt`, `update.state_too_new`.
+    pub fn state(&self) -> Result<UpdateState> {
+        Ok(self.record()?.state)
+    }
+
+    fn record(&self) -> Result<State> {
+        let conductor = match self.0.engine.layout().root() {
+            Err(error) if error.code() == "root.not_found" => None,
+            root => root?.folder_if_exists(CONDUCTOR)?,
         };
-        let active = self.0.engine.active_roots()?;
-        Ok(UpdateStatus::new(record, living_updater(layout)?, &active))
+        let record = conductor.map(|conductor| State::read(&conductor)).transpose()?.flatten();
+        Ok(record.unwrap_or_default())
     }
 
     /// Asks the server to exchange its program as soon as no root run is active. From now on, and until
@@ -164,8 +180,8 @@ impl Update<'_> {
     /// another living process has it. It is a server's part: from here on it starts children of its own,
     /// to try new programs out.
     ///
-    /// An exchange that died on the way is settled first: the program that runs now stays, or the old
-    /// one gets its place back.
+    /// An exchange that died on the way is settled first: the state says which program stands, and what
+    /// lay beside it goes.
     pub fn serve(&self, program: &Path) -> Result<Option<Updater>> {
         let update = &self.0.engine.settings().config.config().update;
         let policy = Policy {
@@ -187,28 +203,42 @@ pub struct Updater {
 }
 
 impl Updater {
-    /// Waits until a new program was asked for, no root run is active, and the new program stands in
-    /// the old one's place. A candidate that may not be taken is refused, the state says why, and the
-    /// wait goes on.
+    /// Waits until a new program was asked for, no root run is active, and a copy of the new program lies
+    /// beside the old one, tried out. A candidate that may not be taken is refused, the state says why, and
+    /// the wait goes on. From here on no root run starts.
     ///
-    /// Then start the new program, and say how that went with [`confirm`](Updater::confirm) or
-    /// [`put_back`](Updater::put_back).
+    /// Then start the copy, let it show that it serves, and say how that went with
+    /// [`install`](Updater::install) or [`refuse`](Updater::refuse).
     ///
     /// # Errors
     /// Those of the wait, and of a state that cannot be read or written.
-    pub fn wait(&self, wait: impl Into<Wait>) -> Result<Installed> {
+    pub fn wait(&self, wait: impl Into<Wait>) -> Result<NewProgram> {
         self.role.wait(&|| self.conductor.engine.active_roots(), &wait.into())
     }
 
-    /// The new program works: the update is over, and the old one is kept beside it as
-    /// `<program>.prev`.
-    pub fn confirm(&self, installed: Installed) -> Result<()> {
-        self.role.confirm(installed)
+    /// How long the new program may take until it serves: `update.health_timeout`.
+    pub fn patience(&self) -> Duration {
+        self.role.patience()
     }
 
-    /// The new program does not work: the old one gets its place back, and the state says why.
-    pub fn put_back(&self, installed: Installed, why: &str) -> Result<()> {
-        self.role.put_back(installed, why)
+    /// The new program serves: it gets the old one's place, the old one is kept beside it as
+    /// `<program>.prev`, and the update is over.
+    ///
+    /// # Errors
+    /// Those of the exchange; the old program has its place then, and the state says why.
+    pub fn install(&self, program: NewProgram) -> Result<()> {
+        self.role.install(program)
+    }
+
+    /// The new program does not serve: the old one stays, and the state says why.
+    pub fn refuse(&self, program: NewProgram, why: &str) -> Result<()> {
+        self.role.refuse(program, why)
+    }
+
+    /// Nothing is known about the new program, since the server has to end: the update waits for the
+    /// next server.
+    pub fn put_off(&self, program: NewProgram) -> Result<()> {
+        self.role.put_off(program)
     }
 }
 

@@ -22,6 +22,7 @@ mod real;
 mod spawn;
 mod spawn_clone;
 mod terminal;
+mod tied;
 mod watch;
 
 pub(crate) use child::{Child, ChildEnd, ChildLook, ChildSpec};
@@ -47,5 +48,6 @@ pub(crate) use spawn::{
     memfd_image as keeper_memfd, start_keeper,
 };
 pub(crate) use terminal::Terminal;
+pub use tied::die_with_starter;
 pub(crate) use watch::LOOK_OFTEN;
 pub use watch::{News, Watch};

@@ -13,7 +13,8 @@
 //!
 //! The program is exchanged in steps, each written down before it is taken ([`record`]), so that a
 //! death at any moment leaves the old program or the new one at its place, and the next server knows
-//! which, and what to clear away ([`updater`]).
+//! which, and what to clear away ([`updater`]). The new one gets the place when it has shown that it
+//! serves, and not before.
 
 mod candidate;
 mod gate;
@@ -27,5 +28,5 @@ mod version;
 pub(crate) use gate::{Admission, admit, alone, living_updater};
 pub(crate) use record::Record;
 pub use record::{UpdateRequest, UpdateState};
-pub use updater::Installed;
+pub use updater::NewProgram;
 pub(crate) use updater::{ActiveRoots, Policy, Role, applying, cancel};

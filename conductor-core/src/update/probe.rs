@@ -3,7 +3,7 @@
 use super::install::refused;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::{Poller, Processes};
+use crate::sys::{Poller, Processes, die_with_starter};
 use crate::time::format_duration;
 use std::ffi::OsStr;
 use std::io::Read as _;
@@ -36,7 +36,8 @@ pub(super) fn ask(
         let line = args.first().copied().unwrap_or_default().to_string_lossy();
         refused(shown, &format!("`{line}` {why}"))
     };
-    let mut child = Command::new(program)
+    let mut command = Command::new(program);
+    command
         .args(args)
         .env_clear()
         .env("PATH", "/usr/local/bin:/usr/bin:/bin")
@@ -44,9 +45,9 @@ pub(super) fn ask(
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
-        .process_group(0)
-        .spawn()
-        .map_err(|e| wrong("cannot be run").with_source(e))?;
+        .process_group(0);
+    die_with_starter(&mut command);
+    let mut child = command.spawn().map_err(|e| wrong("cannot be run").with_source(e))?;
     let answer = listen(&mut child, &wait.clone().at_most(limit));
     if answer.is_err() {
         // Not reaped yet, so the number is still its group's.

@@ -82,29 +82,23 @@ impl UpdateRequest {
 }
 
 /// How far the exchange of the program has come. Each is written down before its work is begun.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     /// The candidate is looked at and copied beside the program.
     Staging,
     /// The copy is tried out.
     Trying,
-    /// The program gets its second name, and the copy takes its place.
-    Exchanging,
-    /// The new program is started and must answer.
+    /// The copy is started and must show that it serves.
     Starting,
-    /// The new program has answered; the old one becomes the backup.
-    Keeping,
-    /// The old program gets its place back.
-    PuttingBack,
+    /// It does: the old program gets its second name, and the copy takes its place.
+    Exchanging,
 }
 
-const STEPS: [(Step, &str); 6] = [
+const STEPS: [(Step, &str); 4] = [
     (Step::Staging, "staging"),
     (Step::Trying, "trying"),
-    (Step::Exchanging, "exchanging"),
     (Step::Starting, "starting"),
-    (Step::Keeping, "keeping"),
-    (Step::PuttingBack, "putting_back"),
+    (Step::Exchanging, "exchanging"),
 ];
 
 impl Step {
@@ -137,6 +131,8 @@ pub(crate) struct Record {
     pub(crate) finished_at: Option<Timestamp>,
     pub(crate) active_at_request: u64,
     pub(crate) exchange: Option<Exchange>,
+    /// The version that the last one brought, where it brought one.
+    pub(crate) installed_version: Option<String>,
     pub(crate) last_error: Option<String>,
     pub(crate) last_note: Option<String>,
 }
@@ -203,6 +199,7 @@ impl Record {
             text("digest", exchange.digest.as_deref());
             text("candidate_version", exchange.version.as_deref());
         }
+        text("installed_version", self.installed_version.as_deref());
         text("last_error", self.last_error.as_deref());
         text("last_note", self.last_note.as_deref());
         for (key, moment) in [
@@ -299,6 +296,7 @@ impl Reader<'_> {
             finished_at: self.parsed("finished_at")?,
             active_at_request: self.parsed("active_runs_at_request")?.unwrap_or(0),
             exchange,
+            installed_version: text("installed_version"),
             last_error: text("last_error"),
             last_note: text("last_note"),
         })
@@ -336,6 +334,7 @@ mod tests {
         assert_eq!(Record::read(&folder).unwrap(), Some(record.clone()));
         for outcome in [Ok("updated\nto 2".to_owned()), Err("it hangs: [x]".to_owned())] {
             record.end(outcome, Timestamp::UNIX_EPOCH);
+            record.installed_version = record.last_note.is_some().then(|| "0.2.0".to_owned());
             record.write(&folder).unwrap();
             assert_eq!(Record::read(&folder).unwrap(), Some(record.clone()));
         }

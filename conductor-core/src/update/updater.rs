@@ -15,7 +15,6 @@ use std::collections::hash_map::RandomState;
 use std::ffi::OsStr;
 use std::fs;
 use std::hash::{BuildHasher as _, Hasher as _};
-use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -53,13 +52,14 @@ impl ActiveRoots {
     }
 }
 
-/// A new program that stands at the old one's place and has to show that it works.
+/// A new program that was looked at and tried out, and has to show that it serves before it gets the old
+/// one's place; from [`Updater::wait`](crate::Updater::wait).
 #[derive(Debug)]
-#[must_use = "the update is under way until it is confirmed or put back"]
+#[must_use = "the update is under way until it is installed, refused or put off"]
 #[non_exhaustive]
-pub struct Installed {
-    /// Where it stands.
-    pub program: PathBuf,
+pub struct NewProgram {
+    /// The copy of it that is to be started, beside the old program.
+    pub path: PathBuf,
     /// The version that it says it is.
     pub version: String,
     record: Record,
@@ -89,7 +89,7 @@ impl Role {
         Ok(Some(Role { layout: layout.clone(), conductor, target, policy, _lock: lock }))
     }
 
-    /// Waits for a wish, then until no root run is active, and exchanges the program.
+    /// Waits for a wish, then until no root run is active, and tries the new program out.
     ///
     /// A candidate that may not be taken, or fails, ends its update as `failed`; the wait goes on.
     ///
@@ -99,7 +99,7 @@ impl Role {
         &self,
         count: &dyn Fn() -> Result<ActiveRoots>,
         wait: &Wait,
-    ) -> Result<Installed> {
+    ) -> Result<NewProgram> {
         let failed = |e| self.conductor.error("watch", "", e);
         let poller = Poller::new().map_err(failed)?;
         let news = Watch::join(&poller, 1, News::Names).map_err(failed)?;
@@ -112,8 +112,8 @@ impl Role {
             wait.check()?;
             let pause = match Record::read(&self.conductor)?.map(|record| record.state) {
                 Some(UpdateState::Deferred) => match self.begin(count)? {
-                    Some(record) => match self.carry_out(record, wait)? {
-                        Some(installed) => return Ok(installed),
+                    Some(record) => match self.try_out(record, wait)? {
+                        Some(program) => return Ok(program),
                         None => continue,
                     },
                     None => Some(COUNT_AGAIN),
@@ -155,24 +155,27 @@ impl Role {
         Ok(Some(record))
     }
 
-    /// Exchanges the program; `None` where that failed, which is written down.
-    fn carry_out(&self, mut record: Record, wait: &Wait) -> Result<Option<Installed>> {
+    /// Tries the candidate out; `None` where it may not be taken, which is written down.
+    fn try_out(&self, mut record: Record, wait: &Wait) -> Result<Option<NewProgram>> {
         let (Some(request), Some(exchange)) = (record.request.clone(), &record.exchange) else {
             return Err(Error::new(ErrorKind::Internal, "update.no_wish", "nothing to carry out"));
         };
         let names = Names::new(&exchange.target, &exchange.mark);
-        match self.exchange(&request, &names, &mut record, wait) {
-            Ok(version) => Ok(Some(Installed { program: names.target, version, record })),
+        match self.look_at(&request, &names, &mut record, wait) {
+            Ok(version) => Ok(Some(NewProgram { path: names.next, version, record })),
+            // Whoever waits has to end: that says nothing about the candidate.
+            Err(error) if error.kind() == ErrorKind::Cancelled => {
+                self.defer_again(record)?;
+                Err(error)
+            }
             Err(error) => {
-                let cause = std::error::Error::source(&error);
-                let why = cause.map_or(error.to_string(), |cause| format!("{error}: {cause}"));
-                self.restore(record, why)?;
+                self.fail(record, told(&error))?;
                 Ok(None)
             }
         }
     }
 
-    fn exchange(
+    fn look_at(
         &self,
         request: &UpdateRequest,
         names: &Names,
@@ -203,9 +206,7 @@ impl Role {
         let works = [WORKS.as_ref(), "--root".as_ref(), self.layout.path().as_os_str()];
         self.ask(names, &candidate, &works, wait)?;
         let version = offered.to_string();
-        self.note(record, Step::Exchanging, |exchange| exchange.version = Some(version.clone()))?;
-        names.exchange()?;
-        self.note(record, Step::Starting, |_| {})?;
+        self.note(record, Step::Starting, |exchange| exchange.version = Some(version.clone()))?;
         Ok(version)
     }
 
@@ -233,40 +234,65 @@ impl Role {
         record.write(&self.conductor)
     }
 
-    /// The new program works: the update is over.
-    pub(crate) fn confirm(&self, installed: Installed) -> Result<()> {
-        let Installed { program, version, mut record } = installed;
-        self.note(&mut record, Step::Keeping, |_| {})?;
-        if let Some(exchange) = &record.exchange {
-            let names = Names::new(&exchange.target, &exchange.mark);
-            names.keep_backup()?;
-            names.clear()?;
+    /// How long a candidate may take for each answer.
+    pub(crate) fn patience(&self) -> Duration {
+        self.policy.patience
+    }
+
+    /// The new program serves: it gets the old one's place, and the update is over.
+    pub(crate) fn install(&self, program: NewProgram) -> Result<()> {
+        let NewProgram { version, mut record, .. } = program;
+        self.note(&mut record, Step::Exchanging, |_| {})?;
+        let Some(exchange) = &record.exchange else { return Ok(()) };
+        let names = Names::new(&exchange.target, &exchange.mark);
+        if let Err(error) = names.exchange().and_then(|()| names.keep_backup()) {
+            names.put_back()?;
+            self.fail(record, told(&error))?;
+            return Err(error);
         }
-        let note =
-            format!("{} is now version {version}, after {}", program.display(), version::OWN);
+        let target = names.target.display();
+        let note = format!("{target} is now version {version}, after {}", version::OWN);
         record.end(Ok(note), self.conductor.os().now());
+        record.installed_version = Some(version);
         record.write(&self.conductor)
     }
 
-    /// The new program does not work: the old one gets its place back.
-    pub(crate) fn put_back(&self, installed: Installed, why: &str) -> Result<()> {
-        self.restore(installed.record, why.to_owned())
+    /// The new program does not serve: the old one stays.
+    pub(crate) fn refuse(&self, program: NewProgram, why: &str) -> Result<()> {
+        self.fail(program.record, why.to_owned())
     }
 
-    fn restore(&self, mut record: Record, why: String) -> Result<()> {
-        self.note(&mut record, Step::PuttingBack, |_| {})?;
-        if let Some(exchange) = &record.exchange {
-            let names = Names::new(&exchange.target, &exchange.mark);
-            names.put_back()?;
-            names.clear()?;
-        }
+    /// Whoever carries the update out has to end first: the wish waits for the next one.
+    pub(crate) fn put_off(&self, program: NewProgram) -> Result<()> {
+        self.defer_again(program.record)
+    }
+
+    fn fail(&self, mut record: Record, why: String) -> Result<()> {
+        self.clear(&record)?;
         record.end(Err(why), self.conductor.os().now());
         record.write(&self.conductor)
     }
+
+    fn defer_again(&self, mut record: Record) -> Result<()> {
+        self.clear(&record)?;
+        record.state = UpdateState::Deferred;
+        (record.started_at, record.exchange) = (None, None);
+        record.write(&self.conductor)
+    }
+
+    fn clear(&self, record: &Record) -> Result<()> {
+        let Some(exchange) = &record.exchange else { return Ok(()) };
+        Names::new(&exchange.target, &exchange.mark).clear()
+    }
 }
 
-/// Settles an exchange that died on the way: the new program stays if it is the one that runs now, else
-/// the old one gets its place back. The caller holds the updater's lock.
+fn told(error: &Error) -> String {
+    let cause = std::error::Error::source(error);
+    cause.map_or(error.to_string(), |cause| format!("{error}: {cause}"))
+}
+
+/// Settles an exchange that died on the way: the new program stays where it got the old one's place, since
+/// it had shown by then that it serves. The caller holds the updater's lock.
 fn settle(layout: &Layout, conductor: &Folder) -> Result<()> {
     let Some(mut record) = Record::read(conductor)? else { return Ok(()) };
     if record.state != UpdateState::Applying {
@@ -276,27 +302,18 @@ fn settle(layout: &Layout, conductor: &Folder) -> Result<()> {
     let (_folder, _lock) = alone(layout, &Wait::from(limits::RECORD_LOCK))?;
     let names = Names::new(&exchange.target, &exchange.mark);
     let installed = match &exchange.digest {
-        Some(digest) if exchange.step >= Step::Exchanging => names.is_installed(digest)?,
+        Some(digest) if exchange.step == Step::Exchanging => names.is_installed(digest)?,
         _ => false,
     };
-    let version = exchange.version.unwrap_or_default();
-    let stays = match exchange.step {
-        Step::Keeping => installed,
-        Step::PuttingBack => false,
-        _ => installed && runs(&names.target)?,
-    };
-    let outcome = if stays {
+    let step = exchange.step.as_str();
+    let outcome = if installed {
         names.keep_backup()?;
-        let program = names.target.display();
-        Ok(format!("{program} is now version {version}; the server died before it could say so"))
+        record.installed_version = exchange.version;
+        let (target, version) =
+            (names.target.display(), record.installed_version.as_deref().unwrap_or_default());
+        Ok(format!("{target} is now version {version}; the server died before it could say so"))
     } else {
-        if installed {
-            names.put_back()?;
-        }
-        Err(format!(
-            "the server died at the step {}; the old program stands",
-            exchange.step.as_str()
-        ))
+        Err(format!("the server died at the step {step}; the old program stands"))
     };
     names.clear()?;
     record.end(outcome, conductor.os().now());
@@ -334,11 +351,4 @@ pub(crate) fn applying(path: &Path) -> Error {
     Error::new(ErrorKind::Conflict, "update.applying", "the server's program is being exchanged")
         .with_path(path)
         .with_hint("`run-agent update status` shows how that goes")
-}
-
-/// Whether this process runs the program at `path`.
-fn runs(path: &Path) -> Result<bool> {
-    let of = |path: &Path| fs::metadata(path).map_err(|e| Error::io("look at", path, e));
-    let (own, other) = (of(Path::new("/proc/self/exe"))?, of(path)?);
-    Ok((own.dev(), own.ino()) == (other.dev(), other.ino()))
 }

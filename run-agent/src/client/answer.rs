@@ -47,6 +47,7 @@ impl Answer {
         let words = error["message"].as_str().or(told["message"].as_str());
         let words = words.unwrap_or(self.text()).to_owned();
         let kind = match self.status {
+            _ if error["details"]["code"] == "update.in_progress" => ErrorKind::UpdateInProgress,
             401 => ErrorKind::PermissionDenied,
             409 => ErrorKind::Conflict,
             429 => ErrorKind::Busy,
@@ -80,6 +81,9 @@ mod tests {
         assert_eq!(error.kind(), ErrorKind::NotFound);
         assert_eq!(error.to_string(), "server returned 404: there is no task x");
         assert_eq!(error.hint(), "look");
+        let drains = r#"{"error":{"message":"x","details":{"code":"update.in_progress"}}}"#;
+        let error = Answer::new(409, drains.to_owned()).refusal();
+        assert_eq!(error.kind(), ErrorKind::UpdateInProgress);
         let wrong = r#"{"error":"unauthorized","message":"valid API key required"}"#;
         let error = Answer::new(401, wrong.to_owned()).refusal();
         assert_eq!(error.kind(), ErrorKind::PermissionDenied);

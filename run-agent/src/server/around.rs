@@ -132,6 +132,10 @@ fn complete(app: &App, asked: &HeaderMap, id: &str, response: &mut Response) {
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
     }
+    // Who comes back on a connection of its own finds the one that serves next.
+    if app.is_ending() {
+        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     // What agents wrote is nothing that a browser may guess at, or run.
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
     headers

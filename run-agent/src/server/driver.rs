@@ -64,9 +64,13 @@ impl Driver {
         });
     }
 
-    /// Goes on with the tasks that a server of this root drove when it ended, and only with those.
+    /// Goes on with the tasks that a server of this root drove when it ended, and only with those. What is
+    /// driven already is left alone.
     pub(crate) fn resume(&self) -> Result<()> {
         for (project, task) in self.0.conductor.served()? {
+            if self.0.driven.lock().contains_key(&(project.clone(), task.clone())) {
+                continue;
+            }
             match self.0.conductor.tasks().attach(&project, &task) {
                 Ok(handle) => self.adopt(handle),
                 // Deleted meanwhile.

@@ -13,7 +13,7 @@ pub(crate) const HEADERS: usize = 100;
 /// The longest time in which the head of a request must be there, and for which a connection may idle.
 pub(crate) const HEAD_TIME: Duration = Duration::from_secs(15);
 /// The most connections at a time, where the process may open as many files.
-pub(crate) const CONNECTIONS: usize = 4096;
+pub(crate) const CONNECTIONS: u32 = 4096;
 /// How long a client may take nothing that was sent to it, and be silent before it is asked whether it lives.
 pub(crate) const SILENT_TIME: Duration = Duration::from_secs(120);
 /// The most descriptors that the server asks for.
@@ -28,6 +28,11 @@ pub(crate) const WAITING_CALLS: usize = 512;
 pub(crate) const THREADS: usize = 2 * (CALLS + LONG_CALLS);
 /// How long answers that are on their way have when the server ends.
 pub(crate) const FAREWELL: Duration = Duration::from_secs(5);
+/// How long clients have to come back on new connections when another worker serves, before those that idle
+/// are closed.
+pub(crate) const CHANGE_OVER: Duration = Duration::from_secs(2);
+/// The longest pause between two tries to get the part of the one who carries updates out.
+pub(crate) const UPDATER_AGAIN: Duration = Duration::from_secs(30);
 /// How long a change may take; the work that it began goes on.
 pub(crate) const CHANGE: Duration = Duration::from_secs(30);
 /// Items of a page unless the client says.

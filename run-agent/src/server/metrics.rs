@@ -1,6 +1,6 @@
 //! What the server counts, in the text form of Prometheus.
 
-use conductor_core::{Outcome, RunInfo};
+use conductor_core::{Outcome, RunInfo, UpdateState};
 use prometheus::core::Collector;
 use prometheus::{
     CounterVec, Encoder as _, Gauge, HistogramOpts, HistogramVec, IntCounter, IntCounterVec,
@@ -33,6 +33,7 @@ pub(crate) struct Metrics {
     waiting_tasks: IntGaugeVec,
     holds: IntGauge,
     stream_clients: IntGauge,
+    update_pending: IntGauge,
     completed_runs: IntCounter,
     failed_runs: IntCounter,
     agent_runs: IntCounterVec,
@@ -55,6 +56,8 @@ pub(crate) struct Now {
     pub(crate) followers: usize,
     /// What the root tells.
     pub(crate) seen: Option<Seen>,
+    /// Where the update of the server's program stands, where that can be read.
+    pub(crate) update: Option<UpdateState>,
 }
 
 /// What the root tells at one moment.
@@ -128,6 +131,10 @@ impl Metrics {
             stream_clients: make.gauge(
                 "conductor_stream_clients",
                 "Places that clients have among those that follow something.",
+            )?,
+            update_pending: make.gauge(
+                "conductor_self_update_pending",
+                "1 while an update of the server's program waits or is applied, else 0.",
             )?,
             completed_runs: make.counter(
                 "conductor_completed_runs_total",
@@ -217,6 +224,9 @@ impl Metrics {
         self.uptime.set(now.uptime.as_secs_f64());
         self.driven_tasks.set(count(now.driven));
         self.stream_clients.set(count(now.followers));
+        if let Some(state) = now.update {
+            self.update_pending.set(i64::from(state.holds_back()));
+        }
         let Some(seen) = &now.seen else { return };
         self.active_runs.set(count(seen.active));
         self.queued_runs.set(count(seen.queued));
@@ -257,7 +267,13 @@ mod tests {
             ["a slot: 1 runs at a time", "delay", "children: x"].map(str::to_owned).to_vec();
         let seen = Seen { active: 1, queued: 5, waits, holds: 1 };
         let uptime = Duration::from_secs(3);
-        metrics.observe(&Now { uptime, driven: 2, followers: 4, seen: Some(seen) });
+        metrics.observe(&Now {
+            uptime,
+            driven: 2,
+            followers: 4,
+            seen: Some(seen),
+            update: Some(UpdateState::Deferred),
+        });
         let text = String::from_utf8(metrics.text()).unwrap();
         for line in [
             "conductor_uptime_seconds 3",
@@ -272,6 +288,7 @@ mod tests {
             "conductor_agent_fallbacks_total{from_type=\"claude\",to_type=\"codex\"} 1",
             "conductor_driven_tasks 2",
             "conductor_stream_clients 4",
+            "conductor_self_update_pending 1",
             "conductor_messagebus_appends_total 1",
             "conductor_api_requests_total{method=\"GET\",status=\"200\"} 2",
             "conductor_api_requests_total{method=\"other\",status=\"405\"} 1",

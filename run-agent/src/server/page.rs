@@ -60,6 +60,13 @@ pub(crate) struct Part {
     has_more: Option<bool>,
 }
 
+impl Part {
+    /// Whether it is all of the list.
+    pub(crate) fn is_whole(&self) -> bool {
+        *self == Part::default()
+    }
+}
+
 impl Wanted {
     /// The wanted part of a list.
     pub(crate) fn of<T>(self, all: Vec<T>) -> (Vec<T>, Part) {

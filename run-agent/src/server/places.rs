@@ -13,6 +13,7 @@ pub(crate) struct Places(Arc<Shared>);
 #[derive(Debug)]
 struct Shared {
     free: Arc<Semaphore>,
+    count: u32,
     waiting: Mutex<Waiting>,
 }
 
@@ -40,9 +41,15 @@ pub(crate) struct Voice {
 
 impl Places {
     /// So many places.
-    pub(crate) fn new(count: usize) -> Places {
-        let free = Arc::new(Semaphore::new(count));
-        Places(Arc::new(Shared { free, waiting: Mutex::default() }))
+    pub(crate) fn new(count: u32) -> Places {
+        let free = Arc::new(Semaphore::new(count as usize));
+        Places(Arc::new(Shared { free, count, waiting: Mutex::default() }))
+    }
+
+    /// Waits until no connection has a place.
+    pub(crate) async fn all_free(&self) {
+        // Places are never closed.
+        let _all = self.0.free.acquire_many(self.0.count).await;
     }
 
     /// A place for a new connection, as soon as there is one; `None` never, as long as there are places.

@@ -41,15 +41,20 @@ fn clients_that_get_nothing_cost_a_write_for_each_sign_of_life() {
         client.named("heartbeat");
     }
     let report = sandbox.work().join("calls");
-    let mut counter =
-        Program::new(&strace).args(["-f", "-c", "-U", "name,calls", "-o"]).arg(&report);
+    let counter = format!(
+        "exec {} -f -c -U name,calls -o '{}' \"$@\" 2>&1",
+        strace.display(),
+        report.display()
+    );
+    let mut counter = Program::new(std::path::Path::new("/bin/sh")).args(["-c", &counter, "sh"]);
     for process in processes(&server) {
         counter = counter.arg("-p").arg(process.to_string());
     }
-    let counter = counter.start();
-    for _ in 0..HEARTBEATS {
-        clients[0].named("heartbeat");
-    }
+    let mut counter = counter.start();
+    counter.wait_for("the counting", |text| text.contains("attached"));
+    // One that comes now has nothing waiting for it that came before.
+    let mut clock = server.follow(STREAM, None);
+    clock.several("heartbeat", HEARTBEATS as usize);
     counter.signal(Signal::INT);
     let _counted = counter.finish();
     let report = std::fs::read_to_string(report).unwrap();
@@ -59,14 +64,17 @@ fn clients_that_get_nothing_cost_a_write_for_each_sign_of_life() {
         lines.filter_map(|(_, count)| count.trim().parse::<u64>().ok()).sum()
     };
     let writes = calls(&|name| ["write", "writev", "sendto", "sendmsg"].contains(&name));
-    // What was asked for between two of the counter's moments may be of one more.
-    let most = (HEARTBEATS + 1) * CLIENTS;
-    assert!(writes <= most + 10, "{writes} writes, {most} signs of life\n{report}");
+    // The first and the last of the others' may fall just inside.
+    let most = (HEARTBEATS + 2) * CLIENTS;
+    assert!(
+        writes >= HEARTBEATS * CLIENTS / 2 && writes <= most + 20,
+        "{writes} writes, {most} signs of life\n{report}"
+    );
     // Each is a write, a look whether there is more, and its share of a wake-up.
     let all = calls(&|name| name != "total");
     assert!(all <= 4 * most + 200, "{all} calls\n{report}");
     let looks = calls(&|name| ["openat", "pread64", "read", "fstat", "statx"].contains(&name));
-    assert!(looks <= most + 20, "nothing is looked at for any client: {looks}\n{report}");
+    assert!(looks <= most + 100, "nothing is looked at for any client: {looks}\n{report}");
 }
 
 #[test]

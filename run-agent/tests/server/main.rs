@@ -8,9 +8,11 @@
 )]
 
 mod attacks;
+mod candidate;
 mod commands;
 mod compatible;
 mod control;
+mod dashboard;
 mod guard;
 mod idle;
 mod messages;
@@ -23,4 +25,7 @@ mod shapes;
 mod streams;
 mod support;
 mod threads;
+mod update;
+mod update_kill;
+mod update_load;
 mod walk;

@@ -24,7 +24,11 @@ fn reads_change_nothing() {
             .replace("{project}", "shop")
             .replace("{task}", FIX)
             .replace("{run}", run.as_str().unwrap());
-        let query = if path == "/api/v1/messages" { "?project_id=shop" } else { "" };
+        let query = match path.rsplit('/').next() {
+            Some("messages") => "?project_id=shop",
+            Some("search") => "?text=x",
+            _ => "",
+        };
         server.get(&format!("{path}{query}")).expect(200);
         seen += 1;
     }
@@ -94,8 +98,10 @@ fn every_list_can_be_read_in_parts() {
             let items = part[name].as_array().unwrap();
             assert!(items.len() <= 1, "{path}: {part}");
             parts.extend(items.iter().cloned());
-            assert_eq!(part["total"], whole.len(), "{path}");
-            if part["has_more"] != true {
+            // The sums have a total of their own.
+            let about = if name == "sums" { &part["part"] } else { &part };
+            assert_eq!(about["total"], whole.len(), "{path}");
+            if about["has_more"] != true {
                 break;
             }
         }

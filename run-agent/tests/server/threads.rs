@@ -6,9 +6,16 @@ use conductor_tests::snapshot::snapshot;
 use serde_json::{Value, json};
 
 /// A task whose run asked a question: the run, and the question's id.
-fn question(server: &Server) -> (String, String) {
+fn question(sandbox: &Sandbox, server: &Server) -> (String, String) {
     let started = server.start_task("asks", DONE);
     server.await_json("/api/v1/tasks/asks", |task| task["status"] == "all_finished");
+    // The server forgets a task that is over, a moment later.
+    let served = sandbox.root().join(".conductor/served");
+    let deadline = std::time::Instant::now() + LONG;
+    while std::fs::read_dir(&served).unwrap().count() > 0 {
+        assert!(std::time::Instant::now() < deadline, "the task is still driven");
+        std::thread::sleep(std::time::Duration::from_millis(20));
+    }
     let run = started["run_id"].as_str().unwrap().to_owned();
     let body = json!({
         "project_id": "p", "task_id": "asks", "run_id": run, "type": "QUESTION", "body": "Which?",
@@ -30,7 +37,7 @@ fn answer_of(run: &str, message: &str) -> Value {
 fn a_question_is_answered_by_a_task_and_both_buses_tell_of_it() {
     let sandbox = Sandbox::new();
     let server = Server::open(&sandbox);
-    let (run, message) = question(&server);
+    let (run, message) = question(&sandbox, &server);
     let started = server.post("/api/v1/tasks", &answer_of(&run, &message)).expect(201).json();
     server.await_json("/api/v1/tasks/answers", |task| task["status"] == "all_finished");
     let parent = json!({
@@ -69,7 +76,7 @@ fn a_question_is_answered_by_a_task_and_both_buses_tell_of_it() {
 fn what_cannot_be_answered_starts_nothing() {
     let sandbox = Sandbox::new();
     let server = Server::open(&sandbox);
-    let (run, message) = question(&server);
+    let (run, message) = question(&sandbox, &server);
     let info = json!({"project_id": "p", "task_id": "asks", "run_id": run, "body": "x"});
     let info = server.post("/api/v1/messages", &info).expect(201).json();
     let lonely = json!({"type": "QUESTION", "body": "x"});

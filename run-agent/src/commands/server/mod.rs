@@ -3,9 +3,11 @@
 mod bus;
 mod health;
 mod job;
+mod link;
 mod project;
 mod status;
 mod task;
+mod update;
 mod watch;
 
 use crate::context::Context;
@@ -26,7 +28,10 @@ pub(crate) enum Server {
     Watch(watch::Watch),
     #[command(subcommand)]
     Bus(bus::Bus),
+    #[command(subcommand)]
+    Update(update::Update),
     Health(health::Health),
+    Link(link::Link),
 }
 
 impl Server {
@@ -38,7 +43,9 @@ impl Server {
             Server::Project(command) => command.run(context),
             Server::Watch(command) => command.run(context),
             Server::Bus(command) => command.run(context),
+            Server::Update(command) => command.run(context),
             Server::Health(command) => command.run(context),
+            Server::Link(command) => command.run(context),
         }
     }
 }

@@ -52,6 +52,8 @@ struct StatusReport {
     running_tasks: Vec<RunningTask>,
     /// Open runs whose records cannot be read: more may be active than are counted.
     unreadable_runs: usize,
+    /// Where the update of the server's program stands: `idle`, `deferred`, `applying` or `failed`.
+    self_update: &'static str,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -101,6 +103,7 @@ async fn metrics(State(app): State<App>) -> Response {
         followers,
         // What the root does not tell now stays as it was.
         seen: seen.await.ok(),
+        update: app.call(|conductor| conductor.update().state()).await.ok(),
     };
     app.metrics().observe(&now);
     let form = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
@@ -125,7 +128,9 @@ async fn version() -> Json<Version> {
 #[utoipa::path(get, path = "/api/v1/status", tag = "server",
     responses((status = 200, body = StatusReport), (status = "default", body = ErrorBody)))]
 async fn status(State(app): State<App>) -> Result<Json<StatusReport>, Failure> {
-    let mut living = app.call(|conductor| conductor.runs().living()).await?;
+    let looked = app
+        .call(|conductor| Ok((conductor.runs().living()?, conductor.update().state()?.as_str())));
+    let (mut living, self_update) = looked.await?;
     living.runs.sort_by_key(|run| run.record.start_time);
     let configured = app.conductor().config().agents.keys().cloned().collect();
     Ok(Json(StatusReport {
@@ -136,6 +141,7 @@ async fn status(State(app): State<App>) -> Result<Json<StatusReport>, Failure> {
         version: env!("CARGO_PKG_VERSION"),
         running_tasks: living.runs.iter().map(running_task).collect(),
         unreadable_runs: living.unreadable.len(),
+        self_update,
     }))
 }
 

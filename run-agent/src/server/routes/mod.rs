@@ -8,11 +8,13 @@ mod health;
 mod messages;
 mod projects;
 mod runs;
+mod self_update;
 mod start;
 mod streams;
 mod task_runs;
 mod tasks;
 mod upkeep;
+pub(super) mod views;
 
 use super::app::App;
 use super::around;
@@ -51,7 +53,9 @@ fn routes() -> (Router<App>, OpenApi) {
         .merge(files::routes())
         .merge(gc::routes())
         .merge(upkeep::routes())
+        .merge(self_update::routes())
         .merge(streams::routes())
+        .merge(views::routes())
         .split_for_parts()
 }
 
@@ -62,6 +66,7 @@ pub(crate) fn app(app: App) -> Router {
     let document = get(move || std::future::ready(super::answer::Json(document.clone())));
     router
         .route("/api/openapi.json", document)
+        .merge(super::ui::routes())
         .fallback(around::nothing_here)
         .method_not_allowed_fallback(around::no_such_method)
         .layer(from_fn_with_state(app.clone(), around::around))

@@ -11,7 +11,7 @@ use super::super::wire::queue_position;
 use super::projects::at_home;
 use axum::extract::State;
 use axum::http::StatusCode;
-use conductor_core::{RunId, Task, TaskSpec, ThreadLink};
+use conductor_core::{Error, ErrorKind, RunId, Task, TaskSpec, ThreadLink};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -117,7 +117,7 @@ struct StartedTask {
     depends_on: Vec<String>,
 }
 
-/// Starts a task, which the server drives to its end
+/// Starts a task, which the server drives to its end. While an update of the server waits or is applied, 409
 #[utoipa::path(post, path = "/api/v1/tasks", tag = "tasks", request_body = NewTask,
     responses((status = 201, body = StartedTask), (status = "default", body = ErrorBody)))]
 async fn start(
@@ -146,13 +146,25 @@ async fn start(
             true => tasks.resume(spec, limits::CHANGE),
             false => tasks.start(spec, limits::CHANGE),
         };
-        let task = task.map_err(|error| app.failure(&error))?;
+        let task = task.map_err(|error| match error.kind() {
+            ErrorKind::UpdateInProgress => held_back(app, &error),
+            _ => app.failure(&error),
+        })?;
         let answer = linked(app, &task, link.as_ref(), &request);
         // Whatever became of the answer: it was started, and somebody must drive it.
         app.driver().adopt(task);
         answer
     });
     Ok(Status(StatusCode::CREATED, started.await?))
+}
+
+/// The older program's answer while an update holds new tasks back.
+fn held_back(app: &App, error: &Error) -> Failure {
+    let state = app.conductor().update().state().unwrap_or_default();
+    let message = "self-update drain is in progress; task creation is temporarily unavailable";
+    Failure::new(StatusCode::CONFLICT, error.code(), message)
+        .detail("self_update_state", state.as_str())
+        .detail("hint", error.hint())
 }
 
 /// Checks what only HTTP can get wrong; the rest is the library's.

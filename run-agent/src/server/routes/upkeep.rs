@@ -130,7 +130,8 @@ struct Sums {
     total: Record,
     /// How much could not be read and is missing in the sums.
     unreadable: usize,
-    #[serde(flatten)]
+    /// Which part of the sums these are, where they are not all.
+    #[serde(skip_serializing_if = "Part::is_whole")]
     part: Part,
 }
 

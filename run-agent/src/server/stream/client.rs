@@ -4,8 +4,8 @@ use super::super::app::App;
 use super::super::failure::Failure;
 use super::frame::{self, Encoded, Form, Frames};
 use super::hub::{Batch, Join, Member, Refused};
-use super::topic::{RunKey, RunsKey, Topic};
-use super::{bus, file, log, runs};
+use super::topic::{RunKey, RunsKey, SizeKey, Topic};
+use super::{bus, file, log, runs, size};
 use axum::http::StatusCode;
 use bytes::Bytes;
 use conductor_core::{Conductor, Result};
@@ -49,7 +49,7 @@ impl Missed {
             Topic::Log(key) => log::Missed::new(key.clone(), from).map(Missed::Log),
             Topic::File(key) => Some(Missed::File(file::Missed::new(key.clone(), from))),
             // What is kept of these is told when a client joins.
-            Topic::Runs => None,
+            Topic::Runs | Topic::Size(_) => None,
         }
     }
 
@@ -417,6 +417,12 @@ pub(super) async fn join_hub(
             let file = key.clone();
             let open = move || file::FileSource::open(&conductor, &file);
             (key.to_string(), streams.files.join(key, join, most, open).await)
+        }
+        Topic::Size(key) => {
+            let run = key.clone();
+            let open = move || size::SizeSource::open(&conductor, run);
+            let key = SizeKey(key);
+            (key.to_string(), streams.sizes.join(key, join, most, open).await)
         }
         Topic::Runs => {
             let open = move || runs::RunsSource::open(&conductor);
