@@ -25,6 +25,7 @@ mod shapes;
 mod streams;
 mod support;
 mod threads;
+mod units;
 mod update;
 mod update_kill;
 mod update_load;

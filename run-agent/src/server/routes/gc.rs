@@ -106,7 +106,7 @@ async fn collect(
 }
 
 #[derive(Serialize, ToSchema)]
-struct Plan {
+struct GcPage {
     /// What was judged: what becomes of it, and why.
     #[schema(value_type = Vec<Object>)]
     items: Vec<Record>,
@@ -122,13 +122,13 @@ struct Plan {
 /// What would go, what would stay, and why
 #[utoipa::path(get, path = "/api/projects/{project}/gc", tag = "gc",
     params(("project" = String, Path), Asked, page::Asked),
-    responses((status = 200, body = Plan), (status = "default", body = ErrorBody)))]
+    responses((status = 200, body = GcPage), (status = "default", body = ErrorBody)))]
 async fn plan(
     State(app): State<App>,
     InProject(project): InProject,
     Query(asked): Query<Asked>,
     Query(wanted): Query<page::Asked>,
-) -> Result<Json<Plan>, Failure> {
+) -> Result<Json<GcPage>, Failure> {
     let policy = asked.policy(&app, project)?;
     let plan = app.call(move |conductor| {
         let plan = conductor.gc().plan(policy)?;
@@ -138,7 +138,7 @@ async fn plan(
         })?;
         let Page { items, total, limit, offset, has_more } = page;
         let items = items.iter().map(Record::from).collect();
-        Ok(Plan { items, total, limit, offset, has_more, bytes })
+        Ok(GcPage { items, total, limit, offset, has_more, bytes })
     });
     Ok(Json(plan.await?))
 }

@@ -37,7 +37,7 @@ async fn follow(app: &App, mut member: Member) {
         for run in std::mem::take(&mut ends) {
             let Some(info) = look(app, run.clone()).await else { continue };
             // What it used is known when its end is written down, which is told once more.
-            let is_written = !info.record.end_time.is_zero() || !seen.is_new(&run);
+            let is_written = info.record.stop_msg.is_some() || !seen.is_new(&run);
             if is_written && ended.is_new(&run) {
                 app.metrics().ended(&info);
             }

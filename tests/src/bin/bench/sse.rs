@@ -9,6 +9,7 @@ use conductor_tests::sandbox::Sandbox;
 use rustix::event::{Timespec, epoll};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
+use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
@@ -92,12 +93,15 @@ fn report(name: &str, of: &Measured, clients: Clients, size: Size, post: impl Fn
 
 /// What a server does for clients that get nothing.
 fn idle(server: &Measured) {
-    thread::sleep(Duration::from_secs(2));
-    let (cpu, switches) = (server.cpu(), server.switches());
+    // Threads that had something to do end after a while.
+    thread::sleep(Duration::from_secs(15));
+    let (cpu, before) = (server.cpu(), server.switches());
     thread::sleep(Duration::from_secs(10));
+    let after = server.switches().into_iter();
+    let switches = after.map(|(thread, count)| count - before.get(&thread).unwrap_or(&0));
     println!(
         "  idle         10 s without a message: {} context switches, {} ms of CPU",
-        server.switches() - switches,
+        switches.sum::<u64>(),
         (server.cpu() - cpu).as_millis(),
     );
 }
@@ -130,10 +134,12 @@ impl Measured {
     /// The processes that are measured: this one and those that it started.
     fn processes(&self) -> Vec<u32> {
         let own = self.child.id();
-        let path = format!("/proc/{own}/task/{own}/children");
-        let children = fs::read_to_string(path).unwrap_or_default();
-        let children = children.split_whitespace().filter_map(|id| id.parse().ok());
-        std::iter::once(own).chain(children).collect()
+        let mut processes = vec![own];
+        for thread in fs::read_dir(format!("/proc/{own}/task")).into_iter().flatten().flatten() {
+            let children = fs::read_to_string(thread.path().join("children")).unwrap_or_default();
+            processes.extend(children.split_whitespace().filter_map(|id| id.parse::<u32>().ok()));
+        }
+        processes
     }
 
     fn cpu(&self) -> Duration {
@@ -151,18 +157,19 @@ impl Measured {
         self.processes().into_iter().map(peak).sum()
     }
 
-    /// How often its threads went to sleep or were pushed aside.
-    fn switches(&self) -> u64 {
-        let mut sum = 0;
+    /// How often each of its threads went to sleep or was pushed aside.
+    fn switches(&self) -> HashMap<String, u64> {
+        let mut all = HashMap::new();
         for process in self.processes() {
             let threads = fs::read_dir(format!("/proc/{process}/task"));
             for thread in threads.into_iter().flatten().flatten() {
                 let path = thread.path().join("status").display().to_string();
-                sum += status(&path, "voluntary_ctxt_switches:");
-                sum += status(&path, "nonvoluntary_ctxt_switches:");
+                let own = status(&path, "voluntary_ctxt_switches:");
+                let forced = status(&path, "nonvoluntary_ctxt_switches:");
+                all.insert(path, own + forced);
             }
         }
-        sum
+        all
     }
 }
 
