@@ -80,6 +80,9 @@ enum {
 // library's name, libconductor.so.1.
 #define CONDUCTOR_ABI_VERSION 1
 
+// Messages that were read at once.
+typedef struct conductor_batch conductor_batch;
+
 // The message log of a project or a task.
 typedef struct conductor_bus conductor_bus;
 
@@ -94,6 +97,9 @@ typedef struct conductor_error conductor_error;
 
 // Named settings.
 typedef struct conductor_options conductor_options;
+
+// What garbage collection would do.
+typedef struct conductor_plan conductor_plan;
 
 // Records, one after the other.
 typedef struct conductor_reader conductor_reader;
@@ -121,6 +127,37 @@ typedef struct {
 // How a call ended: CONDUCTOR_OK, or what the caller should do about it. The numbers are never used
 // again for another meaning; treat one that you do not know as CONDUCTOR_INTERNAL.
 typedef int32_t conductor_status;
+
+// A message of a batch. What is not known is {NULL, 0}, and of numbers 0.
+typedef struct {
+    // "message", or of what stands in the place of one: "gap", "corrupt", "foreign", "replaced".
+    conductor_str kind;
+    // Its id.
+    conductor_str msg_id;
+    // When it was posted.
+    conductor_str ts;
+    // Its type.
+    conductor_str type;
+    // The project that it belongs to.
+    conductor_str project_id;
+    // The task that it belongs to.
+    conductor_str task_id;
+    // The run that it belongs to.
+    conductor_str run_id;
+    // Its text; {NULL, 0} of what is no message.
+    conductor_str body;
+    // The place right behind it.
+    conductor_str cursor;
+    // One text in which all the others lie, but for kind.
+    conductor_str all;
+    // Its number on the bus, dense from 1.
+    int64_t seq;
+    // When it was posted, in nanoseconds since 1970.
+    int64_t ts_ns;
+    // Whether it may have more fields ("meta", "parents", "links", "path", ...), which
+    // conductor_batch_record() tells.
+    bool has_more;
+} conductor_message;
 
 #ifdef __cplusplus
 extern "C" {
@@ -270,13 +307,55 @@ conductor_status conductor_reader_next(conductor_reader *reader,
 conductor_status conductor_reader_commit(conductor_reader *reader,
                                          conductor_error **err);
 
+// What a reader that works did so far, as that of conductor_plan_apply(): "runs", "tasks", "buses",
+// "archives", "strays", "freed" (bytes), "kept", "failed", and the list "errors".
+conductor_status conductor_reader_report(const conductor_reader *reader,
+                                         conductor_record **out,
+                                         conductor_error **err);
+
 // A descriptor that becomes readable when conductor_reader_next() may have more, after it said
-// CONDUCTOR_TIMEOUT; -1 for a reader that never waits, and for NULL. Yours to poll, not to read from
-// and not to close; it lives as long as the reader.
+// CONDUCTOR_TIMEOUT; -1 for NULL and for a reader that does not wait, which may be asked again at once.
+// Yours to poll, not to read from and not to close; it lives as long as the reader.
 int32_t conductor_reader_fd(const conductor_reader *reader);
 
 // Frees a reader that no thread reads from any more. NULL is fine.
 void conductor_reader_free(conductor_reader *reader);
+
+/* ---- Messages at once ---------------------------------------------------------------------------
+ *
+ * Who reads a whole bus is given many messages by one call, as plain structs: several times as fast as
+ * one record each. A batch never changes and may be read by several threads at a time.
+ *
+ *     conductor_batch *batch; size_t count, i;
+ *     while (!(status = conductor_reader_batch(reader, 0, -1, interrupt, &batch, &err)) && batch) {
+ *         const conductor_message *messages = conductor_batch_messages(batch, &count);
+ *         for (i = 0; i < count; i++) print(messages[i].body);
+ *         conductor_batch_free(batch);
+ *     } */
+
+// Waits for messages of a bus, or of a task that is followed, and gives those that are there: at least one,
+// at most so many; with a most of 0 some hundred. Else as conductor_reader_next(), which may be called in
+// between.
+conductor_status conductor_reader_batch(conductor_reader *reader,
+                                        size_t most,
+                                        int64_t timeout_ms,
+                                        const conductor_cancel *cancel,
+                                        conductor_batch **out,
+                                        conductor_error **err);
+
+// The messages of a batch, in their order, and how many there are. Borrowed from the batch. NULL and 0 for
+// NULL.
+const conductor_message *conductor_batch_messages(const conductor_batch *batch,
+                                                  size_t *out_count);
+
+// One message of a batch with all its fields, by its place from 0.
+conductor_status conductor_batch_record(const conductor_batch *batch,
+                                        size_t index,
+                                        conductor_record **out,
+                                        conductor_error **err);
+
+// Frees a batch and everything borrowed from it. NULL is fine.
+void conductor_batch_free(conductor_batch *batch);
 
 /* ---- The root -----------------------------------------------------------------------------------
  *
@@ -635,6 +714,70 @@ conductor_status conductor_task_delete(const conductor *conductor,
 
 // Frees a task's handle; what runs goes on, undriven unless somebody else waits. NULL is fine.
 void conductor_task_free(conductor_task *task);
+
+/* ---- Garbage collection -------------------------------------------------------------------------
+ *
+ * What may go is planned first, which changes nothing; then the plan is carried out. What is in use,
+ * lives, or changed meanwhile stays. A plan is shared by threads and may outlive the root's handle; its
+ * readers may outlive it.
+ *
+ *     conductor_plan *plan; conductor_reader *work; conductor_record *done, *report;
+ *     conductor_options_set(o, CONDUCTOR_STR("older_than"), CONDUCTOR_STR("168h"), NULL);
+ *     conductor_gc_plan(c, o, -1, interrupt, &plan, &err);
+ *     conductor_plan_apply(plan, &work, &err);
+ *     while (!(status = conductor_reader_next(work, -1, interrupt, &done, &err)) && done)
+ *         conductor_record_free(done);
+ *     conductor_reader_report(work, &report, &err);
+ *     freed = conductor_record_int(report, CONDUCTOR_STR("freed"), -1); */
+
+// Looks at the whole root, as far as it must be known to judge any of it. Changes nothing on disk.
+//
+// Options, which are else as configured: "project" (only this one), "older_than" ("168h"), "keep_failed",
+// "keep_last" (so many of each task), "max_bytes", "min_free" ("10GB": the oldest go until it fits),
+// "rotate_bus", "bus_max_size" ("10MB"), "prune_archives" ("720h"), "delete_done_tasks", "force" (believe
+// a clock that ran ahead since the last collection, which else is CONDUCTOR_CONFLICT, "gc.clock_jumped").
+conductor_status conductor_gc_plan(const conductor *conductor,
+                                   const conductor_options *options,
+                                   int64_t timeout_ms,
+                                   const conductor_cancel *cancel,
+                                   conductor_plan **out,
+                                   conductor_error **err);
+
+// Makes a plan again that was made before, in whatever process: from the "plan" of conductor_plan_info().
+// It takes no more than that one did, unless somebody took away what kept a thing.
+conductor_status conductor_gc_plan_again(const conductor *conductor,
+                                         conductor_str plan,
+                                         int64_t timeout_ms,
+                                         const conductor_cancel *cancel,
+                                         conductor_plan **out,
+                                         conductor_error **err);
+
+// The plan as a whole. out: "plan" (the policy and the moment as one text), "now", "runs" of the root,
+// and the list "errors": what could not be looked at elsewhere in the root.
+conductor_status conductor_plan_info(const conductor_plan *plan,
+                                     conductor_record **out,
+                                     conductor_error **err);
+
+// What is to be done; with all, what stays too: "action" ("keep", "delete", "rotate"), "kind", "reason",
+// "path", "bytes", "project_id", "task_id", "run_id", ... Each thing is looked at when it is read; one that
+// cannot be looked at is a record with "error" and "error_code". Reads only.
+conductor_status conductor_plan_items(const conductor_plan *plan,
+                                      bool all,
+                                      conductor_reader **out,
+                                      conductor_error **err);
+
+// Carries the plan out as the reader is read. Records: what was to go, each as soon as it is certain what
+// became of it, with "result" ("done", "gone": somebody else did it, "kept": "kept_for" says why, "failed":
+// "error"). conductor_reader_report() has the sums.
+//
+// Reading works: what is not read is not done. A timeout or a switch ends the wait between two things;
+// reading goes on where it was. Freeing the reader ends what was begun. Nothing is ever half done.
+conductor_status conductor_plan_apply(const conductor_plan *plan,
+                                      conductor_reader **out,
+                                      conductor_error **err);
+
+// Frees a plan. Its readers stay open. NULL is fine.
+void conductor_plan_free(conductor_plan *plan);
 
 /* ---- The webhook --------------------------------------------------------------------------------
  *

@@ -33,6 +33,8 @@ pub enum Noun {
     Config,
     /// Looking at whether this machine is ready.
     Validate,
+    /// Garbage collection.
+    Gc,
 }
 
 impl Noun {
@@ -51,6 +53,7 @@ impl Noun {
             Noun::Usage => "sums of usage",
             Noun::Config => "reading the configuration",
             Noun::Validate => "a validation",
+            Noun::Gc => "garbage collection",
         }
     }
 }
@@ -107,6 +110,10 @@ pub enum About {
     Update,
     /// What garbage collection does with one thing.
     Gc,
+    /// What garbage collection would do as a whole.
+    GcPlan,
+    /// What garbage collection did as a whole.
+    GcReport,
     /// What runs used, summed up.
     Usage,
     /// An event that waits for the webhook.
@@ -165,13 +172,15 @@ const POST: &[Noun] = &[Noun::Post];
 const READ: &[Noun] = &[Noun::Read];
 const OUTPUT: &[Noun] = &[Noun::Output];
 const STOP: &[Noun] = &[Noun::Stop];
-const END: &[Noun] = &[Noun::Stop, Noun::Delete];
+const END: &[Noun] = &[Noun::Stop, Noun::Delete, Noun::Gc];
 const USAGE: &[Noun] = &[Noun::Usage];
 const FILE: &[Noun] = &[Noun::Open, Noun::Config, Noun::Validate];
 const READY: &[Noun] = &[Noun::Validate];
 const AGENT: &[Noun] = &[Noun::Job, Noun::Task, Noun::Validate];
 const PLACE: &[Noun] = &[Noun::Job, Noun::Task, Noun::List, Noun::Usage];
+const WITHIN: &[Noun] = &[Noun::Job, Noun::Task, Noun::List, Noun::Usage, Noun::Gc];
 const GIVEN: &[Noun] = &[Noun::Read, Noun::Output];
+const GC: &[Noun] = &[Noun::Gc];
 const BY_RUN: &[Noun] = &[Noun::Post, Noun::Read];
 
 /// What a value is; text, where a row does not say.
@@ -200,7 +209,7 @@ macro_rules! options {
 }
 
 options! {
-    "project"                      PLACE  false "shop"       "project that the work belongs to";
+    "project"                      WITHIN false "shop"       "project that the work belongs to";
     "task"                         PLACE  false "fix-login"  "task that the work belongs to";
     "agent"                        AGENT  false "claude"     "agent that does the work";
     "command"                      BOTH   true  "my-agent"   "program and arguments of the agent \"command\"";
@@ -249,7 +258,16 @@ options! {
     "follow": Flag                 GIVEN  false "true"       "go on with what comes";
     "file"                         OUTPUT false "stdout"     "output, stdout, stderr or prompt";
     "reason"                       STOP   false "too slow"   "why; it is recorded";
-    "force": Flag                  END    false "true"       "kill at once, without grace; of a deletion: stop first what runs";
+    "force": Flag                  END    false "true"       "kill at once, without grace; of a deletion: stop first what runs; of garbage collection: believe the clock";
+    "older_than": Duration         GC     false "168h"       "delete runs that ended longer ago than this";
+    "keep_failed": Flag            GC     false "true"       "keep runs that did not complete";
+    "keep_last": Number            GC     false "3"          "keep so many of the newest runs of each task";
+    "max_bytes"                    GC     false "10GB"       "delete the oldest runs until the root holds at most this";
+    "min_free"                     GC     false "10GB"       "delete the oldest runs until this much of the disk is free";
+    "rotate_bus": Flag             GC     false "true"       "archive buses that are larger than bus_max_size";
+    "bus_max_size"                 GC     false "10MB"       "size above which a bus is archived";
+    "prune_archives": Duration     GC     false "720h"       "delete archives that nobody wrote to for longer than this";
+    "delete_done_tasks": Flag      GC     false "true"       "delete tasks that are done and old, and have no runs left";
     "by"                           USAGE  false "day"        "what to sum up: run, task, project, agent or day";
 }
 
@@ -335,6 +353,7 @@ fields! {
         "attached": Flag                      "whether it shares the terminal of its starter";
         "agent_name"                          "what work calls the agent, where that is not its kind";
         "resumed_session"                     "agent's session that it was to go on with";
+        "slept_seconds": Number               "for how long the machine slept meanwhile, in seconds";
         "alive": Flag                         "whether anything of it lives";
         "folder": Path                        "its folder";
     }
@@ -431,6 +450,23 @@ fields! {
         "result"     "what became of it: done, gone, kept or failed";
         "kept_for"   "why it stays for now although it was to go";
         "error"      "why it failed";
+    }
+    GcPlan {
+        "plan"           "the plan as one text: with it, another process makes the plan again";
+        "now": Time      "the moment that ages are counted from";
+        "runs": Number   "runs that the root holds";
+        "errors": Groups "what could not be looked at elsewhere in the root: error, error_code, error_path";
+    }
+    GcReport {
+        "runs": Number     "runs that were deleted";
+        "tasks": Number    "tasks that were deleted";
+        "buses": Number    "buses that were archived";
+        "archives": Number "archives that were deleted";
+        "strays": Number   "leftovers that were removed";
+        "freed": Number    "bytes of all that was deleted";
+        "kept": Number     "things that stay for now although they were to go";
+        "failed": Number   "things that could not be looked at, or not be deleted";
+        "errors": Groups   "why, of the first hundred: error, error_code, error_path";
     }
     Delivery {
         "delivered": Number  "events that the receiver took";

@@ -1,11 +1,13 @@
 //! A defect behind each exported function is a status, and the host goes on.
 
+use crate::batch::*;
 use crate::boundary::tests::{DEFECT, HITS};
 use crate::bus::*;
 use crate::cancel::*;
 use crate::check::*;
 use crate::config::*;
 use crate::error::{Error, Status, conductor_error_free, conductor_error_text};
+use crate::gc::*;
 use crate::handle;
 use crate::log::*;
 use crate::options::*;
@@ -29,7 +31,9 @@ const PLAIN: [&str; 4] = [
 ];
 
 /// Functions that end an object or make one, and which have no way to say that they failed.
-const SILENT: [&str; 22] = [
+const SILENT: [&str; 25] = [
+    "conductor_batch_free",
+    "conductor_batch_messages",
     "conductor_bus_free",
     "conductor_cancel_free",
     "conductor_cancel_new",
@@ -39,6 +43,7 @@ const SILENT: [&str; 22] = [
     "conductor_handle_count",
     "conductor_options_free",
     "conductor_options_new",
+    "conductor_plan_free",
     "conductor_reader_fd",
     "conductor_reader_free",
     "conductor_record_count",
@@ -102,6 +107,14 @@ unsafe fn all(err: *mut *mut Error) -> Vec<(&'static str, Status)> {
         conductor_wait_any(null(), 0, null(), 0, 0, null(), null_mut(), err)
         conductor_reader_next(null_mut(), 0, null(), null_mut(), err)
         conductor_reader_commit(null_mut(), err)
+        conductor_reader_report(null(), null_mut(), err)
+        conductor_reader_batch(null_mut(), 0, 0, null(), null_mut(), err)
+        conductor_batch_record(null(), 0, null_mut(), err)
+        conductor_gc_plan(null(), null(), 0, null(), null_mut(), err)
+        conductor_gc_plan_again(null(), X, 0, null(), null_mut(), err)
+        conductor_plan_info(null(), null_mut(), err)
+        conductor_plan_items(null(), false, null_mut(), err)
+        conductor_plan_apply(null(), null_mut(), err)
         conductor_options_set(null_mut(), X, X, err)
         conductor_log_open(X, null_mut(), err)
         conductor_outbox(null(), null_mut(), err)
@@ -165,6 +178,9 @@ fn a_defect_behind_the_others_is_no_answer() {
         conductor_cancel_free(null_mut());
         conductor_error_free(null_mut());
         conductor_free(null_mut());
+        conductor_plan_free(null_mut());
+        conductor_batch_free(null_mut());
+        assert!(conductor_batch_messages(null(), null_mut()).is_null());
         conductor_reader_free(null_mut());
         conductor_record_free(null_mut());
         conductor_run_free(null_mut());

@@ -15,6 +15,7 @@
 #[cfg(not(panic = "unwind"))]
 compile_error!("build with panic = \"unwind\": an abort would end the host's process");
 
+pub mod batch;
 mod boundary;
 pub mod bus;
 pub mod cancel;
@@ -23,6 +24,7 @@ pub mod config;
 #[cfg(test)]
 mod defects;
 pub mod error;
+pub mod gc;
 mod handle;
 pub mod log;
 pub mod options;

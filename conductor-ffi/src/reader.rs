@@ -50,7 +50,7 @@ impl Reading {
     ///
     /// # Errors
     /// `reader.busy`.
-    fn lock(&self) -> Result<MutexGuard<'_, Records>> {
+    pub(crate) fn lock(&self) -> Result<MutexGuard<'_, Records>> {
         self.records.try_lock().ok_or_else(|| {
             let message = "another thread reads from this reader";
             CoreError::new(ErrorKind::Busy, "reader.busy", message).with_field("reader")
@@ -93,9 +93,24 @@ pub unsafe extern "C" fn conductor_reader_commit(
     guard(err, || handle::hold(reader, "reader")?.lock()?.commit())
 }
 
+/// What a reader that works did so far, as that of conductor_plan_apply(): "runs", "tasks", "buses",
+/// "archives", "strays", "freed" (bytes), "kept", "failed", and the list "errors".
+#[unsafe(no_mangle)]
+pub unsafe extern "C" fn conductor_reader_report(
+    reader: *const Reader,
+    out: *mut *mut Record,
+    err: *mut *mut Error,
+) -> Status {
+    guard(err, || {
+        // SAFETY: by the header's rules a writable place, or NULL.
+        let out = unsafe { Out::new(out, "out")? };
+        out.record(handle::hold(reader, "reader")?.lock()?.report()?)
+    })
+}
+
 /// A descriptor that becomes readable when conductor_reader_next() may have more, after it said
-/// CONDUCTOR_TIMEOUT; -1 for a reader that never waits, and for NULL. Yours to poll, not to read from
-/// and not to close; it lives as long as the reader.
+/// CONDUCTOR_TIMEOUT; -1 for NULL and for a reader that does not wait, which may be asked again at once.
+/// Yours to poll, not to read from and not to close; it lives as long as the reader.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conductor_reader_fd(reader: *const Reader) -> i32 {
     guard_value(-1, || handle::look(reader).map_or(-1, |reading| reading.fd))

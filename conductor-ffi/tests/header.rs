@@ -7,9 +7,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// The source files in the order of the header.
-const SOURCES: [&str; 16] = [
-    "text", "version", "error", "cancel", "options", "record", "reader", "root", "config", "bus",
-    "run", "task", "outbox", "log", "wait", "check",
+const SOURCES: [&str; 18] = [
+    "text", "version", "error", "cancel", "options", "record", "reader", "batch", "root", "config",
+    "bus", "run", "task", "gc", "outbox", "log", "wait", "check",
 ];
 
 const MACROS: &str = r#"#ifdef __cplusplus

@@ -3,11 +3,13 @@
 //! What a Python programmer sees is in `python/conductor/`; this module is `conductor._conductor`.
 
 mod any;
+mod batch;
 mod bus;
 mod cancel;
 mod check;
 mod config;
 mod error;
+mod gc;
 mod given;
 mod log;
 mod outbox;
@@ -33,6 +35,8 @@ mod _conductor {
     use super::check::{check_id, parse_duration};
     #[pymodule_export]
     use super::config::{config, validate};
+    #[pymodule_export]
+    use super::gc::{Plan, gc_plan, gc_plan_again};
     #[pymodule_export]
     use super::log::log;
     #[pymodule_export]

@@ -4,10 +4,9 @@ use crate::cancel::{Cancel, switch};
 use crate::given::dict;
 use crate::records::Records;
 use crate::root::Conductor;
-use crate::wait::{call, once};
+use crate::wait::{call, once_within};
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
-use std::time::Duration;
 
 /// The events that wait.
 #[pyfunction]
@@ -25,11 +24,6 @@ pub(crate) fn deliver<'py>(
     cancel: Option<PyRef<'py, Cancel>>,
 ) -> PyResult<Bound<'py, PyDict>> {
     let opened = conductor.get(py)?;
-    // What is too long to be represented is no deadline.
-    let limit = timeout.and_then(|limit| Duration::try_from_secs_f64(limit.max(0.0)).ok());
-    let told = once(py, switch(&cancel), |wait| {
-        let wait = limit.map_or(wait.clone(), |limit| wait.at_most(limit));
-        opened.outbox().deliver(wait)
-    })?;
+    let told = once_within(py, timeout, switch(&cancel), |wait| opened.outbox().deliver(wait))?;
     dict(py, &told)
 }

@@ -1,12 +1,13 @@
 //! What comes one after the other.
 
+use crate::batch::to_messages;
 use crate::cancel::{Cancel, switch};
 use crate::record::to_dict;
 use crate::wait::{ask, call};
 use conductor_core::{Error, ErrorKind, Result, Step};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
-use pyo3::types::PyDict;
+use pyo3::types::{PyDict, PyList, PyType};
 use std::os::fd::AsRawFd as _;
 use std::time::Duration;
 
@@ -57,8 +58,38 @@ impl Records {
         }
     }
 
+    /// Messages that are there, as many as are given at once; nothing is the end.
+    fn batch<'py>(
+        &self,
+        py: Python<'py>,
+        to: &Bound<'py, PyType>,
+        timeout: Option<f64>,
+        cancel: Option<PyRef<'py, Cancel>>,
+    ) -> PyResult<Option<Bound<'py, PyList>>> {
+        let next = |wait| self.with(|records| records.next_batch(usize::MAX, wait));
+        let rows = ask(py, timeout, switch(&cancel), next)?;
+        rows.map(|rows| to_messages(py, &rows, to)).transpose()
+    }
+
+    /// Whether there is an answer, and the messages; none are the end.
+    fn step_batch<'py>(
+        &self,
+        py: Python<'py>,
+        to: &Bound<'py, PyType>,
+    ) -> PyResult<(bool, Option<Bound<'py, PyList>>)> {
+        match call(py, || self.with(|records| records.step_batch(usize::MAX)))? {
+            Step::Ready(Some(rows)) => Ok((true, Some(to_messages(py, &rows, to)?))),
+            Step::Ready(None) => Ok((true, None)),
+            Step::Pending => Ok((false, None)),
+        }
+    }
+
     fn commit(&self, py: Python<'_>) -> PyResult<()> {
         call(py, || self.with(conductor_core::Records::commit))
+    }
+
+    fn report<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
+        to_dict(py, &call(py, || self.with(|records| records.report()))?)
     }
 
     fn fileno(&self) -> i32 {

@@ -69,6 +69,18 @@ fn is_over(error: &Error) -> bool {
     error.kind() == ErrorKind::Timeout || error.code() == "lock.timeout"
 }
 
+/// As [`once`], for at most so many seconds.
+pub(crate) fn once_within<T: Send>(
+    py: Python<'_>,
+    timeout: Option<f64>,
+    cancel: Option<&Cancel>,
+    body: impl FnOnce(Wait) -> Result<T> + Send,
+) -> PyResult<T> {
+    // What is too long to be represented is no deadline.
+    let limit = timeout.and_then(|limit| Duration::try_from_secs_f64(limit.max(0.0)).ok());
+    once(py, cancel, |wait| body(limit.map_or(wait.clone(), |limit| wait.at_most(limit))))
+}
+
 /// Runs what can only be done once and may take long. Where Ctrl-C matters, another thread does it.
 pub(crate) fn once<T: Send>(
     py: Python<'_>,

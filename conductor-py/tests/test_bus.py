@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import pickle
 import threading
+from dataclasses import FrozenInstanceError
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
@@ -28,6 +30,35 @@ def test_a_message_keeps_all_that_it_was_given(bus: conductor.Bus) -> None:
     assert [m.body for m in bus.read(after=first.cursor)] == [""]
     assert [m.seq for m in bus.read(since=before, type=["fact", "x"])] == [first.seq]
     assert list(bus.read(until=before)) == []
+
+
+def test_what_comes_by_the_batch_is_what_comes_one_by_one(bus: conductor.Bus) -> None:
+    for number in range(700):
+        bus.post("FACT", f"{number}", meta={"by": "me"} if number % 100 == 7 else None)
+    batched = list(bus.read())
+    one_by_one = list(bus.read(cursor="one-by-one"))
+    assert batched == one_by_one and len(batched) > 700
+    assert [m.ts for m in batched] == [m.ts for m in one_by_one]
+    for told, same in zip(batched, one_by_one):
+        assert pickle.loads(pickle.dumps(told)) == same and repr(told) == repr(same)
+        assert told.to_dict() == same.to_dict()
+    with pytest.raises(FrozenInstanceError):
+        batched[0].body = "x"  # type: ignore[misc]
+    reader = bus.read()
+    first = next(reader)
+    rest: list[conductor.Message | None] = []
+    for message in reader:
+        rest.append(message)
+        if len(rest) == 5:
+            break
+    rest += [reader.next(0), *reader]
+    assert [first, *rest] == batched and reader.next(0) is None
+    assert bus.read().step() == (True, batched[0])
+    follower = bus.follow(after=batched[-3].cursor)
+    assert [follower.step(), follower.step()] == [(True, m) for m in batched[-2:]]
+    assert follower.step() == (False, None)
+    follower.close()
+    assert follower.step() == (True, None) and list(follower) == []
 
 
 def test_a_key_is_posted_once(bus: conductor.Bus) -> None:

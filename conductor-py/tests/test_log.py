@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import logging
+import subprocess
+import sys
 import threading
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
@@ -41,6 +43,32 @@ def test_logging_gets_what_was_said(
     assert ended.name == "conductor.runner" and ended.levelno == logging.INFO
     assert "exit_code=3" in ended.getMessage()
     assert vars(ended)["conductor_fields"]["outcome"] == "failed"
+
+
+LEFT_OPEN = """
+import logging, sys
+import conductor
+logging.basicConfig(stream=sys.stdout, level=logging.DEBUG)
+bridge = conductor.log.to_logging("debug")
+with conductor.open(sys.argv[1]) as c:
+    c.jobs.start("shop", "true", agent="shell", task="one").wait("1m")
+"""
+
+
+def test_a_script_may_end_while_lines_are_passed_on(root: Path) -> None:
+    for _ in range(20):
+        script = [sys.executable, "-c", LEFT_OPEN, str(root)]
+        ended = subprocess.run(script, capture_output=True, text=True, timeout=120, check=False)
+        assert (ended.returncode, ended.stderr) == (0, "")
+        # What was said last was passed on, too.
+        assert "run execution completed" in ended.stdout
+
+
+def test_a_bridge_is_closed_once(c: conductor.Conductor) -> None:
+    bridge = conductor.log.to_logging("info")
+    bridge.close()
+    bridge.close()
+    assert not any(thread.name == "conductor-log" for thread in threading.enumerate())
 
 
 def test_what_waits_for_the_webhook_is_told(

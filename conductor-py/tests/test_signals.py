@@ -23,6 +23,8 @@ WAITS: dict[str, Callable[[conductor.Conductor, conductor.Run, conductor.Task], 
     "task.wait": lambda c, run, task: task.wait(),
     "task.follow": lambda c, run, task: list(task.follow()),
     "bus.follow": lambda c, run, task: list(c.bus("shop", "slow").follow(after="end")),
+    "reader.next": lambda c, run, task: c.bus("shop", "slow").follow(after="end").next(),
+    "log": lambda c, run, task: conductor.log.read("error").next(),
     "as_completed": lambda c, run, task: list(conductor.as_completed(both(run, task))),
 }
 

@@ -40,6 +40,9 @@ ABOUT: dict[str, type] = {
     "event": conductor.OutboxEvent,
     "delivery": conductor.Delivery,
     "log": conductor.LogLine,
+    "gc": conductor.GcItem,
+    "gcplan": conductor.GcPlanInfo,
+    "gcreport": conductor.GcReport,
 }
 GROUPS: dict[str, type] = {"waiting": conductor.Waiting, "usage": conductor.Usage}
 VALUES = [
@@ -56,7 +59,7 @@ def names(cls: Any) -> set[str]:
 @pytest.mark.parametrize("row", _conductor.FIELDS, ids=lambda row: f"{row[0]}-{row[1]}")
 def test_every_field_can_be_read(row: tuple[str, str, str]) -> None:
     about, name, _ = row
-    if about in ("gc", "update"):
+    if about == "update":
         pytest.skip("only in Rust and on the command line so far")
     group, _, part = name.rpartition(".")
     if group:
@@ -78,17 +81,34 @@ TAKERS: dict[str, Any] = {
     "usage": conductor.Conductor.usage,
     "config": conductor.config,
     "validate": conductor.validate,
+    "gc": conductor.Gc.plan,
 }
 # Said by the name of the method.
 METHODS = {"follow"}
+# Given in one place for several methods.
+MORE: dict[str, Any] = {"job": options.JobOptions, "task": options.TaskOptions}
 
 
 @pytest.mark.parametrize("row", _conductor.OPTIONS, ids=lambda row: row[0])
 def test_every_option_is_a_keyword(row: tuple[str, str, bool, list[str]]) -> None:
     name, _, _, nouns = row
     for noun in nouns:
-        taken = inspect.signature(TAKERS[noun]).parameters
+        taken = {*inspect.signature(TAKERS[noun]).parameters}
+        if noun in MORE:
+            taken |= MORE[noun].__optional_keys__
         assert name in taken or name in METHODS, f"{noun}: {name}"
+
+
+@pytest.mark.parametrize("noun", MORE)
+def test_no_keyword_is_unknown_to_the_library(noun: str) -> None:
+    known = {name for name, _, _, nouns in _conductor.OPTIONS if noun in nouns}
+    assert MORE[noun].__optional_keys__ <= known
+
+
+def test_a_keyword_that_does_not_exist_is_told_with_the_nearest(c: conductor.Conductor) -> None:
+    with pytest.raises(conductor.InvalidInput) as unknown:
+        c.tasks.start("shop", agent="shell", prompt="x", max_attemps=3)  # type: ignore[call-arg]
+    assert unknown.value.code == "option.unknown" and "max_attempts" in (unknown.value.hint or "")
 
 
 def test_values_never_change_and_pickle(c: conductor.Conductor) -> None:

@@ -15,6 +15,8 @@ static void nothing_is_no_handle(void) {
     conductor_run *run = NULL;
     conductor_task *task = NULL;
     conductor_bus *bus = NULL;
+    conductor_plan *plan = NULL;
+    conductor_batch *batch = NULL;
     conductor *c = NULL;
     conductor_options *o = conductor_options_new();
     size_t index = 9;
@@ -66,6 +68,16 @@ static void nothing_is_no_handle(void) {
     NULLS(conductor_reader_next(NULL, 0, NULL, &record, &err));
     NULLS(conductor_wait_any(NULL, 1, NULL, 0, 0, NULL, &index, &err));
     NULLS(conductor_wait_any(NULL, 0, NULL, 0, 0, NULL, NULL, &err));
+    NULLS(conductor_gc_plan(NULL, NULL, 0, NULL, &plan, &err));
+    NULLS(conductor_gc_plan(root, NULL, 0, NULL, NULL, &err));
+    NULLS(conductor_gc_plan_again(NULL, S("x"), 0, NULL, &plan, &err));
+    NULLS(conductor_gc_plan_again(root, bytes(NULL, 3), 0, NULL, &plan, &err));
+    NULLS(conductor_plan_info(NULL, &record, &err));
+    NULLS(conductor_plan_items(NULL, true, &reader, &err));
+    NULLS(conductor_plan_apply(NULL, &reader, &err));
+    NULLS(conductor_reader_report(NULL, &record, &err));
+    NULLS(conductor_reader_batch(NULL, 0, 0, NULL, &batch, &err));
+    NULLS(conductor_batch_record(NULL, 0, &record, &err));
     NULLS(conductor_options_set(NULL, S("agent"), S("x"), &err));
     NULLS(conductor_options_set(o, bytes(NULL, 1), S("x"), &err));
     NULLS(conductor_options_set(o, S("agent"), bytes(NULL, 1), &err));
@@ -92,6 +104,10 @@ static void nothing_is_no_handle(void) {
     conductor_bus_free(NULL);
     conductor_run_free(NULL);
     conductor_task_free(NULL);
+    conductor_plan_free(NULL);
+    conductor_batch_free(NULL);
+    CHECK(conductor_batch_messages(NULL, &index) == NULL && index == 0);
+    CHECK(conductor_batch_messages(NULL, NULL) == NULL);
     conductor_reader_free(NULL);
     conductor_record_free(NULL);
     conductor_options_free(NULL);

@@ -135,6 +135,82 @@ static void messages_are_posted_read_and_followed(void) {
     conductor_options_free(o);
 }
 
+static void many_messages_are_read_at_once(void) {
+    const char *meta[] = {"meta", "by=me", "run", "run-1", NULL};
+    const char *kept[] = {"cursor", "batches", NULL};
+    conductor_options *o = with(meta), *o_kept = with(kept);
+    conductor_bus *bus = NULL;
+    conductor_reader *reader = NULL, *one = NULL;
+    conductor_batch *batch = NULL;
+    conductor_record *m = NULL;
+    const conductor_message *messages;
+    size_t i, total = 9, seen = 0, plain = 0;
+    int64_t last = 0;
+    DO(conductor_bus_open(root, S("shop"), S("one"), &bus, &err));
+    for (i = 0; i < 20; i++)
+        DO(conductor_bus_post(bus, S("BATCH"), S("x\ny"), i % 2 ? o : NULL, NULL, NULL, &err));
+    DO(conductor_bus_read(bus, NULL, &reader, &err));
+    DO(conductor_bus_read(bus, NULL, &one, &err));
+    for (;;) {
+        DO(conductor_reader_batch(reader, seen ? 0 : 3, 0, NULL, &batch, &err));
+        if (batch == NULL) break;
+        messages = conductor_batch_messages(batch, &total);
+        CHECK(messages != NULL && total > 0 && (seen || total <= 3));
+        for (i = 0; i < total; i++, seen++) {
+            const conductor_message *it = &messages[i];
+            conductor_record *same = NULL;
+            DO(conductor_reader_next(one, 0, NULL, &m, &err));
+#define SAME(field) CHECK(it->field.len == text(m, #field).len && \
+                          memcmp(it->field.len ? it->field.ptr : "", text(m, #field).len ? text(m, #field).ptr : "", \
+                                 it->field.len) == 0)
+            SAME(kind);
+            SAME(msg_id);
+            SAME(ts);
+            SAME(type);
+            SAME(project_id);
+            SAME(task_id);
+            SAME(run_id);
+            SAME(body);
+            SAME(cursor);
+            CHECK(it->seq == number(m, "seq") && it->seq > last && it->ts_ns > 0);
+            CHECK(it->body.ptr >= it->all.ptr && it->body.ptr + it->body.len <= it->all.ptr + it->all.len);
+            CHECK(it->msg_id.ptr > it->all.ptr && it->cursor.ptr > it->all.ptr);
+            last = it->seq;
+            plain += !it->has_more;
+            DO(conductor_batch_record(batch, i, &same, &err));
+            CHECK(conductor_record_json(same).len == conductor_record_json(m).len);
+            CHECK(memcmp(conductor_record_json(same).ptr, conductor_record_json(m).ptr,
+                         conductor_record_json(m).len) == 0);
+            CHECK(it->has_more || text(m, "meta.by").ptr == NULL);
+            conductor_record_free(same);
+            conductor_record_free(m);
+        }
+        FAILS("argument.index", conductor_batch_record(batch, total, &m, &err));
+        conductor_batch_free(batch);
+    }
+    CHECK(seen > 20 && plain >= 10);
+    conductor_reader_free(one);
+    conductor_reader_free(reader);
+
+    DO(conductor_bus_read(bus, o_kept, &reader, &err));
+    DO(conductor_reader_batch(reader, 2, 0, NULL, &batch, &err));
+    CHECK(conductor_batch_messages(batch, &total) != NULL && total == 2);
+    DO(conductor_reader_commit(reader, &err));
+    conductor_reader_free(reader);
+    DO(conductor_bus_read(bus, o_kept, &reader, &err));
+    DO(conductor_reader_next(reader, 0, NULL, &m, &err));
+    CHECK(number(m, "seq") == conductor_batch_messages(batch, NULL)[1].seq + 1);
+    conductor_record_free(m);
+    conductor_reader_free(reader);
+    DO(conductor_list(root, NULL, &reader, &err));
+    FAILS("reader.no_messages", conductor_reader_batch(reader, 0, 0, NULL, &batch, &err));
+    conductor_reader_free(reader);
+    conductor_batch_free(batch);
+    conductor_bus_free(bus);
+    conductor_options_free(o_kept);
+    conductor_options_free(o);
+}
+
 static void a_task_is_driven_by_who_reads_it(void) {
     const char *pairs[] = {"project", "shop", "task", "count", "agent", "shell", "restart_delay", "10ms",
                            "prompt", "echo x >>steps; test $(wc -l <steps) -lt 3 || touch DONE", NULL};
@@ -380,6 +456,58 @@ static void the_configuration_is_shown_and_heeded(const char *folder) {
     conductor_options_free(o);
 }
 
+static void what_is_old_is_planned_and_goes(void) {
+    const char *old[] = {"project", "shop", "older_than", "0s", "rotate_bus", "false", NULL};
+    const char *wrong[] = {"max_bytes", "much", NULL};
+    conductor_options *o = with(old), *o_wrong = with(wrong);
+    conductor_cancel *cancel = conductor_cancel_new();
+    conductor_plan *plan = NULL, *again = NULL;
+    conductor_record *info = NULL, *done = NULL, *report = NULL;
+    conductor_reader *items = NULL, *work = NULL;
+    conductor_error *err = NULL;
+    conductor_status status;
+    int actions, told = 0;
+    FAILS("size.invalid", conductor_gc_plan(root, o_wrong, -1, NULL, &plan, &err));
+    FAILS("gc.token", conductor_gc_plan_again(root, S("no plan"), -1, NULL, &plan, &err));
+    DO(conductor_gc_plan(root, o, LONG, cancel, &plan, &err));
+    DO(conductor_plan_info(plan, &info, &err));
+    CHECK(number(info, "runs") > 2 && conductor_record_count(info, S("errors")) == 0);
+    DO(conductor_gc_plan_again(root, text(info, "plan"), LONG, NULL, &again, &err));
+    conductor_plan_free(plan);
+    DO(conductor_plan_items(again, false, &items, &err));
+    CHECK(conductor_reader_fd(items) == -1);
+    FAILS("reader.no_report", conductor_reader_report(items, &report, &err));
+    for (actions = 0;; actions++) {
+        DO(conductor_reader_next(items, -1, NULL, &done, &err));
+        if (done == NULL) break;
+        CHECK(is(text(done, "action"), "delete") && text(done, "path").len > 0);
+        conductor_record_free(done);
+    }
+    CHECK(actions > 2);
+    DO(conductor_plan_apply(again, &work, &err));
+    conductor_plan_free(again);
+    /* Whoever does not wait does a part of it with each call. */
+    while ((status = conductor_reader_next(work, 0, NULL, &done, &err)) != CONDUCTOR_OK || done != NULL) {
+        CHECK(err == NULL && (status == CONDUCTOR_OK || status == CONDUCTOR_TIMEOUT));
+        if (status == CONDUCTOR_TIMEOUT) continue;
+        CHECK(text(done, "result").len > 0);
+        conductor_record_free(done);
+        told++;
+    }
+    DO(conductor_reader_report(work, &report, &err));
+    CHECK(told == actions && number(report, "runs") > 2 && number(report, "failed") == 0);
+    CHECK(number(report, "freed") > 0 && number(report, "kept") == 0);
+    conductor_cancel_set(cancel);
+    CHECK(conductor_gc_plan(root, o, -1, cancel, &plan, &err) == CONDUCTOR_CANCELLED && err == NULL);
+    conductor_reader_free(items);
+    conductor_reader_free(work);
+    conductor_record_free(report);
+    conductor_record_free(info);
+    conductor_cancel_free(cancel);
+    conductor_options_free(o_wrong);
+    conductor_options_free(o);
+}
+
 /* A host that reaps whatever dies never sees a process of the library. */
 static void no_stranger_is_a_child(void) {
     int status = 0;
@@ -394,6 +522,7 @@ int main(int argc, char **argv) {
     a_run_is_started_waited_for_and_read();
     the_end_of_a_run_is_polled_for();
     messages_are_posted_read_and_followed();
+    many_messages_are_read_at_once();
     a_task_is_driven_by_who_reads_it();
     if (signals) several_are_waited_for_and_stopped();
     what_is_there_is_listed_and_closed();
@@ -401,6 +530,7 @@ int main(int argc, char **argv) {
     if (signals) a_task_is_cancelled_set_back_and_deleted();
     usage_and_state_are_told();
     the_configuration_is_shown_and_heeded(argv[1]);
+    what_is_old_is_planned_and_goes();
     no_stranger_is_a_child();
     conductor_free(root);
     CHECK(conductor_handle_count() == 0);

@@ -67,6 +67,7 @@ fn go_struct_of_option(noun: Noun) -> &'static str {
         Noun::Usage => "UsageOptions",
         Noun::Config => "ConfigOptions",
         Noun::Validate => "ValidateOptions",
+        Noun::Gc => "GCOptions",
     }
 }
 
@@ -78,7 +79,13 @@ fn go_struct_of_field(about: About, group: &str) -> Option<&'static str> {
         // The error of a loop.
         (About::Unreadable, _) => None,
         // Only in Rust and on the command line so far.
-        (About::Gc | About::Update | About::Event | About::Log | About::Delivery, _) => None,
+        (About::Update, _) => None,
+        (About::Event, _) => Some("OutboxEvent"),
+        (About::Delivery, _) => Some("Delivery"),
+        (About::Log, _) => Some("LogLine"),
+        (About::Gc, _) => Some("GCItem"),
+        (About::GcPlan, _) => Some("GCPlanInfo"),
+        (About::GcReport, _) => Some("GCReport"),
         (About::Run, "usage") => Some("Usage"),
         (About::Run, _) => Some("RunInfo"),
         (About::Task, "waiting") => Some("Waiting"),

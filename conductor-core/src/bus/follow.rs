@@ -1,7 +1,8 @@
 //! Following: what is there and what comes, as it comes.
 
 use super::message::Event;
-use super::reader::Filter;
+use super::reader::{Filter, Told};
+use super::rows::Rows;
 use super::store::Store;
 use super::walk::{Walk, Walked};
 use crate::cancel::{Cancel, Wait};
@@ -50,28 +51,43 @@ impl Follower {
 
     /// The next event that is there, without waiting.
     pub fn step(&mut self) -> Result<Step<Event>> {
+        self.step_to(|filter, walk, told| {
+            let event = match told {
+                Told::Record(met) => walk.event(&met)?,
+                Told::Event(event) => *event,
+            };
+            Ok(Some(event).filter(|event| filter.takes(event)))
+        })
+    }
+
+    /// Adds the next event that is there to `rows`, without waiting.
+    pub(crate) fn step_row(&mut self, rows: &mut Rows) -> Result<Step<()>> {
+        self.step_to(|filter, walk, told| Ok(filter.add(walk, told, rows)?.then_some(())))
+    }
+
+    /// What `take` makes of the next event that it does not leave out.
+    fn step_to<T>(
+        &mut self,
+        mut take: impl FnMut(&Filter, &Walk, Told) -> Result<Option<T>>,
+    ) -> Result<Step<T>> {
         // Told before this look: seen by it. Told from here on: wakes the next wait.
         if self.signal.heed() {
             self.walk.expect_news();
         }
         loop {
-            let event = match self.walk.step()? {
-                Walked::Record(met) => Ok(self.walk.event(&met)?),
-                Walked::Event(event) => Ok(*event),
-                Walked::End => Err(false),
-                Walked::Locked => Err(true),
-            };
-            let locked = match event {
-                Ok(event) if self.filter.takes(&event) => {
-                    self.signal.rest = FIRST_POLL;
-                    return Ok(Step::Ready(event));
+            let told = match self.walk.step()? {
+                Walked::Record(met) => Told::Record(met),
+                Walked::Event(event) => Told::Event(event),
+                end => {
+                    // A lock that is given back does not tell.
+                    self.signal.sleep(matches!(end, Walked::Locked)).map_err(failed)?;
+                    return Ok(Step::Pending);
                 }
-                Ok(_) => continue,
-                Err(locked) => locked,
             };
-            // A lock that is given back does not tell.
-            self.signal.sleep(locked).map_err(failed)?;
-            return Ok(Step::Pending);
+            if let Some(taken) = take(&self.filter, &self.walk, told)? {
+                self.signal.rest = FIRST_POLL;
+                return Ok(Step::Ready(taken));
+            }
         }
     }
 

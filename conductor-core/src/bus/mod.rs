@@ -33,6 +33,7 @@ mod record;
 mod registry;
 mod retain;
 mod rotate;
+mod rows;
 mod scan;
 mod scope;
 mod search;
@@ -52,4 +53,6 @@ pub use post::{Post, Posted};
 pub use raw::{RawEvent, RawPiece, RawPieces, RawReader, RawRecord};
 pub use reader::Reader;
 pub use rotate::Rotation;
+#[doc(hidden)]
+pub use rows::{Row, Rows, Text};
 pub use scope::Scope;

@@ -4,6 +4,8 @@ use super::cursor::Cursor;
 use super::message::Event;
 use super::options::ReadOptions;
 use super::place::{self, walk_from};
+use super::record;
+use super::rows::Rows;
 use super::store::Store;
 use super::walk::{Met, Walk, Walked};
 use crate::error::Result;
@@ -42,6 +44,34 @@ impl Filter {
             && wanted.run.as_ref().is_none_or(|run| run.as_str() == message.run_id)
             && wanted.since.is_none_or(|time| message.time >= time)
             && wanted.until.is_none_or(|time| message.time < time)
+    }
+
+    /// Adds what a walk told to `rows`, where it is wanted; whether it is.
+    pub(crate) fn add(&self, walk: &Walk, told: Told, rows: &mut Rows) -> Result<bool> {
+        let event = match told {
+            Told::Event(event) => *event,
+            Told::Record(met) => {
+                let plain = record::plain(walk.bytes(&met), &met.head);
+                // Few ask for these, which are texts here.
+                let by_more = self.0.run.is_some() || self.0.since.or(self.0.until).is_some();
+                match plain.filter(|_| !by_more) {
+                    Some(plain) => {
+                        let types = &self.0.types;
+                        let takes = types.is_empty() || types.iter().any(|t| t == plain.msg_type);
+                        if takes {
+                            rows.push_plain(met.head.seq, &plain);
+                        }
+                        return Ok(takes);
+                    }
+                    None => walk.event(&met)?,
+                }
+            }
+        };
+        let takes = self.takes(&event);
+        if takes {
+            rows.push(event);
+        }
+        Ok(takes)
     }
 }
 
@@ -104,6 +134,25 @@ impl Reader {
             }
         }
         Ok(kept)
+    }
+
+    /// Adds what comes next to `rows`; `false` at the end.
+    pub(crate) fn read_row(&mut self, rows: &mut Rows) -> Result<bool> {
+        if let Some(tail) = &mut self.tail {
+            let event = tail.pop_front();
+            return Ok(event.map(|event| rows.push(event)).is_some());
+        }
+        while !self.over {
+            match walk_patiently(&mut self.walk, &self.store)? {
+                Some(told) => {
+                    if self.filter.add(&self.walk, told, rows)? {
+                        return Ok(true);
+                    }
+                }
+                None => self.over = true,
+            }
+        }
+        Ok(false)
     }
 
     fn next_event(&mut self) -> Result<Option<Event>> {

@@ -4,7 +4,7 @@ use super::conductor::Conductor;
 use crate::cancel::Wait;
 use crate::error::Result;
 use crate::fsx::Folder;
-use crate::gc::{self, GcDone, GcPlan, GcPolicy, GcReport, TaskLook};
+use crate::gc::{self, GcDone, GcPlan, GcPolicy, GcReport, GcWork, TaskLook};
 use crate::task::{LoopState, depends_on};
 
 /// Garbage collection; from [`Conductor::gc`].
@@ -103,8 +103,20 @@ impl Gc<'_> {
         wait: impl Into<Wait>,
         mut told: impl FnMut(&GcDone),
     ) -> Result<GcReport> {
-        self.0.engine.layout().check_fork()?;
-        gc::apply(plan, &wait.into(), &mut told)
+        let mut work = self.work(plan, wait)?;
+        for done in &mut work {
+            told(&done?);
+        }
+        Ok(work.into_report())
+    }
+
+    /// Carries a plan out thing after thing, as the iterator is asked for the next: for who wants to do
+    /// something between two of them. As [`Gc::apply`] otherwise.
+    ///
+    /// # Errors
+    /// As [`Gc::apply`].
+    pub fn work(&self, plan: &GcPlan, wait: impl Into<Wait>) -> Result<GcWork> {
+        GcWork::new(plan, wait.into())
     }
 }
 

@@ -1,12 +1,12 @@
 //! What is known of something, as named fields: the form that every language reads.
 
 mod bus;
+mod gc;
 mod report;
 
 use super::tasks::TaskInfo;
 use super::usage::UsageSum;
 use crate::error::Error;
-use crate::gc::{GcDone, GcItem, GcResult};
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::run::RunRecord;
 use crate::supervise::{RunInfo, StopReport};
@@ -278,40 +278,6 @@ impl From<&TaskResult> for Record {
         record.put_known("reason", result.reason.as_deref());
         record.put("attempts", result.attempts);
         record.put_known("run_id", result.run_id.as_ref().map(|run| run.as_str()));
-        record
-    }
-}
-
-impl From<&GcItem> for Record {
-    fn from(item: &GcItem) -> Record {
-        let mut record = Record::default();
-        record.put("action", item.action.as_str());
-        record.put("kind", item.kind.as_str());
-        record.put("reason", item.reason.as_str());
-        record.put("path", item.path.to_string_lossy());
-        record.put("bytes", item.bytes);
-        record.put_known("project_id", item.project.as_ref().map(|id| id.as_str()));
-        record.put_known("task_id", item.task.as_ref().map(|id| id.as_str()));
-        record.put_known("run_id", item.run.as_ref().map(|id| id.as_str()));
-        record.put_known("status", item.status.as_deref());
-        record.put_known("start_time", item.start_time.map(|time| time.to_string()));
-        record.put_known("end_time", item.end_time.map(|time| time.to_string()));
-        record
-    }
-}
-
-impl From<&GcDone> for Record {
-    fn from(done: &GcDone) -> Record {
-        let mut record = Record::from(&done.item);
-        let (result, reason, error) = match &done.result {
-            GcResult::Done => ("done", None, None),
-            GcResult::Gone => ("gone", None, None),
-            GcResult::Kept(reason) => ("kept", Some(reason.as_str()), None),
-            GcResult::Failed(error) => ("failed", None, Some(error.to_string())),
-        };
-        record.put("result", result);
-        record.put_known("kept_for", reason);
-        record.put_known("error", error);
         record
     }
 }

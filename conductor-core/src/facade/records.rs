@@ -1,24 +1,25 @@
 //! One reader for all that comes one after the other: the form in which C, Go and Python read.
 
+mod batch;
+mod pieces;
+
 use super::conductor::Conductor;
 use super::events::TaskEvents;
-use super::output::{OutputFollower, RunOutput};
 use super::record::Record;
 use super::runs::Run;
 use super::settings::{ListPlan, OutputPlan, ReadPlan};
 use crate::bus::{self, Bus, Cursor, Event, Follower, NamedCursor, ReadOptions};
-use crate::cancel::Wait;
+use crate::cancel::{Cancel, Wait};
 use crate::error::{Error, ErrorKind, Result};
+use crate::gc::{GcItems, GcPlan, GcWork};
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::log::LogReader;
 use crate::supervise::RunInfo;
 use crate::wait::{Step, block_on};
+use pieces::Pieces;
 use std::collections::VecDeque;
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::vec::IntoIter;
-
-/// The most text of an output that one record holds, in bytes.
-const PIECE: usize = 64 << 10;
 
 /// Records one after the other, whatever gives them: a list, a bus, a task, an output.
 ///
@@ -29,6 +30,8 @@ pub struct Records {
     source: Source,
     /// The kept place that is read on from.
     kept: Option<Kept>,
+    /// What went wrong behind messages that were given.
+    failed: Option<Error>,
 }
 
 #[derive(Debug)]
@@ -41,6 +44,8 @@ enum Source {
     Task(Box<TaskEvents>),
     Output(Box<Pieces>),
     Log(LogReader),
+    Items(Box<GcItems>),
+    Work(Box<GcWork>),
 }
 
 impl Records {
@@ -83,7 +88,7 @@ impl Records {
             }
             None => None,
         };
-        Ok(Records { source: Source::of_bus(bus, options, follow)?, kept })
+        Ok(Records { source: Source::of_bus(bus, options, follow)?, kept, failed: None })
     }
 
     /// Keeps the place behind the last message that was given: who takes the place up next reads what
@@ -135,38 +140,65 @@ impl Records {
     /// # Errors
     /// `output.not_found`.
     pub fn output(run: &Run, plan: &OutputPlan) -> Result<Records> {
-        let file = if plan.follow {
-            let follower = run.follow_output(plan.file)?;
-            Written::Growing(match plan.tail {
-                Some(lines) => follower.tail(lines),
-                None => follower,
-            })
-        } else {
-            let mut output = run.output(plan.file)?;
-            if let Some(lines) = plan.tail {
-                output.tail(lines)?;
-            }
-            Written::Still(output)
-        };
-        let pieces = Pieces { file, buffer: vec![0; PIECE], held: 0, over: false };
-        Ok(Source::Output(Box::new(pieces)).into())
+        Ok(Source::Output(Box::new(Pieces::of(run, plan)?)).into())
+    }
+
+    /// What a plan of garbage collection judges: what is to be done or, with `all`, what stays too. What
+    /// cannot be looked at is a record with an `error`.
+    pub fn gc_items(plan: &GcPlan, all: bool) -> Records {
+        let items = if all { plan.items(Wait::FOREVER) } else { plan.actions(Wait::FOREVER) };
+        Source::Items(Box::new(items)).into()
+    }
+
+    /// Carries a plan of garbage collection out as it is read: what became of each thing. What is not read
+    /// is not done.
+    ///
+    /// # Errors
+    /// As [`Gc::work`](super::Gc::work).
+    pub fn gc_work(plan: &GcPlan) -> Result<Records> {
+        Ok(Source::Work(Box::new(GcWork::new(plan, Wait::FOREVER)?)).into())
+    }
+
+    /// What garbage collection did so far, for a reader that carries a plan out.
+    ///
+    /// # Errors
+    /// `reader.no_report` for any other.
+    pub fn report(&self) -> Result<Record> {
+        match &self.source {
+            Source::Work(work) => Ok(work.report().into()),
+            _ => Err(Error::invalid("reader.no_report", "reader", "this reader does no work")
+                .with_hint("only a reader that carries a plan out has a report")),
+        }
     }
 
     /// A descriptor that becomes readable when another step may find more, after one that found
-    /// nothing yet. `None` for a reader that never waits.
+    /// nothing yet. `None` for a reader that never waits, and for one that works: step again at once.
     pub fn fd(&self) -> Option<BorrowedFd<'_>> {
         match &self.source {
             Source::Follow { follower, .. } => Some(follower.fd()),
             Source::Task(events) => Some(events.fd()),
-            Source::Output(pieces) => pieces.file.fd(),
+            Source::Output(pieces) => pieces.fd(),
             Source::Log(reader) => Some(reader.fd()),
-            Source::List(_) | Source::Runs(_) | Source::Made(_) | Source::Read(_) => None,
+            Source::List(_)
+            | Source::Runs(_)
+            | Source::Made(_)
+            | Source::Read(_)
+            | Source::Items(_)
+            | Source::Work(_) => None,
         }
     }
 
-    /// The next record that is there, without waiting: `Ready(None)` at the end.
+    /// The next record that is there, without waiting: `Ready(None)` at the end. A reader that works does
+    /// a part of it.
     pub fn step(&mut self) -> Result<Step<Option<Record>>> {
-        let step = self.source.step()?;
+        self.step_until(None)
+    }
+
+    fn step_until(&mut self, switch: Option<&Cancel>) -> Result<Step<Option<Record>>> {
+        if let Some(failed) = self.failed.take() {
+            return Err(failed);
+        }
+        let step = self.source.step(switch)?;
         if let (Some(kept), Step::Ready(Some(record))) = (&mut self.kept, &step)
             && let Some(cursor) = record.text("cursor")
         {
@@ -181,23 +213,40 @@ impl Records {
     /// [`ErrorKind::Timeout`] and [`ErrorKind::Cancelled`] when the wait is over first; one can ask
     /// again. The errors of what is read.
     pub fn next(&mut self, wait: impl Into<Wait>) -> Result<Option<Record>> {
-        if let Step::Ready(record) = self.step()? {
-            return Ok(record);
-        }
         let wait = wait.into();
+        self.wait_for(&wait, |records| records.step_until(wait.cancel()))
+    }
+
+    /// Waits until `step` has an answer.
+    fn wait_for<T>(
+        &mut self,
+        wait: &Wait,
+        mut step: impl FnMut(&mut Records) -> Result<Step<T>>,
+    ) -> Result<T> {
+        if let Step::Ready(answer) = step(self)? {
+            return Ok(answer);
+        }
         wait.check()?;
-        let Some(fd) = self.fd() else { return Ok(None) };
-        // A copy, so that what is read can be stepped meanwhile.
-        let fd = fd.try_clone_to_owned().map_err(|source| {
-            Error::new(ErrorKind::Io, "wait.failed", "cannot make a wait").with_source(source)
-        })?;
-        block_on(fd.as_fd(), &wait, || self.step())
+        if let Some(fd) = self.fd() {
+            // A copy, so that what is read can be stepped meanwhile.
+            let fd = fd.try_clone_to_owned().map_err(|source| {
+                Error::new(ErrorKind::Io, "wait.failed", "cannot make a wait").with_source(source)
+            })?;
+            return block_on(fd.as_fd(), wait, || step(self));
+        }
+        // There is nothing to wait for, but work to do.
+        loop {
+            if let Step::Ready(answer) = step(self)? {
+                return Ok(answer);
+            }
+            wait.check()?;
+        }
     }
 }
 
 impl From<Source> for Records {
     fn from(source: Source) -> Records {
-        Records { source, kept: None }
+        Records { source, kept: None, failed: None }
     }
 }
 
@@ -233,7 +282,8 @@ impl Source {
         Ok(Source::Follow { known, follower })
     }
 
-    fn step(&mut self) -> Result<Step<Option<Record>>> {
+    /// `switch` ends what waits within a part of work.
+    fn step(&mut self, switch: Option<&Cancel>) -> Result<Step<Option<Record>>> {
         Ok(Step::Ready(match self {
             Source::List(list) => list.next(),
             Source::Runs(runs) => runs.next().map(|run| Record::from(&run)),
@@ -253,6 +303,17 @@ impl Source {
             },
             Source::Log(reader) => match reader.step() {
                 Step::Ready(line) => Some(Record::from(&line)),
+                Step::Pending => return Ok(Step::Pending),
+            },
+            Source::Items(items) => match items.look() {
+                Step::Ready(item) => item.map(|item| match item {
+                    Ok(item) => Record::from(&item),
+                    Err(error) => Record::from(&error),
+                }),
+                Step::Pending => return Ok(Step::Pending),
+            },
+            Source::Work(work) => match work.step(switch) {
+                Step::Ready(done) => done.map(|done| Record::from(&done)),
                 Step::Pending => return Ok(Step::Pending),
             },
         }))
@@ -285,6 +346,10 @@ impl Known {
             damage => self.since.push_back(damage.clone()),
         }
         self.first.push_back(event);
+    }
+
+    fn is_over(&self) -> bool {
+        self.first.is_empty() && self.since.is_empty()
     }
 
     fn step(&mut self, follower: &mut Follower) -> Result<Step<Event>> {
@@ -346,91 +411,6 @@ impl List {
                 return Some(record);
             }
         }
-    }
-}
-
-#[derive(Debug)]
-enum Written {
-    Still(RunOutput),
-    Growing(OutputFollower),
-}
-
-impl Written {
-    fn fd(&self) -> Option<BorrowedFd<'_>> {
-        match self {
-            Written::Still(_) => None,
-            Written::Growing(follower) => Some(follower.fd()),
-        }
-    }
-
-    fn read(&mut self, buffer: &mut [u8]) -> Result<Step<usize>> {
-        match self {
-            Written::Still(output) => output.read(buffer).map(Step::Ready),
-            Written::Growing(follower) => follower.step(buffer),
-        }
-    }
-
-    fn offset(&self) -> u64 {
-        match self {
-            Written::Still(output) => output.offset(),
-            Written::Growing(follower) => follower.offset(),
-        }
-    }
-}
-
-/// An output in pieces of whole lines, where lines are not longer than a piece.
-#[derive(Debug)]
-struct Pieces {
-    file: Written,
-    buffer: Vec<u8>,
-    /// Bytes in the buffer that were not given yet.
-    held: usize,
-    over: bool,
-}
-
-impl Pieces {
-    fn step(&mut self) -> Result<Step<Option<Record>>> {
-        loop {
-            if self.over {
-                return Ok(Step::Ready(self.give(self.held)));
-            }
-            match self.file.read(&mut self.buffer[self.held..])? {
-                Step::Pending => return Ok(Step::Pending),
-                Step::Ready(0) => self.over = true,
-                Step::Ready(read) => self.held += read,
-            }
-            let whole = whole_part(&self.buffer[..self.held], self.held == self.buffer.len());
-            if whole > 0 {
-                return Ok(Step::Ready(self.give(whole)));
-            }
-        }
-    }
-
-    fn give(&mut self, count: usize) -> Option<Record> {
-        if count == 0 {
-            return None;
-        }
-        let text = String::from_utf8_lossy(&self.buffer[..count]).into_owned();
-        let offset = self.file.offset().saturating_sub(self.held as u64);
-        self.buffer.copy_within(count..self.held, 0);
-        self.held -= count;
-        Some(Record::of_output(&text, offset))
-    }
-}
-
-/// How many of the bytes can be given: up to the last line feed; of a full buffer without one, up to
-/// the last whole character.
-fn whole_part(bytes: &[u8], is_full: bool) -> usize {
-    if let Some(at) = bytes.iter().rposition(|byte| *byte == b'\n') {
-        return at + 1;
-    }
-    if !is_full {
-        return 0;
-    }
-    match std::str::from_utf8(bytes) {
-        // Only a character that is cut off at the end is kept for the next piece.
-        Err(error) if error.error_len().is_none() => error.valid_up_to(),
-        _ => bytes.len(),
     }
 }
 
@@ -532,37 +512,5 @@ mod tests {
             assert_eq!((error.code(), error.field()), ("option.conflict", Some(name)));
         }
         assert_eq!(read(&[]).unwrap().commit().unwrap_err().code(), "cursor.none");
-    }
-
-    #[test]
-    fn pieces_are_whole_lines_and_whole_characters() {
-        assert_eq!(whole_part(b"a\nb\nc", false), 4);
-        assert_eq!(whole_part(b"abc", false), 0);
-        assert_eq!(whole_part(b"abc", true), 3);
-        assert_eq!(whole_part("ab\u{20ac}".as_bytes().split_last().unwrap().1, true), 2);
-        assert_eq!(whole_part(b"ab\xff", true), 3);
-    }
-
-    #[test]
-    fn an_output_comes_in_order_with_the_place_of_each_piece() {
-        let dir = tempfile::tempdir().unwrap();
-        let folder = dir.path().join("p/t/runs/r1");
-        fs::create_dir_all(&folder).unwrap();
-        fs::write(folder.join("run-info.yaml"), "run_id: r1\nstatus: completed\n").unwrap();
-        let long = "x".repeat(PIECE + 10);
-        fs::write(folder.join("output.md"), format!("one\n{long}\nend")).unwrap();
-        let conductor = Conductor::open(dir.path(), Options::default()).unwrap();
-        let ids = ("p".parse().unwrap(), "t".parse().unwrap(), "r1".parse().unwrap());
-        let run = conductor.runs().get(&ids.0, &ids.1, &ids.2).unwrap();
-        for follow in ["false", "true"] {
-            let plan = settings(&[("follow", follow)]).output().unwrap();
-            let mut records = Records::output(&run, &plan).unwrap();
-            let mut text = String::new();
-            while let Some(record) = records.next(Wait::NONE).unwrap() {
-                assert_eq!(record.int("offset"), Some(text.len() as i64));
-                text.push_str(&record.text("text").unwrap());
-            }
-            assert_eq!(text, format!("one\n{long}\nend"));
-        }
     }
 }

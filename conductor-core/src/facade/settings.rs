@@ -10,8 +10,10 @@ use super::usage::UsageBy;
 use super::validate::Validate;
 use crate::bus::{Cursor, Durability, Post};
 use crate::error::{Error, Result};
+use crate::gc::GcPolicy;
 use crate::id::{MessageId, ProjectId, RunId, TaskId};
 use crate::limits;
+use crate::size::parse_size;
 use crate::supervise::Stop;
 use crate::time::{Timestamp, parse_duration};
 use crate::vocabulary::{self, Noun, OPTIONS, OptionRow, Value};
@@ -221,6 +223,28 @@ impl Settings {
         Ok((config, wish))
     }
 
+    /// What garbage collection takes; what is not given is as in `base`.
+    pub fn gc(&self, base: GcPolicy) -> Result<GcPolicy> {
+        let mut policy = base;
+        for (name, value) in self.of(Noun::Gc)? {
+            match name {
+                "project" => policy.project = Some(ProjectId::new(value)?),
+                "older_than" => policy.older_than = parse_duration(value)?,
+                "keep_failed" => policy.keep_failed = flag(name, value)?,
+                "keep_last" => policy.keep_last = number(name, value)?,
+                "max_bytes" => policy.max_bytes = Some(size(name, value)?),
+                "min_free" => policy.min_free = Some(size(name, value)?),
+                "rotate_bus" => policy.rotate_bus = flag(name, value)?,
+                "bus_max_size" => policy.bus_max_size = size(name, value)?,
+                "prune_archives" => policy.prune_archives = Some(parse_duration(value)?),
+                "delete_done_tasks" => policy.delete_done_tasks = flag(name, value)?,
+                "force" => policy.force = flag(name, value)?,
+                _ => return Err(forgotten(name)),
+            }
+        }
+        Ok(policy)
+    }
+
     /// The options, all of which `noun` takes.
     ///
     /// # Errors
@@ -280,6 +304,10 @@ fn time(name: &str, text: &str) -> Result<Timestamp> {
     text.parse().map_err(|error: Error| error.with_field(name))
 }
 
+fn size(name: &str, text: &str) -> Result<u64> {
+    parse_size(text).map_err(|error| error.with_field(name))
+}
+
 fn cursor(name: &str, text: &str) -> Result<Cursor> {
     text.parse().map_err(|error: Error| error.with_field(name))
 }
@@ -329,7 +357,7 @@ mod tests {
 
     #[test]
     fn every_option_is_taken_where_the_table_says_and_nowhere_else() {
-        const NOUNS: [Noun; 12] = [
+        const NOUNS: [Noun; 13] = [
             Noun::Job,
             Noun::Task,
             Noun::Open,
@@ -342,6 +370,7 @@ mod tests {
             Noun::Usage,
             Noun::Config,
             Noun::Validate,
+            Noun::Gc,
         ];
         for row in OPTIONS {
             assert!(!row.nouns.is_empty(), "{}", row.name);
@@ -365,6 +394,7 @@ mod tests {
                     Noun::Usage => settings.usage().map(drop),
                     Noun::Config => settings.config().map(drop),
                     Noun::Validate => settings.validate().map(drop),
+                    Noun::Gc => settings.gc(GcPolicy::default()).map(drop),
                 };
                 match (row.nouns.contains(&noun), made) {
                     (true, made) => made.unwrap_or_else(|e| panic!("{} {noun:?}: {e}", row.name)),

@@ -13,8 +13,8 @@ use crate::layout::{CANCELLED, DONE};
 use crate::limits;
 use crate::supervise::{Engine, RunInfo, Stop, StopReport, glance};
 use crate::task::{
-    Begin, CanDrive, LoopState, TaskConfig, TaskOutcome, TaskResult, Waiter, Waiting, depends_on,
-    living_driver, not_ready,
+    Begin, CanDrive, LoopState, TaskBudget, TaskConfig, TaskOutcome, TaskResult, Waiter, Waiting,
+    depends_on, living_driver, not_ready,
 };
 use crate::time::Timestamp;
 use crate::wait::{Step, block_on};
@@ -229,6 +229,8 @@ pub struct TaskInfo {
     pub driver: Option<u32>,
     /// When something last changed in its folder.
     pub last_activity: Timestamp,
+    /// What its loop may use up, and what it did; `None` where it never had one.
+    pub budget: Option<TaskBudget>,
 }
 
 impl TaskInfo {
@@ -250,6 +252,7 @@ pub(crate) fn read_task(engine: &Engine, project: &ProjectId, task: &TaskId) -> 
     let done = folder.has_file(DONE)?;
     let state = LoopState::read(&folder)?;
     let result = state.as_ref().and_then(LoopState::result);
+    let budget = state.as_ref().map(LoopState::budget);
     let depends_on = depends_on(&folder)?;
     let blocked_by = if done || depends_on.is_empty() {
         Vec::new()
@@ -284,6 +287,7 @@ pub(crate) fn read_task(engine: &Engine, project: &ProjectId, task: &TaskId) -> 
         result,
         driver,
         last_activity: Timestamp::from_unix_nanos(stat.modified),
+        budget,
     })
 }
 

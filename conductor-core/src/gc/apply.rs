@@ -10,11 +10,13 @@ use super::scan_run::RunScanner;
 use super::scan_task::{Loose, scope};
 use super::trash::{self, Flushed, Trash};
 use super::walk::{Step, Walk};
+use super::work::TaskWork;
 use crate::bus::Rotation;
-use crate::cancel::Wait;
+use crate::cancel::{Cancel, Wait};
 use crate::error::{Error, ErrorKind, Result};
-use crate::limits;
-use std::collections::HashSet;
+use crate::fsx::Folder;
+use crate::{limits, wait};
+use std::collections::{HashSet, VecDeque};
 use std::ffi::{OsStr, OsString};
 
 /// What became of one item of a plan.
@@ -65,36 +67,33 @@ pub struct GcReport {
     pub errors: Vec<Error>,
 }
 
-/// A plan while it is carried out.
-pub(super) struct Work<'a> {
-    pub(super) plan: &'a GcPlan,
-    pub(super) walk: Walk<'a>,
-    pub(super) wait: &'a Wait,
+/// A plan while it is carried out, thing after thing; from [`Gc::work`](crate::Gc::work).
+///
+/// What became of each thing comes as soon as that is certain; no lock is held meanwhile. After the error
+/// of a wait that is over nothing follows. What was begun is ended when this is dropped.
+#[derive(Debug)]
+pub struct GcWork {
+    pub(super) plan: GcPlan,
+    pub(super) walk: Walk,
+    pub(super) wait: Wait,
     pub(super) trash: Trash<GcItem>,
-    told: &'a mut dyn FnMut(&GcDone),
+    task: Option<Box<TaskWork>>,
+    loose: Option<LooseWork>,
+    root: Folder,
+    done: VecDeque<GcDone>,
     report: GcReport,
+    /// The error of the wait, to be told last.
+    over: Option<Error>,
+    has_ended: bool,
 }
 
-/// Carries a plan out. Tells of each item as it is done.
-///
-/// # Errors
-/// What keeps all of it from being done, as [`ErrorKind::Cancelled`]; what was done by then was told.
-pub(crate) fn apply(plan: &GcPlan, wait: &Wait, told: &mut dyn FnMut(&GcDone)) -> Result<GcReport> {
-    let layout = plan.engine.layout();
-    // It must exist, and lie where locks and syncs mean something.
-    layout.root()?;
-    let root = layout.ensure_root()?;
-    let (walk, trash) = (Walk::new(plan, false)?, Trash::new(layout));
-    let mut work = Work { plan, walk, wait, trash, told, report: GcReport::default() };
-    let done = work.all();
-    work.flush();
-    let Work { trash, mut report, .. } = work;
-    trash.close();
-    done?;
-    if let Err(error) = plan.clocks.note(&root) {
-        report.fail(error);
-    }
-    Ok(report)
+/// What is to be done beside tasks and runs.
+#[derive(Debug)]
+struct LooseWork {
+    owner: Option<Owner>,
+    strays: std::vec::IntoIter<StrayFact>,
+    bus: Option<BusFact>,
+    archives: Vec<ArchiveFact>,
 }
 
 impl GcReport {
@@ -106,17 +105,117 @@ impl GcReport {
     }
 }
 
-impl Work<'_> {
-    fn all(&mut self) -> Result<()> {
-        while let Some(step) = self.walk.next_step() {
-            self.wait.check()?;
-            match step {
-                Step::Root(loose) => self.loose(None, loose)?,
-                Step::Project(owner, loose) => self.loose(Some(&owner), loose)?,
-                Step::Task(scan) => self.task(*scan)?,
+impl Iterator for GcWork {
+    type Item = Result<GcDone>;
+
+    fn next(&mut self) -> Option<Result<GcDone>> {
+        loop {
+            if let Some(done) = self.done.pop_front() {
+                return Some(Ok(done));
+            }
+            if self.has_ended {
+                return self.over.take().map(Err);
+            }
+            match self.wait.check() {
+                Ok(()) => self.go_on(),
+                Err(over) => {
+                    self.end();
+                    self.over = Some(over);
+                }
             }
         }
-        Ok(())
+    }
+}
+
+impl Drop for GcWork {
+    fn drop(&mut self) {
+        self.end();
+    }
+}
+
+impl GcWork {
+    /// Begins to carry a plan out.
+    pub(crate) fn new(plan: &GcPlan, wait: Wait) -> Result<GcWork> {
+        let layout = plan.engine.layout();
+        layout.check_fork()?;
+        // It must exist, and lie where locks and syncs mean something.
+        layout.root()?;
+        let root = layout.ensure_root()?;
+        Ok(GcWork {
+            plan: plan.clone(),
+            walk: Walk::new(plan, false)?,
+            wait,
+            trash: Trash::new(layout),
+            task: None,
+            loose: None,
+            root,
+            done: VecDeque::new(),
+            report: GcReport::default(),
+            over: None,
+            has_ended: false,
+        })
+    }
+
+    /// What was done so far.
+    pub fn report(&self) -> &GcReport {
+        &self.report
+    }
+
+    /// Ends it, and says what was done.
+    pub fn into_report(mut self) -> GcReport {
+        self.end();
+        std::mem::take(&mut self.report)
+    }
+
+    /// Does a part of it: what became of a thing, where that is certain by now. `switch` ends what waits
+    /// within the part.
+    pub(crate) fn step(&mut self, switch: Option<&Cancel>) -> wait::Step<Option<GcDone>> {
+        if self.done.is_empty() && !self.has_ended {
+            self.wait = switch.map_or(Wait::FOREVER, Wait::from);
+            self.go_on();
+        }
+        match self.done.pop_front() {
+            None if !self.has_ended => wait::Step::Pending,
+            done => wait::Step::Ready(done),
+        }
+    }
+
+    /// Does the next part, so much that a lock is held for a moment only.
+    fn go_on(&mut self) {
+        if let Some(mut loose) = self.loose.take() {
+            if self.loose_part(&mut loose) {
+                self.loose = Some(loose);
+            }
+        } else if let Some(mut task) = self.task.take() {
+            if self.task_part(&mut task) {
+                self.task = Some(task);
+            } else {
+                let (owner, loose) = task.into_loose();
+                self.begin_loose(Some(owner), loose);
+            }
+        } else {
+            match self.walk.next_step() {
+                Some(Step::Root(loose)) => self.begin_loose(None, loose),
+                Some(Step::Project(owner, loose)) => self.begin_loose(Some(owner), loose),
+                Some(Step::Task(scan)) => self.task = Some(Box::new(TaskWork::new(*scan))),
+                None => {
+                    self.end();
+                    if let Err(error) = self.plan.clocks.note(&self.root) {
+                        self.report.fail(error);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Ends what was begun.
+    fn end(&mut self) {
+        if !self.has_ended {
+            self.has_ended = true;
+            (self.task, self.loose) = (None, None);
+            self.flush();
+            self.trash.close();
+        }
     }
 
     /// Notes what could not be looked at.
@@ -145,11 +244,15 @@ impl Work<'_> {
             GcResult::Kept(_) => report.kept += 1,
             GcResult::Failed(_) => {}
         }
-        let done = GcDone { item, result };
-        (self.told)(&done);
-        if let GcResult::Failed(error) = done.result {
-            self.report.fail(error);
-        }
+        let result = match result {
+            GcResult::Failed(error) => {
+                let told = trash::again(&error);
+                self.report.fail(error);
+                GcResult::Failed(told)
+            }
+            result => result,
+        };
+        self.done.push_back(GcDone { item, result });
     }
 
     /// Deletes what was moved into the trash.
@@ -194,28 +297,34 @@ impl Work<'_> {
         Ok(())
     }
 
-    /// Does what is to be done beside tasks and runs.
-    pub(super) fn loose(&mut self, owner: Option<&Owner>, loose: Loose) -> Result<()> {
-        loose.errors.into_iter().for_each(|error| self.fail(error));
-        for stray in &loose.strays {
-            self.wait.check()?;
-            self.stray(stray);
+    fn begin_loose(&mut self, owner: Option<Owner>, loose: Loose) {
+        let Loose { strays, bus, archives, errors } = loose;
+        errors.into_iter().for_each(|error| self.fail(error));
+        self.loose = Some(LooseWork { owner, strays: strays.into_iter(), bus, archives });
+    }
+
+    /// Does the next of what is beside tasks and runs; `false` once that is all.
+    fn loose_part(&mut self, loose: &mut LooseWork) -> bool {
+        if let Some(stray) = loose.strays.next() {
+            self.stray(&stray);
+            return true;
         }
-        let Some(owner) = owner else { return Ok(()) };
-        if let Some(bus) = loose.bus
-            && let Some(verdict) = judge_bus(&bus)
-        {
-            self.bus(owner, &bus, verdict);
+        if let Some(owner) = &loose.owner {
+            if let Some(bus) = &loose.bus
+                && let Some(verdict) = judge_bus(bus)
+            {
+                self.bus(owner, bus, verdict);
+            }
+            self.archives(owner, &loose.archives);
         }
-        self.archives(owner, &loose.archives);
-        Ok(())
+        false
     }
 
     fn stray(&mut self, stray: &StrayFact) {
         let verdict = judge_stray(self.plan.now, stray);
         if verdict.deletes() {
             let item = self.plan.stray_item(stray, verdict);
-            let result = remove_stray(&self.plan.engine, &self.walk.root, stray, self.wait);
+            let result = remove_stray(&self.plan.engine, &self.walk.root, stray, &self.wait);
             self.tell(item, result);
         }
     }

@@ -142,5 +142,16 @@ pub(super) fn receipt(folder: &Folder, seen: &Glimpse) -> Result<Receipt> {
     }
     let Glimpse { series, start_time: start, .. } = *seen;
     let agent = seen.agent.clone();
-    Ok(Receipt { agent, series, start, end, class: None, model: None, usage: None, cost_usd: None })
+    let slept = None;
+    Ok(Receipt {
+        agent,
+        series,
+        start,
+        end,
+        slept,
+        class: None,
+        model: None,
+        usage: None,
+        cost_usd: None,
+    })
 }

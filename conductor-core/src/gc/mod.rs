@@ -26,8 +26,7 @@ mod trash;
 mod walk;
 mod work;
 
-pub(crate) use apply::apply;
-pub use apply::{GcDone, GcReport, GcResult};
+pub use apply::{GcDone, GcReport, GcResult, GcWork};
 pub use item::{GcAction, GcItem, GcKind, GcReason};
 pub use plan::GcPlan;
 pub(crate) use plan::make_plan;

@@ -19,13 +19,14 @@ use crate::layout::{PROJECT_BUS, RUNS, TASK_BUS};
 use crate::supervise::Engine;
 use crate::time::Timestamp;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What garbage collection would do, and why; nothing is done yet.
 ///
 /// It is no list: the things are looked at as they are asked for, one after the other, so that a plan
 /// takes little memory however much there is. It is judged at one moment: what lived, changed or came
-/// after it stays.
-#[derive(Debug)]
+/// after it stays. Clones are the same plan.
+#[derive(Clone, Debug)]
 pub struct GcPlan {
     pub(super) engine: Engine,
     pub(super) look: LookAtTask,
@@ -33,11 +34,11 @@ pub struct GcPlan {
     pub(super) policy: GcPolicy,
     pub(super) now: Timestamp,
     pub(super) clocks: Clocks,
-    pub(super) relations: Relations,
+    pub(super) relations: Arc<Relations>,
     /// How far young runs go all the same.
     pub(super) early: Vec<Early>,
     counted: Counted,
-    errors: Vec<Error>,
+    errors: Arc<[Error]>,
 }
 
 /// Up to which one the oldest runs go, whatever their age, and why.
@@ -76,10 +77,10 @@ pub(crate) fn make_plan(
         policy,
         now,
         clocks,
-        relations,
+        relations: Arc::new(relations),
         early: Vec::new(),
         counted,
-        errors,
+        errors: errors.into(),
     };
     plan.early = match again {
         Some(token) => token.early,
@@ -126,13 +127,13 @@ impl GcPlan {
 
     /// Everything that is judged, what goes and what stays, as it is found: leftovers, then project by
     /// project its files and its tasks, each task behind its runs. Each call looks anew.
-    pub fn items(&self, wait: impl Into<Wait>) -> GcItems<'_> {
+    pub fn items(&self, wait: impl Into<Wait>) -> GcItems {
         GcItems::new(self, true, wait.into())
     }
 
     /// What is to be done: the items that do not stay as they are. Looks at less than
     /// [`GcPlan::items`].
-    pub fn actions(&self, wait: impl Into<Wait>) -> GcItems<'_> {
+    pub fn actions(&self, wait: impl Into<Wait>) -> GcItems {
         GcItems::new(self, false, wait.into())
     }
 

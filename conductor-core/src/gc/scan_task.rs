@@ -125,7 +125,7 @@ impl TaskScan {
     }
 }
 
-impl Walk<'_> {
+impl Walk {
     /// Looks at a task, its runs not yet; `None` where it is gone.
     pub(super) fn open_task(
         &self,

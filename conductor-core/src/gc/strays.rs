@@ -68,7 +68,7 @@ fn numbered(name: &OsStr, prefix: &str, suffix: &str) -> bool {
     })
 }
 
-impl Walk<'_> {
+impl Walk {
     /// Looks at what lies below `.conductor`.
     pub(super) fn root_files(&self) -> Loose {
         let mut loose = Loose::default();

@@ -197,10 +197,10 @@ impl<T: Clone> Trash<T> {
     }
 
     /// Removes the batch's folder. One that still holds something stays for the next collection.
-    pub(super) fn close(self) {
-        if let (Some(Batch { name, .. }), Some(trash)) = (&self.batch, &self.trash) {
+    pub(super) fn close(&mut self) {
+        if let (Some(Batch { name, .. }), Some(trash)) = (self.batch.take(), &self.trash) {
             // Whatever is in the way was told when it could not be deleted.
-            let _left = trash.os().rmdir_at(trash.fd(), OsStr::new(name));
+            let _left = trash.os().rmdir_at(trash.fd(), OsStr::new(&name));
         }
     }
 }

@@ -16,12 +16,13 @@ use crate::error::{ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::Layout;
+use crate::wait;
 use std::collections::VecDeque;
 
 /// A way through a root.
 #[derive(Debug)]
-pub(super) struct Walk<'p> {
-    pub(super) plan: &'p GcPlan,
+pub(super) struct Walk {
+    pub(super) plan: GcPlan,
     /// Whether it is looked at how much things hold that stay.
     pub(super) sizes: bool,
     pub(super) root: Folder,
@@ -55,8 +56,8 @@ pub(super) enum Step {
     Task(Box<TaskScan>),
 }
 
-impl<'p> Walk<'p> {
-    pub(super) fn new(plan: &'p GcPlan, sizes: bool) -> Result<Walk<'p>> {
+impl Walk {
+    pub(super) fn new(plan: &GcPlan, sizes: bool) -> Result<Walk> {
         let layout = plan.engine.layout();
         let root = layout.root()?;
         let projects = match &plan.policy.project {
@@ -67,7 +68,7 @@ impl<'p> Walk<'p> {
             }
         };
         Ok(Walk {
-            plan,
+            plan: plan.clone(),
             sizes,
             cursors: layout.cursors()?,
             scanner: RunScanner::new(layout.path(), plan.now),
@@ -175,22 +176,23 @@ impl<'p> Walk<'p> {
 /// What cannot be looked at is an error in its place, and what follows it comes all the same. After the
 /// error of a wait that is over nothing follows.
 #[derive(Debug)]
-pub struct GcItems<'p> {
-    plan: &'p GcPlan,
+pub struct GcItems {
+    plan: GcPlan,
     wait: Wait,
     all: bool,
-    walk: Option<Walk<'p>>,
+    walk: Option<Walk>,
     task: Option<Box<TaskScan>>,
     ready: VecDeque<Result<GcItem>>,
 }
 
-impl<'p> GcItems<'p> {
-    pub(super) fn new(plan: &'p GcPlan, all: bool, wait: Wait) -> GcItems<'p> {
+impl GcItems {
+    pub(super) fn new(plan: &GcPlan, all: bool, wait: Wait) -> GcItems {
         let (walk, error) = match Walk::new(plan, all) {
             Ok(walk) => (Some(walk), None),
             Err(error) => (None, Some(Err(error))),
         };
-        GcItems { plan, wait, all, walk, task: None, ready: error.into_iter().collect() }
+        let (plan, ready) = (plan.clone(), error.into_iter().collect());
+        GcItems { plan, wait, all, walk, task: None, ready }
     }
 
     fn tell(&mut self, item: GcItem) {
@@ -213,6 +215,15 @@ impl<'p> GcItems<'p> {
         for archive in &loose.archives {
             self.tell(self.plan.archive_item(owner, archive));
         }
+    }
+
+    /// Looks at one thing: what there is to tell of it, or of an earlier one.
+    pub(crate) fn look(&mut self) -> wait::Step<Option<Result<GcItem>>> {
+        if self.ready.is_empty() && !self.step() {
+            self.walk = None;
+            return wait::Step::Ready(None);
+        }
+        self.ready.pop_front().map_or(wait::Step::Pending, |item| wait::Step::Ready(Some(item)))
     }
 
     /// Goes one step; `false` at the end.
@@ -243,7 +254,7 @@ impl<'p> GcItems<'p> {
     }
 }
 
-impl Iterator for GcItems<'_> {
+impl Iterator for GcItems {
     type Item = Result<GcItem>;
 
     fn next(&mut self) -> Option<Result<GcItem>> {

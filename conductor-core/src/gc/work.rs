@@ -4,14 +4,14 @@
 //! what such an entry says of a run that began meanwhile is complete for this task. The first run that
 //! is to go is looked at again once the lock is held, those after it are looked at under it.
 
-use super::apply::{GcResult, Work};
+use super::apply::{GcResult, GcWork};
 use super::decide::Verdict;
-use super::facts::{RunFact, RunState, TaskFact};
+use super::facts::{Owner, RunFact, RunState, TaskFact};
 use super::going;
 use super::item::{GcItem, GcReason};
 use super::leftovers::{receipt, receipt_of};
 use super::scan_run::{FoundRun, newest_of_orphan};
-use super::scan_task::{TaskScan, is_own};
+use super::scan_task::{Loose, TaskScan, is_own};
 use super::trash::Taken;
 use crate::cancel::Wait;
 use crate::error::{ErrorKind, Result};
@@ -26,7 +26,11 @@ use std::ffi::OsStr;
 /// How many runs are moved together: each is held open until then.
 const TOGETHER: usize = 48;
 
+/// How many runs are looked at in one part: whoever waits for the work can end it between two.
+const LOOKED_AT: usize = 256;
+
 /// A task that nobody starts anything in as long as it is held.
+#[derive(Debug)]
 struct HeldTask {
     folder: Folder,
     _lock: FileLock,
@@ -41,6 +45,7 @@ struct Ready {
 }
 
 /// How it stands with the lock of a task.
+#[derive(Debug)]
 enum Hold {
     Not,
     Held(HeldTask),
@@ -48,39 +53,69 @@ enum Hold {
     Refused(GcReason),
 }
 
-impl Work<'_> {
-    /// Deletes what is to go of a task.
-    pub(super) fn task(&mut self, mut scan: TaskScan) -> Result<()> {
-        let mut hold = Hold::Not;
-        let mut keeping = None;
+/// A task whose runs are being deleted.
+#[derive(Debug)]
+pub(super) struct TaskWork {
+    scan: TaskScan,
+    hold: Hold,
+    keeping: Option<Keeping>,
+}
+
+impl TaskWork {
+    pub(super) fn new(scan: TaskScan) -> TaskWork {
+        TaskWork { scan, hold: Hold::Not, keeping: None }
+    }
+
+    /// What is beside its runs.
+    pub(super) fn into_loose(mut self) -> (Owner, Loose) {
+        (self.scan.owner(), std::mem::take(&mut self.scan.loose))
+    }
+}
+
+impl GcWork {
+    /// Deletes some of what is to go of a task; `false` once that is all. No lock is held behind it.
+    pub(super) fn task_part(&mut self, task: &mut TaskWork) -> bool {
+        let TaskWork { scan, hold, keeping } = task;
         let mut ready: Vec<Ready> = Vec::new();
-        while let Some((found, verdict)) = self.walk.next_run(&mut scan) {
-            self.wait.check()?;
+        for _ in 0..LOOKED_AT {
+            let Some((found, verdict)) = self.walk.next_run(scan) else {
+                self.move_away(scan, keeping, &mut ready);
+                let hold = std::mem::replace(hold, Hold::Not);
+                self.end_of_task(scan, hold);
+                return false;
+            };
             if !verdict.deletes() {
                 continue;
             }
             if let Hold::Not = hold {
-                hold = self.hold_or_tell(&scan.fact, &found, verdict);
+                *hold = self.hold_or_tell(&scan.fact, &found, verdict);
                 if let Hold::Refused(_) = hold {
                     continue;
                 }
                 // Looked at before the lock was held: once more.
-                let again = self.again(&scan, found);
-                ready.extend(self.make_ready(&scan, again));
+                let again = self.again(scan, found);
+                ready.extend(self.make_ready(scan, again));
             } else if let Hold::Refused(reason) = hold {
                 let item = self.plan.run_item(&scan.fact, &found.fact, verdict);
-                self.tell(item, Ok(GcResult::Kept(reason)));
+                self.tell(item, Ok(GcResult::Kept(*reason)));
             } else {
-                ready.extend(self.make_ready(&scan, Ok(Some((found, verdict)))));
+                ready.extend(self.make_ready(scan, Ok(Some((found, verdict)))));
             }
             if ready.len() >= TOGETHER {
-                self.move_away(&scan, &mut keeping, &mut ready);
-                // Starters of the task need not wait for all of it.
-                hold = Hold::Not;
+                break;
             }
         }
-        self.move_away(&scan, &mut keeping, &mut ready);
-        let verdict = self.walk.end_task(&mut scan);
+        self.move_away(scan, keeping, &mut ready);
+        if let Hold::Held(_) = hold {
+            // Starters of the task need not wait for all of it.
+            *hold = Hold::Not;
+        }
+        true
+    }
+
+    /// Deletes the task itself, where it is to go.
+    fn end_of_task(&mut self, scan: &mut TaskScan, hold: Hold) {
+        let verdict = self.walk.end_task(scan);
         if let Some(verdict) = verdict.filter(|verdict| verdict.deletes()) {
             let item = self.plan.task_item(&scan.fact, verdict);
             match self.whole_task(&scan.fact, hold, &item) {
@@ -97,8 +132,6 @@ impl Work<'_> {
         if self.trash.is_full() {
             self.flush();
         }
-        let loose = std::mem::take(&mut scan.loose);
-        self.loose(Some(&scan.owner()), loose)
     }
 
     /// Takes the lock of the task of a run that is to go, or tells of that run why not.
@@ -192,7 +225,7 @@ impl Work<'_> {
         if let RunState::Unwritten(_) = found.fact.state {
             // Messages included, as everybody who waits for it would do.
             let (project, task) = (&scan.fact.project, &scan.fact.id);
-            match finish(&self.plan.engine, project, task, &found.fact.id, self.wait) {
+            match finish(&self.plan.engine, project, task, &found.fact.id, &self.wait) {
                 Ok(Finished::Over) => found.refresh()?,
                 Ok(Finished::NotYet) => return Ok(Err(GcResult::Kept(GcReason::Changed))),
                 Err(error) if error.kind() == ErrorKind::NotFound => {
@@ -286,7 +319,7 @@ impl Work<'_> {
                 }
             }
         }
-        keeping.write(self.wait)
+        keeping.write(&self.wait)
     }
 
     /// Moves a run into the trash; `None` where it is there and is told once it is deleted.
@@ -321,7 +354,7 @@ impl Work<'_> {
                     hidden.put_back(runs, fact.id.as_str())?;
                     return followed.map(|()| Some(GcResult::Kept(GcReason::Ancestor)));
                 }
-                going::finish_run(task, runs, hidden.folder(), &fact.id, self.wait)?;
+                going::finish_run(task, runs, hidden.folder(), &fact.id, &self.wait)?;
                 Ok(Some(GcResult::Done))
             }
         }
@@ -347,7 +380,7 @@ impl Work<'_> {
         }
         let project = self.plan.engine.layout().project(&task.project)?;
         let name = task.id.as_str();
-        let taken = match receipts::hand_over(&held.folder, &task.id, &project, self.wait) {
+        let taken = match receipts::hand_over(&held.folder, &task.id, &project, &self.wait) {
             Ok(()) => self.trash.take(&project, OsStr::new(name), item)?,
             Err(error) if error.kind() == ErrorKind::StorageFull => Taken::NoRoom,
             Err(error) => return Err(error),
@@ -360,7 +393,7 @@ impl Work<'_> {
                 let Some(hidden) = going::hide(&project, name)? else {
                     return Ok(Some(GcResult::Gone));
                 };
-                going::finish_task(&project, hidden.folder(), &task.id, self.wait)?;
+                going::finish_task(&project, hidden.folder(), &task.id, &self.wait)?;
                 Ok(Some(GcResult::Done))
             }
         }

@@ -65,6 +65,7 @@ impl RunRecord {
             ("attached", self.attached.then(|| Value::from(true))),
             ("agent_name", maybe(&self.agent_name)),
             ("resumed_session", maybe(&self.resumed_session)),
+            ("slept_seconds", number(self.slept)),
         ]
     }
 
@@ -146,6 +147,7 @@ impl RunRecord {
             attached: read.parsed("attached")?.unwrap_or(false),
             agent_name: read.text("agent_name")?,
             resumed_session: read.text("resumed_session")?,
+            slept: read.parsed("slept_seconds")?,
             supervised: false,
             source: Mapping::new(),
         };

@@ -115,6 +115,8 @@ pub struct RunRecord {
     pub agent_name: Option<String>,
     /// The agent's session that the run was to go on with.
     pub resumed_session: Option<String>,
+    /// For how many seconds the machine slept between its start and its end.
+    pub slept: Option<u64>,
 
     /// Whether conductor supervises the run: the record says so, or a keeper's file stands beside
     /// it. The older program drops our keys from the record, but knows nothing of that file.
@@ -191,6 +193,7 @@ impl RunRecord {
             webhook: None,
             attached: false,
             resumed_session: None,
+            slept: None,
             supervised: false,
             source: Mapping::new(),
         }

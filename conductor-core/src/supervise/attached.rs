@@ -418,6 +418,7 @@ fn first_record(me: ProcessId, agent: ProcessId) -> std::io::Result<KeeperRecord
         released_at: None,
         exited_at: None,
         empty_at: None,
+        slept: None,
         killed: 0,
         cuts: Default::default(),
     })

@@ -272,6 +272,7 @@ mod tests {
             released_at: None,
             exited_at: None,
             empty_at: None,
+            slept: None,
             killed: 0,
             cuts: [None; 2],
         };

@@ -160,6 +160,7 @@ fn write_down(
         record.exit_code = ending.exit_code;
         record.signal = ending.signal;
         record.end_time = end_time;
+        record.slept = ending.slept.map(u64::from);
         // Why it was refused is best known to the starter that failed.
         let known = record.error_summary.take().filter(|_| ending.outcome == Outcome::Refused);
         record.error_summary = known.or(ending.error);

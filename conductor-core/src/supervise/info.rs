@@ -105,6 +105,7 @@ fn tell(record: &mut RunRecord, ending: Ending) {
     record.signal = ending.signal;
     if let Some(at) = ending.ended_at {
         record.end_time = moment(at);
+        record.slept = ending.slept.map(u64::from);
     }
     if record.error_summary.is_none() {
         record.error_summary = ending.error;

@@ -50,11 +50,20 @@ pub(crate) struct Ending {
     pub(crate) error: Option<String>,
     /// When, where the keeper saw it.
     pub(crate) ended_at: Option<KeeperMoment>,
+    /// For how many seconds the machine slept meanwhile.
+    pub(crate) slept: Option<u32>,
 }
 
 impl Ending {
     fn unseen(outcome: Outcome, error: &str) -> Ending {
-        Ending { outcome, exit_code: -1, signal: None, error: Some(error.into()), ended_at: None }
+        Ending {
+            outcome,
+            exit_code: -1,
+            signal: None,
+            error: Some(error.into()),
+            ended_at: None,
+            slept: None,
+        }
     }
 }
 
@@ -144,7 +153,7 @@ fn seen(end: KeeperEnd, keeper: &KeeperRecord) -> Ending {
             (Outcome::Killed, Some(format!("agent killed by signal {signal}")))
         }
     };
-    Ending { outcome, exit_code, signal, error, ended_at: keeper.exited_at }
+    Ending { outcome, exit_code, signal, error, ended_at: keeper.exited_at, slept: keeper.slept }
 }
 
 /// What an exit code says, in the words that users of the older program know.
@@ -178,6 +187,7 @@ mod tests {
             released_at: None,
             exited_at: None,
             empty_at: None,
+            slept: None,
             killed: 0,
             cuts: [None; 2],
         }
@@ -191,6 +201,14 @@ mod tests {
         let it =
             KeeperRecord { ended: Some(end), reason: Some(reason), ..keeper(KeeperState::Exited) };
         Evidence { keeper: Some(it), ours: true, named: true, ..Evidence::default() }
+    }
+
+    #[test]
+    fn the_sleep_of_the_machine_comes_with_the_end() {
+        let mut evidence = ended(KeeperEnd::Code(0), KeeperReason::Exit);
+        evidence.keeper.iter_mut().for_each(|keeper| keeper.slept = Some(3600));
+        let Verdict::Over(ending) = judge(&evidence) else { panic!("it is over") };
+        assert_eq!(ending.slept, Some(3600));
     }
 
     #[test]

@@ -34,4 +34,4 @@ pub(crate) use parameters::Parameters;
 pub(crate) use policy::Budget;
 pub use questions::OnQuestion;
 pub(crate) use state::LoopState;
-pub use state::{TaskOutcome, TaskResult, Waiting};
+pub use state::{TaskBudget, TaskOutcome, TaskResult, Waiting};

@@ -90,6 +90,33 @@ pub(super) struct Spent {
     pub(super) cost_usd: f64,
 }
 
+/// What the loop of a task may use up, and what its attempts did by the time it was last written down.
+/// What is `None` is not limited.
+#[derive(Clone, Debug, Default, PartialEq)]
+#[non_exhaustive]
+pub struct TaskBudget {
+    /// The most attempts.
+    pub max_attempts: u32,
+    /// The longest time that all attempts may run together.
+    pub max_wall: Option<Duration>,
+    /// The most tokens.
+    pub max_tokens: Option<u64>,
+    /// The highest cost, in US dollars.
+    pub max_cost_usd: Option<f64>,
+    /// The time that its attempts ran.
+    pub spent_wall: Duration,
+    /// The tokens that they used.
+    pub spent_tokens: u64,
+    /// What they cost, in US dollars, as far as that is known.
+    pub spent_cost_usd: f64,
+    /// The command that checks whether the work is done, for people.
+    pub verify: Option<String>,
+    /// How often it was run.
+    pub checks: u32,
+    /// Why it failed last, until the next attempt was told.
+    pub rejection: Option<String>,
+}
+
 /// The state of a task's loop.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct LoopState {
@@ -196,6 +223,23 @@ impl LoopState {
     /// What it was asked for.
     pub(crate) fn parameters(&self) -> &Parameters {
         &self.parameters
+    }
+
+    /// What it may use up, and what it did.
+    pub(crate) fn budget(&self) -> TaskBudget {
+        let (budget, verify) = (&self.parameters.budget, &self.parameters.verify);
+        TaskBudget {
+            max_attempts: budget.max_attempts,
+            max_wall: budget.max_wall,
+            max_tokens: budget.max_tokens,
+            max_cost_usd: budget.max_cost_usd,
+            spent_wall: self.spent.wall,
+            spent_tokens: self.spent.tokens,
+            spent_cost_usd: self.spent.cost_usd,
+            verify: Some(verify.join(" ")).filter(|line| !line.is_empty()),
+            checks: self.checks,
+            rejection: self.rejection.clone(),
+        }
     }
 
     /// The place on the task's bus where the loop began.

@@ -55,6 +55,45 @@ fn wall_time_is_that_of_all_attempts_and_ends_the_one_that_uses_it_up() {
     assert_eq!(shop.runs("slow")[0].outcome(), Some(Outcome::TimedOut));
 }
 
+/// No machine can be put to sleep for a test: what a keeper wrote down of one that slept is written by
+/// hand. Its limits go by a clock that stands still meanwhile.
+#[test]
+fn the_time_that_the_machine_sleeps_is_no_time_of_an_attempt() {
+    for (slept, outcome) in [(Some("8h"), TaskOutcome::Done), (None, TaskOutcome::GaveUp)] {
+        let shop = Shop::new("");
+        let script = "cd $JRUN_TASK_FOLDER; test -e second && touch DONE; exit 0";
+        let hour = Duration::from_secs(3600);
+        let start = |pause| {
+            let spec = spec("fix", script).max_wall(hour).restart_delay(pause);
+            shop.conductor().tasks().start(spec, LONG).unwrap()
+        };
+        let task = start(hour);
+        drive_until(&task, "one attempt", || {
+            task.info().unwrap().waiting.is_some_and(|waiting| waiting.what == "delay")
+        });
+        drop(task);
+        let folder = shop.root.path().join("shop/fix");
+        let receipts = folder.join(".receipts.jsonl");
+        let text = fs::read_to_string(&receipts).unwrap();
+        let lines = text.lines().map(|line| {
+            let mut line: serde_json::Value = serde_json::from_str(line).unwrap();
+            let end: Option<conductor_core::Timestamp> =
+                line["end"].as_str().map(|end| end.parse().unwrap());
+            if let Some(end) = end {
+                line["start"] = end.minus(8 * hour).to_string().into();
+                if slept.is_some() {
+                    line["slept_seconds"] = (8 * 3600).into();
+                }
+            }
+            format!("{line}\n")
+        });
+        fs::write(&receipts, lines.collect::<String>()).unwrap();
+        fs::write(folder.join("second"), "").unwrap();
+        let result = start(Duration::from_millis(10)).wait(LONG).unwrap();
+        assert_eq!(result.outcome, outcome, "{slept:?}: {result:?}");
+    }
+}
+
 #[test]
 fn task_config_bounds_a_task_and_a_flag_wins() {
     let shop = Shop::new("limits: {max_attempts: 9}\n");

@@ -25,10 +25,12 @@ pub(crate) enum Kind {
     Bus,
     Run,
     Task,
+    Plan,
+    Batch,
 }
 
 impl Kind {
-    const ALL: [Kind; 9] = [
+    const ALL: [Kind; 11] = [
         Kind::Error,
         Kind::Cancel,
         Kind::Options,
@@ -38,6 +40,8 @@ impl Kind {
         Kind::Bus,
         Kind::Run,
         Kind::Task,
+        Kind::Plan,
+        Kind::Batch,
     ];
 
     /// What it is called in the header.
@@ -52,6 +56,8 @@ impl Kind {
             Kind::Bus => "conductor_bus",
             Kind::Run => "conductor_run",
             Kind::Task => "conductor_task",
+            Kind::Plan => "conductor_plan",
+            Kind::Batch => "conductor_batch",
         }
     }
 }

@@ -15,6 +15,7 @@ the end of the work. ``conductor.aio`` has the same names for asyncio.
 from . import log
 from ._bus import Bus
 from ._conductor import Cancel, __version__, check_id, parse_duration
+from ._gc import Gc, GcPlan, GcWork
 from ._outbox import Outbox
 from ._reader import Reader
 from ._root import Conductor, config, open, validate
@@ -49,6 +50,9 @@ from .values import (
     ConfigValue,
     Delivery,
     Finding,
+    GcItem,
+    GcPlanInfo,
+    GcReport,
     Link,
     LogLine,
     Message,
@@ -92,6 +96,12 @@ __all__ = [
     "Error",
     "Expired",
     "Finding",
+    "Gc",
+    "GcItem",
+    "GcPlan",
+    "GcPlanInfo",
+    "GcReport",
+    "GcWork",
     "Internal",
     "InvalidInput",
     "Io",

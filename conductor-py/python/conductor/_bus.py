@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from pathlib import Path
+from typing import Any
 
 from . import _conductor
 from ._conductor import Cancel
-from ._reader import Reader
+from ._reader import Messages, Reader
 from .options import Duration, Texts, pairs, timeout as _seconds
 from .values import BusCheck, Message, Posted, Rotation
 
@@ -73,7 +74,7 @@ class Bus:
             "since": since,
             "until": until,
         }
-        return Reader(self._native.read(pairs(filters)), Message)
+        return self._read(filters, None, None)
 
     def tail(self, count: int) -> list[Message]:
         """The last messages, oldest first."""
@@ -106,7 +107,16 @@ class Bus:
             "until": until,
             "follow": True,
         }
-        return Reader(self._native.read(pairs(filters)), Message, timeout, cancel)
+        return self._read(filters, timeout, cancel)
+
+    def _read(
+        self, filters: Mapping[str, Any], timeout: Duration | None, cancel: Cancel | None
+    ) -> Reader[Message]:
+        records = self._native.read(pairs(filters))
+        # What is committed is what was given, not what was taken from the library.
+        if filters["cursor"] is not None:
+            return Reader(records, Message, timeout, cancel)
+        return Messages(records, timeout, cancel)
 
     def rotate(
         self, timeout: Duration | None = None, *, cancel: Cancel | None = None

@@ -3,6 +3,8 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final, final
 
+from .values import Message
+
 __all__ = [
     "Bus",
     "Cancel",
@@ -10,6 +12,7 @@ __all__ = [
     "FIELDS",
     "KINDS",
     "OPTIONS",
+    "Plan",
     "Records",
     "Run",
     "Task",
@@ -17,6 +20,8 @@ __all__ = [
     "check_id",
     "config",
     "deliver",
+    "gc_plan",
+    "gc_plan_again",
     "log",
     "outbox",
     "parse_duration",
@@ -38,6 +43,15 @@ def outbox(conductor: Conductor) -> Records: ...
 def deliver(
     conductor: Conductor, timeout: float | None, cancel: Cancel | None
 ) -> dict[str, Any]: ...
+def gc_plan(
+    conductor: Conductor,
+    options: Sequence[tuple[str, str]],
+    timeout: float | None,
+    cancel: Cancel | None,
+) -> Plan: ...
+def gc_plan_again(
+    conductor: Conductor, plan: str, timeout: float | None, cancel: Cancel | None
+) -> Plan: ...
 def validate(root: Path | None, options: Sequence[tuple[str, str]]) -> dict[str, Any]: ...
 def wait_any(work: Sequence[Run | Task], timeout: float | None, cancel: Cancel | None) -> int: ...
 @final
@@ -81,6 +95,12 @@ class Bus:
     def check(self) -> dict[str, Any]: ...
 
 @final
+class Plan:
+    def info(self) -> dict[str, Any]: ...
+    def items(self, all: bool) -> Records: ...
+    def apply(self) -> Records: ...
+
+@final
 class Run:
     def ids(self) -> tuple[str, str, str]: ...
     def info(self) -> dict[str, Any]: ...
@@ -105,5 +125,10 @@ class Task:
 class Records:
     def next(self, timeout: float | None, cancel: Cancel | None) -> dict[str, Any] | None: ...
     def step(self) -> tuple[bool, dict[str, Any] | None]: ...
+    def batch(
+        self, to: type[Message], timeout: float | None, cancel: Cancel | None
+    ) -> list[Message] | None: ...
+    def step_batch(self, to: type[Message]) -> tuple[bool, list[Message] | None]: ...
     def commit(self) -> None: ...
+    def report(self) -> dict[str, Any]: ...
     def fileno(self) -> int: ...

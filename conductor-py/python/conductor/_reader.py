@@ -4,13 +4,17 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Generic, TypeVar
+from typing import TYPE_CHECKING, Generic, TypeVar
 
 from . import _conductor
 from ._conductor import Cancel
-from .errors import Timeout
+from .errors import InvalidInput, Timeout
 from .options import Duration, timeout as _seconds
-from .values import Value
+from .values import Message, Value
+
+if TYPE_CHECKING:
+    # Part of typing since Python 3.11.
+    from typing_extensions import Self
 
 _V = TypeVar("_V", bound=Value)
 
@@ -54,11 +58,23 @@ class Reader(Generic[_V]):
         """
         return self._next(_seconds(timeout))
 
-    def _next(self, timeout: float | None) -> _V | None:
+    def _next(self, timeout: float | None, cancel: Cancel | None = None) -> _V | None:
         if self._records is None:
             return None
-        record = self._records.next(timeout, self._cancel)
+        record = self._records.next(timeout, cancel or self._cancel)
         return None if record is None else self._to.from_record(record)
+
+    def drain(self, timeout: Duration | None = None) -> None:
+        """Reads to the end and keeps nothing. Raises :class:`Timeout` when that does not come in time."""
+        end = deadline(_seconds(timeout))
+        while self._next(left(end)) is not None:
+            pass
+
+    def _open(self) -> _conductor.Records:
+        if self._records is None:
+            message = "the reader was closed"
+            raise InvalidInput(message, code="handle.closed", field="reader", hint="ask it before")
+        return self._records
 
     def fileno(self) -> int:
         """A descriptor that becomes readable when there may be more; -1 where nothing is waited for."""
@@ -84,11 +100,58 @@ class Reader(Generic[_V]):
         """Lets go of what is read."""
         self._records = None
 
-    def __enter__(self) -> Reader[_V]:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+class Messages(Reader[Message]):
+    """Messages of a bus, which are taken from the library by the batch."""
+
+    def __init__(
+        self,
+        records: _conductor.Records,
+        timeout: Duration | None = None,
+        cancel: Cancel | None = None,
+    ) -> None:
+        super().__init__(records, Message, timeout, cancel)
+        self._ready: Iterator[Message] = iter(())
+
+    def __iter__(self) -> Iterator[Message]:
+        while True:
+            yield from self._ready
+            try:
+                if not self._fill(left(self._deadline)):
+                    return
+            except Timeout:
+                return
+
+    def _fill(self, timeout: float | None, cancel: Cancel | None = None) -> bool:
+        if self._records is None:
+            return False
+        batch = self._records.batch(Message, timeout, cancel or self._cancel)
+        self._ready = iter(batch or ())
+        return batch is not None
+
+    def _next(self, timeout: float | None, cancel: Cancel | None = None) -> Message | None:
+        for message in self._ready:
+            return message
+        return next(self._ready) if self._fill(timeout, cancel) else None
+
+    def step(self) -> tuple[bool, Message | None]:
+        for message in self._ready:
+            return True, message
+        if self._records is None:
+            return True, None
+        there, batch = self._records.step_batch(Message)
+        self._ready = iter(batch or ())
+        return there, next(self._ready, None)
+
+    def close(self) -> None:
+        super().close()
+        self._ready = iter(())
 
 
 def deadline(timeout: float | None) -> float | None:

@@ -9,6 +9,7 @@ from types import TracebackType
 from . import _conductor
 from ._bus import Bus
 from ._conductor import Cancel
+from ._gc import Gc
 from ._outbox import Outbox
 from ._reader import Reader
 from ._start import Jobs, Runs, Tasks
@@ -40,6 +41,8 @@ class Conductor:
         """Runs that exist: come back, list."""
         self.outbox = Outbox(self._native)
         """Events that wait for the webhook: list, deliver."""
+        self.gc = Gc(self._native)
+        """Garbage collection: plan."""
 
     @property
     def root(self) -> Path:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from typing import TYPE_CHECKING
 
 from . import _conductor
 from ._conductor import Cancel
 from ._reader import Reader
 from ._work import Run, Task
-from .options import Duration, StrPath, Texts, pairs
+from .options import JobOptions, TaskOptions, pairs
 from .values import RunInfo, Stopped, TaskInfo
+
+if TYPE_CHECKING:
+    # Part of typing since Python 3.11.
+    from typing_extensions import Unpack
 
 
 class Jobs:
@@ -25,28 +29,16 @@ class Jobs:
         *,
         agent: str,
         task: str | None = None,
-        command: Texts | None = None,
-        prompt_file: StrPath | None = None,
-        cwd: StrPath | None = None,
-        parent_run_id: str | None = None,
-        previous_run_id: str | None = None,
-        env: Mapping[str, str] | None = None,
-        first_byte_timeout: Duration | None = None,
-        idle_timeout: Duration | None = None,
-        total_timeout: Duration | None = None,
-        grace: Duration | None = None,
-        output_limit: str | None = None,
-        on_output_limit: str | None = None,
-        max_depth: int | None = None,
-        max_children: int | None = None,
         cancel: Cancel | None = None,
+        **options: Unpack[JobOptions],
     ) -> Run:
         """Starts one run. Returns when its agent runs and its record is on disk.
 
         ``agent`` is ``"claude"``, ``"codex"``, ``"gemini"``, ``"shell"``, or ``"command"`` with a
-        ``command``. Without ``task`` one is made of the prompt. The run lives on without this process.
+        ``command``. Without ``task`` one is made of the prompt. All other options are those of
+        :class:`conductor.options.JobOptions`. The run lives on without this process.
         """
-        given = {key: value for key, value in locals().items() if key not in ("self", "cancel")}
+        given = {"project": project, "prompt": prompt, "agent": agent, "task": task, **options}
         return Run(self._native.start_job(pairs(given), cancel))
 
 
@@ -61,40 +53,16 @@ class Tasks:
         project: str,
         task: str | None = None,
         *,
-        agent: str | None = None,
-        prompt: str | None = None,
-        prompt_file: StrPath | None = None,
-        command: Texts | None = None,
-        cwd: StrPath | None = None,
-        parent_run_id: str | None = None,
-        env: Mapping[str, str] | None = None,
-        first_byte_timeout: Duration | None = None,
-        idle_timeout: Duration | None = None,
-        total_timeout: Duration | None = None,
-        grace: Duration | None = None,
-        output_limit: str | None = None,
-        on_output_limit: str | None = None,
-        max_depth: int | None = None,
-        max_children: int | None = None,
-        depends_on: Texts | None = None,
-        max_attempts: int | None = None,
-        max_wall: Duration | None = None,
-        max_tokens: int | None = None,
-        max_cost_usd: float | None = None,
-        restart_delay: Duration | None = None,
-        child_wait_timeout: Duration | None = None,
-        verify: str | None = None,
-        verify_timeout: Duration | None = None,
-        on_question: str | None = None,
-        question_timeout: Duration | None = None,
         cancel: Cancel | None = None,
+        **options: Unpack[TaskOptions],
     ) -> Task:
         """Starts a task, goes on with one that is unfinished, or attaches to one that somebody drives.
 
         Attempts of the agent follow each other until a file ``DONE`` stands in the task's folder and
-        ``verify`` passes. The next one is started by whoever is inside ``wait`` or ``follow``.
+        ``verify`` passes. The next one is started by whoever is inside ``wait`` or ``follow``. The
+        options are those of :class:`conductor.options.TaskOptions`: ``agent``, ``prompt``, ...
         """
-        given = {key: value for key, value in locals().items() if key not in ("self", "cancel")}
+        given = {"project": project, "task": task, **options}
         return Task(self._native.start_task(pairs(given), False, cancel))
 
     def resume(
@@ -102,39 +70,14 @@ class Tasks:
         project: str,
         task: str,
         *,
-        agent: str | None = None,
-        prompt: str | None = None,
-        prompt_file: StrPath | None = None,
-        command: Texts | None = None,
-        cwd: StrPath | None = None,
-        parent_run_id: str | None = None,
-        env: Mapping[str, str] | None = None,
-        first_byte_timeout: Duration | None = None,
-        idle_timeout: Duration | None = None,
-        total_timeout: Duration | None = None,
-        grace: Duration | None = None,
-        output_limit: str | None = None,
-        on_output_limit: str | None = None,
-        max_depth: int | None = None,
-        max_children: int | None = None,
-        depends_on: Texts | None = None,
-        max_attempts: int | None = None,
-        max_wall: Duration | None = None,
-        max_tokens: int | None = None,
-        max_cost_usd: float | None = None,
-        restart_delay: Duration | None = None,
-        child_wait_timeout: Duration | None = None,
-        verify: str | None = None,
-        verify_timeout: Duration | None = None,
-        on_question: str | None = None,
-        question_timeout: Duration | None = None,
         cancel: Cancel | None = None,
+        **options: Unpack[TaskOptions],
     ) -> Task:
         """Starts a task that is done or gave up once more, as a continuation.
 
-        What is not given stays as it was.
+        Options as :meth:`start`; what is not given stays as it was.
         """
-        given = {key: value for key, value in locals().items() if key not in ("self", "cancel")}
+        given = {"project": project, "task": task, **options}
         return Task(self._native.start_task(pairs(given), True, cancel))
 
     def get(self, project: str, task: str) -> Task:

@@ -8,7 +8,7 @@ from typing import TypeVar, Union
 
 from . import _conductor
 from ._conductor import Cancel
-from ._reader import Reader, deadline, left
+from ._reader import Messages, Reader, deadline, left
 from .options import Duration, Texts, pairs, timeout as _seconds
 from .values import Message, Output, RunInfo, Stopped, TaskInfo, TaskResult, Why
 
@@ -111,7 +111,7 @@ class Task:
         Ends with the task, or when ``timeout`` is over; :meth:`wait` then says which.
         """
         filters = {"after": after, "type": type, "run": run, "since": since, "until": until}
-        return Reader(self._native.follow(pairs(filters)), Message, timeout, cancel)
+        return Messages(self._native.follow(pairs(filters)), timeout, cancel)
 
     def stop(
         self, reason: str | None = None, *, force: bool = False, cancel: Cancel | None = None

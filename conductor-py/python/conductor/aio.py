@@ -19,15 +19,19 @@ import asyncio
 import os
 from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
-from typing import Any, Generic, TypeVar, Union
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, Union
 
-from . import _bus, _root, _start, _work
+from . import _bus, _gc, _root, _start, _work
+from ._conductor import Cancel
 from ._reader import Reader, deadline, left
 from .errors import Timeout
-from .options import Duration, StrPath, timeout as _seconds
+from .options import Duration, JobOptions, StrPath, TaskOptions, timeout as _seconds
 from .values import (
     BusCheck,
     Finding,
+    GcItem,
+    GcPlanInfo,
+    GcReport,
     Message,
     Output,
     Posted,
@@ -42,7 +46,11 @@ from .values import (
     Why,
 )
 
-__all__ = ["Bus", "Conductor", "Follow", "Run", "Task", "as_completed", "open"]
+if TYPE_CHECKING:
+    # Part of typing since Python 3.11.
+    from typing_extensions import Self, Unpack
+
+__all__ = ["Bus", "Conductor", "Follow", "GcPlan", "GcWork", "Run", "Task", "as_completed", "open"]
 
 _T = TypeVar("_T")
 _V = TypeVar("_V", bound=Value)
@@ -82,6 +90,16 @@ async def _until(
         os.close(fd)
 
 
+async def _in_thread(work: Callable[[Cancel], _T]) -> _T:
+    """Work in the loop's thread pool, which ends soon once the wait for it is cancelled."""
+    cancel = Cancel()
+    try:
+        return await asyncio.to_thread(work, cancel)
+    except asyncio.CancelledError:
+        cancel.set()
+        raise
+
+
 class Follow(Generic[_V]):
     """Values as they come, for ``async for``. ``async with`` or ``aclose()`` lets go of them."""
 
@@ -113,11 +131,74 @@ class Follow(Generic[_V]):
         """Lets go of what is read."""
         self._reader.close()
 
-    async def __aenter__(self) -> Follow[_V]:
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.aclose()
+
+
+class GcWork(Follow[GcItem]):
+    """Things one after the other that take work to tell of: each is done in the loop's thread pool."""
+
+    def __init__(self, reader: Reader[GcItem]) -> None:
+        super().__init__(reader, None)
+
+    async def next(self, timeout: Duration | None = None) -> GcItem | None:
+        """The next thing; ``None`` is the end. Raises :class:`conductor.Timeout`.
+
+        Cancelling ends the work between two things; it can be gone on with.
+        """
+        return await _in_thread(lambda cancel: self._reader._next(_seconds(timeout), cancel))
+
+    @property
+    def report(self) -> GcReport:
+        """What was done so far, where a plan is carried out."""
+        assert isinstance(self._reader, _gc.GcWork)
+        return self._reader.report
+
+
+class GcPlan:
+    """What garbage collection would do."""
+
+    def __init__(self, plan: _gc.GcPlan) -> None:
+        self.sync = plan
+        """The same plan for code that is not asynchronous."""
+
+    @property
+    def info(self) -> GcPlanInfo:
+        """The plan as a whole."""
+        return self.sync.info
+
+    def items(self) -> GcWork:
+        """Everything that is judged, as :meth:`conductor.GcPlan.items`."""
+        return GcWork(self.sync.items())
+
+    def actions(self) -> GcWork:
+        """What is to be done."""
+        return GcWork(self.sync.actions())
+
+    def work(self) -> GcWork:
+        """Carries it out as it is read, as :meth:`conductor.GcPlan.work`."""
+        return GcWork(self.sync.work())
+
+    async def apply(self, timeout: Duration | None = None) -> GcReport:
+        """Carries it out. Cancelling ends it between two things; what was done is done."""
+        return await _in_thread(lambda cancel: self.sync.apply(timeout, cancel=cancel))
+
+
+class _Gc:
+    def __init__(self, gc: _gc.Gc) -> None:
+        self._gc = gc
+
+    async def plan(self, **options: Any) -> GcPlan:
+        """Looks at the root; options as :meth:`conductor.Gc.plan`."""
+        return GcPlan(await _in_thread(lambda cancel: self._gc.plan(cancel=cancel, **options)))
+
+    async def plan_again(self, plan: str, timeout: Duration | None = None) -> GcPlan:
+        """Makes a plan again of its text."""
+        again = await _in_thread(lambda cancel: self._gc.plan_again(plan, timeout, cancel=cancel))
+        return GcPlan(again)
 
 
 class Run:
@@ -234,18 +315,32 @@ class _Jobs:
     def __init__(self, jobs: _start.Jobs) -> None:
         self._jobs = jobs
 
-    async def start(self, project: str, prompt: str | None = None, **options: Any) -> Run:
-        """Starts one run; options as :meth:`conductor.Jobs.start`."""
-        return Run(await asyncio.to_thread(self._jobs.start, project, prompt, **options))
+    async def start(
+        self,
+        project: str,
+        prompt: str | None = None,
+        *,
+        agent: str,
+        task: str | None = None,
+        **options: Unpack[JobOptions],
+    ) -> Run:
+        """Starts one run, as :meth:`conductor.Jobs.start`."""
+
+        def start() -> _work.Run:
+            return self._jobs.start(project, prompt, agent=agent, task=task, **options)
+
+        return Run(await asyncio.to_thread(start))
 
 
 class _Tasks:
     def __init__(self, tasks: _start.Tasks) -> None:
         self._tasks = tasks
 
-    async def start(self, project: str, task: str | None = None, **options: Any) -> Task:
-        """Starts a task; options as :meth:`conductor.Tasks.start`."""
-        return Task(await asyncio.to_thread(self._tasks.start, project, task, **options))
+    async def start(
+        self, project: str, task: str | None = None, **options: Unpack[TaskOptions]
+    ) -> Task:
+        """Starts a task, as :meth:`conductor.Tasks.start`."""
+        return Task(await asyncio.to_thread(lambda: self._tasks.start(project, task, **options)))
 
     async def get(self, project: str, task: str) -> Task:
         """A task that exists; it never drives."""
@@ -259,10 +354,9 @@ class _Tasks:
         """What is known of each task of a project."""
         return await asyncio.to_thread(self._tasks.list, project, status=status)
 
-
-    async def resume(self, project: str, task: str, **options: Any) -> Task:
-        """Starts a task that is done or gave up once more; options as :meth:`conductor.Tasks.resume`."""
-        return Task(await asyncio.to_thread(self._tasks.resume, project, task, **options))
+    async def resume(self, project: str, task: str, **options: Unpack[TaskOptions]) -> Task:
+        """Starts a task that is done or gave up once more, as :meth:`conductor.Tasks.resume`."""
+        return Task(await asyncio.to_thread(lambda: self._tasks.resume(project, task, **options)))
 
     async def cancel(
         self, project: str, task: str, reason: str | None = None, *, force: bool = False
@@ -301,6 +395,7 @@ class Conductor:
         self.tasks = _Tasks(conductor.tasks)
         self.jobs = _Jobs(conductor.jobs)
         self.runs = _Runs(conductor.runs)
+        self.gc = _Gc(conductor.gc)
 
     async def bus(self, project: str, task: str | None = None) -> Bus:
         """The bus of a project; with ``task``, of that task."""

@@ -10,6 +10,7 @@ It is silent until somebody listens. Secrets are masked before they come here.
 
 from __future__ import annotations
 
+import atexit
 import logging
 import threading
 from types import TracebackType
@@ -47,9 +48,12 @@ class Bridge:
         self._logger = logger
         self._thread = threading.Thread(target=self._pass_on, name="conductor-log", daemon=True)
         self._thread.start()
+        # A thread that comes back from a wait while the interpreter goes down would find none.
+        atexit.register(self.close)
 
     def close(self) -> None:
-        """Passes on what was said so far, and stops."""
+        """Passes on what was said so far, and stops. At the interpreter's end this is done for you."""
+        atexit.unregister(self.close)
         self._cancel.set()
         self._thread.join()
 

@@ -6,7 +6,7 @@ import math
 import os
 from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta, timezone
-from typing import Any, Union
+from typing import Any, TypedDict, Union
 
 from . import _conductor
 from .errors import InvalidInput
@@ -20,6 +20,72 @@ StrPath = Union[str, "os.PathLike[str]"]
 Texts = Union[str, Iterable[str]]
 """One text, or several."""
 
+
+class WorkOptions(TypedDict, total=False):
+    """What a job and a task can be given besides their names and what to do. None is not given."""
+
+    prompt_file: StrPath | None
+    """The file that says what to do."""
+    command: Texts | None
+    """Program and arguments of the agent ``"command"``."""
+    cwd: StrPath | None
+    """The folder that the agent starts in."""
+    parent_run_id: str | None
+    """The run whose agent starts this work."""
+    env: Mapping[str, str] | None
+    """Variables for the agent."""
+    first_byte_timeout: Duration | None
+    """Ends a run that wrote nothing for this long."""
+    idle_timeout: Duration | None
+    """Ends a run whose output did not grow for this long."""
+    total_timeout: Duration | None
+    """Ends a run after this long."""
+    grace: Duration | None
+    """Between SIGTERM and SIGKILL."""
+    output_limit: str | None
+    """The most that is kept of each output stream: ``"256MB"``."""
+    on_output_limit: str | None
+    """``"trim"`` or ``"stop"`` when an output is longer."""
+    max_depth: int | None
+    """The deepest nesting of runs that start runs."""
+    max_children: int | None
+    """The most living runs that one agent has started."""
+
+
+class JobOptions(WorkOptions, total=False):
+    """What :meth:`conductor.Jobs.start` takes besides."""
+
+    previous_run_id: str | None
+    """The run that this one goes on from."""
+
+
+class TaskOptions(WorkOptions, total=False):
+    """What :meth:`conductor.Tasks.start` and :meth:`conductor.Tasks.resume` take besides."""
+
+    agent: str | None
+    """``"claude"``, ``"codex"``, ``"gemini"``, ``"shell"``, ``"command"``, or one that is configured."""
+    prompt: str | None
+    """What to do."""
+    depends_on: Texts | None
+    """Tasks of the project that must be ready first."""
+    max_attempts: int | None
+    max_wall: Duration | None
+    """The longest time that its attempts run, all together."""
+    max_tokens: int | None
+    max_cost_usd: float | None
+    restart_delay: Duration | None
+    """The pause between two attempts."""
+    child_wait_timeout: Duration | None
+    """How long a finished task waits for its children."""
+    verify: str | None
+    """A line for ``/bin/sh`` that says whether the work is done."""
+    verify_timeout: Duration | None
+    on_question: str | None
+    """``"go_on"`` or ``"wait"`` while a question has no answer."""
+    question_timeout: Duration | None
+    """How long to wait for an answer."""
+
+
 _KINDS: dict[str, tuple[str, bool]] = {
     name: (kind, is_list) for name, kind, is_list, _ in _conductor.OPTIONS
 }
@@ -31,7 +97,11 @@ def pairs(given: Mapping[str, Any]) -> list[tuple[str, str]]:
     for name, value in given.items():
         if value is None:
             continue
-        kind, is_list = _KINDS.get(name, ("text", False))
+        if name not in _KINDS:
+            # The library knows which name is the nearest.
+            out.append((name, str(value)))
+            continue
+        kind, is_list = _KINDS[name]
         if not is_list:
             out.append((name, text(name, kind, value)))
         elif isinstance(value, Mapping):

@@ -10,6 +10,7 @@ import (
 	"errors"
 	"iter"
 	"runtime"
+	"unsafe"
 )
 
 // Bus is the message log of a project or a task.
@@ -164,21 +165,32 @@ func (b *Bus) Consume(ctx context.Context, name string, take func(Message, error
 	if err := toError(C.conductor_bus_read(object, opts, &reader, &cerr), cerr); err != nil {
 		return err
 	}
-	var ended error
-	messages(ctx, reader, b.handle.ended, func(m Message, err error) bool {
-		var damage *Damage
-		if err != nil && !errors.As(err, &damage) {
-			ended = err
-			return false
+	defer C.conductor_reader_free(reader)
+	next := newReading(reader)
+	defer next.close()
+	for {
+		batch, err := next.batch(ctx, b.handle.ended, 1)
+		if err != nil || batch == nil {
+			return err
 		}
-		if ended = take(m, err); ended != nil {
-			return false
+		var ended error
+		giveAll(ctx, batch, b.handle.ended, func(m Message, err error) bool {
+			var damage *Damage
+			if err != nil && !errors.As(err, &damage) {
+				ended = err
+			} else {
+				ended = take(m, err)
+			}
+			return ended == nil
+		})
+		if ended != nil {
+			return ended
 		}
 		var cerr *C.conductor_error
-		ended = toError(C.conductor_reader_commit(reader, &cerr), cerr)
-		return ended == nil
-	})
-	return ended
+		if err := toError(C.conductor_reader_commit(reader, &cerr), cerr); err != nil {
+			return err
+		}
+	}
 }
 
 // messages gives what a reader of a bus reads, and frees the reader. The end of the context is the last
@@ -191,18 +203,40 @@ func messages(
 	next := newReading(reader)
 	defer next.close()
 	for {
-		record, err := next.record(ctx, ended)
+		batch, err := next.batch(ctx, ended, 0)
 		if err != nil {
 			yield(Message{}, err)
 			return
 		}
-		if record == nil {
-			return
-		}
-		message, damage := toMessage(record)
-		C.conductor_record_free(record)
-		if !yield(message, damage) {
+		if batch == nil || !giveAll(ctx, batch, ended, yield) {
 			return
 		}
 	}
+}
+
+// giveAll gives the messages of a batch, and frees it; false where no more are wanted.
+func giveAll(
+	ctx context.Context, batch *C.conductor_batch, ended <-chan struct{},
+	yield func(Message, error) bool,
+) bool {
+	defer C.conductor_batch_free(batch)
+	var count C.size_t
+	first := C.conductor_batch_messages(batch, &count)
+	all := unsafe.Slice(first, int(count))
+	done := ctx.Done()
+	for i := range all {
+		select {
+		case <-done:
+			yield(Message{}, ctx.Err())
+			return false
+		case <-ended:
+			yield(Message{}, ErrClosed)
+			return false
+		default:
+		}
+		if !yield(toMessage(batch, i, &all[i])) {
+			return false
+		}
+	}
+	return true
 }

@@ -1,14 +1,7 @@
 package conductor
 
 /*
-#include <stdlib.h>
 #include <conductor.h>
-
-static void texts_of(const conductor_record *record, const conductor_str *keys, conductor_str *out,
-                     size_t count) {
-    size_t i;
-    for (i = 0; i < count; i++) out[i] = conductor_record_text(record, keys[i]);
-}
 */
 import "C"
 
@@ -89,37 +82,47 @@ var damages = map[string]error{
 	"gap": ErrGap, "corrupt": ErrCorrupt, "foreign": ErrForeign, "replaced": ErrReplaced,
 }
 
-// The texts that every message may have, in the order of toMessage. In C's memory, so that no Go
-// pointer is passed on.
-var messageKeys = func() *[11]C.conductor_str {
-	names := [11]string{
-		"kind", "msg_id", "seq", "ts", "type", "project_id", "task_id", "run_id", "issue_id", "body",
-		"cursor",
+// toMessage makes a message, or the damage that stands in its place, of one of a batch.
+func toMessage(batch *C.conductor_batch, index int, m *C.conductor_message) (Message, error) {
+	// One copy: each text is a part of it.
+	all := string(bytes(m.all))
+	base := uintptr(unsafe.Pointer(m.all.ptr))
+	part := func(text C.conductor_str) string {
+		if text.len == 0 {
+			return ""
+		}
+		at := uintptr(unsafe.Pointer(text.ptr)) - base
+		return all[at : at+uintptr(text.len)]
 	}
-	keys := new([11]C.conductor_str)
-	for i, name := range names {
-		keys[i] = C.conductor_str{ptr: C.CString(name), len: C.size_t(len(name))}
+	message := Message{
+		MsgID: part(m.msg_id), Seq: int64(m.seq), Type: part(m._type), ProjectID: part(m.project_id),
+		TaskID: part(m.task_id), RunID: part(m.run_id), Body: part(m.body), Cursor: Cursor(part(m.cursor)),
 	}
-	return keys
-}()
-
-func toMessage(record *C.conductor_record) (Message, error) {
-	var pin runtime.Pinner
-	defer pin.Unpin()
-	texts := new([11]C.conductor_str)
-	C.texts_of(record, (*C.conductor_str)(unsafe.Pointer(messageKeys)),
-		(*C.conductor_str)(unsafe.Pointer(texts)), 11)
-	if kind := gostr(texts[0]); kind != "message" {
+	if m.ts_ns != 0 {
+		message.Time = time.Unix(0, int64(m.ts_ns)).UTC()
+	}
+	if !m.has_more {
+		return message, nil
+	}
+	var record *C.conductor_record
+	var cerr *C.conductor_error
+	if err := toError(C.conductor_batch_record(batch, C.size_t(index), &record, &cerr), cerr); err != nil {
+		return Message{}, err
+	}
+	defer C.conductor_record_free(record)
+	if kind := gostr(m.kind); kind != "message" {
 		return Message{}, toDamage(record, kind)
 	}
-	// A number of an older program's message is not known.
-	seq, _ := strconv.ParseInt(gostr(texts[2]), 10, 64)
-	message := Message{
-		MsgID: gostr(texts[1]), Seq: seq, Time: moment(gostr(texts[3])), Type: gostr(texts[4]),
-		ProjectID: gostr(texts[5]), TaskID: gostr(texts[6]), RunID: gostr(texts[7]),
-		IssueID: gostr(texts[8]), Body: gostr(texts[9]), Cursor: Cursor(gostr(texts[10])),
-		Meta: group(record, "meta"),
-	}
+	addMore(&message, record)
+	return message, nil
+}
+
+// addMore adds what few messages have.
+func addMore(message *Message, record *C.conductor_record) {
+	var pin runtime.Pinner
+	defer pin.Unpin()
+	message.IssueID = field(record, "issue_id")
+	message.Meta = group(record, "meta")
 	for i := range int(C.conductor_record_count(record, cstr(&pin, "parents"))) {
 		p := part{record, "parents." + strconv.Itoa(i) + "."}
 		message.Parents = append(message.Parents, Parent{
@@ -130,7 +133,6 @@ func toMessage(record *C.conductor_record) (Message, error) {
 		p := part{record, "links." + strconv.Itoa(i) + "."}
 		message.Links = append(message.Links, Link{p.text("url"), p.text("label"), p.text("kind")})
 	}
-	return message, nil
 }
 
 func toDamage(record *C.conductor_record, kind string) error {

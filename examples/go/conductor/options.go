@@ -220,3 +220,18 @@ type ValidateOptions struct {
 	Agent       string // only this one
 	CheckTokens bool   // warn of each agent without a token
 }
+
+// GCOptions say what garbage collection takes. What is zero is as configured.
+type GCOptions struct {
+	Project         string        // only this one
+	OlderThan       time.Duration // runs that ended longer ago than this
+	KeepFailed      bool          // not runs that did not complete
+	KeepLast        int           // not so many of the newest runs of each task
+	MaxBytes        string        // the oldest, until the root holds at most this, "10GB"
+	MinFree         string        // the oldest, until this much of the disk is free
+	RotateBus       bool          // archive buses that are larger than BusMaxSize
+	BusMaxSize      string        // "10MB"
+	PruneArchives   time.Duration // archives that nobody wrote to for longer than this
+	DeleteDoneTasks bool          // tasks that are done and old, and have no runs left
+	Force           bool          // believe the clock although it ran ahead
+}

@@ -68,29 +68,52 @@ func (r *reading) close() {
 
 // record gives the next record, yours to free; nil at the end.
 func (r *reading) record(ctx context.Context, ended <-chan struct{}) (*C.conductor_record, error) {
-	if err := ctx.Err(); err != nil {
-		return nil, err
-	}
 	var out *C.conductor_record
-	step := func() (bool, error) {
+	err := r.until(ctx, ended, func() (bool, error) { return r.step(&out) })
+	return out, err
+}
+
+// step gives the next record that is there, without waiting, and whether there is an answer.
+func (r *reading) step(out **C.conductor_record) (bool, error) {
+	var cerr *C.conductor_error
+	status := C.conductor_reader_next(r.reader, 0, nil, out, &cerr)
+	if status == C.CONDUCTOR_TIMEOUT {
+		return false, nil
+	}
+	return true, toError(status, cerr)
+}
+
+// batch gives messages, at most so many unless most is 0, yours to free; nil at the end.
+func (r *reading) batch(
+	ctx context.Context, ended <-chan struct{}, most int,
+) (*C.conductor_batch, error) {
+	var out *C.conductor_batch
+	err := r.until(ctx, ended, func() (bool, error) {
 		var cerr *C.conductor_error
-		status := C.conductor_reader_next(r.reader, 0, nil, &out, &cerr)
+		status := C.conductor_reader_batch(r.reader, C.size_t(most), 0, nil, &out, &cerr)
 		if status == C.CONDUCTOR_TIMEOUT {
 			return false, nil
 		}
 		return true, toError(status, cerr)
+	})
+	return out, err
+}
+
+// until steps until step is done, parked on the netpoller between two steps.
+func (r *reading) until(ctx context.Context, ended <-chan struct{}, step func() (bool, error)) error {
+	if err := ctx.Err(); err != nil {
+		return err
 	}
 	if done, err := step(); done || err != nil {
-		return out, err
+		return err
 	}
 	if r.waiter == nil {
 		waiter, err := newWaiter(int(C.conductor_reader_fd(r.reader)))
 		if err != nil {
-			return nil, err
+			return err
 		}
 		r.waiter = waiter
 	}
 	r.waiter.file.SetReadDeadline(time.Time{})
-	err := r.waiter.wait(ctx, ended, step)
-	return out, err
+	return r.waiter.wait(ctx, ended, step)
 }

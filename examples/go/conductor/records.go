@@ -31,6 +31,7 @@ type RunInfo struct {
 	WaitingUntil     time.Time `json:"waiting_until,omitzero"`
 	AgentName        string    `json:"agent_name,omitempty"`      // what work calls the agent, where that is not its kind
 	ResumedSession   string    `json:"resumed_session,omitempty"` // agent's session that it was to go on with
+	SleptSeconds     int64     `json:"slept_seconds,omitempty"`   // for how long the machine slept meanwhile, in seconds
 	Cwd              string    `json:"cwd,omitempty"`
 	Folder           string    `json:"folder,omitempty"`
 	PromptPath       string    `json:"prompt_path,omitempty"`

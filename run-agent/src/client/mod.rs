@@ -82,6 +82,16 @@ impl Reach {
     }
 }
 
+impl Client {
+    /// The address of the dashboard, with the token behind the `#`, which browsers send to nobody.
+    pub(crate) fn page(&self) -> String {
+        match &self.token {
+            Some(token) => format!("{}/ui/#token={}", self.base, token.reveal()),
+            None => format!("{}/ui/", self.base),
+        }
+    }
+}
+
 fn checked(url: &str) -> Result<String> {
     let url = url.trim().trim_end_matches('/');
     let named = url.strip_prefix("http://").filter(|rest| !rest.is_empty() && !rest.contains('/'));

@@ -6,7 +6,8 @@ use crate::render::error::notice;
 use crate::server::{AUTH_WORDS, WORKER, Wishes, launch, serve};
 use clap::Args;
 use clap::builder::PossibleValuesParser;
-use std::io::Write as _;
+use conductor_core::Secret;
+use std::io::{IsTerminal as _, Write as _};
 
 /// Serves the root over HTTP: what runs, what was said, and changes for who has the token
 ///
@@ -60,10 +61,23 @@ impl Serve {
             let out = &mut context.out;
             let _nobody_looks = out.write_all(line.as_bytes()).and_then(|()| out.flush());
             notice(&format!("root:    {}", root.display()));
-            if serving.token_is_stored {
+            notice(&format!("page:    {}", page(&url, serving.stored_token.as_ref())));
+            if serving.stored_token.is_some() {
                 notice("token:   in .conductor/server.token of the root");
             }
         })?;
         Ok(exit::OK)
+    }
+}
+
+/// The address of the dashboard. A person at a terminal gets it with the token behind the `#`, which browsers
+/// send to nobody; a file that notes what the server says gets it without.
+fn page(url: &str, token: Option<&Secret>) -> String {
+    match token {
+        Some(token) if std::io::stderr().is_terminal() => {
+            format!("{url}/ui/#token={}", token.reveal())
+        }
+        Some(_) => format!("{url}/ui/ (`run-agent server link` tells it with the token)"),
+        None => format!("{url}/ui/"),
     }
 }

@@ -2,9 +2,12 @@
 
 use super::calls::{Calls, Length};
 use super::driver::Driver;
+use super::ends::Ends;
 use super::failure::Failure;
 use super::guard::Guard;
 use super::metrics::Metrics;
+use super::routes::views::Rows;
+use super::seal::Seal;
 use super::stream::Streams;
 use conductor_core::{Conductor, Error, ErrorKind, Result};
 use std::sync::Arc;
@@ -22,6 +25,9 @@ struct Shared {
     metrics: Metrics,
     driver: Driver,
     streams: Streams,
+    seal: Seal,
+    rows: Rows,
+    ends: Ends,
     started: Instant,
     ending: watch::Sender<bool>,
 }
@@ -56,9 +62,27 @@ impl App {
             settings,
             metrics,
             streams: Streams::default(),
+            seal: Seal::new()?,
+            rows: Rows::default(),
+            ends: Ends::default(),
             started: Instant::now(),
             ending: watch::Sender::new(false),
         })))
+    }
+
+    /// Rows of tasks at rest.
+    pub(crate) fn rows(&self) -> &Rows {
+        &self.0.rows
+    }
+
+    /// What runs used that ended.
+    pub(crate) fn ends(&self) -> &Ends {
+        &self.0.ends
+    }
+
+    /// What seals what pages may send back.
+    pub(crate) fn seal(&self) -> &Seal {
+        &self.0.seal
     }
 
     /// What is followed.

@@ -20,6 +20,17 @@ pub(crate) enum Auth {
     Off,
 }
 
+impl Auth {
+    /// Its word.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Auth::Changes => "token",
+            Auth::All => "all",
+            Auth::Off => "off",
+        }
+    }
+}
+
 /// Who may do what.
 #[derive(Clone, Debug)]
 pub(crate) struct Guard {

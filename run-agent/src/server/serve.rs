@@ -12,7 +12,7 @@ use super::updates::Updates;
 use crate::log;
 use axum::Router;
 use axum::http::Request;
-use conductor_core::{Conductor, Error, ErrorKind, LogLevel, Result};
+use conductor_core::{Conductor, Error, ErrorKind, LogLevel, Result, Secret};
 use hyper::body::Incoming;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -34,8 +34,8 @@ use tower::ServiceExt as _;
 pub(crate) struct Serving {
     /// Where it listens.
     pub(crate) address: SocketAddr,
-    /// Whether the token is the one that stands in the root.
-    pub(crate) token_is_stored: bool,
+    /// The token, where it is the one that stands in the root.
+    pub(crate) stored_token: Option<Secret>,
 }
 
 /// Serves a root, as a worker, until SIGTERM or SIGINT. `told` hears where, once it listens; nobody does
@@ -106,7 +106,7 @@ async fn run(
     mut asked: Asked,
     told: impl FnOnce(&Serving),
 ) -> Result<()> {
-    let Effective { address, may_move, settings, token_is_stored } = effective;
+    let Effective { address, may_move, settings, stored_token } = effective;
     let app = App::new(conductor, settings)?;
     let front = Front::new(routes::app(app.clone()));
     let (listener, mut updates) = match asked.next().await {
@@ -117,7 +117,7 @@ async fn run(
             let updates = Updates::begin(app.conductor().clone(), asked.launcher.clone())?;
             asked.launcher.listens(std::os::fd::AsFd::as_fd(&listener))?;
             let address = listener.local_addr().map_err(|e| cannot_listen(address, e))?;
-            told(&Serving { address, token_is_stored });
+            told(&Serving { address, stored_token });
             (listener, updates)
         }
         Some(Order::StandBy) => match stand_by(&app, &front, &mut asked).await? {

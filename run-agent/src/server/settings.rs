@@ -35,8 +35,8 @@ pub(crate) struct Effective {
     /// Whether another port may be taken where this one is taken.
     pub(crate) may_move: bool,
     pub(crate) settings: Settings,
-    /// Whether the token is the one that stands in the root.
-    pub(crate) token_is_stored: bool,
+    /// The token, where it is the one that stands in the root.
+    pub(crate) stored_token: Option<Secret>,
 }
 
 /// Settles everything, and makes the token where there is none.
@@ -64,9 +64,12 @@ pub(crate) fn settle(conductor: &Conductor, wishes: Wishes) -> Result<Effective>
     };
     let key = wishes.api_key.map(Secret::new).or_else(|| api.api_key.clone());
     let key = key.filter(|key| !key.reveal().trim().is_empty());
-    let (token, token_is_stored) = match key {
-        Some(key) => (Secret::new(key.reveal().trim()), false),
-        None => (conductor.ensure_server_token()?, true),
+    let (token, stored_token) = match key {
+        Some(key) => (Secret::new(key.reveal().trim()), None),
+        None => {
+            let token = conductor.ensure_server_token()?;
+            (token.clone(), Some(token))
+        }
     };
     let named = (!is_address(&host)).then(|| host.clone());
     let hosts = api.allowed_hosts.iter().flatten().cloned().chain(named);
@@ -82,7 +85,7 @@ pub(crate) fn settle(conductor: &Conductor, wishes: Wishes) -> Result<Effective>
             heartbeat: Duration::from_secs(heartbeat),
             clients: usize::try_from(clients).unwrap_or(usize::MAX),
         },
-        token_is_stored,
+        stored_token,
     })
 }
 

@@ -10,6 +10,7 @@
 mod candidate;
 mod commands;
 mod control;
+mod dashboard;
 mod guard;
 mod messages;
 mod reads;

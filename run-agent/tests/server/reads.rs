@@ -24,7 +24,11 @@ fn reads_change_nothing() {
             .replace("{project}", "shop")
             .replace("{task}", FIX)
             .replace("{run}", run.as_str().unwrap());
-        let query = if path == "/api/v1/messages" { "?project_id=shop" } else { "" };
+        let query = match path.rsplit('/').next() {
+            Some("messages") => "?project_id=shop",
+            Some("search") => "?text=x",
+            _ => "",
+        };
         server.get(&format!("{path}{query}")).expect(200);
         seen += 1;
     }

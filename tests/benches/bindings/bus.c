@@ -61,7 +61,26 @@ static void read_all(const conductor_bus *bus) {
     }
     conductor_reader_free(reader);
     MUST(count == PROCESS);
-    tell("read", start, count);
+    tell("read one", start, count);
+}
+
+static void read_batches(const conductor_bus *bus) {
+    double start = now();
+    size_t count = 0, number, i;
+    conductor_reader *reader;
+    conductor_batch *batch;
+    MUST(conductor_bus_read(bus, NULL, &reader, NULL) == 0);
+    while (conductor_reader_batch(reader, 0, 0, NULL, &batch, NULL) == 0 && batch != NULL) {
+        const conductor_message *m = conductor_batch_messages(batch, &number);
+        for (i = 0; i < number; i++)
+            seen += (size_t)m[i].seq + m[i].ts.len + m[i].type.len + m[i].run_id.len + m[i].body.len +
+                    (size_t)*m[i].body.ptr;
+        conductor_batch_free(batch);
+        count += number;
+    }
+    conductor_reader_free(reader);
+    MUST(count == PROCESS);
+    tell("read", start, (int)count);
 }
 
 static void use_the_bus(const char *folder, const char *durability, int count) {
@@ -80,6 +99,7 @@ static void use_the_bus(const char *folder, const char *durability, int count) {
         int i;
         post(bus, "post process", count);
         read_all(bus);
+        read_batches(bus);
         start = now();
         for (i = 0; i < CALLS; i++) seen += conductor_root(c).len;
         tell("call", start, CALLS);

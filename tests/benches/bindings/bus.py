@@ -99,6 +99,8 @@ def interrupt_all(folder: Path, rounds: int) -> None:
             "task.wait": task.wait,
             "task.follow": lambda: list(task.follow()),
             "bus.follow": lambda: list(bus.follow(after="end")),
+            "reader.next": lambda: bus.follow(after="end").next(),
+            "log": lambda: conductor.log.read("error").next(),
             "as_completed": lambda: list(conductor.as_completed([run, hard])),
         }
         for _ in range(rounds):

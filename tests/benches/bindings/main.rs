@@ -50,7 +50,8 @@ fn main() {
     for (title, ours, theirs) in [
         ("post, survives the process", "post process", "sqlite process"),
         ("post, survives a power cut", "post disk", "sqlite disk"),
-        ("read a message", "read", "sqlite read"),
+        ("read all, a message", "read", "sqlite read"),
+        ("read one by one, a message", "read one", ""),
         ("the smallest call", "call", ""),
     ] {
         print!("| {title} |");

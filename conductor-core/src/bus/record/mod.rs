@@ -27,6 +27,7 @@ mod flow;
 mod head;
 mod legacy;
 mod lines;
+mod plain;
 mod quote;
 mod stamp;
 
@@ -35,6 +36,7 @@ pub(crate) use draft::{Draft, Stamp, is_type};
 pub(crate) use escape::body;
 pub(crate) use head::{Head, Look, claimed_seq, is_torn, look};
 pub(crate) use legacy::{decode_legacy, decode_line, legacy_body_end};
+pub(crate) use plain::{Plain, plain};
 pub(crate) use stamp::Moment;
 
 /// How every record begins.

@@ -37,6 +37,11 @@ impl Moment {
         Timestamp::from_unix(self.seconds, self.nanos).unwrap_or(Timestamp::ZERO)
     }
 
+    /// Nanoseconds since 1970; `None` where they are too many for 64 bits.
+    pub(crate) fn unix_nanos(self) -> Option<i64> {
+        self.seconds.checked_mul(1_000_000_000)?.checked_add(i64::from(self.nanos))
+    }
+
     /// A nanosecond later; `None` at the end of what can be written.
     pub(crate) fn next(self) -> Option<Moment> {
         if self >= Moment::MAX {

@@ -148,7 +148,7 @@ impl From<&AgentCheck> for Record {
 
 impl Record {
     /// Something that could not be read.
-    fn of_damage(error: &Error) -> Record {
+    pub(super) fn of_damage(error: &Error) -> Record {
         let mut record = Record::default();
         record.put("error", error.to_string());
         record.put("error_code", error.code());
@@ -161,7 +161,7 @@ impl Record {
     }
 
     /// A list of groups of fields, also where there are none: that nothing was found is known.
-    fn put_all(&mut self, name: &str, records: impl Iterator<Item = Record>) {
+    pub(super) fn put_all(&mut self, name: &str, records: impl Iterator<Item = Record>) {
         let records: Vec<Value> = records.map(|record| Value::Object(record.0)).collect();
         self.put(name, records);
     }

@@ -3,7 +3,7 @@
 use super::*;
 use crate::bus::Event;
 use crate::bus::{Post, ReadOptions};
-use crate::gc::{GcAction, GcKind, GcReason};
+use crate::gc::{GcAction, GcDone, GcItem, GcKind, GcReason, GcReport, GcResult};
 use crate::outbox::{EventKind, OutboxEvent};
 use crate::vocabulary::{About, FIELDS};
 use crate::{Conductor, Options, Outcome, Phase, ProjectId, RunId, TaskId, TaskOutcome, Wait};
@@ -89,6 +89,7 @@ pub(super) fn full_run() -> RunInfo {
         attached: true,
         agent_name: text(),
         resumed_session: text(),
+        slept: Some(8),
         ..run()
     };
     RunInfo {
@@ -129,6 +130,7 @@ fn the_fields_are_those_of_the_vocabulary() {
         waiting: Some(Waiting::new("x", epoch, Some(epoch))),
         driver: Some(1),
         last_activity: epoch,
+        budget: None,
     };
     let stop = StopReport::default();
     let error = Error::invalid("id.invalid", "task", "x").with_path("/t");
@@ -195,6 +197,8 @@ fn a_collected_things_fields_are_those_of_the_vocabulary() {
     for result in [GcResult::Kept(GcReason::Busy), GcResult::Failed(failed)] {
         seen.extend(names(&Record::from(&GcDone { item: item.clone(), result }), About::Gc));
     }
+    let record = Record::from(&GcReport::default());
+    assert_eq!(names(&record, About::GcReport), of_the_vocabulary(About::GcReport));
     let known: BTreeSet<_> = of_the_vocabulary(About::Gc).into_iter().map(str::to_owned).collect();
     assert_eq!(seen, known);
 }

@@ -40,6 +40,8 @@ pub(crate) struct Receipt {
     pub(crate) start: Timestamp,
     /// How and when it ended; `None` while it was not finished when the last line was written.
     pub(crate) end: Option<(Outcome, Timestamp)>,
+    /// For how many seconds the machine slept meanwhile.
+    pub(crate) slept: Option<u64>,
     /// What kept its agent from its work.
     pub(crate) class: Option<ErrorClass>,
     pub(crate) model: Option<String>,
@@ -73,6 +75,8 @@ struct Line {
     #[serde(skip_serializing_if = "Option::is_none")]
     end: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    slept_seconds: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     error_class: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     model: Option<String>,
@@ -90,6 +94,7 @@ impl Receipt {
             series: record.series,
             start: record.start_time,
             end: record.outcome.map(|outcome| (outcome, record.end_time)),
+            slept: record.slept,
             class: record.error_class,
             model: record.model.clone(),
             usage: record.usage,
@@ -106,6 +111,7 @@ impl Receipt {
             start: self.start.to_string(),
             outcome: self.end.map(|(outcome, _)| outcome.as_str().to_owned()),
             end: self.end.map(|(_, end)| end.to_string()),
+            slept_seconds: self.slept,
             error_class: self.class.map(|class| class.as_str().to_owned()),
             model: self.model.clone(),
             usage: self.usage,
@@ -132,6 +138,7 @@ impl Receipt {
             series: line.series,
             start: line.start.parse().ok()?,
             end,
+            slept: line.slept_seconds,
             class: line.error_class.as_deref().and_then(ErrorClass::parse),
             model: line.model,
             usage: line.usage,
@@ -143,7 +150,7 @@ impl Receipt {
 
 /// Writes down that a run is about to run.
 pub(crate) fn begin(task: &Folder, record: &RunRecord, wait: &Wait) -> Result<()> {
-    append(task, &record.run_id, &Receipt { end: None, ..Receipt::of(record) }, wait)
+    append(task, &record.run_id, &Receipt { end: None, slept: None, ..Receipt::of(record) }, wait)
 }
 
 /// Writes down how a run ended, once in all.

@@ -121,6 +121,7 @@ mod tests {
             series: Some(1),
             start,
             end,
+            slept: None,
             class: None,
             model: None,
             usage: None,

@@ -43,6 +43,7 @@ impl Journal {
             released_at: None,
             exited_at: None,
             empty_at: None,
+            slept: None,
             killed: 0,
             cuts: [None; 2],
         };

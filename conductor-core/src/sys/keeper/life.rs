@@ -131,6 +131,7 @@ impl Life<'_> {
                     });
                     self.journal.record.reason = Some(reason);
                     self.journal.record.exited_at = Some(journal::moment());
+                    self.journal.record.slept = self.watch.slept();
                     self.journal.write(State::Exited);
                 }
                 Ok(Some(_)) => {}

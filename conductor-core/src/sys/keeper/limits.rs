@@ -31,6 +31,8 @@ pub struct Limits {
 pub struct Watch {
     limits: Limits,
     since: u64,
+    /// For how long the machine had slept when the agent began.
+    asleep: u64,
     sizes: (u64, u64),
     grown: u64,
     silent: bool,
@@ -38,7 +40,11 @@ pub struct Watch {
 
 /// Nanoseconds of the clock the limits use.
 pub fn now() -> u64 {
-    let t = sys::clock(sys::MONOTONIC);
+    nanos(sys::MONOTONIC)
+}
+
+fn nanos(clock: usize) -> u64 {
+    let t = sys::clock(clock);
     t.secs as u64 * 1_000_000_000 + t.nanos as u64
 }
 
@@ -56,13 +62,23 @@ impl Watch {
     /// To be called before the agent runs: what is in the files now is not its output.
     pub fn start(limits: Limits) -> Watch {
         let since = now();
+        // Too much rather than too little: whoever is kept waiting between the clocks did not sleep.
+        let asleep = nanos(sys::BOOTTIME).saturating_sub(since);
         Watch {
             limits,
             since,
+            asleep,
             sizes: sizes(),
             grown: since,
             silent: true,
         }
+    }
+
+    /// For how many seconds the machine slept since the agent began; `None` where it did not.
+    pub fn slept(&self) -> Option<u32> {
+        let asleep = nanos(sys::BOOTTIME).saturating_sub(now());
+        let seconds = asleep.saturating_sub(self.asleep) / 1_000_000_000;
+        (seconds > 0).then(|| seconds.min(u32::MAX as u64) as u32)
     }
 
     /// The limit that is overrun, if any.

@@ -145,6 +145,8 @@ pub struct Record {
     pub exited_at: Option<Moment>,
     /// When nothing of its tree was left.
     pub empty_at: Option<Moment>,
+    /// For how many seconds the machine slept while the agent ran, where it did: wall clocks went on.
+    pub slept: Option<u32>,
     /// How many processes had to be ended by SIGKILL.
     pub killed: u32,
     /// What was cut out of the standard output and of the standard error.
@@ -189,6 +191,9 @@ impl Record {
             if let Some(at) = at {
                 t.str(key).num(at.secs).str(".").digits(at.nanos.into(), 9).str("\n");
             }
+        }
+        if let Some(n) = self.slept {
+            t.str("slept: ").num(n.into()).str("\n");
         }
         t.str("killed: ").num(self.killed.into()).str("\n");
         for (key, cut) in CUTS.into_iter().zip(self.cuts) {
@@ -246,6 +251,7 @@ impl Record {
             released_at: time("released_at")?,
             exited_at: time("exited_at")?,
             empty_at: time("empty_at")?,
+            slept: small("slept")?,
             killed: small("killed")??,
             cuts: [cut("cut_stdout")?, cut("cut_stderr")?],
         };

@@ -69,6 +69,8 @@ pub const SIG_IGN: usize = 1;
 
 pub const REALTIME: usize = 0;
 pub const MONOTONIC: usize = 1;
+/// As MONOTONIC, and goes on while the machine sleeps.
+pub const BOOTTIME: usize = 7;
 
 pub const PR_SET_PDEATHSIG: usize = 1;
 pub const PR_SET_CHILD_SUBREAPER: usize = 36;

@@ -100,7 +100,9 @@ impl Driver {
             if let Some((outcome, end)) = receipt.end.filter(|_| attempt)
                 && outcome != Outcome::Lost
             {
-                spent.wall += end.since(receipt.start);
+                // A laptop that is closed does not work, and its clock goes on.
+                let slept = Duration::from_secs(receipt.slept.unwrap_or(0));
+                spent.wall += end.since(receipt.start).saturating_sub(slept);
             }
             spent.tokens += receipt.usage.map_or(0, |usage| usage.total());
             spent.cost_usd += receipt.cost_usd.unwrap_or(0.0);

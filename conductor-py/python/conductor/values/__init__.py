@@ -7,6 +7,7 @@ datetimes in UTC, cut to microseconds; sizes are bytes.
 
 from .base import Value
 from .bus import BusCheck, BusFinding, Link, Message, Parent, Posted, Rotation
+from .gc import GcItem, GcPlanInfo, GcReport
 from .outbox import Delivery, LogLine, OutboxEvent
 from .root import (
     AgentCheck,
@@ -32,6 +33,9 @@ __all__ = [
     "ConfigValue",
     "Delivery",
     "Finding",
+    "GcItem",
+    "GcPlanInfo",
+    "GcReport",
     "Link",
     "LogLine",
     "Message",

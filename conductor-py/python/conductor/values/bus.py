@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 from .base import Value, many, texts, to
@@ -73,6 +73,23 @@ class Message(Value):
     def is_damage(self) -> bool:
         """Whether it is no message, but what stands in the place of one."""
         return self.kind != "message"
+
+
+class _Moment:
+    """Stands in for ``Message.ts``: makes the moment of ``_ns`` when somebody asks for it first."""
+
+    def __get__(self, message: Message | None, of: type[Message]) -> datetime | None:
+        ns = None if message is None else message.__dict__.get("_ns")
+        if not ns or message is None:
+            return None
+        moment = _EPOCH + timedelta(microseconds=ns // 1000)
+        message.__dict__["ts"] = moment
+        return moment
+
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
+# A value in the message itself comes before this.
+setattr(Message, "ts", _Moment())
 
 
 @dataclass(frozen=True)

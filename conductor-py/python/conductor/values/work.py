@@ -43,6 +43,7 @@ class RunInfo(Value):
     account: str | None = None
     agent_name: str | None = None
     resumed_session: str | None = None
+    slept_seconds: int | None = None
     waiting_for: str | None = None
     waiting_until: datetime | None = None
     alive: bool | None = None

@@ -3,6 +3,7 @@
 mod bus;
 mod health;
 mod job;
+mod link;
 mod project;
 mod status;
 mod task;
@@ -30,6 +31,7 @@ pub(crate) enum Server {
     #[command(subcommand)]
     Update(update::Update),
     Health(health::Health),
+    Link(link::Link),
 }
 
 impl Server {
@@ -43,6 +45,7 @@ impl Server {
             Server::Bus(command) => command.run(context),
             Server::Update(command) => command.run(context),
             Server::Health(command) => command.run(context),
+            Server::Link(command) => command.run(context),
         }
     }
 }

@@ -11,7 +11,8 @@ use super::super::wire::{Message, Posted};
 use axum::extract::State;
 use axum::http::StatusCode;
 use conductor_core::{
-    Conductor, Cursor, Event, Post, ProjectId, ReadOptions, Result, RunId, Scope, TaskId, Timestamp,
+    Conductor, Cursor, Event, MessageId, Post, ProjectId, ReadOptions, Result, RunId, Scope,
+    TaskId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -130,6 +131,9 @@ struct NewMessage {
     /// `USER` unless said.
     #[serde(default)]
     r#type: Option<String>,
+    /// The ids of the messages that it answers or rests on; an `ANSWER` names its question here.
+    #[serde(default)]
+    parents: Vec<String>,
     body: String,
 }
 
@@ -140,23 +144,40 @@ struct NewText {
     /// `USER` unless said.
     #[serde(default)]
     r#type: Option<String>,
+    /// The ids of the messages that it answers or rests on; an `ANSWER` names its question here.
+    #[serde(default)]
+    parents: Vec<String>,
     body: String,
 }
 
-async fn post(
-    app: App,
-    scope: Scope,
+/// What is posted, apart from where.
+struct New {
     kind: Option<String>,
+    parents: Vec<String>,
     body: String,
     run: Option<RunId>,
-) -> std::result::Result<Status<Posted>, Failure> {
-    if body.trim().is_empty() {
+}
+
+impl From<NewText> for New {
+    fn from(new: NewText) -> New {
+        New { kind: new.r#type, parents: new.parents, body: new.body, run: None }
+    }
+}
+
+async fn post(app: App, scope: Scope, new: New) -> std::result::Result<Status<Posted>, Failure> {
+    if new.body.trim().is_empty() {
         return Err(Failure::bad_request("bus.body", "body is required"));
     }
-    let kind = kind.filter(|kind| !kind.trim().is_empty()).unwrap_or_else(|| "USER".to_owned());
+    let kind = new.kind.filter(|kind| !kind.trim().is_empty());
+    let kind = kind.unwrap_or_else(|| "USER".to_owned());
+    let parents = new.parents.iter().map(|id| place::checked(MessageId::new(id.trim())));
+    let parents = parents.collect::<std::result::Result<Vec<_>, _>>()?;
     let posted = app.call(move |conductor| {
-        let mut post = Post::new(kind.trim(), body);
-        if let Some(run) = &run {
+        let mut post = Post::new(kind.trim(), new.body);
+        for parent in &parents {
+            post = post.parent(parent);
+        }
+        if let Some(run) = &new.run {
             post = post.run(run);
         }
         conductor.bus(scope)?.post(post, limits::CHANGE)
@@ -194,7 +215,8 @@ async fn any_post(
     let scope = Whose { project_id, task_id }.scope()?;
     let run = new.run_id.filter(|run| !run.trim().is_empty());
     let run = run.map(|run| place::checked(RunId::new(run.trim()))).transpose()?;
-    post(app, scope, new.r#type, new.body, run).await
+    let new = New { kind: new.r#type, parents: new.parents, body: new.body, run };
+    post(app, scope, new).await
 }
 
 fn of_project(project: ProjectId) -> Scope {
@@ -226,7 +248,7 @@ async fn project_post(
     InProject(project): InProject,
     Read(new): Read<NewText>,
 ) -> std::result::Result<Status<Posted>, Failure> {
-    post(app, of_project(project), new.r#type, new.body, None).await
+    post(app, of_project(project), new.into()).await
 }
 
 /// The messages of a task's bus
@@ -250,5 +272,5 @@ async fn task_post(
     InTask(project, task): InTask,
     Read(new): Read<NewText>,
 ) -> std::result::Result<Status<Posted>, Failure> {
-    post(app, of_task(project, task), new.r#type, new.body, None).await
+    post(app, of_task(project, task), new.into()).await
 }

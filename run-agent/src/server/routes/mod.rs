@@ -13,6 +13,7 @@ mod streams;
 mod task_runs;
 mod tasks;
 mod upkeep;
+pub(super) mod views;
 
 use super::app::App;
 use super::around;
@@ -53,6 +54,7 @@ fn routes() -> (Router<App>, OpenApi) {
         .merge(upkeep::routes())
         .merge(self_update::routes())
         .merge(streams::routes())
+        .merge(views::routes())
         .split_for_parts()
 }
 
@@ -63,6 +65,7 @@ pub(crate) fn app(app: App) -> Router {
     let document = get(move || std::future::ready(super::answer::Json(document.clone())));
     router
         .route("/api/openapi.json", document)
+        .merge(super::ui::routes())
         .fallback(around::nothing_here)
         .method_not_allowed_fallback(around::no_such_method)
         .layer(from_fn_with_state(app.clone(), around::around))

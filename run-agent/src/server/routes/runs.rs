@@ -107,6 +107,11 @@ async fn stop(State(app): State<App>, SomeRun(run): SomeRun) -> Result<Status<St
 
 /// Asks a run to end. Its keeper sees to it that it does; nobody has to wait for that.
 pub(super) fn ask_to_end(run: &Handle) -> Result<()> {
+    end(run, Stop::because("stopped over HTTP"))
+}
+
+/// As [`ask_to_end`], for a reason that was given.
+pub(super) fn end(run: &Handle, stop: Stop) -> Result<()> {
     let info = run.info()?;
     if info.outcome().is_some() {
         return Err(
@@ -114,7 +119,7 @@ pub(super) fn ask_to_end(run: &Handle) -> Result<()> {
         );
     }
     let patience = PATIENCE.min(limits::CHANGE);
-    match run.stop(Stop::because("stopped over HTTP"), patience) {
+    match run.stop(stop, patience) {
         Err(error) if error.kind() == ErrorKind::Timeout => Ok(()),
         answer => answer.map(drop),
     }

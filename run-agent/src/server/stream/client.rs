@@ -5,8 +5,8 @@ use super::super::failure::Failure;
 use super::super::limits;
 use super::frame::{self, Encoded, Form, Frames};
 use super::hub::{Batch, Join, Member, Refused};
-use super::topic::{RunKey, RunsKey, Topic};
-use super::{bus, file, log, runs};
+use super::topic::{RunKey, RunsKey, SizeKey, Topic};
+use super::{bus, file, log, runs, size};
 use axum::http::StatusCode;
 use bytes::Bytes;
 use conductor_core::{Conductor, Result};
@@ -55,7 +55,7 @@ impl Missed {
             Topic::Log(key) => log::Missed::new(key.clone(), from).map(Missed::Log),
             Topic::File(key) => Some(Missed::File(file::Missed::new(key.clone(), from))),
             // What is kept of these is told when a client joins.
-            Topic::Runs => None,
+            Topic::Runs | Topic::Size(_) => None,
         }
     }
 
@@ -420,6 +420,12 @@ async fn join_hub(app: &App, topic: Topic, join: Join) -> Result<(String, Member
             let open = move || file::FileSource::open(&conductor, &file);
             (key.to_string(), streams.files.join(key, join, most, open).await)
         }
+        Topic::Size(key) => {
+            let run = key.clone();
+            let open = move || size::SizeSource::open(&conductor, run);
+            let key = SizeKey(key);
+            (key.to_string(), streams.sizes.join(key, join, most, open).await)
+        }
         Topic::Runs => {
             let open = move || runs::RunsSource::open(&conductor);
             (RunsKey.to_string(), streams.runs.join(RunsKey, join, usize::MAX, open).await)
@@ -465,6 +471,7 @@ async fn write_down_ends(app: &App, mut member: Member) {
                     for note in batch.encoded.runs.iter() {
                         let Some(outcome) = note.outcome else { continue };
                         ended = true;
+                        app.ends().note();
                         if !counted.contains(&note.run) {
                             app.metrics().ended(outcome);
                             counted.push_back(note.run.clone());

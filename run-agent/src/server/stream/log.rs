@@ -40,6 +40,11 @@ impl From<&RunInfo> for StatusTold {
 }
 
 impl StatusTold {
+    /// What is news where it differs.
+    pub(super) fn stands(&self) -> (String, Option<&'static str>) {
+        (self.status.clone(), self.outcome)
+    }
+
     /// As one line of JSON.
     pub(super) fn json(&self) -> Vec<u8> {
         serde_json::to_vec(self).unwrap_or_default()
@@ -180,7 +185,7 @@ impl LogSource {
     /// Tells where the run stands, where that is news; whether it is over.
     fn tell_status(&mut self, frames: &mut Frames) -> Result<bool> {
         let told = StatusTold::from(&self.run.info()?);
-        let status = (told.status.clone(), told.outcome);
+        let status = told.stands();
         if self.status.as_ref() != Some(&status) {
             frames.json(None, "status", &told.json());
             self.status = Some(status);

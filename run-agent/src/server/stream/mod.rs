@@ -1,6 +1,6 @@
 //! What comes, as it comes: messages, what runs print, runs that begin and end.
 //!
-//! `hub` looks out for each thing once; `bus`, `log`, `file` and `runs` are the things; `client` is one
+//! `hub` looks out for each thing once; `bus`, `log`, `file`, `size` and `runs` are the things; `client` is one
 //! connection, which gets what it missed from the files and what comes from the hubs.
 
 mod bus;
@@ -11,13 +11,14 @@ mod hub;
 mod log;
 mod polled;
 mod runs;
+mod size;
 mod topic;
 
 pub(crate) use client::{Client, Ends, keep_books};
 pub(crate) use topic::{BusKey, FileKey, RunKey, Topic};
 
 use hub::Hubs;
-use topic::RunsKey;
+use topic::{RunsKey, SizeKey};
 
 /// All that is looked out for.
 #[derive(Debug, Default)]
@@ -26,11 +27,13 @@ pub(crate) struct Streams {
     logs: Hubs<RunKey>,
     files: Hubs<FileKey>,
     runs: Hubs<RunsKey>,
+    sizes: Hubs<SizeKey>,
 }
 
 impl Streams {
     /// How many places clients have.
     pub(crate) fn members(&self) -> usize {
-        self.buses.members() + self.logs.members() + self.files.members() + self.runs.members()
+        let of_files = self.files.members() + self.sizes.members();
+        self.buses.members() + self.logs.members() + of_files + self.runs.members()
     }
 }

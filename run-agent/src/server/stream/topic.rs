@@ -14,6 +14,8 @@ pub(crate) enum Topic {
     Runs,
     /// What a run prints: `log:PROJECT/TASK/RUN`.
     Log(RunKey),
+    /// How much a run has printed: `size:PROJECT/TASK/RUN`.
+    Size(RunKey),
     /// A file of a run while it grows.
     File(FileKey),
 }
@@ -37,6 +39,10 @@ pub(crate) struct FileKey {
     pub(crate) file: OutputFile,
 }
 
+/// How much a run has printed.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct SizeKey(pub(crate) RunKey);
+
 /// All runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct RunsKey;
@@ -53,6 +59,13 @@ impl fmt::Display for BusKey {
 impl fmt::Display for RunKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "log:{}/{}/{}", self.project, self.task, self.run)
+    }
+}
+
+impl fmt::Display for SizeKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let RunKey { project, task, run } = &self.0;
+        write!(f, "size:{project}/{task}/{run}")
     }
 }
 
@@ -84,16 +97,20 @@ impl Topic {
                 let ids = (checked(ProjectId::new(project))?, checked(TaskId::new(task))?);
                 Ok(Topic::Messages(BusKey(ids.into())))
             }
-            ("log", [project, task, run]) => Ok(Topic::Log(RunKey {
-                project: checked(ProjectId::new(project))?,
-                task: checked(TaskId::new(task))?,
-                run: checked(RunId::new(run))?,
-            })),
+            ("log" | "size", [project, task, run]) => {
+                let key = RunKey {
+                    project: checked(ProjectId::new(project))?,
+                    task: checked(TaskId::new(task))?,
+                    run: checked(RunId::new(run))?,
+                };
+                Ok(if kind == "log" { Topic::Log(key) } else { Topic::Size(key) })
+            }
             _ => {
                 let message = format!("there is no topic {word:?}");
                 Err(Failure::bad_request("topic.unknown", message).detail(
                     "hint",
-                    "topics are runs, messages:PROJECT, messages:PROJECT/TASK, log:PROJECT/TASK/RUN",
+                    "topics are runs, messages:PROJECT, messages:PROJECT/TASK, log:PROJECT/TASK/RUN, \
+                     size:PROJECT/TASK/RUN",
                 ))
             }
         }
@@ -106,11 +123,12 @@ mod tests {
 
     #[test]
     fn topics_are_read_as_they_are_written() {
-        for word in ["messages:p", "messages:p/t", "log:p/t/r"] {
+        for word in ["messages:p", "messages:p/t", "log:p/t/r", "size:p/t/r"] {
             let topic = Topic::parse(word).unwrap();
             let shown = match &topic {
                 Topic::Messages(key) => key.to_string(),
                 Topic::Log(key) => key.to_string(),
+                Topic::Size(key) => SizeKey(key.clone()).to_string(),
                 _ => panic!("{topic:?}"),
             };
             assert_eq!(shown, word);

@@ -1,0 +1,161 @@
+//! One task: where it stands, its runs, what they started in other tasks, and its limits.
+
+use super::super::super::answer::Json;
+use super::super::super::app::App;
+use super::super::super::failure::{ErrorBody, Failure};
+use super::super::super::place::InTask;
+use super::state::{RunRow, TaskRow};
+use super::tasks::row;
+use axum::extract::State;
+use conductor_core::{Conductor, ErrorKind, ProjectId, Result, RunInfo, TaskId, TaskInfo};
+use serde::Serialize;
+use std::collections::HashSet;
+use utoipa::ToSchema;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The most runs that are told of, the newest ones.
+const MOST: usize = 1000;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(one))
+}
+
+#[derive(Serialize, ToSchema)]
+struct OneTask {
+    task: TaskRow,
+    /// Its runs, the oldest first; the newest 1000 where there are more.
+    runs: Vec<RunRow>,
+    /// Runs of other tasks of the project that these started, and that those started.
+    children: Vec<RunRow>,
+    /// Runs left out, as there are too many.
+    #[serde(skip_serializing_if = "is_zero")]
+    left_out: usize,
+    /// Runs whose records cannot be read.
+    #[serde(skip_serializing_if = "is_zero")]
+    unreadable: usize,
+    /// Names of variables that it was started with; their values are kept nowhere.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    env_names: Vec<String>,
+    /// What its loop may use up, and what it did; missing where it has no loop.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    limits: Option<Limits>,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
+/// What a loop may use up; what is missing is not limited.
+#[derive(Serialize, ToSchema)]
+struct Limits {
+    attempts: Amount,
+    /// Seconds that attempts run.
+    wall_s: Amount,
+    tokens: Amount,
+    cost_usd: Amount,
+    /// The command that checks whether the task is really done.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    verify: Option<String>,
+    /// How often that was run.
+    checks: u32,
+    /// Why it failed last, until the next attempt was told.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejection: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Amount {
+    used: f64,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    most: Option<f64>,
+}
+
+/// A task with its runs and what they started
+#[utoipa::path(get, path = "/api/v1/views/projects/{project}/tasks/{task}", tag = "views",
+    params(("project" = String, Path), ("task" = String, Path)),
+    responses((status = 200, body = OneTask), (status = "default", body = ErrorBody)))]
+async fn one(
+    State(app): State<App>,
+    InTask(project, task): InTask,
+) -> std::result::Result<Json<OneTask>, Failure> {
+    Ok(Json(app.call(move |conductor| look(conductor, &project, &task)).await?))
+}
+
+fn look(conductor: &Conductor, project: &ProjectId, task: &TaskId) -> Result<OneTask> {
+    let info = conductor.tasks().info(project, task)?;
+    let all = conductor.runs().list(project, task)?;
+    let unreadable = all.iter().filter(|run| run.is_err()).count();
+    let mut runs: Vec<RunInfo> = all.into_iter().flatten().collect();
+    let left_out = runs.len().saturating_sub(MOST);
+    runs.drain(..left_out);
+    let children = children(conductor, project, task, &runs)?;
+    Ok(OneTask {
+        task: row(conductor, &info)?,
+        runs: runs.iter().map(RunRow::of).collect(),
+        children: children.iter().map(RunRow::of).collect(),
+        left_out,
+        unreadable,
+        env_names: info.env_names.clone(),
+        limits: limits(&info),
+    })
+}
+
+/// Runs of other tasks that descend from these, the oldest first.
+fn children(
+    conductor: &Conductor,
+    project: &ProjectId,
+    task: &TaskId,
+    runs: &[RunInfo],
+) -> Result<Vec<RunInfo>> {
+    let mut known: HashSet<String> = runs.iter().map(|run| run.id.to_string()).collect();
+    let mut others = Vec::new();
+    for other in conductor.tasks().ids(project)?.iter().filter(|other| *other != task) {
+        match conductor.runs().list(project, other) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            runs => others.extend(
+                runs?.into_iter().flatten().filter(|run| run.record.parent_run_id.is_some()),
+            ),
+        }
+    }
+    others.sort_by_key(|run| run.record.start_time);
+    let mut found: Vec<RunInfo> = Vec::new();
+    // A child begins after its parent: nearly always one pass finds all.
+    loop {
+        let before = found.len();
+        others.retain(|run| {
+            let parent = run.record.parent_run_id.as_deref().unwrap_or_default();
+            let ours = known.contains(parent) && found.len() < MOST;
+            if ours {
+                known.insert(run.id.to_string());
+                found.push(run.clone());
+            }
+            !ours
+        });
+        if found.len() == before {
+            return Ok(found);
+        }
+    }
+}
+
+fn limits(info: &TaskInfo) -> Option<Limits> {
+    let budget = info.budget.as_ref()?;
+    let amount = |used: f64, most: Option<f64>| Amount { used, most };
+    #[expect(clippy::cast_precision_loss, reason = "beyond 2^53 tokens nobody counts single ones")]
+    let tokens = |count: u64| count as f64;
+    Some(Limits {
+        attempts: amount(
+            f64::from(info.attempts.unwrap_or(0)),
+            Some(f64::from(budget.max_attempts)),
+        ),
+        wall_s: amount(
+            budget.spent_wall.as_secs_f64(),
+            budget.max_wall.map(|most| most.as_secs_f64()),
+        ),
+        tokens: amount(tokens(budget.spent_tokens), budget.max_tokens.map(tokens)),
+        cost_usd: amount(budget.spent_cost_usd, budget.max_cost_usd),
+        verify: budget.verify.clone(),
+        checks: budget.checks,
+        rejection: budget.rejection.clone(),
+    })
+}

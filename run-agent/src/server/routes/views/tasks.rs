@@ -1,0 +1,123 @@
+//! The tasks of a project as rows, many at once, or one that changed.
+
+use super::super::super::answer::Json;
+use super::super::super::app::App;
+use super::super::super::calls::Length;
+use super::super::super::failure::{ErrorBody, Failure};
+use super::super::super::place::{self, InProject};
+use super::super::super::query::Query;
+use super::state::{Shared, TaskRow};
+use axum::extract::State;
+use conductor_core::{Conductor, ErrorKind, ProjectId, Result, TaskId, TaskInfo};
+use serde::{Deserialize, Serialize};
+use utoipa::{IntoParams, ToSchema};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
+
+/// The most tasks of one answer.
+const MOST: usize = 5000;
+
+pub(super) fn routes() -> OpenApiRouter<App> {
+    OpenApiRouter::new().routes(routes!(of_project))
+}
+
+/// Which tasks.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+struct Which {
+    /// Only these, with commas between; those that do not exist are missing in the answer.
+    ids: Option<String>,
+    /// Goes on behind the task with this id, in the order of ids.
+    after: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Rows {
+    /// By id.
+    #[schema(value_type = Vec<TaskRow>)]
+    tasks: Vec<Shared>,
+    /// Tasks that cannot be read.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    unreadable: Vec<Unreadable>,
+    /// How many tasks the project has.
+    total: usize,
+    /// The id to go on behind, where there are more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Unreadable {
+    id: String,
+    /// Why, as a stable code.
+    code: &'static str,
+    message: String,
+}
+
+/// The tasks of a project, up to 5000 at once
+#[utoipa::path(get, path = "/api/v1/views/projects/{project}/tasks", tag = "views",
+    params(("project" = String, Path), Which),
+    responses((status = 200, body = Rows), (status = "default", body = ErrorBody)))]
+async fn of_project(
+    State(app): State<App>,
+    InProject(project): InProject,
+    Query(which): Query<Which>,
+) -> std::result::Result<Json<Rows>, Failure> {
+    let given = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
+    let ids = given(which.ids).map(|ids| ids.split(',').map(place::task).collect());
+    let ids: Option<Vec<TaskId>> = ids.transpose()?;
+    let after = given(which.after).map(|after| place::task(&after)).transpose()?;
+    let rows = app.answer(Length::Short, move |app| {
+        read(app, &project, ids, after.as_ref()).map_err(|error| app.failure(&error))
+    });
+    let mut rows = rows.await?;
+    let root = format!("{}/", app.conductor().root().display());
+    for row in &mut rows.unreadable {
+        row.message = row.message.replace(&root, "");
+    }
+    Ok(Json(rows))
+}
+
+fn read(
+    app: &App,
+    project: &ProjectId,
+    ids: Option<Vec<TaskId>>,
+    after: Option<&TaskId>,
+) -> Result<Rows> {
+    let all = app.conductor().tasks().ids(project)?;
+    let total = all.len();
+    app.rows().keep(project, &all);
+    let mut ids = match ids {
+        Some(ids) => ids,
+        None => all.into_iter().filter(|id| after.is_none_or(|after| id > after)).collect(),
+    };
+    let next = ids.get(MOST).is_some().then(|| ids[MOST - 1].to_string());
+    ids.truncate(MOST);
+    let mut rows = Rows { tasks: Vec::new(), unreadable: Vec::new(), total, next };
+    for id in ids {
+        match app.rows().get(app.conductor(), project, &id) {
+            Ok(row) => rows.tasks.push(row),
+            // Deleted since it was listed.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => {
+                let (code, message) = (error.code(), error.to_string());
+                rows.unreadable.push(Unreadable { id: id.to_string(), code, message });
+            }
+        }
+    }
+    Ok(rows)
+}
+
+/// A row, and when its run last printed something where one lives.
+pub(super) fn row(conductor: &Conductor, info: &TaskInfo) -> Result<TaskRow> {
+    let mut row = TaskRow::of(info);
+    let living = info.latest.as_ref().filter(|run| run.outcome().is_none());
+    if let (Some(run), Some(shown)) = (living, &mut row.latest) {
+        match conductor.runs().written(run) {
+            Ok(written) => shown.printed = written.at.map(|at| at.to_string()),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(row)
+}
