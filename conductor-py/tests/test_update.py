@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from pathlib import Path
 
 import pytest
 
 import conductor
+from conductor import aio
 
 
 def test_an_update_is_looked_at_and_cancelled(c: conductor.Conductor) -> None:
@@ -17,6 +19,17 @@ def test_an_update_is_looked_at_and_cancelled(c: conductor.Conductor) -> None:
     run = c.jobs.start("shop", "sleep 600", agent="shell")
     assert c.update.status().active_runs_now == 1
     run.stop(force=True)
+
+
+def test_an_update_is_looked_at_in_asyncio(tmp_path: Path) -> None:
+    async def look() -> None:
+        async with aio.open(tmp_path / "root") as c:
+            assert (await c.update.status()).state == "idle"
+            assert (await c.update.cancel("no")).state == "idle"
+            with pytest.raises(conductor.InvalidInput):
+                await c.update.start(tmp_path / "missing")
+
+    asyncio.run(look())
 
 
 def test_what_is_wrong_with_a_wish_is_raised(c: conductor.Conductor, tmp_path: Path) -> None:
