@@ -22,8 +22,8 @@ fn the_readmes_walk_leads_where_it_says() {
     let walked = sandbox.program("/bin/sh").args(["-c", &script]).succeed();
     for told in [
         "\"active_runs_count\":0",
-        "\"task_id\":\"hello\"",
-        "\"status\":\"started\"",
+        // On a slow machine it is done by then.
+        "\"task_id\":\"hello\",\"run_id\":\"",
         "event: message\ndata: {\"msg_id\":\"MSG-",
         "RUN_START",
         "\"state\":\"done\"",
