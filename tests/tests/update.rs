@@ -27,7 +27,7 @@ impl Served {
         let mut options = Options::default();
         options.environment = Some(sandbox.environment());
         let conductor = Conductor::open(sandbox.root(), options).unwrap();
-        let spec = JobSpec::new("shop").task("lives").agent("shell").prompt("sleep 600");
+        let spec = JobSpec::new("shop").task("lives").agent("shell").prompt("sleep 100000");
         let run = conductor.jobs().start(spec, LONG).unwrap();
         let updater = conductor.update().serve(Path::new(BINARY)).unwrap().unwrap();
         Served { sandbox, conductor, run, _updater: updater }
@@ -72,8 +72,8 @@ fn new_root_runs_are_held_back_in_go() {
 
 #[test]
 fn new_root_runs_are_held_back_in_python() {
-    let served = Served::new();
     let Some(venv) = python::installed() else { return };
+    let served = Served::new();
     let script = workspace().join("tests/python/update.py");
     let python = served.sandbox.program(venv.join("bin/python")).arg(script);
     let told = python.arg(served.sandbox.root()).arg(BINARY).succeed().stdout;
