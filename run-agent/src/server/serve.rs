@@ -153,7 +153,8 @@ async fn run(
         front.empty(limits::CHANGE_OVER).await;
     }
     updates.end().await;
-    if tokio::time::timeout(limits::FAREWELL, front.graceful.shutdown()).await.is_err() {
+    let farewell = if hands_over { limits::PARTING } else { limits::FAREWELL };
+    if tokio::time::timeout(farewell, front.graceful.shutdown()).await.is_err() {
         tracing::warn!(subsystem = "api", "some answers were cut off");
     }
     tracing::info!(subsystem = "api", "server_stopped");
