@@ -308,6 +308,8 @@ mod tests {
         assert!(space.iter().all(|kind| *kind == FindingKind::LittleSpace), "{space:?}");
 
         fs::create_dir(root.join("with space")).unwrap();
+        // The server's own.
+        fs::create_dir(root.join("_audit")).unwrap();
         fs::create_dir_all(root.join(".conductor/trash/x")).unwrap();
         fs::create_dir_all(root.join("shop/fix/runs/r2")).unwrap();
         fs::write(root.join("shop/fix/runs/r2/run-info.yaml"), "").unwrap();

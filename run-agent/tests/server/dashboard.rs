@@ -108,6 +108,31 @@ fn a_run_is_shown_with_its_processes_and_stopped_with_a_reason() {
 }
 
 #[test]
+fn what_a_task_started_in_another_is_shown_below_it() {
+    let sandbox = Sandbox::new();
+    let server = Server::open(&sandbox);
+    let parent = server.start_task("parent", DONE);
+    server.await_json("/api/v1/views/projects/p/tasks/parent", |view| {
+        view["task"]["state"] == "done"
+    });
+    let run = parent["run_id"].as_str().unwrap();
+    let child =
+        ["job", "--project", "p", "--task", "child", "--agent", "shell", "--prompt", "echo x"];
+    let program = sandbox.program(env!("CARGO_BIN_EXE_run-agent"));
+    program.args(child).args(["--parent-run-id", run]).succeed();
+    let children = |view: &serde_json::Value| view["children"].as_array().unwrap().len();
+    // Told from what is kept, too.
+    for _ in 0..2 {
+        let view =
+            server.await_json("/api/v1/views/projects/p/tasks/parent", |view| children(view) == 1);
+        assert_eq!(
+            (&view["children"][0]["task_id"], &view["children"][0]["parent"]),
+            (&json!("child"), &json!(run))
+        );
+    }
+}
+
+#[test]
 fn a_part_of_a_file_is_read_and_searched() {
     let sandbox = Sandbox::new();
     let server = Server::open(&sandbox);

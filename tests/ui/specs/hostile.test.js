@@ -118,7 +118,7 @@ describe("hostile texts", () => {
    */
   function harmless(place, least, more) {
     return all.at(place, async (page, witness) => {
-      await until(`${place} shows ${least} payloads`, async () => (await shown(page)) >= least);
+      await until(`${place} shows ${least} payloads`, async () => (await shown(page)) >= least && (await page.locator("main h1").count()) > 0);
       await more?.(page);
       // A person moves over it, and the browser does what it was told to do when it is idle.
       const box = await page.locator("main").boundingBox();
@@ -179,7 +179,7 @@ describe("hostile texts", () => {
   });
   test("in the lists of tasks and projects, and in ids that objects have, too", async () => {
     await harmless("projects/evil", 1);
-    await harmless("", 1);
+    await harmless("", 0);
     for (const id of IDS) {
       await all.at(`projects/${id}`, async (page) => {
         await page.getByRole("table").getByRole("link").first().click();

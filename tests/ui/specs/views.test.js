@@ -192,7 +192,7 @@ describe("views", () => {
     }));
 
   test("what is not there is said, with a way on", async () => {
-    for (const place of ["projects/none", "projects/shop/tasks/none", "projects/shop/tasks/login/runs/none", "nowhere/at/all", "projects/%00", "projects/..%2f.."]) {
+    for (const place of ["projects/none", "projects/shop/tasks/none", "projects/shop/tasks/login/runs/none", "nowhere/at/all", "projects/%00", "projects/%25", "projects/..%2f.."]) {
       await all.at(place, async (page) => {
         await until(`${place} says something`, async () => /not|no /i.test(await words(page)));
         await page.getByRole("link", { name: "Projects" }).first().click();

@@ -81,7 +81,7 @@ export function barTable(label, bars, heads) {
   const most = Math.max(...bars.map(({ value }) => value), 0);
   return h(
     "div",
-    { class: "scroll-x" },
+    { class: "scroll-x", tabIndex: 0 },
     h(
       "table",
       { class: "table bars" },

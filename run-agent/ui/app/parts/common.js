@@ -65,7 +65,7 @@ export function empty(what, why, command) {
     { class: "empty" },
     h("h2", null, what),
     h("p", null, why),
-    command && h("pre", { class: "command" }, command),
+    command && h("pre", { class: "command", tabIndex: 0 }, command),
   );
 }
 

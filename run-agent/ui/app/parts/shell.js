@@ -50,6 +50,7 @@ export function shell(path, view, live) {
             {
               key: word,
               href,
+              "aria-label": word,
               class: first === piece ? "chosen" : "",
               "aria-current": first === piece ? "page" : undefined,
             },
@@ -58,7 +59,7 @@ export function shell(path, view, live) {
           ),
         ),
       ),
-      beside(first === "projects" ? decodeURIComponent(project) : ""),
+      beside(first === "projects" ? project : ""),
       h(
         "div",
         { class: "tools" },

@@ -97,7 +97,11 @@ function block(lines, at, depth) {
     const code = while_(lines, at, (text) => /^(?: {4}|\t)/.test(text) || text.trim() === "");
     while (code.at(-1)?.trim() === "") code.pop();
     return [
-      h("pre", null, h("code", null, code.map((text) => text.replace(/^(?: {4}|\t)/, "")).join("\n"))),
+      h(
+        "pre",
+        { tabIndex: 0 },
+        h("code", null, code.map((text) => text.replace(/^(?: {4}|\t)/, "")).join("\n")),
+      ),
       at + code.length,
     ];
   }
@@ -143,7 +147,7 @@ function fenced(lines, at, mark) {
     if (text.length >= mark.length && text === (mark[0] ?? "`").repeat(text.length)) break;
     end += 1;
   }
-  return [h("pre", null, h("code", null, lines.slice(at + 1, end).join("\n"))), end + 1];
+  return [h("pre", { tabIndex: 0 }, h("code", null, lines.slice(at + 1, end).join("\n"))), end + 1];
 }
 
 /** @param {string[]} lines @param {number} at @param {number} depth @returns {[Child, number]} */
@@ -210,7 +214,7 @@ function table(lines, at) {
   return [
     h(
       "div",
-      { class: "scroll-x" },
+      { class: "scroll-x", tabIndex: 0 },
       h(
         "table",
         null,

@@ -224,7 +224,7 @@ function projects(projects, selected) {
     h("h2", { id: "projects" }, "Projects", h("span", { class: "count" }, count(projects.length))),
     h(
       "div",
-      { class: "scroll-x" },
+      { class: "scroll-x", tabIndex: 0 },
       h(
         "table",
         { class: "table" },

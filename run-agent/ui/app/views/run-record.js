@@ -25,7 +25,7 @@ export function recordPart(data) {
         "div",
         { class: "evidence" },
         texts.map(({ place, text }, at) =>
-          h("div", { key: at }, h("h3", { class: "mono" }, place), h("pre", null, text)),
+          h("div", { key: at }, h("h3", { class: "mono" }, place), h("pre", { tabIndex: 0 }, text)),
         ),
         facts(notes.map(({ place, text }) => [place, h("span", { class: "mono" }, text)])),
       ),
@@ -63,7 +63,7 @@ export function processesPart(data) {
     { class: "panel", key: "processes" },
     h(
       "div",
-      { class: "scroll-x" },
+      { class: "scroll-x", tabIndex: 0 },
       h(
         "table",
         { class: "table processes" },

@@ -334,5 +334,9 @@ function strip({ run, record }) {
 /** @param {string | null | undefined} text @param {string} what @param {string} why */
 function prose(text, what, why) {
   if (text === null || text === undefined) return loading();
-  return h("section", { class: "panel prose", key: what }, text.trim() ? markdown(text) : empty(what, why));
+  return h(
+    "section",
+    { class: "panel prose", key: what, tabIndex: 0 },
+    text.trim() ? markdown(text) : empty(what, why),
+  );
 }

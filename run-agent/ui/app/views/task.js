@@ -310,7 +310,7 @@ function limits(data) {
         "div",
         { class: "verify" },
         h("h3", null, "Completion check"),
-        h("pre", null, limits.verify),
+        h("pre", { tabIndex: 0 }, limits.verify),
         h(
           "p",
           { class: "dim" },
@@ -324,7 +324,7 @@ function limits(data) {
         "div",
         { class: "verify" },
         h("h3", null, "It failed last with"),
-        h("pre", { class: "bad" }, limits.rejection),
+        h("pre", { class: "bad", tabIndex: 0 }, limits.rejection),
       ),
   );
 }

@@ -3,7 +3,7 @@
 //! Only tasks at rest are kept: those whose loop and runs are over. Whatever wakes one up makes, removes or
 //! renames a file in its folder or in the one of its runs, which changes the times of these.
 
-use super::state::Shared;
+use super::state::{RunRow, Shared};
 use super::tasks::row;
 use conductor_core::{Conductor, ProjectId, Result, TaskId};
 use parking_lot::Mutex;
@@ -11,6 +11,7 @@ use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 /// The most rows that are kept.
@@ -19,9 +20,16 @@ const MOST: usize = 200_000;
 /// again without its time telling so.
 const YOUNG: Duration = Duration::from_secs(2);
 
-/// The rows of tasks at rest.
+/// Something that is known of tasks, under what it was known by.
+type Known<T> = Mutex<HashMap<(ProjectId, TaskId), (Stamp, T)>>;
+
+/// What is known of tasks at rest.
 #[derive(Debug, Default)]
-pub(crate) struct Rows(Mutex<HashMap<(ProjectId, TaskId), (Stamp, Shared)>>);
+pub(crate) struct Rows {
+    rows: Known<Shared>,
+    /// Their runs that other runs started.
+    children: Known<Arc<[RunRow]>>,
+}
 
 /// What changes when anything in a task does that is at rest.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -68,7 +76,7 @@ impl Rows {
         let key = (project.clone(), task.clone());
         // Looked at before the task is read: a change meanwhile is seen the next time.
         let stamp = Stamp::of(conductor.root(), project, task);
-        if let Some((known, row)) = self.0.lock().get(&key)
+        if let Some((known, row)) = self.rows.lock().get(&key)
             && *known == stamp
         {
             return Ok(row.clone());
@@ -79,7 +87,7 @@ impl Rows {
             info.is_over() && ended && info.blocked_by.is_empty() && info.unreadable.is_empty()
         });
         let row = info.and_then(|info| row(conductor, &info)).map(Shared::new);
-        let mut kept = self.0.lock();
+        let mut kept = self.rows.lock();
         match &row {
             Ok(row) if rests && !stamp.is_young() && kept.len() < MOST => {
                 kept.insert(key, (stamp, row.clone()));
@@ -89,13 +97,43 @@ impl Rows {
         row
     }
 
+    /// The runs of a task that other runs started, by their ids, read anew where they may have changed.
+    pub(super) fn children(
+        &self,
+        conductor: &Conductor,
+        project: &ProjectId,
+        task: &TaskId,
+    ) -> Result<Arc<[RunRow]>> {
+        let key = (project.clone(), task.clone());
+        let stamp = Stamp::of(conductor.root(), project, task);
+        if let Some((known, runs)) = self.children.lock().get(&key)
+            && *known == stamp
+        {
+            return Ok(runs.clone());
+        }
+        let runs = conductor.runs().list(project, task)?;
+        let over = runs.iter().all(|run| run.as_ref().is_ok_and(|run| run.ended.is_some()));
+        let runs = runs.iter().flatten().filter(|run| run.record.parent_run_id.is_some());
+        let runs: Arc<[RunRow]> = runs.map(RunRow::of).collect();
+        let mut kept = self.children.lock();
+        match over && !stamp.is_young() && kept.len() < MOST {
+            true => drop(kept.insert(key, (stamp, runs.clone()))),
+            false => drop(kept.remove(&key)),
+        }
+        Ok(runs)
+    }
+
     /// Forgets the tasks of a project that are not among these.
     pub(super) fn keep(&self, project: &ProjectId, tasks: &[TaskId]) {
-        let mut kept = self.0.lock();
-        if kept.len() <= tasks.len() {
-            return;
+        let known: HashSet<&TaskId> = tasks.iter().collect();
+        let mut rows = self.rows.lock();
+        if rows.len() > tasks.len() {
+            rows.retain(|(of, task), _| of != project || known.contains(task));
         }
-        let tasks: HashSet<&TaskId> = tasks.iter().collect();
-        kept.retain(|(of, task), _| of != project || tasks.contains(task));
+        drop(rows);
+        let mut children = self.children.lock();
+        if children.len() > tasks.len() {
+            children.retain(|(of, task), _| of != project || known.contains(task));
+        }
     }
 }

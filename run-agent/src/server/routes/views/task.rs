@@ -2,12 +2,13 @@
 
 use super::super::super::answer::Json;
 use super::super::super::app::App;
+use super::super::super::calls::Length;
 use super::super::super::failure::{ErrorBody, Failure};
 use super::super::super::place::InTask;
 use super::state::{RunRow, TaskRow};
 use super::tasks::row;
 use axum::extract::State;
-use conductor_core::{Conductor, ErrorKind, ProjectId, Result, RunInfo, TaskId, TaskInfo};
+use conductor_core::{ErrorKind, ProjectId, Result, RunInfo, TaskId, TaskInfo};
 use serde::Serialize;
 use std::collections::HashSet;
 use utoipa::ToSchema;
@@ -79,21 +80,25 @@ async fn one(
     State(app): State<App>,
     InTask(project, task): InTask,
 ) -> std::result::Result<Json<OneTask>, Failure> {
-    Ok(Json(app.call(move |conductor| look(conductor, &project, &task)).await?))
+    let told = app.answer(Length::Short, move |app| {
+        look(app, &project, &task).map_err(|error| app.failure(&error))
+    });
+    Ok(Json(told.await?))
 }
 
-fn look(conductor: &Conductor, project: &ProjectId, task: &TaskId) -> Result<OneTask> {
+fn look(app: &App, project: &ProjectId, task: &TaskId) -> Result<OneTask> {
+    let conductor = app.conductor();
     let info = conductor.tasks().info(project, task)?;
     let all = conductor.runs().list(project, task)?;
     let unreadable = all.iter().filter(|run| run.is_err()).count();
     let mut runs: Vec<RunInfo> = all.into_iter().flatten().collect();
     let left_out = runs.len().saturating_sub(MOST);
     runs.drain(..left_out);
-    let children = children(conductor, project, task, &runs)?;
+    let children = children(app, project, task, &runs)?;
     Ok(OneTask {
         task: row(conductor, &info)?,
         runs: runs.iter().map(RunRow::of).collect(),
-        children: children.iter().map(RunRow::of).collect(),
+        children,
         left_out,
         unreadable,
         env_names: info.env_names.clone(),
@@ -103,31 +108,31 @@ fn look(conductor: &Conductor, project: &ProjectId, task: &TaskId) -> Result<One
 
 /// Runs of other tasks that descend from these, the oldest first.
 fn children(
-    conductor: &Conductor,
+    app: &App,
     project: &ProjectId,
     task: &TaskId,
     runs: &[RunInfo],
-) -> Result<Vec<RunInfo>> {
+) -> Result<Vec<RunRow>> {
     let mut known: HashSet<String> = runs.iter().map(|run| run.id.to_string()).collect();
-    let mut others = Vec::new();
-    for other in conductor.tasks().ids(project)?.iter().filter(|other| *other != task) {
-        match conductor.runs().list(project, other) {
+    let mut others: Vec<RunRow> = Vec::new();
+    for other in app.conductor().tasks().ids(project)?.iter().filter(|other| *other != task) {
+        match app.rows().children(app.conductor(), project, other) {
+            // Deleted since it was listed.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
-            runs => others.extend(
-                runs?.into_iter().flatten().filter(|run| run.record.parent_run_id.is_some()),
-            ),
+            runs => others.extend(runs?.iter().cloned()),
         }
     }
-    others.sort_by_key(|run| run.record.start_time);
-    let mut found: Vec<RunInfo> = Vec::new();
+    // By the times in their ids.
+    others.sort_by(|a, b| a.id.cmp(&b.id));
+    let mut found: Vec<RunRow> = Vec::new();
     // A child begins after its parent: nearly always one pass finds all.
     loop {
         let before = found.len();
         others.retain(|run| {
-            let parent = run.record.parent_run_id.as_deref().unwrap_or_default();
+            let parent = run.parent.as_deref().unwrap_or_default();
             let ours = known.contains(parent) && found.len() < MOST;
             if ours {
-                known.insert(run.id.to_string());
+                known.insert(run.id.clone());
                 found.push(run.clone());
             }
             !ours
