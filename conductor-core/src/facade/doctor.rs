@@ -5,7 +5,7 @@ use super::record::Record;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gc;
 use crate::id::{ProjectId, TaskId};
-use crate::layout::{BIN, CONDUCTOR, HOLDS, RUNS};
+use crate::layout::{AUDIT, BIN, CONDUCTOR, HOLDS, RUNS};
 use crate::supervise::{Hold, Known, OpenEntry, Verdict, known, observe};
 use crate::sys::FileKind;
 use std::path::{Path, PathBuf};
@@ -170,7 +170,9 @@ impl Conductor {
 
     fn look_at_tasks(&self, found: &mut Vec<Finding>) -> Result<()> {
         let projects = self.projects()?;
-        found.extend(projects.foreign.iter().map(|name| foreign(&self.root().join(name))));
+        // The server's notes of changes are no stranger's.
+        let strangers = projects.foreign.iter().filter(|name| **name != AUDIT);
+        found.extend(strangers.map(|name| foreign(&self.root().join(name))));
         for project in projects.ids {
             let tasks = match self.engine.layout().tasks(&project) {
                 Err(error) if error.kind() == ErrorKind::NotFound => continue,
@@ -298,6 +300,7 @@ mod tests {
         assert!(conductor.doctor().unwrap().is_empty(), "no root is no fault");
         let root = conductor.root().to_owned();
         fs::create_dir_all(root.join("shop/fix/runs/r1")).unwrap();
+        fs::create_dir(root.join("_audit")).unwrap();
         fs::write(root.join("shop/fix/runs/r1/run-info.yaml"), "status: completed\n").unwrap();
         let kinds = || -> Vec<FindingKind> {
             conductor.doctor().unwrap().into_iter().map(|finding| finding.kind).collect()
