@@ -300,6 +300,7 @@ mod tests {
         assert!(conductor.doctor().unwrap().is_empty(), "no root is no fault");
         let root = conductor.root().to_owned();
         fs::create_dir_all(root.join("shop/fix/runs/r1")).unwrap();
+        fs::create_dir(root.join("_audit")).unwrap();
         fs::write(root.join("shop/fix/runs/r1/run-info.yaml"), "status: completed\n").unwrap();
         let kinds = || -> Vec<FindingKind> {
             conductor.doctor().unwrap().into_iter().map(|finding| finding.kind).collect()
