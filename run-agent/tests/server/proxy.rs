@@ -21,17 +21,17 @@ impl Proxy {
             return None;
         };
         let folder = sandbox.folder("nginx");
-        std::fs::create_dir_all(folder.join("ui")).unwrap();
-        std::fs::write(folder.join("ui/index.html"), "<title>a page</title>\n").unwrap();
         // Free a moment ago; nobody else asks for ports of this kind here.
         let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
-        let site =
-            std::fs::read_to_string(workspace().join("examples/frontend/nginx.conf")).unwrap();
         // Only where it listens, where the server is and where the pages are is this test's own.
-        let site = site
-            .replace("listen 80;", &format!("listen {address};"))
-            .replace("http://conductor:14355", &server.url(""))
-            .replace("/usr/share/nginx/ui/", &format!("{}/ui/", folder.display()));
+        let mut site = template();
+        for (name, value) in [
+            ("FRONTEND_LISTEN", address.as_str()),
+            ("CONDUCTOR_SERVER", &server.address),
+            ("FRONTEND_FILES", workspace().join("run-agent/ui").to_str().unwrap()),
+        ] {
+            site = site.replace(&format!("${{{name}}}"), value);
+        }
         std::fs::write(folder.join("site.conf"), site).unwrap();
         let here = folder.display();
         let config = format!(
@@ -53,6 +53,11 @@ impl Proxy {
     }
 }
 
+fn template() -> String {
+    let path = workspace().join("run-agent/ui/frontend.conf.template");
+    std::fs::read_to_string(path).unwrap()
+}
+
 #[test]
 fn pages_changes_and_streams_come_through_at_once() {
     let sandbox = Sandbox::with_fixture("reference-root");
@@ -60,7 +65,7 @@ fn pages_changes_and_streams_come_through_at_once() {
     let Some(proxy) = Proxy::start(&sandbox, &server) else { return };
     let mut through = Server::with_token(&sandbox);
     through.address.clone_from(&proxy.address);
-    assert!(through.get("/ui/").expect(200).text.contains("a page"));
+    assert!(through.get("/ui/").expect(200).text.contains("<title>conductor"));
     assert_eq!(through.get("/healthz").expect(200).json()["status"], "ok");
     assert_eq!(through.json("/api/projects/shop")["id"], "shop");
     // A page may only call the address that it came from.
@@ -93,9 +98,13 @@ fn the_compose_file_says_what_the_dockerfile_and_the_proxy_say() {
     }
     let ports = compose.lines().filter(|line| line.trim_start().starts_with("- \"")).count();
     assert_eq!(compose.matches("- \"127.0.0.1:").count(), ports, "no port is open to others");
-    // What is mounted is there.
-    assert!(workspace().join("examples/frontend/nginx.conf").is_file());
+    // What is mounted is there, and what it asks for is given.
+    assert!(compose.contains("./run-agent/ui/frontend.conf.template:"));
+    for name in ["FRONTEND_LISTEN", "FRONTEND_FILES", "CONDUCTOR_SERVER"] {
+        assert!(template().contains(&format!("${{{name}}}")), "{name}");
+        assert!(compose.contains(&format!("      {name}: ")), "{name}");
+    }
     // The name of the service is one that the server in the image answers to.
-    assert!(read("examples/frontend/nginx.conf").contains("http://conductor:14355"));
+    assert!(compose.contains("CONDUCTOR_SERVER: conductor:14355"));
     assert!(dockerfile.contains("allowed_hosts: [conductor]"));
 }

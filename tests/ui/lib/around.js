@@ -31,9 +31,10 @@ export function around(prepare, how) {
      * @param {string} place
      * @param {(page: import("playwright-core").Page, witness: import("./browser.js").Witness) => Promise<void>} what
      * @param {import("playwright-core").BrowserContextOptions} [options]
+     * @param {import("./sandbox.js").Server} [server] another one than that of all
      */
-    async at(place, what, options) {
-      const { server, browser } = all;
+    async at(place, what, options, server = all.server) {
+      const { browser } = all;
       const { page, witness, close } = await open(browser, server.url, options);
       try {
         const mark = place.includes("?") ? "&" : "?";
