@@ -59,6 +59,8 @@ describe("views", () => {
       assert.equal(await prompt.getByRole("listitem").count(), 3);
       await prompt.getByRole("blockquote").waitFor();
       const limits = page.getByRole("region", { name: "Limits" });
+      // What a run used is counted behind its end.
+      await until("its cost is counted", async () => (await limits.innerText()).includes("$0.04"));
       const text = await limits.innerText();
       for (const part of [/Attempts\s+1 of 10, 9 left/, /of 2h 00m/, /\$0\.04 of \$5\.00, \$4\.96 left/, /test -e \./, /run 1 time/]) assert.match(text, part);
       const run = page.getByRole("table", { name: "Runs" }).getByRole("row").nth(1);
