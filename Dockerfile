@@ -9,10 +9,10 @@ FROM debian:bookworm-slim
 # An init that reaps: the children of ended runs are handed to it.
 RUN apt-get update \
     && apt-get install -y --no-install-recommends ca-certificates tini \
-    && rm -rf /var/lib/apt/lists/* \
+    && rm -rf /var/lib/apt/lists/* /var/cache/apt/* \
     && useradd --create-home --uid 10001 conductor \
     && install -d -o conductor -g conductor -m 0700 /data/runs /data/config \
-    && printf 'api:\n  host: 0.0.0.0\n' > /data/config/config.yaml
+    && printf 'api:\n  host: 0.0.0.0\n  allowed_hosts: [conductor]\n' > /data/config/config.yaml
 COPY --from=build /src/target/release/run-agent /src/target/release/conductor /usr/local/bin/
 USER conductor
 WORKDIR /home/conductor

@@ -779,6 +779,44 @@ conductor_status conductor_plan_apply(const conductor_plan *plan,
 // Frees a plan. Its readers stay open. NULL is fine.
 void conductor_plan_free(conductor_plan *plan);
 
+/* ---- The update of a server's program -----------------------------------------------------------
+ *
+ * A server exchanges its own program once no root run is active; nothing is interrupted. From the wish on
+ * and until that is over, new root runs are refused with CONDUCTOR_UPDATE_IN_PROGRESS; the runs that the
+ * agents of living ones start are not. Everybody can ask for it, look at it and cancel it, also while no
+ * server lives; then nothing is held back.
+ *
+ * All records: "state" ("idle", "deferred", "applying", "failed"), "served" (whether a server lives that
+ * can carry it out), "binary_path", "requested_at", "started_at", "finished_at",
+ * "active_runs_at_request", "active_runs_now", "active_runs_error", "step", "installed_version",
+ * "last_error", "last_note". */
+
+// Where the update stands, and what it waits for. Reads only.
+conductor_status conductor_update_status(const conductor *conductor,
+                                         conductor_record **out,
+                                         conductor_error **err);
+
+// Asks the server to exchange its program for the file at binary, an absolute path on this machine, as
+// soon as no root run is active. A wish that waits is replaced. sha256 (may be empty): the 64 hexadecimal
+// digits that the file must have. allow_downgrade: take it even if it is older.
+//
+// CONDUCTOR_CONFLICT: no server lives ("update.no_server"), or its program is being exchanged
+// ("update.applying"). What is wrong with the file is found later, and told by "last_error".
+conductor_status conductor_update_start(const conductor *conductor,
+                                        conductor_str binary,
+                                        conductor_str sha256,
+                                        bool allow_downgrade,
+                                        conductor_record **out,
+                                        conductor_error **err);
+
+// Takes the wish back, so that new root runs start again; reason (may be empty) is recorded. An update
+// that failed is forgotten. No error where nothing is under way; CONDUCTOR_CONFLICT ("update.applying")
+// while the program is being exchanged.
+conductor_status conductor_update_cancel(const conductor *conductor,
+                                         conductor_str reason,
+                                         conductor_record **out,
+                                         conductor_error **err);
+
 /* ---- The webhook --------------------------------------------------------------------------------
  *
  * Events wait in the root until the configured webhook took them. The library calls nobody by itself: a

@@ -87,7 +87,7 @@ pub use run::{Outcome, Phase, RunRecord, Status};
 pub use size::{format_size, parse_size};
 pub use supervise::{Hold, OnOutputLimit, RunInfo, Stop, StopReport};
 pub use sys::die_with_starter;
-pub use task::{OnQuestion, TaskBudget, TaskOutcome, TaskResult, Waiting};
+pub use task::{OnQuestion, TaskBudget, TaskOutcome, TaskResult, ThreadLink, Waiting};
 pub use time::{Timestamp, format_duration, parse_duration};
 pub use update::{NewProgram, UpdateRequest, UpdateState};
 pub use usage::{ErrorClass, Usage};

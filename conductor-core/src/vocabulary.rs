@@ -358,22 +358,23 @@ fields! {
         "folder": Path                        "its folder";
     }
     Task {
-        "project_id"          "project that it belongs to";
-        "task_id"             "the task";
-        "folder": Path        "its folder";
-        "runs": Number        "how many runs it has";
-        "done": Flag          "whether DONE stands";
-        "attempts": Number    "attempts of its present loop";
-        "driver_pid": Number  "process that drives it";
-        "blocked_by": List    "dependencies that are not ready";
-        "waiting.for"         "what it waits for";
-        "waiting.since": Time "since when";
-        "waiting.until": Time "until when at the latest";
-        "outcome"             "how its loop ended: done, gave_up or stopped";
-        "reason"              "why its loop ended";
-        "latest": Group       "its newest run";
-        "last_activity": Time "when something last changed in its folder";
-        "status"              "where it stands, in one word";
+        "project_id"               "project that it belongs to";
+        "task_id"                  "the task";
+        "folder": Path             "its folder";
+        "runs": Number             "how many runs it has";
+        "done": Flag               "whether DONE stands";
+        "attempts": Number         "attempts of its present loop";
+        "driver_pid": Number       "process that drives it";
+        "blocked_by": List         "dependencies that are not ready";
+        "waiting.for"              "what it waits for";
+        "waiting.since": Time      "since when";
+        "waiting.until": Time      "until when at the latest";
+        "waiting.position": Number "its place in the line, where it waits for a slot";
+        "outcome"                  "how its loop ended: done, gave_up or stopped";
+        "reason"                   "why its loop ended";
+        "latest": Group            "its newest run";
+        "last_activity": Time      "when something last changed in its folder";
+        "status"                   "where it stands, in one word";
     }
     Unreadable {
         "project_id"       "project that it belongs to";

@@ -103,6 +103,7 @@ const NO_CODES: &[&str] = &[
     "usage.input_tokens",
     "usage.output_tokens",
     "waiting.for",
+    "waiting.position",
     "waiting.since",
     "waiting.until",
 ];

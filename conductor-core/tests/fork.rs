@@ -4,9 +4,15 @@
 
 mod support;
 
-use conductor_core::{Stop, TaskOutcome, Work};
+use conductor_core::sys::{Fd, LockKind};
+use conductor_core::{Outcome, Stop, TaskOutcome};
+use parking_lot::Mutex;
+use std::ffi::OsStr;
 use std::fs;
+use std::io;
+use std::sync::Arc;
 use std::time::Duration;
+use support::hooked::{Hook, open_hooked};
 use support::*;
 
 /// A forked copy of this process that does nothing until it is dropped.
@@ -58,20 +64,6 @@ fn a_wait_of_the_parent_sleeps_although_a_worker_has_copies_of_what_ended() {
     assert_eq!(handle.wait(Duration::ZERO).unwrap().outcome, TaskOutcome::Stopped);
 }
 
-/// Steps until the descriptor stays quiet; one of what ended long ago would be readable for ever.
-fn quiet(work: &dyn Work) {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    for _ in 0..20 {
-        let _pending = work.look().unwrap();
-        let mut fds = [PollFd::from_borrowed_fd(work.fd(), PollFlags::IN)];
-        let limit = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
-        if poll(&mut fds, Some(&limit)).unwrap() == 0 {
-            return;
-        }
-    }
-    panic!("the wait never sleeps");
-}
-
 /// A host that drives a task, and forks a worker before it is killed.
 #[test]
 fn host_drives_and_forks() {
@@ -98,4 +90,35 @@ fn a_worker_that_outlives_the_driver_holds_no_lease() {
     assert!(lives(worker), "it had to outlive its parent to show anything");
     // SAFETY: the worker of a host that we started.
     unsafe { libc::kill(worker as i32, libc::SIGKILL) };
+}
+
+/// Forks a worker at the moments at which a lock is passed on to a keeper, or looked at.
+#[derive(Default)]
+struct Forks(Mutex<Vec<Worker>>);
+
+impl Hook for Forks {
+    fn renames(&self, _: (&Fd, &OsStr), (_, new): (&Fd, &OsStr)) -> io::Result<()> {
+        if new == "run-info.yaml" {
+            self.0.lock().push(fork_a_worker());
+        }
+        Ok(())
+    }
+
+    fn locked(&self, kind: LockKind) {
+        if kind == LockKind::Shared {
+            self.0.lock().push(fork_a_worker());
+        }
+    }
+}
+
+#[test]
+fn a_worker_that_was_forked_during_a_start_or_a_look_keeps_no_run_from_its_end() {
+    let dir = tempfile::tempdir().unwrap();
+    let forks = Arc::new(Forks::default());
+    let conductor = open_hooked(&dir.path().join("root"), &forks);
+    let started = conductor.jobs().start(job("true"), LONG);
+    let ended = started.and_then(|run| run.wait(LONG));
+    let workers = std::mem::take(&mut *forks.0.lock());
+    assert!(workers.len() > 2, "{} were forked", workers.len());
+    assert_eq!(ended.unwrap().outcome(), Some(Outcome::Completed));
 }

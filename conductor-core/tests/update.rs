@@ -265,6 +265,7 @@ fn a_root_that_does_not_exist_waits_for_nothing() {
         (status.state, status.served, status.active_runs_now),
         (UpdateState::Idle, false, 0)
     );
+    assert_eq!(conductor.update().cancel("no").unwrap(), status);
     assert!(!conductor.root().exists());
 }
 

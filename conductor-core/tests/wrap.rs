@@ -154,3 +154,15 @@ fn a_run_whose_host_lives_on_is_over_for_everybody() {
     root.conductor.tasks().delete(&project, &task, None, LONG).unwrap();
     assert!(!root.task_folder().exists());
 }
+
+#[test]
+fn what_a_program_leaves_behind_lives_on_although_nobody_saw_it_end() {
+    let root = root();
+    let left = root.dir.path().join("left");
+    drop(wrapped(&root, &format!("sleep 1000 & echo $! >'{}'", left.display())));
+    let pid = number_in(&left);
+    until("it is closed", || !root.conductor.reconcile(Wait::NONE).unwrap().is_empty());
+    assert!(lives(pid), "an editor, say, is its user's");
+    let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}

@@ -1,10 +1,11 @@
 //! The one place where Rust ends and C begins: no panic gets past it, and nothing is printed.
 
 use crate::error::{Error, Status};
-use crate::handle;
+use crate::handle::{self, Handle};
 use crate::out::Out;
+use crate::record::Record;
 use conductor_core::boundary::contain;
-use conductor_core::{Error as CoreError, ErrorKind};
+use conductor_core::{Error as CoreError, ErrorKind, Record as CoreRecord};
 use std::ptr;
 
 /// Success.
@@ -33,6 +34,61 @@ pub(crate) fn guard(err: *mut *mut Error, body: impl FnOnce() -> Result<(), Core
         None => handle::free(object),
     }
     status
+}
+
+/// As [`guard`]: gives a handle of what `body` makes, which belongs to the caller from now on.
+///
+/// # Safety
+/// `out` is NULL, or may be written to.
+pub(crate) unsafe fn give<H: Handle>(
+    out: *mut *mut H,
+    err: *mut *mut Error,
+    body: impl FnOnce() -> Result<H::Inner, CoreError>,
+) -> Status {
+    guard(err, || {
+        // SAFETY: by this function's contract.
+        let out = unsafe { Out::new(out, "out")? };
+        out.give(body()?)
+    })
+}
+
+/// As [`give`], for what is told as a record.
+///
+/// # Safety
+/// As [`give`].
+pub(crate) unsafe fn tell<T>(
+    out: *mut *mut Record,
+    err: *mut *mut Error,
+    body: impl FnOnce() -> Result<T, CoreError>,
+) -> Status
+where
+    for<'a> &'a T: Into<CoreRecord>,
+{
+    guard(err, || {
+        // SAFETY: by this function's contract.
+        let out = unsafe { Out::new(out, "out")? };
+        out.record(&body()?)
+    })
+}
+
+/// As [`tell`], for a caller who may have no use for the record.
+///
+/// # Safety
+/// As [`give`].
+pub(crate) unsafe fn tell_if_asked<T>(
+    out: *mut *mut Record,
+    err: *mut *mut Error,
+    body: impl FnOnce() -> Result<T, CoreError>,
+) -> Status
+where
+    for<'a> &'a T: Into<CoreRecord>,
+{
+    guard(err, || {
+        // SAFETY: by this function's contract.
+        let out = unsafe { Out::optional(out) };
+        let told = body()?;
+        out.map_or(Ok(()), |out| out.record(&told))
+    })
 }
 
 /// Runs `body`, which has no way to report an error, and gives `otherwise` should it panic.

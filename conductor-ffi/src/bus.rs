@@ -10,7 +10,7 @@
 //!                        &posted, &err);
 //!     save(conductor_record_text(posted, CONDUCTOR_STR("cursor")));
 
-use crate::boundary::{guard, guard_value};
+use crate::boundary::{give, guard, guard_value, tell, tell_if_asked};
 use crate::cancel::{Cancel, wait_of};
 use crate::error::{Error, Status};
 use crate::handle::{self, handle};
@@ -93,12 +93,13 @@ pub unsafe extern "C" fn conductor_bus_read(
     out: *mut *mut Reader,
     err: *mut *mut Error,
 ) -> Status {
-    guard(err, || {
-        // SAFETY: by the header's rules a writable place, or NULL.
-        let out = unsafe { Out::new(out, "out")? };
-        let plan = settings(options)?.read()?;
-        out.give(Records::read(&*handle::hold(bus, "bus")?, plan)?.into())
-    })
+    // SAFETY: by the header's rules a writable place, or NULL.
+    unsafe {
+        give(out, err, || {
+            let plan = settings(options)?.read()?;
+            Ok(Records::read(&*handle::hold(bus, "bus")?, plan)?.into())
+        })
+    }
 }
 
 /// Moves all that is on the bus into an archive beside it, which is read as before. out (may be NULL):
@@ -112,13 +113,13 @@ pub unsafe extern "C" fn conductor_bus_rotate(
     out: *mut *mut Record,
     err: *mut *mut Error,
 ) -> Status {
-    guard(err, || {
-        // SAFETY: by the header's rules a writable place, or NULL.
-        let out = unsafe { Out::optional(out) };
-        let wait = wait_of(timeout_ms, cancel)?;
-        let rotation = handle::hold(bus, "bus")?.rotate(wait)?;
-        out.map_or(Ok(()), |out| out.record(&rotation))
-    })
+    // SAFETY: by the header's rules a writable place, or NULL.
+    unsafe {
+        tell_if_asked(out, err, || {
+            let wait = wait_of(timeout_ms, cancel)?;
+            handle::hold(bus, "bus")?.rotate(wait)
+        })
+    }
 }
 
 /// Looks at every byte of the bus and its archives. Changes nothing. out: "messages", "files", "bytes",
@@ -130,11 +131,8 @@ pub unsafe extern "C" fn conductor_bus_check(
     out: *mut *mut Record,
     err: *mut *mut Error,
 ) -> Status {
-    guard(err, || {
-        // SAFETY: by the header's rules a writable place, or NULL.
-        let out = unsafe { Out::new(out, "out")? };
-        out.record(&handle::hold(bus, "bus")?.check()?)
-    })
+    // SAFETY: by the header's rules a writable place, or NULL.
+    unsafe { tell(out, err, || handle::hold(bus, "bus")?.check()) }
 }
 
 /// Frees a bus. Its readers stay open. NULL is fine.

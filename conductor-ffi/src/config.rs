@@ -7,7 +7,7 @@
 //!     conductor_config_show(NULL, &config, &err);
 //!     for (i = 0; i < conductor_record_count(config, CONDUCTOR_STR("values")); i++) ...
 
-use crate::boundary::guard;
+use crate::boundary::{guard, tell};
 use crate::error::{Error, Status};
 use crate::options::{Options, settings};
 use crate::out::Out;
@@ -28,12 +28,13 @@ pub unsafe extern "C" fn conductor_config_show(
     out: *mut *mut Record,
     err: *mut *mut Error,
 ) -> Status {
-    guard(err, || {
-        // SAFETY: by the header's rules a writable place, or NULL.
-        let out = unsafe { Out::new(out, "out")? };
-        let sources = Conductor::config_sources(settings(options)?.config()?);
-        out.record(&Conductor::load_config(&sources).map_err(CoreError::from)?)
-    })
+    // SAFETY: by the header's rules a writable place, or NULL.
+    unsafe {
+        tell(out, err, || {
+            let sources = Conductor::config_sources(settings(options)?.config()?);
+            Conductor::load_config(&sources).map_err(CoreError::from)
+        })
+    }
 }
 
 /// Whether this machine is ready to start work: configuration, root, agents and their tokens. Starts

@@ -18,6 +18,7 @@ use crate::root::*;
 use crate::run::*;
 use crate::task::*;
 use crate::text::Str;
+use crate::update::*;
 use crate::version::conductor_handle_count;
 use crate::wait::*;
 use std::ptr::{null, null_mut};
@@ -115,6 +116,9 @@ unsafe fn all(err: *mut *mut Error) -> Vec<(&'static str, Status)> {
         conductor_plan_info(null(), null_mut(), err)
         conductor_plan_items(null(), false, null_mut(), err)
         conductor_plan_apply(null(), null_mut(), err)
+        conductor_update_status(null(), null_mut(), err)
+        conductor_update_start(null(), X, X, false, null_mut(), err)
+        conductor_update_cancel(null(), X, null_mut(), err)
         conductor_options_set(null_mut(), X, X, err)
         conductor_log_open(X, null_mut(), err)
         conductor_outbox(null(), null_mut(), err)

@@ -13,7 +13,7 @@
 //!     conductor_reader_report(work, &report, &err);
 //!     freed = conductor_record_int(report, CONDUCTOR_STR("freed"), -1);
 
-use crate::boundary::{guard, guard_value};
+use crate::boundary::{give, guard, guard_value, tell};
 use crate::cancel::{Cancel, wait_of};
 use crate::error::{Error, Status};
 use crate::handle::{self, handle};
@@ -47,14 +47,15 @@ pub unsafe extern "C" fn conductor_gc_plan(
     out: *mut *mut Plan,
     err: *mut *mut Error,
 ) -> Status {
-    guard(err, || {
-        // SAFETY: by the header's rules a writable place, or NULL.
-        let out = unsafe { Out::new(out, "out")? };
-        let (settings, wait) = (settings(options)?, wait_of(timeout_ms, cancel)?);
-        let conductor = handle::hold(conductor, "conductor")?;
-        let gc = conductor.gc();
-        out.give(gc.plan_telling(settings.gc(gc.policy())?, wait, |_, _| {})?)
-    })
+    // SAFETY: by the header's rules a writable place, or NULL.
+    unsafe {
+        give(out, err, || {
+            let (settings, wait) = (settings(options)?, wait_of(timeout_ms, cancel)?);
+            let conductor = handle::hold(conductor, "conductor")?;
+            let gc = conductor.gc();
+            gc.plan_telling(settings.gc(gc.policy())?, wait, |_, _| {})
+        })
+    }
 }
 
 /// Makes a plan again that was made before, in whatever process: from the "plan" of conductor_plan_info().
@@ -84,11 +85,8 @@ pub unsafe extern "C" fn conductor_plan_info(
     out: *mut *mut Record,
     err: *mut *mut Error,
 ) -> Status {
-    guard(err, || {
-        // SAFETY: by the header's rules a writable place, or NULL.
-        let out = unsafe { Out::new(out, "out")? };
-        out.record(&*handle::hold(plan, "plan")?)
-    })
+    // SAFETY: by the header's rules a writable place, or NULL.
+    unsafe { tell(out, err, || Ok((*handle::hold(plan, "plan")?).clone())) }
 }
 
 /// What is to be done; with all, what stays too: "action" ("keep", "delete", "rotate"), "kind", "reason",
@@ -101,11 +99,8 @@ pub unsafe extern "C" fn conductor_plan_items(
     out: *mut *mut Reader,
     err: *mut *mut Error,
 ) -> Status {
-    guard(err, || {
-        // SAFETY: by the header's rules a writable place, or NULL.
-        let out = unsafe { Out::new(out, "out")? };
-        out.give(Records::gc_items(&*handle::hold(plan, "plan")?, all).into())
-    })
+    // SAFETY: by the header's rules a writable place, or NULL.
+    unsafe { give(out, err, || Ok(Records::gc_items(&*handle::hold(plan, "plan")?, all).into())) }
 }
 
 /// Carries the plan out as the reader is read. Records: what was to go, each as soon as it is certain what
@@ -120,11 +115,8 @@ pub unsafe extern "C" fn conductor_plan_apply(
     out: *mut *mut Reader,
     err: *mut *mut Error,
 ) -> Status {
-    guard(err, || {
-        // SAFETY: by the header's rules a writable place, or NULL.
-        let out = unsafe { Out::new(out, "out")? };
-        out.give(Records::gc_work(&*handle::hold(plan, "plan")?)?.into())
-    })
+    // SAFETY: by the header's rules a writable place, or NULL.
+    unsafe { give(out, err, || Ok(Records::gc_work(&*handle::hold(plan, "plan")?)?.into())) }
 }
 
 /// Frees a plan. Its readers stay open. NULL is fine.

@@ -36,5 +36,6 @@ pub mod root;
 pub mod run;
 pub mod task;
 pub mod text;
+pub mod update;
 pub mod version;
 pub mod wait;

@@ -4,11 +4,10 @@
 //! program that wants them told calls conductor_outbox_deliver(), at its end or in a thread beside its
 //! work.
 
-use crate::boundary::guard;
+use crate::boundary::{give, tell_if_asked};
 use crate::cancel::{Cancel, wait_of};
 use crate::error::{Error, Status};
 use crate::handle;
-use crate::out::Out;
 use crate::reader::Reader;
 use crate::record::Record;
 use crate::root::Conductor;
@@ -22,11 +21,10 @@ pub unsafe extern "C" fn conductor_outbox(
     out: *mut *mut Reader,
     err: *mut *mut Error,
 ) -> Status {
-    guard(err, || {
-        // SAFETY: by the header's rules a writable place, or NULL.
-        let out = unsafe { Out::new(out, "out")? };
-        out.give(Records::outbox(&*handle::hold(conductor, "conductor")?)?.into())
-    })
+    // SAFETY: by the header's rules a writable place, or NULL.
+    unsafe {
+        give(out, err, || Ok(Records::outbox(&*handle::hold(conductor, "conductor")?)?.into()))
+    }
 }
 
 /// Tells the webhook what waits and is due, and what becomes due before the wait is over; the end of the
@@ -40,11 +38,11 @@ pub unsafe extern "C" fn conductor_outbox_deliver(
     out: *mut *mut Record,
     err: *mut *mut Error,
 ) -> Status {
-    guard(err, || {
-        // SAFETY: by the header's rules a writable place, or NULL.
-        let out = unsafe { Out::optional(out) };
-        let wait = wait_of(timeout_ms, cancel)?;
-        let told = handle::hold(conductor, "conductor")?.outbox().deliver(wait)?;
-        out.map_or(Ok(()), |out| out.record(&told))
-    })
+    // SAFETY: by the header's rules a writable place, or NULL.
+    unsafe {
+        tell_if_asked(out, err, || {
+            let wait = wait_of(timeout_ms, cancel)?;
+            handle::hold(conductor, "conductor")?.outbox().deliver(wait)
+        })
+    }
 }

@@ -6,7 +6,7 @@
 //!     conductor *c;
 //!     if (conductor_open(CONDUCTOR_STR(""), NULL, &c, &err)) return fail(err);
 
-use crate::boundary::{guard, guard_value};
+use crate::boundary::{give, guard, guard_value};
 use crate::cancel::{Cancel, wait_of};
 use crate::error::{Error, Status};
 use crate::handle::{self, handle};
@@ -97,12 +97,13 @@ pub unsafe extern "C" fn conductor_list(
     out: *mut *mut Reader,
     err: *mut *mut Error,
 ) -> Status {
-    guard(err, || {
-        // SAFETY: by the header's rules a writable place, or NULL.
-        let out = unsafe { Out::new(out, "out")? };
-        let plan = settings(options)?.list()?;
-        out.give(Records::list(&*handle::hold(conductor, "conductor")?, plan)?.into())
-    })
+    // SAFETY: by the header's rules a writable place, or NULL.
+    unsafe {
+        give(out, err, || {
+            let plan = settings(options)?.list()?;
+            Ok(Records::list(&*handle::hold(conductor, "conductor")?, plan)?.into())
+        })
+    }
 }
 
 /// Writes down the ends of runs that nobody saw ending, once in all, also when ten processes ask; out:
@@ -114,13 +115,14 @@ pub unsafe extern "C" fn conductor_reconcile(
     out: *mut *mut Reader,
     err: *mut *mut Error,
 ) -> Status {
-    guard(err, || {
-        // SAFETY: by the header's rules a writable place, or NULL.
-        let out = unsafe { Out::new(out, "out")? };
-        let wait = wait_of(-1, cancel)?;
-        let closed = handle::hold(conductor, "conductor")?.reconcile(wait)?;
-        out.give(Records::from(closed).into())
-    })
+    // SAFETY: by the header's rules a writable place, or NULL.
+    unsafe {
+        give(out, err, || {
+            let wait = wait_of(-1, cancel)?;
+            let closed = handle::hold(conductor, "conductor")?.reconcile(wait)?;
+            Ok(Records::from(closed).into())
+        })
+    }
 }
 
 /// Ends work by its ids: a task for good, or with run that run alone. Its whole tree gets SIGTERM, its
@@ -184,11 +186,10 @@ pub unsafe extern "C" fn conductor_doctor(
     out: *mut *mut Reader,
     err: *mut *mut Error,
 ) -> Status {
-    guard(err, || {
-        // SAFETY: by the header's rules a writable place, or NULL.
-        let out = unsafe { Out::new(out, "out")? };
-        out.give(Records::doctor(&*handle::hold(conductor, "conductor")?)?.into())
-    })
+    // SAFETY: by the header's rules a writable place, or NULL.
+    unsafe {
+        give(out, err, || Ok(Records::doctor(&*handle::hold(conductor, "conductor")?)?.into()))
+    }
 }
 
 /// Frees a root. What runs goes on, and what was opened from it stays open. NULL is fine.

@@ -8,7 +8,7 @@
 //!     conductor_run_wait(run, -1, interrupt, &end, &err);
 //!     exit_code = conductor_record_int(end, CONDUCTOR_STR("exit_code"), -1);
 
-use crate::boundary::{guard, guard_value};
+use crate::boundary::{give, guard, guard_value, tell, tell_if_asked};
 use crate::cancel::{Cancel, wait_of};
 use crate::error::{Error, Status};
 use crate::handle::{self, handle};
@@ -43,12 +43,13 @@ pub unsafe extern "C" fn conductor_job_start(
     out: *mut *mut Run,
     err: *mut *mut Error,
 ) -> Status {
-    guard(err, || {
-        // SAFETY: by the header's rules a writable place, or NULL.
-        let out = unsafe { Out::new(out, "out")? };
-        let (spec, wait) = (settings(options)?.job()?, wait_of(-1, cancel)?);
-        out.give(handle::hold(conductor, "conductor")?.jobs().start(spec, wait)?)
-    })
+    // SAFETY: by the header's rules a writable place, or NULL.
+    unsafe {
+        give(out, err, || {
+            let (spec, wait) = (settings(options)?.job()?, wait_of(-1, cancel)?);
+            handle::hold(conductor, "conductor")?.jobs().start(spec, wait)
+        })
+    }
 }
 
 /// A run that exists, as after your own crash. Empty run: the newest of the task.
@@ -80,11 +81,8 @@ pub unsafe extern "C" fn conductor_run_info(
     out: *mut *mut Record,
     err: *mut *mut Error,
 ) -> Status {
-    guard(err, || {
-        // SAFETY: by the header's rules a writable place, or NULL.
-        let out = unsafe { Out::new(out, "out")? };
-        out.record(&handle::hold(run, "run")?.info()?)
-    })
+    // SAFETY: by the header's rules a writable place, or NULL.
+    unsafe { tell(out, err, || handle::hold(run, "run")?.info()) }
 }
 
 /// Waits for the run's end, and writes it down where nobody did. out: the final record, as
@@ -97,12 +95,13 @@ pub unsafe extern "C" fn conductor_run_wait(
     out: *mut *mut Record,
     err: *mut *mut Error,
 ) -> Status {
-    guard(err, || {
-        // SAFETY: by the header's rules a writable place, or NULL.
-        let out = unsafe { Out::new(out, "out")? };
-        let wait = wait_of(timeout_ms, cancel)?;
-        out.record(&handle::hold(run, "run")?.wait(wait)?)
-    })
+    // SAFETY: by the header's rules a writable place, or NULL.
+    unsafe {
+        tell(out, err, || {
+            let wait = wait_of(timeout_ms, cancel)?;
+            handle::hold(run, "run")?.wait(wait)
+        })
+    }
 }
 
 /// A descriptor that becomes readable when conductor_run_wait() with a timeout of 0 may find the end,
@@ -125,12 +124,13 @@ pub unsafe extern "C" fn conductor_run_output(
     out: *mut *mut Reader,
     err: *mut *mut Error,
 ) -> Status {
-    guard(err, || {
-        // SAFETY: by the header's rules a writable place, or NULL.
-        let out = unsafe { Out::new(out, "out")? };
-        let plan = settings(options)?.output()?;
-        out.give(Records::output(&*handle::hold(run, "run")?, &plan)?.into())
-    })
+    // SAFETY: by the header's rules a writable place, or NULL.
+    unsafe {
+        give(out, err, || {
+            let plan = settings(options)?.output()?;
+            Ok(Records::output(&*handle::hold(run, "run")?, &plan)?.into())
+        })
+    }
 }
 
 /// Why the run stands where it stands. out: the fields of conductor_run_info(), and "because" (a sentence),
@@ -141,11 +141,8 @@ pub unsafe extern "C" fn conductor_run_why(
     out: *mut *mut Record,
     err: *mut *mut Error,
 ) -> Status {
-    guard(err, || {
-        // SAFETY: by the header's rules a writable place, or NULL.
-        let out = unsafe { Out::new(out, "out")? };
-        out.record(&handle::hold(run, "run")?.why()?)
-    })
+    // SAFETY: by the header's rules a writable place, or NULL.
+    unsafe { tell(out, err, || handle::hold(run, "run")?.why()) }
 }
 
 /// Ends the run, as conductor_stop() does. out may be NULL.
@@ -157,13 +154,13 @@ pub unsafe extern "C" fn conductor_run_stop(
     out: *mut *mut Record,
     err: *mut *mut Error,
 ) -> Status {
-    guard(err, || {
-        // SAFETY: by the header's rules a writable place, or NULL.
-        let out = unsafe { Out::optional(out) };
-        let (stop, wait) = (settings(options)?.stop()?, wait_of(-1, cancel)?);
-        let report = handle::hold(run, "run")?.stop(stop, wait)?;
-        out.map_or(Ok(()), |out| out.record(&report))
-    })
+    // SAFETY: by the header's rules a writable place, or NULL.
+    unsafe {
+        tell_if_asked(out, err, || {
+            let (stop, wait) = (settings(options)?.stop()?, wait_of(-1, cancel)?);
+            handle::hold(run, "run")?.stop(stop, wait)
+        })
+    }
 }
 
 /// Frees a run's handle; the run goes on. NULL is fine.

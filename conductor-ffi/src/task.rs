@@ -9,7 +9,7 @@
 //!     conductor_task_wait(task, -1, interrupt, &end, &err);
 //!     is_done = conductor_record_text(end, CONDUCTOR_STR("outcome")); // done, gave_up, stopped
 
-use crate::boundary::{guard, guard_value};
+use crate::boundary::{give, guard, guard_value, tell, tell_if_asked};
 use crate::cancel::{Cancel, wait_of};
 use crate::error::{Error, Status};
 use crate::handle::{self, handle};
@@ -138,11 +138,8 @@ pub unsafe extern "C" fn conductor_task_info(
     out: *mut *mut Record,
     err: *mut *mut Error,
 ) -> Status {
-    guard(err, || {
-        // SAFETY: by the header's rules a writable place, or NULL.
-        let out = unsafe { Out::new(out, "out")? };
-        out.record(&handle::hold(task, "task")?.info()?)
-    })
+    // SAFETY: by the header's rules a writable place, or NULL.
+    unsafe { tell(out, err, || handle::hold(task, "task")?.info()) }
 }
 
 /// Drives the task until it ends. out: "outcome" (done, gave_up, stopped), "reason", "attempts", "run_id"
@@ -155,12 +152,13 @@ pub unsafe extern "C" fn conductor_task_wait(
     out: *mut *mut Record,
     err: *mut *mut Error,
 ) -> Status {
-    guard(err, || {
-        // SAFETY: by the header's rules a writable place, or NULL.
-        let out = unsafe { Out::new(out, "out")? };
-        let wait = wait_of(timeout_ms, cancel)?;
-        out.record(&handle::hold(task, "task")?.wait(wait)?)
-    })
+    // SAFETY: by the header's rules a writable place, or NULL.
+    unsafe {
+        tell(out, err, || {
+            let wait = wait_of(timeout_ms, cancel)?;
+            handle::hold(task, "task")?.wait(wait)
+        })
+    }
 }
 
 /// Drives the task and reads its bus meanwhile, from the beginning of its present loop; ends with the
@@ -173,13 +171,14 @@ pub unsafe extern "C" fn conductor_task_follow(
     out: *mut *mut Reader,
     err: *mut *mut Error,
 ) -> Status {
-    guard(err, || {
-        // SAFETY: by the header's rules a writable place, or NULL.
-        let out = unsafe { Out::new(out, "out")? };
-        let plan = settings(options)?.read()?;
-        let task = handle::hold(task, "task")?;
-        out.give(Records::from(task.follow_with(plan.options, Wait::FOREVER)?).into())
-    })
+    // SAFETY: by the header's rules a writable place, or NULL.
+    unsafe {
+        give(out, err, || {
+            let plan = settings(options)?.read()?;
+            let task = handle::hold(task, "task")?;
+            Ok(Records::from(task.follow_with(plan.options, Wait::FOREVER)?).into())
+        })
+    }
 }
 
 /// A descriptor that becomes readable when conductor_task_wait() with a timeout of 0 may have something
@@ -200,13 +199,13 @@ pub unsafe extern "C" fn conductor_task_stop(
     out: *mut *mut Record,
     err: *mut *mut Error,
 ) -> Status {
-    guard(err, || {
-        // SAFETY: by the header's rules a writable place, or NULL.
-        let out = unsafe { Out::optional(out) };
-        let (stop, wait) = (settings(options)?.stop()?, wait_of(-1, cancel)?);
-        let report = handle::hold(task, "task")?.stop(stop, wait)?;
-        out.map_or(Ok(()), |out| out.record(&report))
-    })
+    // SAFETY: by the header's rules a writable place, or NULL.
+    unsafe {
+        tell_if_asked(out, err, || {
+            let (stop, wait) = (settings(options)?.stop()?, wait_of(-1, cancel)?);
+            handle::hold(task, "task")?.stop(stop, wait)
+        })
+    }
 }
 
 /// Marks a task as cancelled, with a reason, and stops it: it is not started again before

@@ -7,9 +7,9 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 /// The source files in the order of the header.
-const SOURCES: [&str; 18] = [
+const SOURCES: [&str; 19] = [
     "text", "version", "error", "cancel", "options", "record", "reader", "batch", "root", "config",
-    "bus", "run", "task", "gc", "outbox", "log", "wait", "check",
+    "bus", "run", "task", "gc", "update", "outbox", "log", "wait", "check",
 ];
 
 const MACROS: &str = r#"#ifdef __cplusplus

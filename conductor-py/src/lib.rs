@@ -18,6 +18,7 @@ mod records;
 mod root;
 mod run;
 mod task;
+mod update;
 mod vocabulary;
 mod wait;
 
@@ -49,6 +50,8 @@ mod _conductor {
     use super::run::Run;
     #[pymodule_export]
     use super::task::Task;
+    #[pymodule_export]
+    use super::update::{update_cancel, update_start, update_status};
 
     #[pymodule_init]
     fn init(module: &Bound<'_, PyModule>) -> PyResult<()> {

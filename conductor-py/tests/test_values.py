@@ -43,6 +43,7 @@ ABOUT: dict[str, type] = {
     "gc": conductor.GcItem,
     "gcplan": conductor.GcPlanInfo,
     "gcreport": conductor.GcReport,
+    "update": conductor.UpdateStatus,
 }
 GROUPS: dict[str, type] = {"waiting": conductor.Waiting, "usage": conductor.Usage}
 VALUES = [
@@ -59,8 +60,6 @@ def names(cls: Any) -> set[str]:
 @pytest.mark.parametrize("row", _conductor.FIELDS, ids=lambda row: f"{row[0]}-{row[1]}")
 def test_every_field_can_be_read(row: tuple[str, str, str]) -> None:
     about, name, _ = row
-    if about == "update":
-        pytest.skip("only in Rust and on the command line so far")
     group, _, part = name.rpartition(".")
     if group:
         assert group in names(ABOUT[about]) and part in names(GROUPS[group])

@@ -33,6 +33,7 @@ agent "opencode" {
 agent "qwen" {
   command = ["qwen", "--approval-mode", "yolo", "--output-format", "stream-json"]
   parser  = "claude"
+  account = "qwen" # its usage limit is not that of claude's login
 }
 
 agent "local" {

@@ -288,6 +288,46 @@ static void a_forked_child_opens_again(void) {
     conductor_bus_free(bus);
 }
 
+/* A child that lets go of a collection that its parent is in leaves the parent's work alone. */
+static void a_forked_child_collects_nothing(void) {
+    const char *old[] = {"older_than", "0s", NULL};
+    conductor_options *o = with(old);
+    conductor_plan *plan = NULL;
+    conductor_reader *work = NULL;
+    conductor_record *done = NULL, *report = NULL;
+    conductor_status status = CONDUCTOR_TIMEOUT;
+    conductor_error *err = NULL;
+    int ended = 0, parts;
+    pid_t child;
+    DO(conductor_gc_plan(root, o, -1, NULL, &plan, &err));
+    DO(conductor_plan_apply(plan, &work, &err));
+    /* Some runs are in the trash by now, and none is deleted. */
+    for (parts = 0; parts < 7 && status == CONDUCTOR_TIMEOUT; parts++)
+        status = conductor_reader_next(work, 0, NULL, &done, &err);
+    CHECK(status == CONDUCTOR_TIMEOUT && err == NULL);
+    child = fork();
+    CHECK(child >= 0);
+    if (child == 0) {
+        FAILS("handle.forked", conductor_reader_next(work, -1, NULL, &done, &err));
+        conductor_reader_free(work);
+        conductor_plan_free(plan);
+        _exit(0);
+    }
+    CHECK(waitpid(child, &ended, 0) == child && WIFEXITED(ended) && WEXITSTATUS(ended) == 0);
+    for (;;) {
+        DO(conductor_reader_next(work, -1, NULL, &done, &err));
+        if (done == NULL) break;
+        CHECK(is(text(done, "result"), "done"));
+        conductor_record_free(done);
+    }
+    DO(conductor_reader_report(work, &report, &err));
+    CHECK(number(report, "runs") > 0 && number(report, "failed") == 0);
+    conductor_record_free(report);
+    conductor_reader_free(work);
+    conductor_plan_free(plan);
+    conductor_options_free(o);
+}
+
 int main(int argc, char **argv) {
     CHECK(argc == 2);
     DO(conductor_open(CONDUCTOR_STRZ(argv[1]), NULL, &root, &err));
@@ -297,6 +337,7 @@ int main(int argc, char **argv) {
     what_is_freed_during_a_call_is_sound();
     handles_are_shared_by_threads();
     a_forked_child_opens_again();
+    a_forked_child_collects_nothing();
     conductor_free(root);
     CHECK(conductor_handle_count() == 0);
     return 0;

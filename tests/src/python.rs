@@ -27,16 +27,21 @@ pub fn folder() -> PathBuf {
 
 /// An environment with the pinned tools; `None` where it cannot be made, which was said.
 fn environment() -> Option<PathBuf> {
+    let wanted = workspace().join("conductor-py/requirements-dev.txt");
+    environment_of("venv", &wanted, "pytest")
+}
+
+/// An environment, `name`, with what a file of requirements wants; it is kept as long as that and Python
+/// stay as they are and `module` can be imported. `None` where it cannot be made, which was said.
+pub fn environment_of(name: &str, requirements: &Path, module: &str) -> Option<PathBuf> {
     let python = tools::find("python3")?;
-    let package = workspace().join("conductor-py");
-    let wanted =
-        fs::read_to_string(package.join("requirements-dev.txt")).expect("the test's own files");
-    let (venv, mark) = (folder().join("venv"), folder().join("venv-is-complete"));
+    let wanted = fs::read_to_string(requirements).expect("the test's own files");
+    let (venv, mark) = (folder().join(name), folder().join(format!("{name}-is-complete")));
     let exe = venv.join("bin/python");
     let version = tools::check(Command::new(&python).arg("--version")).stdout;
     let stamp = format!("{wanted}{}", String::from_utf8_lossy(&version));
     let complete = fs::read_to_string(&mark).is_ok_and(|text| text == stamp)
-        && runs(Command::new(&exe).args(["-m", "pytest", "--version"]));
+        && runs(Command::new(&exe).args(["-c", &format!("import {module}")]));
     if complete {
         return Some(venv);
     }
@@ -48,7 +53,7 @@ fn environment() -> Option<PathBuf> {
         return None;
     }
     let mut install = pip(&exe);
-    install.args(["install", "--requirement"]).arg(package.join("requirements-dev.txt"));
+    install.arg("install").arg("--requirement").arg(requirements);
     let output = install.output().expect("the test's own files");
     if !output.status.success() {
         tools::skip(&format!("pip cannot install: {}", tools::report(&install, &output)));

@@ -78,8 +78,7 @@ fn go_struct_of_field(about: About, group: &str) -> Option<&'static str> {
         (About::Project, _) => None,
         // The error of a loop.
         (About::Unreadable, _) => None,
-        // Only in Rust and on the command line so far.
-        (About::Update, _) => None,
+        (About::Update, _) => Some("UpdateStatus"),
         (About::Event, _) => Some("OutboxEvent"),
         (About::Delivery, _) => Some("Delivery"),
         (About::Log, _) => Some("LogLine"),

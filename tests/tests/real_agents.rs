@@ -1,7 +1,9 @@
-//! The real programs of Claude Code, Codex and Gemini CLI, as the npm registry has them, driven by
-//! `run-agent task` against a stand-in for their models.
+//! The real programs of Claude Code, Codex, Gemini CLI, Qwen Code and opencode, as the npm registry has
+//! them, driven by `run-agent task` against a stand-in for their models. The last two are agents of the
+//! configuration alone, as `examples/config/agents.yaml` has them.
 //!
-//! Nobody runs them unasked: `CONDUCTOR_REAL_AGENTS=claude,codex,gemini` names those that are meant.
+//! Nobody runs them unasked: `CONDUCTOR_REAL_AGENTS=claude,codex,gemini,qwen,opencode` names those that
+//! are meant.
 //! Each is installed into a folder of its own (below `CONDUCTOR_REAL_AGENTS_FOLDER`, if that is set, to
 //! be there the next time). What runs afterwards has a network of its own, with a loopback and nothing
 //! else: it can call neither its maker nor anybody.
@@ -10,6 +12,7 @@ use conductor_tests::http::Server;
 use conductor_tests::process::Finished;
 use conductor_tests::sandbox::Sandbox;
 use conductor_tests::{artifacts, model, tools};
+use serde_json::json;
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -34,16 +37,34 @@ struct Real {
     name: &'static str,
     package: &'static str,
     model: &'static str,
+    /// What the configuration says of one that is not built in.
+    entry: Option<&'static str>,
 }
 
-const REAL: [Real; 3] = [
+const REAL: [Real; 5] = [
     Real {
         name: "claude",
         package: "@anthropic-ai/claude-code",
         model: "claude-sonnet-4-5-20250929",
+        entry: None,
     },
-    Real { name: "codex", package: "@openai/codex", model: "gpt-5" },
-    Real { name: "gemini", package: "@google/gemini-cli", model: "gemini-2.5-flash" },
+    Real { name: "codex", package: "@openai/codex", model: "gpt-5", entry: None },
+    Real { name: "gemini", package: "@google/gemini-cli", model: "gemini-2.5-flash", entry: None },
+    Real {
+        name: "qwen",
+        package: "@qwen-code/qwen-code",
+        model: "qwen3-coder-plus",
+        entry: Some(
+            "type: command\n    command: [qwen, --approval-mode, yolo, --output-format, stream-json]\n    \
+             parser: claude",
+        ),
+    },
+    Real {
+        name: "opencode",
+        package: "opencode-ai",
+        model: "a-model",
+        entry: Some("type: command\n    command: [opencode, run, --auto]"),
+    },
 ];
 
 #[test]
@@ -59,6 +80,16 @@ fn codex() {
 #[test]
 fn gemini() {
     from_outside(REAL[2]);
+}
+
+#[test]
+fn qwen() {
+    from_outside(REAL[3]);
+}
+
+#[test]
+fn opencode() {
+    from_outside(REAL[4]);
 }
 
 /// Installs the agent and calls this program again, without a network.
@@ -160,6 +191,32 @@ fn configure(sandbox: &Sandbox, real: Real, server: &Server) -> PathBuf {
             fs::write(home.join(".codex/config.toml"), text).expect("write a configuration");
             String::new()
         }
+        "qwen" => {
+            fs::create_dir_all(home.join(".qwen")).expect("a folder");
+            let auth = json!({"selectedType": "openai", "apiKey": TOKEN,
+                "baseUrl": format!("{url}/v1")});
+            let settings = json!({"security": {"auth": auth}, "model": {"name": real.model},
+                "privacy": {"usageStatisticsEnabled": false},
+                "general": {"disableAutoUpdate": true}});
+            fs::write(home.join(".qwen/settings.json"), settings.to_string())
+                .expect("write a configuration");
+            String::new()
+        }
+        "opencode" => {
+            let folder = home.join(".config/opencode");
+            fs::create_dir_all(&folder).expect("a folder");
+            let options = json!({"baseURL": format!("{url}/v1"), "apiKey": TOKEN});
+            let provider = json!({"npm": "@ai-sdk/openai-compatible", "name": "standin",
+                "options": options, "models": {real.model: {"name": real.model}}});
+            let model = format!("standin/{}", real.model);
+            let settings = json!({"provider": {"standin": provider}, "model": model,
+                "small_model": model, "autoupdate": false, "share": "disabled"});
+            fs::write(folder.join("opencode.json"), settings.to_string())
+                .expect("write a configuration");
+            "OPENCODE_DISABLE_MODELS_FETCH: \"1\", OPENCODE_DISABLE_AUTOUPDATE: \"1\", \
+             OPENCODE_DISABLE_LSP_DOWNLOAD: \"1\""
+                .to_owned()
+        }
         _ => {
             fs::create_dir_all(home.join(".gemini")).expect("a folder");
             let text = r#"{"security": {"auth": {"selectedType": "gemini-api-key"}},
@@ -168,11 +225,11 @@ fn configure(sandbox: &Sandbox, real: Real, server: &Server) -> PathBuf {
             format!("GOOGLE_GEMINI_BASE_URL: \"{url}\", GEMINI_CLI_TRUST_WORKSPACE: \"true\"")
         }
     };
-    let text = format!(
-        "agents:\n  {}:\n    token: {TOKEN}\n    model: {}\n    resume_session: true\n    \
-         env: {{{env}}}\n",
-        real.name, real.model
-    );
+    let entry = match real.entry {
+        Some(entry) => entry.to_owned(),
+        None => format!("token: {TOKEN}\n    model: {}\n    resume_session: true", real.model),
+    };
+    let text = format!("agents:\n  {}:\n    {entry}\n    env: {{{env}}}\n", real.name);
     let path = sandbox.folder("config").join("config.yaml");
     fs::write(&path, text).expect("write a configuration");
     use std::os::unix::fs::PermissionsExt as _;
@@ -189,17 +246,37 @@ fn check(sandbox: &Sandbox, real: Real, server: &Server) {
     let mut runs: Vec<PathBuf> = runs.map(|run| run.path()).collect();
     runs.sort();
     assert_eq!(runs.len(), 2, "one attempt, and one that went on with its session");
-    let first = check_run(&runs[0], real, None);
-    check_run(&runs[1], real, Some(&first));
-    // What was said in the first attempt is known in the second.
-    let last = server.requests().pop().expect("a request").json().to_string();
-    assert!(last.matches(TOLD).count() >= 2, "the conversation went on");
+    if real.entry.is_some() {
+        runs.iter().for_each(|run| check_configured(run, real));
+    } else {
+        let first = check_run(&runs[0], real, None);
+        check_run(&runs[1], real, Some(&first));
+        // What was said in the first attempt is known in the second.
+        let last = server.requests().pop().expect("a request").json().to_string();
+        assert!(last.matches(TOLD).count() >= 2, "the conversation went on");
+    }
     let with_token = server
         .requests()
         .iter()
         .filter(|request| request.headers.iter().any(|(_, value)| value.contains(TOKEN)))
         .count();
     assert!(with_token >= 4, "the agent got its token and used it");
+}
+
+/// Looks at what is recorded of a run of an agent that the configuration made: what its output is read as.
+fn check_configured(run: &Path, real: Real) {
+    let record = fs::read_to_string(run.join("run-info.yaml")).expect("a record");
+    println!("{record}");
+    let has = |line: &str| record.lines().any(|found| found.trim().starts_with(line));
+    assert!(has("outcome: completed") && has(&format!("agent: {}", real.name)), "{record}");
+    let output = fs::read_to_string(run.join("output.md")).expect("an output");
+    assert!(output.contains(model::ANSWER), "{output}");
+    if real.entry.is_some_and(|entry| entry.contains("parser: claude")) {
+        assert_eq!(output.trim(), model::ANSWER, "the final text alone");
+        let (_, _, tokens) = model::TOKENS;
+        assert!(has("session_id: ") && has(&format!("model: {}", real.model)), "{record}");
+        assert!(has(&format!("output_tokens: {}", 2 * tokens)), "{record}");
+    }
 }
 
 /// Looks at what is recorded of a run that went on with the session `before`; its own session.

@@ -17,6 +17,10 @@ const MESSAGE: usize = 4000;
 
 fuzz_target!(|data: &[u8]| {
     let Some((form, bytes)) = data.split_first() else { return };
+    // What the file itself says is no secret of the variable.
+    if bytes.windows(12).any(|window| window == b"from-outside") {
+        return;
+    }
     let path = if form % 2 == 0 { "/etc/conductor/config.yaml" } else { "/etc/conductor/config.hcl" };
     let token = ("CONDUCTOR_AGENT_X_TOKEN".to_owned(), "from-outside".to_owned());
     let variables = Variables::pick(Some("/home/user".into()), [token]);

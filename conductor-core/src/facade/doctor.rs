@@ -300,6 +300,8 @@ mod tests {
         assert!(conductor.doctor().unwrap().is_empty(), "no root is no fault");
         let root = conductor.root().to_owned();
         fs::create_dir_all(root.join("shop/fix/runs/r1")).unwrap();
+        // The server's own.
+        fs::create_dir(root.join("_audit")).unwrap();
         fs::write(root.join("shop/fix/runs/r1/run-info.yaml"), "status: completed\n").unwrap();
         let kinds = || -> Vec<FindingKind> {
             conductor.doctor().unwrap().into_iter().map(|finding| finding.kind).collect()
@@ -308,8 +310,6 @@ mod tests {
         assert!(space.iter().all(|kind| *kind == FindingKind::LittleSpace), "{space:?}");
 
         fs::create_dir(root.join("with space")).unwrap();
-        // The server's own.
-        fs::create_dir(root.join("_audit")).unwrap();
         fs::create_dir_all(root.join(".conductor/trash/x")).unwrap();
         fs::create_dir_all(root.join("shop/fix/runs/r2")).unwrap();
         fs::write(root.join("shop/fix/runs/r2/run-info.yaml"), "").unwrap();

@@ -9,7 +9,7 @@ use super::tasks::named_task;
 use crate::cancel::Wait;
 use crate::error::Result;
 use crate::limits;
-use crate::supervise::{Demand, Family};
+use crate::supervise::{Demand, Family, Gate};
 use crate::task::{TaskConfig, Waiting};
 
 /// Starts single runs; from [`Conductor::jobs`].
@@ -32,8 +32,12 @@ impl Jobs<'_> {
         let account = choose_agent(engine, &work, &Wait::from(limits::PROBE))?.agent.account;
         let place = engine.place(work.parent_run_id()?.as_ref(), Family::default())?;
         let demand = Demand { account, slot: place.is_root, who: String::new() };
-        let gate = engine.would_wait(&demand)?;
-        Ok(gate.map(|gate| Waiting::new(&gate.words(), engine.now(), gate.until())))
+        let Some(gate) = engine.would_wait(&demand)? else { return Ok(None) };
+        let mut waiting = Waiting::new(&gate.words(), engine.now(), gate.until());
+        if let Gate::Slot { pool, .. } = gate {
+            waiting.position = Some(engine.waiting_in_line(pool)?.len() + 1);
+        }
+        Ok(Some(waiting))
     }
 
     /// Starts one run of one agent.

@@ -34,6 +34,7 @@ mod shell_setup;
 mod spec;
 mod task_status;
 mod tasks;
+mod threads;
 mod update;
 mod usage;
 mod validate;

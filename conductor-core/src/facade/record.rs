@@ -267,6 +267,7 @@ impl From<&Waiting> for Record {
         record.put("for", waiting.what.as_str());
         record.put_time("since", waiting.since);
         record.put_known("until", waiting.until.map(|until| until.to_string()));
+        record.put_known("position", waiting.position);
         record
     }
 }

@@ -312,7 +312,7 @@ impl Source {
                 }),
                 Step::Pending => return Ok(Step::Pending),
             },
-            Source::Work(work) => match work.step(switch) {
+            Source::Work(work) => match work.step(switch)? {
                 Step::Ready(done) => done.map(|done| Record::from(&done)),
                 Step::Pending => return Ok(Step::Pending),
             },

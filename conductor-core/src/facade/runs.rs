@@ -8,7 +8,7 @@ use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{Layout, RUN_INFO, RUNS};
 use crate::supervise::{
-    Engine, OpenEntry, RunInfo, RunWatch, Started, Stop, StopReport, read_info, read_info_in,
+    Engine, OpenEntry, Pool, RunInfo, RunWatch, Started, Stop, StopReport, read_info, read_info_in,
 };
 use crate::wait::{Step, block_on};
 use std::os::fd::BorrowedFd;
@@ -75,6 +75,9 @@ impl Runs<'_> {
             found => found?,
         };
         living.unreadable = found.damaged;
+        for pool in [Pool::Tasks, Pool::Runs] {
+            living.queued += self.0.engine.waiting_in_line(pool)?.len();
+        }
         for OpenEntry { project, task, run, .. } in found.entries {
             match self.info(&project, &task, &run) {
                 Ok(info) if info.ended.is_none() => living.runs.push(info),
@@ -136,6 +139,8 @@ pub struct LivingRuns {
     pub runs: Vec<RunInfo>,
     /// Why more may live than that: entries and records that cannot be read.
     pub unreadable: Vec<Error>,
+    /// How many runs and root tasks wait for a slot.
+    pub queued: usize,
 }
 
 /// A run that exists. Clones share it, also between threads; dropping it ends nothing.

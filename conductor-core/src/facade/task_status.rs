@@ -5,7 +5,7 @@ use super::watch::TaskWatch;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::run::Status;
-use crate::supervise::{OpenEntry, RunInfo};
+use crate::supervise::{Lines, OpenEntry, RunInfo};
 use crate::task::TaskOutcome;
 use std::collections::BTreeMap;
 
@@ -98,11 +98,20 @@ impl Tasks<'_> {
 
     /// As [`list`](Tasks::list), each with its id.
     pub fn entries(&self, project: &ProjectId) -> Result<Vec<(TaskId, Result<TaskInfo>)>> {
-        let read = |task: TaskId| {
-            let info = self.info(project, &task);
-            (task, info)
-        };
-        Ok(self.ids(project)?.into_iter().map(read).collect())
+        let tasks = self.ids(project)?.into_iter().map(|task| (project.clone(), task));
+        Ok(self.infos(tasks).map(|(_, task, info)| (task, info)).collect())
+    }
+
+    /// What is known of each of these tasks, of any projects, as it is asked for. Reads only.
+    pub fn infos(
+        self,
+        tasks: impl IntoIterator<Item = (ProjectId, TaskId)>,
+    ) -> impl Iterator<Item = (ProjectId, TaskId, Result<TaskInfo>)> {
+        let lines = Lines::default();
+        tasks.into_iter().map(move |(project, task)| {
+            let info = read_task(&self.0.engine, &lines, &project, &task);
+            (project, task, info)
+        })
     }
 
     /// What is known of a task. Reads only.
@@ -110,7 +119,7 @@ impl Tasks<'_> {
     /// # Errors
     /// `task.not_found`, and what keeps its files from being read.
     pub fn info(&self, project: &ProjectId, task: &TaskId) -> Result<TaskInfo> {
-        read_task(&self.0.engine, project, task)
+        read_task(&self.0.engine, &Lines::default(), project, task)
     }
 
     /// Looks on at some tasks of a project while they go their way, without driving them. They need
@@ -128,7 +137,7 @@ impl Tasks<'_> {
     /// Costs a look at each task and at each run that is not finished, not at each run.
     pub fn living(&self) -> Result<Living> {
         let layout = self.0.engine.layout();
-        let mut living = Living::default();
+        let (mut living, lines) = (Living::default(), Lines::default());
         let mut open = self.open_runs(&mut living.unreadable)?;
         for project in layout.projects()?.ids {
             let tasks = match layout.tasks(&project) {
@@ -138,7 +147,7 @@ impl Tasks<'_> {
             };
             for task in tasks {
                 let id = (project.clone(), task);
-                let mut info = self.info(&id.0, &id.1);
+                let mut info = read_task(&self.0.engine, &lines, &id.0, &id.1);
                 match (&mut info, open.remove(&id)) {
                     (Err(error), _) if error.kind() == ErrorKind::NotFound => continue,
                     (Err(_), _) => {}

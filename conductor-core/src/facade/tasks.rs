@@ -11,7 +11,9 @@ use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{CANCELLED, DONE};
 use crate::limits;
-use crate::supervise::{Engine, RunInfo, Stop, StopReport, glance};
+use crate::supervise::{
+    Engine, Lines, RunInfo, Stop, StopReport, glance, is_wait_for_slot, waiter,
+};
 use crate::task::{
     Begin, CanDrive, LoopState, TaskBudget, TaskConfig, TaskOutcome, TaskResult, Waiter, Waiting,
     depends_on, living_driver, not_ready,
@@ -245,8 +247,13 @@ impl TaskInfo {
     }
 }
 
-/// Reads what is known of a task; changes nothing.
-pub(crate) fn read_task(engine: &Engine, project: &ProjectId, task: &TaskId) -> Result<TaskInfo> {
+/// Reads what is known of a task; changes nothing. Of several tasks, those that wait share the `lines`.
+pub(crate) fn read_task(
+    engine: &Engine,
+    lines: &Lines,
+    project: &ProjectId,
+    task: &TaskId,
+) -> Result<TaskInfo> {
     let folder = engine.layout().task(project, task)?;
     let runs = glance(&folder, project, task)?;
     let done = folder.has_file(DONE)?;
@@ -269,6 +276,10 @@ pub(crate) fn read_task(engine: &Engine, project: &ProjectId, task: &TaskId) -> 
         let what = run.record.waiting_for.as_deref()?;
         Some(Waiting::new(what, run.record.start_time, run.record.waiting_until))
     });
+    let mut waiting = state.as_ref().and_then(LoopState::waiting).cloned().or(queued);
+    if let Some(waiting) = waiting.as_mut().filter(|waiting| is_wait_for_slot(&waiting.what)) {
+        waiting.position = lines.place_of(engine, &waiter(project, task))?;
+    }
     Ok(TaskInfo {
         project: project.clone(),
         id: task.clone(),
@@ -282,7 +293,7 @@ pub(crate) fn read_task(engine: &Engine, project: &ProjectId, task: &TaskId) -> 
         blocked_by,
         has_loop: state.is_some(),
         attempts: state.as_ref().map(LoopState::attempts),
-        waiting: state.as_ref().and_then(LoopState::waiting).cloned().or(queued),
+        waiting,
         env_names: state.map(|state| state.parameters().env_names.clone()).unwrap_or_default(),
         result,
         driver,
@@ -322,7 +333,7 @@ impl Task {
 
     /// What is known now. Reads only.
     pub fn info(&self) -> Result<TaskInfo> {
-        read_task(&self.engine, &self.project, &self.id)
+        read_task(&self.engine, &Lines::default(), &self.project, &self.id)
     }
 
     /// The variables that the task was started with and whose values are not here. While there are

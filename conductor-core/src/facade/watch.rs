@@ -6,7 +6,7 @@ use crate::cancel::Wait;
 use crate::error::{Error, Result};
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::RUNS;
-use crate::supervise::{Engine, RunWatch};
+use crate::supervise::{Engine, Lines, RunWatch};
 use crate::sys::{News, Polled, Poller, Watch};
 use std::os::fd::{AsFd as _, BorrowedFd};
 use std::path::Path;
@@ -59,7 +59,9 @@ impl TaskWatch {
     pub fn look(&mut self) -> Vec<Result<TaskInfo>> {
         self.news.drain();
         let TaskWatch { engine, project, tasks, poller, news } = self;
-        tasks.iter_mut().map(|watched| watched.look(engine, project, poller, news)).collect()
+        let lines = Lines::default();
+        let look = |watched: &mut Watched| watched.look(engine, &lines, project, poller, news);
+        tasks.iter_mut().map(look).collect()
     }
 
     /// Waits until another look may find something new.
@@ -79,6 +81,7 @@ impl Watched {
     fn look(
         &mut self,
         engine: &Engine,
+        lines: &Lines,
         project: &ProjectId,
         poller: &Poller,
         news: &Watch,
@@ -88,7 +91,7 @@ impl Watched {
         for folder in [path.parent().unwrap_or(&path), &path, &path.join(RUNS)] {
             watch_names(news, folder)?;
         }
-        let info = read_task(engine, project, &self.task)?;
+        let info = read_task(engine, lines, project, &self.task)?;
         let newest = info.newest_run().filter(|run| {
             info.latest.as_ref().is_none_or(|latest| latest.id != **run || latest.ended.is_none())
         });

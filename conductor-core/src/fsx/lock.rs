@@ -81,6 +81,10 @@ impl Folder {
             .os()
             .try_lock(&fd, LockKind::Shared)
             .map_err(|e| self.error("look at the lock", name, e))?;
+        if free {
+            // Closing is not enough where a fork has a copy by now, which would hold it for long.
+            self.os().unlock(&fd).map_err(|e| self.error("look at the lock", name, e))?;
+        }
         Ok(!free)
     }
 
@@ -90,6 +94,9 @@ impl Folder {
             .os()
             .try_lock(self.fd(), LockKind::Shared)
             .map_err(|e| self.error("look at the lock of", "", e))?;
+        if free {
+            self.os().unlock(self.fd()).map_err(|e| self.error("look at the lock of", "", e))?;
+        }
         Ok(!free)
     }
 
@@ -103,10 +110,12 @@ impl Folder {
     ) -> Result<FileLock, LockError> {
         loop {
             let fd = self.open(name, how).map_err(LockError::Other)?;
+            // Before the lock is had: no fork gets a copy of it.
+            let listed = Listed::new(&fd);
             self.wait_for_lock(name, &fd, kind, wait)?;
             let lock = FileLock {
                 os: self.os().clone(),
-                listed: Some(Listed::new(&fd)),
+                listed: Some(listed),
                 fd: Some(fd),
                 process: self.os().process_id(),
             };
@@ -171,16 +180,23 @@ impl FileLock {
     pub fn fd(&self) -> &Fd {
         match &self.fd {
             Some(fd) => fd,
-            None => unreachable!("the descriptor is taken out only by the consuming into_fd"),
+            None => unreachable!("the descriptor is taken out only by the consuming passed_on"),
         }
     }
 
-    /// The locked file, for a child process that shall go on holding the lock: closing this copy
-    /// does not give the lock back while another copy is open.
-    pub fn into_fd(mut self) -> Option<Fd> {
-        self.listed = None;
-        self.fd.take()
+    /// What is left of the lock to whoever passed it on to another process: dropping that does not give
+    /// it back. A fork has no copy of it, which would hold the lock for as long as the child lives.
+    pub fn passed_on(mut self) -> PassedOn {
+        PassedOn { _listed: self.listed.take(), _fd: self.fd.take() }
     }
+}
+
+/// A copy of a lock that another process goes on holding.
+#[derive(Debug)]
+pub struct PassedOn {
+    // Taken off the list of a fork before the file is closed.
+    _listed: Option<Listed>,
+    _fd: Option<Fd>,
 }
 
 impl Drop for FileLock {

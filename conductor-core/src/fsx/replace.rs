@@ -7,6 +7,18 @@ use std::ffi::{OsStr, OsString};
 use std::io;
 use std::sync::atomic::{AtomicU32, Ordering};
 
+/// When the content of a replacement must be on the disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Content {
+    /// Before it has its name.
+    Synced,
+    /// Before it takes the place of another: some file systems write the new name long before the new
+    /// content, and a power cut in between would leave an empty file where the old content stood.
+    SyncedOverAnother,
+    /// Whenever the system likes: what cannot be read is no loss.
+    Unsynced,
+}
+
 impl Folder {
     /// Gives `name` the content `bytes`, atomically and durably.
     ///
@@ -16,24 +28,24 @@ impl Folder {
     /// over.
     pub fn replace(&self, name: impl AsRef<OsStr>, bytes: &[u8]) -> Result<()> {
         let name = name.as_ref();
-        self.replace_without_sync(name, &next_of(name, ""), bytes, true)?;
+        self.replace_name(name, &next_of(name, ""), bytes, Content::Synced)?;
         self.sync()
     }
 
     /// As [`Folder::replace`], for a name that no lock guards: several may replace it at once, and
     /// the content of the last one stands. A crash may leave a temporary file `.<name>.*.next`.
     pub fn replace_unguarded(&self, name: impl AsRef<OsStr>, bytes: &[u8]) -> Result<()> {
-        self.replace_by_many(name.as_ref(), bytes, true)?;
+        self.replace_by_many(name.as_ref(), bytes, Content::Synced)?;
         self.sync()
     }
 
-    /// As [`Folder::replace_unguarded`], for a hint that a power cut may take back.
+    /// As [`Folder::replace_unguarded`], for a hint that a power cut may take back or empty.
     pub fn replace_hint(&self, name: impl AsRef<OsStr>, bytes: &[u8]) -> Result<()> {
-        self.replace_by_many(name.as_ref(), bytes, false)
+        self.replace_by_many(name.as_ref(), bytes, Content::Unsynced)
     }
 
-    fn replace_by_many(&self, name: &OsStr, bytes: &[u8], durable: bool) -> Result<()> {
-        self.replace_without_sync(name, &self.next_of_many(name), bytes, durable)
+    fn replace_by_many(&self, name: &OsStr, bytes: &[u8], content: Content) -> Result<()> {
+        self.replace_name(name, &self.next_of_many(name), bytes, content)
     }
 
     /// A temporary name that nobody else uses at the same time.
@@ -43,10 +55,11 @@ impl Folder {
         next_of(name, &format!(".{}-{number}", self.os().process_id()))
     }
 
-    /// As [`Folder::replace`], but a power cut may bring the old content back (never a torn one).
+    /// As [`Folder::replace`], but a power cut may bring the old content back (never a torn one). Of a
+    /// name that is new it may leave an empty file.
     pub fn replace_relaxed(&self, name: impl AsRef<OsStr>, bytes: &[u8]) -> Result<()> {
         let name = name.as_ref();
-        self.replace_without_sync(name, &next_of(name, ""), bytes, false)
+        self.replace_name(name, &next_of(name, ""), bytes, Content::SyncedOverAnother)
     }
 
     /// Removes whatever stands at a name of ours, a link itself and not what it points to.
@@ -58,17 +71,23 @@ impl Folder {
         }
     }
 
-    fn replace_without_sync(
+    /// Replaces it; the name itself is not synced.
+    fn replace_name(
         &self,
         name: &OsStr,
         next: &OsStr,
         bytes: &[u8],
-        durable: bool,
+        content: Content,
     ) -> Result<()> {
+        let synced = match content {
+            Content::Synced => true,
+            Content::SyncedOverAnother => self.stat(name)?.is_some(),
+            Content::Unsynced => false,
+        };
         self.clear(next)?;
         let fd = self.open(next, Open::CreateNew(FILE_MODE))?;
         let written = self.write_all(&fd, next, bytes).and_then(|()| {
-            if durable {
+            if synced {
                 self.os().sync_data(&fd).map_err(|e| self.error("sync", next, e))?;
             }
             self.os()

@@ -116,7 +116,7 @@ impl Iterator for GcWork {
             if self.has_ended {
                 return self.over.take().map(Err);
             }
-            match self.wait.check() {
+            match self.is_ours().and_then(|()| self.wait.check()) {
                 Ok(()) => self.go_on(),
                 Err(over) => {
                     self.end();
@@ -169,15 +169,23 @@ impl GcWork {
 
     /// Does a part of it: what became of a thing, where that is certain by now. `switch` ends what waits
     /// within the part.
-    pub(crate) fn step(&mut self, switch: Option<&Cancel>) -> wait::Step<Option<GcDone>> {
+    ///
+    /// # Errors
+    /// `handle.forked`.
+    pub(crate) fn step(&mut self, switch: Option<&Cancel>) -> Result<wait::Step<Option<GcDone>>> {
+        self.is_ours()?;
         if self.done.is_empty() && !self.has_ended {
             self.wait = switch.map_or(Wait::FOREVER, Wait::from);
             self.go_on();
         }
-        match self.done.pop_front() {
+        Ok(match self.done.pop_front() {
             None if !self.has_ended => wait::Step::Pending,
             done => wait::Step::Ready(done),
-        }
+        })
+    }
+
+    fn is_ours(&self) -> Result<()> {
+        self.plan.engine.layout().check_fork()
     }
 
     /// Does the next part, so much that a lock is held for a moment only.
@@ -208,10 +216,9 @@ impl GcWork {
         }
     }
 
-    /// Ends what was begun.
+    /// Ends what was begun; in a forked child it is the parent's to end.
     fn end(&mut self) {
-        if !self.has_ended {
-            self.has_ended = true;
+        if !std::mem::replace(&mut self.has_ended, true) && self.is_ours().is_ok() {
             (self.task, self.loose) = (None, None);
             self.flush();
             self.trash.close();

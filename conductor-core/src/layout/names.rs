@@ -16,6 +16,8 @@ pub const TASK_PROMPT: &str = "TASK.md";
 pub const TASK_BUS: &str = "TASK-MESSAGE-BUS.md";
 /// Dependencies, limits and the completion check of a task.
 pub const TASK_CONFIG: &str = "TASK-CONFIG.yaml";
+/// The message that a task was started to answer.
+pub const THREAD_LINK: &str = "TASK-THREAD-LINK.yaml";
 /// An empty file with which the agent says that the task is finished.
 pub const DONE: &str = "DONE";
 /// The wish of a person or program that the task's loop ends.

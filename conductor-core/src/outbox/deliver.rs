@@ -237,12 +237,12 @@ mod tests {
     fn a_receiver_that_is_down_is_left_alone_and_nothing_is_lost() {
         let (_dir, outbox) = filled(20, Duration::ZERO);
         let mut fake = Fake { answers: vec![false; 1000], ..Fake::default() };
-        let at_once = Wait::from(Duration::from_millis(50));
-        let told = tell(&outbox, &mut fake, false, &at_once).unwrap();
+        let at_once = Manner { eager: false, patient: false, call: Wait::FOREVER };
+        let told = deliver(&outbox, &mut fake, &at_once, &Wait::FOREVER).unwrap();
         assert_eq!((told.delivered, told.left), (0, 20));
         assert_eq!(told.failed, 5, "it is not called for each event");
         assert!(told.error.is_some() && told.next.is_some());
-        let again = tell(&outbox, &mut fake, false, &at_once).unwrap();
+        let again = deliver(&outbox, &mut fake, &at_once, &Wait::FOREVER).unwrap();
         assert_eq!(again.failed, 0, "the next command leaves it alone too");
         fake.answers.clear();
         fake.answers = vec![false; 30];

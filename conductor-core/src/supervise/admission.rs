@@ -8,6 +8,7 @@ use super::start::RunPlan;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::{FileLock, Folder, found};
+use crate::id::{ProjectId, TaskId};
 use crate::layout::{CONDUCTOR, HOLDS};
 use crate::limits;
 use crate::size::format_size;
@@ -34,9 +35,22 @@ pub(crate) struct Demand {
 impl Demand {
     /// What a run wants that stands there.
     pub(super) fn of(plan: &RunPlan, place: &Place) -> Demand {
-        let who = format!("{}/{}", plan.project, plan.task);
+        let who = waiter(&plan.project, &plan.task);
         Demand { account: plan.account.clone(), slot: place.is_root, who }
     }
+}
+
+/// How the words begin for a wait for a slot.
+const A_SLOT: &str = "a slot: ";
+
+/// Whether these words, of [`Gate::words`], are of a wait for a slot.
+pub(crate) fn is_wait_for_slot(words: &str) -> bool {
+    words.starts_with(A_SLOT)
+}
+
+/// Who waits, as it stands on a ticket.
+pub(crate) fn waiter(project: &ProjectId, task: &TaskId) -> String {
+    format!("{project}/{task}")
 }
 
 /// What keeps a run from starting.
@@ -94,9 +108,9 @@ impl Gate {
             Gate::Hold(hold) => {
                 format!("the usage limit of {} (its end is not known: next probe)", hold.account)
             }
-            Gate::Slot { pool: Pool::Runs, size } => format!("a slot: {size} runs at a time"),
+            Gate::Slot { pool: Pool::Runs, size } => format!("{A_SLOT}{size} runs at a time"),
             Gate::Slot { pool: Pool::Tasks, size } => {
-                format!("a slot: {size} root tasks at a time")
+                format!("{A_SLOT}{size} root tasks at a time")
             }
         }
     }

@@ -77,7 +77,7 @@ impl Check<'_> {
         let mut keeper = kept.start(engine)?;
         // The keeper holds the lock from here. Closing our copy does not give it back, whatever
         // happens; unlocking it would.
-        let _copy = lock.into_fd();
+        let _copy = lock.passed_on();
         keeper.born().map_err(not_started)?;
         keeper.send_release().map_err(not_started)?;
         // What became of the start stands in the keeper's record, too.

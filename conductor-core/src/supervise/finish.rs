@@ -13,7 +13,7 @@ use super::open_entry::OpenEntry;
 use super::output::{ensure_output, last_stderr_lines, misplaced, read_stream, refused_format};
 use super::prepared::{start_key, start_message};
 use super::session::own_usage;
-use super::stop::stop_reason;
+use super::stop::{stop_reason, stop_wished};
 use super::tree::end_leftovers;
 use super::verdict::{Ending, Verdict, judge};
 use crate::agent::stream::StreamSummary;
@@ -22,7 +22,7 @@ use crate::cancel::Wait;
 use crate::error::{ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
-use crate::layout::{OUTPUT, RESERVE, RUN_LOCK, STDOUT};
+use crate::layout::{ATTACHED, OUTPUT, RESERVE, RUN_LOCK, STDOUT};
 use crate::run::receipts;
 use crate::run::store::{self, Keep};
 use crate::run::{Outcome, RunRecord};
@@ -91,7 +91,9 @@ fn finish_locked(
                 if damage.is_some() {
                     store::create_anew(folder, &record)?;
                 }
-                if keeper_record(folder)?.is_some_and(|keeper| keeper.left_work()) {
+                if keeper_record(folder)?.is_some_and(|keeper| keeper.left_work())
+                    && owns_leftovers(folder)?
+                {
                     end_leftovers(folder, run)?;
                 }
                 write_down(engine, folder, &record, ending, space, wait)?;
@@ -113,6 +115,12 @@ fn finish_locked(
     folder.remove_file(RESERVE)?;
     OpenEntry::remove(engine.layout(), project, task, run)?;
     Ok(Finished::Over)
+}
+
+/// Whether what the agent left behind ends with the run. Of a program in a terminal it is its user's,
+/// unless somebody wished the run to end.
+fn owns_leftovers(folder: &Folder) -> Result<bool> {
+    Ok(folder.stat(ATTACHED)?.is_none() || stop_wished(folder)?)
 }
 
 fn write_down(

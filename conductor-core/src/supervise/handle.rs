@@ -11,7 +11,7 @@ use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{ATTACHED, RUNS};
 use crate::limits;
-use crate::run::{RunRecord, store};
+use crate::run::{Phase, RunRecord, store};
 use crate::sys::{Polled, Poller, ProcessId, Processes, TimerFd};
 use crate::wait::{Step, block_on};
 use parking_lot::Mutex;
@@ -24,7 +24,8 @@ const TIMER: u64 = 2;
 
 /// How soon to look again where somebody else is at work on the run's end, or at its start.
 const SOON: Duration = Duration::from_millis(20);
-/// How soon to look again at a run whose processes cannot be watched from here.
+/// How soon to look again at a run whose processes cannot be watched from here, or which has none as it
+/// waits for its turn.
 const ELSEWHERE: Duration = Duration::from_secs(1);
 
 /// Waits for one run's end and writes it down.
@@ -120,6 +121,9 @@ impl RunWatch {
         match verdict {
             Verdict::Over(_) => return Ok(true),
             Verdict::Supervised if elsewhere => self.look_again(ELSEWHERE)?,
+            Verdict::Supervised if record.phase == Some(Phase::Queued) => {
+                self.look_again(ELSEWHERE)?
+            }
             // Who keeps a run in a terminal lives on when the run has ended.
             Verdict::Supervised if folder.stat(ATTACHED)?.is_some() => self.watch_process(agent)?,
             Verdict::Supervised => self.watch_process(keeper)?,
@@ -138,6 +142,12 @@ impl RunWatch {
             None => None,
         };
         let Some(fd) = opened else {
+            // The descriptor of a process that ended stays readable: it must go.
+            if let Some((known, _)) = &*watched
+                && !Processes.is_alive(*known).map_err(failed)?
+            {
+                *watched = None;
+            }
             // A starter that has no keeper yet, a keeper between its last step and its end, or a
             // finisher at work: each takes moments.
             return self.look_again(SOON);

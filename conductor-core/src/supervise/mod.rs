@@ -30,7 +30,7 @@ mod stop;
 mod tree;
 mod verdict;
 
-pub(crate) use admission::{Admission, Admitted, Demand, Gate};
+pub(crate) use admission::{Admission, Admitted, Demand, Gate, is_wait_for_slot, waiter};
 pub(crate) use attached::{Attached, Changed};
 pub use bounds::OnOutputLimit;
 pub(crate) use bounds::{Family, ON_OUTPUT_LIMIT};
@@ -51,7 +51,7 @@ pub(crate) use masked::no_run_agent as no_masking;
 pub(crate) use open_entry::{OpenEntries, OpenEntry};
 pub(crate) use output::{cut_of, gap_note, last_lines};
 pub(crate) use planned::PlannedAgent;
-pub(crate) use slots::Pool;
+pub(crate) use slots::{Lines, Pool};
 pub(crate) use start::{RunPlan, Started};
 pub(crate) use stop::stop_reason;
 pub use stop::{Stop, StopReport};

@@ -132,14 +132,17 @@ pub(crate) fn misplaced(run: &Folder) -> Result<Vec<&'static str>> {
     Ok(names)
 }
 
-/// What the keeper cut out of a file of the agent's output: zeros stand there.
+/// What the keeper cut out of a file of the agent's output: zeros stand there. Nothing where the file is
+/// shorter: its agent made it anew, or wrote what a keeper would not.
 pub(crate) fn cut_of(run: &Folder, name: &str) -> Result<Option<KeeperCut>> {
     let index = match name {
         STDOUT => 0,
         STDERR => 1,
         _ => return Ok(None),
     };
-    Ok(keeper_record(run)?.and_then(|keeper| keeper.cuts[index]))
+    let cut = keeper_record(run)?.and_then(|keeper| keeper.cuts[index]);
+    let Some(cut) = cut.filter(|cut| cut.from < cut.to) else { return Ok(None) };
+    Ok(run.stat(name)?.filter(|stat| cut.to <= stat.size).map(|_| cut))
 }
 
 /// What a reader sees in the place of so many bytes that were cut out.
@@ -233,6 +236,41 @@ mod tests {
         ensure_output(&folder, None).unwrap();
         assert_eq!(std::fs::read(dir.path().join(OUTPUT)).unwrap(), b"mine");
         assert_eq!(folder.list().unwrap().len(), 2);
+    }
+
+    #[test]
+    fn what_no_keeper_would_have_cut_out_hides_nothing() {
+        let (dir, folder) = folder();
+        std::fs::write(dir.path().join(STDOUT), "all of it").unwrap();
+        let id = crate::sys::KeeperIdentity { pid: 1, start: 1 };
+        for (from, to) in [(4, u64::MAX), (4, 10), (4, 2), (4, 4)] {
+            let record = crate::sys::KeeperRecord {
+                keeper: id,
+                agent: id,
+                boot_id: [b'0'; 36],
+                pid_ns: 1,
+                state: crate::sys::KeeperState::Empty,
+                ended: None,
+                errno: None,
+                reason: None,
+                born_at: crate::sys::keeper_moment(),
+                released_at: None,
+                exited_at: None,
+                empty_at: None,
+                slept: None,
+                killed: 0,
+                cuts: [Some(KeeperCut { from, to }), None],
+            };
+            let file = std::fs::File::create(dir.path().join(crate::layout::KEEPER)).unwrap();
+            crate::sys::KeeperJournal::new(file, record)
+                .write(crate::sys::KeeperState::Empty)
+                .unwrap();
+            ensure_output(&folder, None).unwrap();
+            let output = dir.path().join(OUTPUT);
+            assert_eq!(std::fs::read(&output).unwrap(), b"all of it", "{from} {to}");
+            assert_eq!(last_lines(&folder, STDOUT, 9).unwrap(), "all of it", "{from} {to}");
+            std::fs::remove_file(output).unwrap();
+        }
     }
 
     #[test]

@@ -241,8 +241,8 @@ impl<'a> Prepared<'a> {
         let mut keeper = self.spawn(engine, &lock, slot.as_ref())?;
         // The keeper holds the run's lock from here. Closing our copy does not give it back, whatever
         // happens; unlocking it would.
-        let _copy = lock.into_fd();
-        let _copy_of_slot = slot.and_then(FileLock::into_fd);
+        let _copy = lock.passed_on();
+        let _copy_of_slot = slot.map(FileLock::passed_on);
         let born = keeper.born().map_err(not_started)?;
         let process = ProcessId { pid: born.keeper.pid, start: born.keeper.start };
         let agent = ProcessId { pid: born.agent.pid, start: born.agent.start };

@@ -180,7 +180,7 @@ fn answer(
     let mut keeper = kept.start(engine)?;
     // The keeper holds the lock from here; it is ours again when nothing of the program is left.
     // Closing our copy does not give it back; unlocking it would.
-    drop(lock.into_fd());
+    drop(lock.passed_on());
     keeper.born().map_err(not_started)?;
     keeper.send_release().map_err(not_started)?;
     let started = keeper.answer();

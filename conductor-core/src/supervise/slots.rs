@@ -10,6 +10,7 @@ use crate::error::{ErrorKind, Result};
 use crate::fsx::{FileLock, Folder};
 use crate::layout::{CONDUCTOR, QUEUE, SLOTS};
 use crate::sys::{FileKind, LockKind, ProcessId, Processes};
+use std::cell::OnceCell;
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -32,6 +33,26 @@ impl Pool {
             Pool::Runs => "run",
             Pool::Tasks => "task",
         }
+    }
+}
+
+/// Who waits for a slot of any pool: looked at once, when somebody asks.
+#[derive(Debug, Default)]
+pub(crate) struct Lines(OnceCell<[Vec<String>; 2]>);
+
+impl Lines {
+    /// The place in its line of who waits, from 1.
+    pub(crate) fn place_of(&self, engine: &Engine, who: &str) -> Result<Option<usize>> {
+        let lines = match self.0.get() {
+            Some(lines) => lines,
+            None => {
+                let line = |pool| engine.waiting_in_line(pool);
+                let read = [line(Pool::Tasks)?, line(Pool::Runs)?];
+                self.0.get_or_init(|| read)
+            }
+        };
+        let places = lines.iter().filter_map(|line| line.iter().position(|waits| waits == who));
+        Ok(places.map(|ahead| ahead + 1).next())
     }
 }
 
@@ -213,6 +234,8 @@ mod tests {
         assert_eq!([&first, &second, &third].map(|ticket| ticket.ahead().unwrap()), [0, 1, 2]);
         let line = engine.waiting_in_line(Pool::Runs).unwrap();
         assert_eq!(line, ["p/one", "p/two", "p/three"]);
+        let place = |who: &str| Lines::default().place_of(&engine, who).unwrap();
+        assert_eq!([place("p/one"), place("p/three"), place("p/none")], [Some(1), Some(3), None]);
         let slot = engine.take_slot(&first, 1).unwrap().unwrap();
         assert!(engine.take_slot(&second, 1).unwrap().is_none());
         drop(first);

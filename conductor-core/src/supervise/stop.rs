@@ -4,7 +4,7 @@ use super::engine::Engine;
 use super::evidence::{Actors, actors, keeper_record, known, observe};
 use super::handle::RunWatch;
 use super::open_entry::OpenEntry;
-use super::tree::processes_of;
+use super::tree::signal_all;
 use super::verdict::Verdict;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
@@ -278,6 +278,8 @@ fn signal(folder: &Folder, record: &RunRecord, force: bool) -> Result<bool> {
     if let Some(keeper) = keeper
         && Processes.signal(keeper, to_keeper).map_err(failed)?
     {
+        // One that somebody stopped (SIGSTOP) would sleep through it.
+        Processes.signal(keeper, Signal::Continue).map_err(failed)?;
         return Ok(true);
     }
     // Its keeper died, and with it all that kept its processes together.
@@ -286,11 +288,8 @@ fn signal(folder: &Folder, record: &RunRecord, force: bool) -> Result<bool> {
         Some(agent) => Processes.signal(agent, to_all).map_err(failed)?,
         None => false,
     };
-    let run = RunId::new(record.run_id.as_str());
-    for process in run.map_or(Ok(Vec::new()), |run| processes_of(folder, &run))? {
-        if Some(process) != agent {
-            any |= Processes.signal(process, to_all).map_err(failed)?;
-        }
+    if let Ok(run) = RunId::new(record.run_id.as_str()) {
+        any |= signal_all(folder, &run, agent, to_all)?;
     }
     Ok(any)
 }

@@ -49,6 +49,9 @@ pub(super) struct Driver {
     bus: Bus,
     state: LoopState,
     attempt: Option<(RunId, Polled<RunWatch>)>,
+    /// Whether an attempt may live that is not watched: a start was tried, and what came of it is not
+    /// known yet.
+    uncertain: bool,
     last: Option<Ended>,
     judge: Option<Judge>,
     /// What the attempts of the series used up.
@@ -137,6 +140,7 @@ impl Driver {
             bus,
             state,
             attempt: None,
+            uncertain: true,
             last: None,
             judge,
             tally: Tally::default(),
@@ -184,6 +188,10 @@ impl Driver {
 
     fn turn(&mut self) -> Result<Step<TaskResult>> {
         loop {
+            if self.uncertain {
+                // Another attempt beside one that lives would be worse than an error.
+                self.find_attempts()?;
+            }
             if let Some(ended) = self.look_at_attempt()? {
                 let LastAttempt { outcome, class, hopeless, .. } = ended.attempt;
                 self.tally.count(outcome, class, hopeless);

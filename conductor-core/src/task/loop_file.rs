@@ -219,6 +219,7 @@ impl Reader<'_> {
                 what,
                 since: self.required("waiting_since")?,
                 until: self.parsed("waiting_until")?,
+                position: None,
             }),
         };
         let driver = match self.parsed("driver_pid")? {

@@ -53,7 +53,9 @@ impl Means {
             }
         }
         let own = kind.own_keys();
-        let of_agent = agent.env.iter().filter(|(name, _)| !own.contains(&name.as_str()));
+        // Where the configuration lies is for what the agent starts: what this one is, stands here.
+        let is_its = |name: &str| name != "CONDUCTOR_CONFIG" && !own.contains(&name);
+        let of_agent = agent.env.iter().filter(|(name, _)| is_its(name));
         let mut of_agent: Vec<[&[u8]; 2]> =
             of_agent.map(|(name, value)| [name.as_bytes(), value.reveal().as_bytes()]).collect();
         of_agent.sort_unstable();

@@ -24,6 +24,7 @@ mod set_back;
 mod state;
 mod stop;
 mod summary;
+mod thread;
 
 pub(crate) use begin::{Begin, stored_prompt};
 pub(crate) use config::{TaskConfig, shell_line};
@@ -35,3 +36,4 @@ pub(crate) use policy::Budget;
 pub use questions::OnQuestion;
 pub(crate) use state::LoopState;
 pub use state::{TaskBudget, TaskOutcome, TaskResult, Waiting};
+pub use thread::ThreadLink;

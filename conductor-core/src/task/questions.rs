@@ -4,7 +4,7 @@
 //! prompt of the next attempt.
 
 use crate::bus::{Bus, Cursor, Event, Message, ReadOptions};
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::id::MessageId;
 use crate::time::Timestamp;
 
@@ -63,11 +63,16 @@ impl Question {
 /// The questions of a loop, oldest first.
 pub(super) fn questions(bus: &Bus, since: Option<&Cursor>) -> Result<Vec<Question>> {
     let mut found: Vec<Question> = Vec::new();
-    let options = ReadOptions::default()
-        .after(since.unwrap_or(&Cursor::START))
-        .of_type("QUESTION")
-        .of_type("ANSWER");
-    for event in bus.read(options)? {
+    let behind = |place: &Cursor| {
+        let options = ReadOptions::default().after(place).of_type("QUESTION").of_type("ANSWER");
+        bus.read(options)
+    };
+    let events = match behind(since.unwrap_or(&Cursor::START)) {
+        // Somebody removed the bus: all of the one in its place came later.
+        Err(error) if error.kind() == ErrorKind::Conflict => behind(&Cursor::START)?,
+        events => events?,
+    };
+    for event in events {
         // Damage is told by whoever reads the bus for its messages.
         let Event::Message(message) = event? else { continue };
         if message.msg_type == "QUESTION" {

@@ -72,11 +72,13 @@ pub struct Waiting {
     pub since: Timestamp,
     /// Until when at the latest, where that is known.
     pub until: Option<Timestamp>,
+    /// Its place among all who wait for a slot of that kind, from 1, where it waits for one.
+    pub position: Option<usize>,
 }
 
 impl Waiting {
     pub(crate) fn new(what: &str, since: Timestamp, until: Option<Timestamp>) -> Waiting {
-        Waiting { what: what.to_owned(), since, until }
+        Waiting { what: what.to_owned(), since, until, position: None }
     }
 }
 

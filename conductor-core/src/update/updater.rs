@@ -7,7 +7,7 @@ use super::record::{Exchange, Record, Step, UpdateRequest, UpdateState};
 use super::{probe, signature, version};
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
-use crate::fsx::{FileLock, Folder};
+use crate::fsx::{FileLock, Folder, found};
 use crate::layout::{CONDUCTOR, Layout, UPDATE, UPDATE_LOCK};
 use crate::limits;
 use crate::sys::{LockKind, News, Poller, Watch};
@@ -325,7 +325,8 @@ fn settle(layout: &Layout, conductor: &Folder) -> Result<()> {
 /// # Errors
 /// `update.applying` while a living process exchanges the program.
 pub(crate) fn cancel(layout: &Layout, reason: &str) -> Result<()> {
-    let Some(conductor) = layout.root()?.folder_if_exists(CONDUCTOR)? else { return Ok(()) };
+    let Some(root) = found(layout.root())? else { return Ok(()) };
+    let Some(conductor) = root.folder_if_exists(CONDUCTOR)? else { return Ok(()) };
     if let Some(_nobody_lives) = conductor.try_lock(UPDATE_LOCK, LockKind::Exclusive)? {
         settle(layout, &conductor)?;
     }

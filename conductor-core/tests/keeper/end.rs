@@ -49,6 +49,19 @@ fn exec_failure_gives_its_errno() {
 }
 
 #[test]
+fn nothing_runs_where_the_keeper_cannot_write_its_record() {
+    let mut run = Run::fresh();
+    run.files[3] = File::open(run.dir.join(".keeper")).unwrap();
+    let mut control = run.hold("touch $DIR/ran");
+    let error = control.born().unwrap_err();
+    assert!(error.to_string().contains("record"), "{error}");
+    let Run { dir, files, .. } = run;
+    drop(files);
+    wait_unlocked(&dir);
+    assert!(!dir.join("ran").exists());
+}
+
+#[test]
 fn missing_keeper_and_bad_descriptor_are_errors_of_the_start() {
     let run = Run::fresh();
     let image = KeeperImage::Path(c"/no/such/keeper");

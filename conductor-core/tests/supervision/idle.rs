@@ -2,8 +2,10 @@
 
 use crate::kit::*;
 use crate::support::*;
-use conductor_core::TaskSpec;
+use conductor_core::{Outcome, Step, TaskSpec};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -76,4 +78,25 @@ fn a_driver_with_a_silent_agent_writes_nothing_and_calls_nobody() {
     println!("{} system calls in {window} s", calls.len());
     assert!(calls.len() <= 1, "{text}");
     host.kill();
+}
+
+#[test]
+fn who_waits_while_another_writes_the_end_down_rests_between_two_looks() {
+    let root = root();
+    let run = root.conductor.jobs().start(job("while [ ! -e go ]; do sleep 0.01; done"), LONG);
+    let run = run.unwrap();
+    // From here on it is woken by the end of the keeper.
+    assert!(matches!(run.step().unwrap(), Step::Pending));
+    let lock = File::open(run.folder().join(".run.lock")).unwrap();
+    std::fs::write(root.task_folder().join("go"), "").unwrap();
+    // Had once the keeper has given it back.
+    lock.lock().unwrap();
+    let rests = (0..50).any(|_| {
+        assert!(matches!(run.step().unwrap(), Step::Pending));
+        let mut fds = [PollFd::from_borrowed_fd(run.fd(), PollFlags::IN)];
+        poll(&mut fds, Some(&Timespec::default())).unwrap() == 0
+    });
+    assert!(rests, "its descriptor stays readable");
+    drop(lock);
+    assert_eq!(run.wait(LONG).unwrap().outcome(), Some(Outcome::Completed));
 }

@@ -68,16 +68,16 @@ pub(crate) fn hosted() -> Option<(PathBuf, Conductor)> {
 }
 
 fn open_shop(dir: &Path) -> Conductor {
-    open_shop_with(dir, &[])
+    open_shop_with(dir, "config.yaml", &[])
 }
 
-/// Opens the shop with the configuration that lies there now, and with more in the environment.
-pub(crate) fn open_shop_with(dir: &Path, more: &[(&str, &str)]) -> Conductor {
+/// Opens the shop with this configuration of its folder, and with more in the environment.
+pub(crate) fn open_shop_with(dir: &Path, config: &str, more: &[(&str, &str)]) -> Conductor {
     let path = format!("{}:{}", dir.join("bin").display(), std::env::var("PATH").unwrap());
     let mut options = Options::default();
     let more = more.iter().map(|(name, value)| (name.into(), value.into()));
     options.environment = Some([("PATH".into(), path.into())].into_iter().chain(more).collect());
-    let config = LoadedConfig::read(&dir.join("config.yaml"), &Variables::default()).unwrap();
+    let config = LoadedConfig::read(&dir.join(config), &Variables::default()).unwrap();
     Conductor::open(dir.join("root"), options.config(config)).unwrap()
 }
 

@@ -17,6 +17,7 @@ mod idle;
 mod kit;
 mod lost;
 mod older;
+mod power;
 mod slots;
 mod tree;
 mod trouble;

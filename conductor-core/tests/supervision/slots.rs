@@ -61,6 +61,22 @@ fn fifty_starters_and_four_slots() {
 }
 
 #[test]
+fn who_waits_for_a_run_that_waits_in_line_sleeps() {
+    let shop = Shop::new("defaults: {max_concurrent_runs: 1}\n");
+    let first = shop.conductor().jobs().start(job("sleep 1000"), LONG).unwrap();
+    fs::write(shop.dir().join("script"), "true").unwrap();
+    let mut host = shop.host("slots::host_starts_one_of_many", &[]);
+    let in_line = || shop.runs("crowd").into_iter().find(|r| r.record.phase == Some(Phase::Queued));
+    until("one waits in line", || in_line().is_some());
+    let (project, task) = of("crowd");
+    let run = shop.conductor().runs().get(&project, &task, &in_line().unwrap().id).unwrap();
+    quiet(&run);
+    first.stop(Stop::because("enough").force(true), LONG).unwrap();
+    assert!(host.child.wait().unwrap().success());
+    assert_eq!(run.wait(LONG).unwrap().outcome(), Some(Outcome::Completed));
+}
+
+#[test]
 fn a_slot_is_free_when_the_run_is_over_however_it_ended() {
     let shop = Shop::new("defaults: {max_concurrent_runs: 1}\n");
     let jobs = shop.conductor().jobs();

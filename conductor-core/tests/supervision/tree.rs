@@ -156,3 +156,16 @@ fn a_stop_reaches_grandchildren_whose_middle_run_is_over() {
     assert_eq!(report.signalled.len(), 2, "{report:?}");
     assert_eq!(grandchild.info().unwrap().outcome(), Some(Outcome::Stopped));
 }
+
+#[test]
+fn a_keeper_that_somebody_stopped_ends_its_run_all_the_same() {
+    let root = root();
+    for force in [false, true] {
+        let run = root.conductor.jobs().start(job("exec sleep 1000"), LONG).unwrap();
+        let keeper = i32::try_from(run.info().unwrap().record.keeper_pid.unwrap()).unwrap();
+        let keeper = rustix::process::Pid::from_raw(keeper).unwrap();
+        rustix::process::kill_process(keeper, rustix::process::Signal::STOP).unwrap();
+        run.stop(Stop::because("enough").force(force), LONG).unwrap();
+        assert_eq!(run.info().unwrap().outcome(), Some(Outcome::Stopped));
+    }
+}

@@ -2,9 +2,15 @@
 //! lock that somebody holds.
 
 use crate::kit::*;
+use crate::support::hooked::{Hook, open_hooked};
 use crate::support::*;
+use conductor_core::sys::Fd;
 use conductor_core::{Cancel, Conductor, ErrorKind, Outcome, TaskOutcome, TaskSpec, Wait};
+use std::ffi::OsStr;
 use std::fs;
+use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
 fn spec(agent: &str) -> TaskSpec {
@@ -211,8 +217,8 @@ fn a_stand_by_with_another_agent_does_not_take_over_and_says_why() {
     host.says("drives");
     let (project, id) = of("fix");
     let opened = |config: &str, mode: &str| {
-        fs::write(shop.dir().join("config.yaml"), config).unwrap();
-        open_shop_with(shop.dir(), &[("MODE", mode)])
+        fs::write(shop.dir().join("other.yaml"), config).unwrap();
+        open_shop_with(shop.dir(), "other.yaml", &[("MODE", mode)])
     };
     let attached = |conductor: &Conductor| conductor.tasks().attach(&project, &id).unwrap();
     let token = opened(&config("sesame-2", ""), "fast");
@@ -259,7 +265,7 @@ fn who_starts_a_task_again_goes_on_with_what_is_configured_now() {
     host.says("drives");
     host.kill();
     fs::write(shop.dir().join("config.yaml"), config("renewed")).unwrap();
-    let conductor = open_shop_with(shop.dir(), &[("MODE", "fast")]);
+    let conductor = open_shop_with(shop.dir(), "config.yaml", &[("MODE", "fast")]);
     let spec = TaskSpec::new("shop").task("fix");
     let task = conductor.tasks().start(spec, LONG).unwrap();
     assert_eq!(task.wait(LONG).unwrap().outcome, TaskOutcome::Done);
@@ -272,4 +278,60 @@ fn a_task_whose_last_run_was_deleted_is_judged_all_the_same() {
     let spec = spec("claude").verify("test -e DONE").max_attempts(3);
     let result = shop.conductor().tasks().start(spec, LONG).unwrap().wait(LONG).unwrap();
     assert_eq!((result.outcome, result.attempts), (TaskOutcome::Done, 1));
+}
+
+/// A disk that cannot be written at the n-th try to write down how the loop stands.
+struct ReadOnlyOnce(AtomicU32);
+
+impl Hook for ReadOnlyOnce {
+    fn renames(&self, _: (&Fd, &OsStr), (_, new): (&Fd, &OsStr)) -> io::Result<()> {
+        match new == ".loop.yaml" && self.0.fetch_sub(1, Ordering::Relaxed) == 1 {
+            true => Err(io::Error::from_raw_os_error(libc::EROFS)),
+            false => Ok(()),
+        }
+    }
+}
+
+#[test]
+fn no_attempt_is_started_beside_one_that_could_not_be_noted() {
+    // The second attempt finds the first one gone, and a third one beside it finds it there.
+    let script = "echo x >>count; [ $(wc -l <count) -gt 1 ] || exit 1
+        mkdir alive || touch twice
+        while [ ! -e go ]; do sleep 0.01; done; touch DONE";
+    for tries in 2..10 {
+        let dir = tempfile::tempdir().unwrap();
+        let conductor =
+            open_hooked(&dir.path().join("root"), &Arc::new(ReadOnlyOnce(tries.into())));
+        let start = || conductor.tasks().start(task(script), LONG);
+        // Once: the disk was read-only.
+        let task = start().or_else(|_| start()).unwrap();
+        let folder = dir.path().join("root/shop/fix");
+        until("the second attempt", || {
+            let _the_disk_was_read_only = task.step();
+            folder.join("alive").exists()
+        });
+        for _ in 0..30 {
+            let _the_disk_was_read_only = task.step();
+            std::thread::sleep(Duration::from_millis(2));
+        }
+        fs::write(folder.join("go"), "").unwrap();
+        let result = task.wait(LONG).or_else(|_| task.wait(LONG));
+        assert!(!folder.join("twice").exists(), "two attempts at a time, {tries}");
+        assert_eq!(result.unwrap().outcome, TaskOutcome::Done, "{tries}");
+    }
+}
+
+#[test]
+fn a_bus_that_is_removed_ends_no_loop() {
+    let shop = Shop::new("");
+    shop.agent("claude", "touch $JRUN_TASK_FOLDER/DONE");
+    let start = |spec| shop.conductor().tasks().start(spec, LONG).unwrap();
+    start(spec("claude")).wait(LONG).unwrap();
+    let script = "cd $JRUN_TASK_FOLDER; echo x >>count; rm TASK-MESSAGE-BUS.md
+        [ $(wc -l <count) -lt 3 ] || touch DONE";
+    shop.agent("claude", script);
+    // Its loop begins behind a message that is gone by its second attempt.
+    let resumed = shop.conductor().tasks().resume(spec("claude"), LONG).unwrap();
+    let result = resumed.wait(LONG).unwrap();
+    assert_eq!((result.outcome, result.attempts), (TaskOutcome::Done, 3));
 }

@@ -1,10 +1,12 @@
 //! A root of its own for each test, and hosts that may be killed: this test binary run again.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses a part of it")]
 
+pub mod hooked;
 pub mod program;
 
 use conductor_core::{
     Bus, Conductor, Event, JobSpec, Message, Options, ProjectId, RunInfo, TaskId, TaskSpec, Wait,
+    Work,
 };
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -118,6 +120,20 @@ pub fn until(what: &str, mut done: impl FnMut() -> bool) {
         assert!(wait.check().is_ok(), "still not: {what}");
         std::thread::sleep(Duration::from_millis(5));
     }
+}
+
+/// Steps until the descriptor stays quiet; one of what ended long ago would be readable for ever.
+pub fn quiet(work: &dyn Work) {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    for _ in 0..20 {
+        let _pending = work.look().unwrap();
+        let mut fds = [PollFd::from_borrowed_fd(work.fd(), PollFlags::IN)];
+        let limit = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
+        if poll(&mut fds, Some(&limit)).unwrap() == 0 {
+            return;
+        }
+    }
+    panic!("the wait never sleeps");
 }
 
 /// Whether a process of this number lives.

@@ -20,6 +20,7 @@ from ._outbox import Outbox
 from ._reader import Reader
 from ._root import Conductor, config, open, validate
 from ._start import Jobs, Runs, Tasks
+from ._update import Update
 from ._work import Run, Task, as_completed
 from .errors import (
     AlreadyExists,
@@ -70,6 +71,7 @@ from .values import (
     TaskInfo,
     TaskResult,
     Unreadable,
+    UpdateStatus,
     Usage,
     UsageReport,
     UsageSum,
@@ -136,8 +138,10 @@ __all__ = [
     "TooNew",
     "Unreadable",
     "Unsupported",
+    "Update",
     "UpdateInProgress",
     "UpdateRefused",
+    "UpdateStatus",
     "Usage",
     "UsageReport",
     "UsageSum",

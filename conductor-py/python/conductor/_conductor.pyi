@@ -25,6 +25,9 @@ __all__ = [
     "log",
     "outbox",
     "parse_duration",
+    "update_cancel",
+    "update_start",
+    "update_status",
     "validate",
     "wait_any",
 ]
@@ -52,6 +55,11 @@ def gc_plan(
 def gc_plan_again(
     conductor: Conductor, plan: str, timeout: float | None, cancel: Cancel | None
 ) -> Plan: ...
+def update_status(conductor: Conductor) -> dict[str, Any]: ...
+def update_start(
+    conductor: Conductor, binary: Path, sha256: str | None, allow_downgrade: bool
+) -> dict[str, Any]: ...
+def update_cancel(conductor: Conductor, reason: str) -> dict[str, Any]: ...
 def validate(root: Path | None, options: Sequence[tuple[str, str]]) -> dict[str, Any]: ...
 def wait_any(work: Sequence[Run | Task], timeout: float | None, cancel: Cancel | None) -> int: ...
 @final

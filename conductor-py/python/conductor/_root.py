@@ -13,6 +13,7 @@ from ._gc import Gc
 from ._outbox import Outbox
 from ._reader import Reader
 from ._start import Jobs, Runs, Tasks
+from ._update import Update
 from .options import StrPath, pairs
 from .values import Config, Finding, Project, RunInfo, UsageReport, Validation
 
@@ -43,6 +44,8 @@ class Conductor:
         """Events that wait for the webhook: list, deliver."""
         self.gc = Gc(self._native)
         """Garbage collection: plan."""
+        self.update = Update(self._native)
+        """The exchange of the server's program: look at it, ask for it, cancel it."""
 
     @property
     def root(self) -> Path:

@@ -21,7 +21,7 @@ from collections.abc import AsyncIterator, Callable, Iterable
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, Union
 
-from . import _bus, _gc, _root, _start, _work
+from . import _bus, _gc, _root, _start, _update, _work
 from ._conductor import Cancel
 from ._reader import Reader, deadline, left
 from .errors import Timeout
@@ -41,6 +41,7 @@ from .values import (
     Stopped,
     TaskInfo,
     TaskResult,
+    UpdateStatus,
     UsageReport,
     Value,
     Why,
@@ -386,6 +387,28 @@ class _Runs:
         return await asyncio.to_thread(self._runs.list, project, task, status=status)
 
 
+class _Update:
+    def __init__(self, update: _update.Update) -> None:
+        self._update = update
+
+    async def status(self) -> UpdateStatus:
+        """Where the update of the server's program stands."""
+        return await asyncio.to_thread(self._update.status)
+
+    async def start(
+        self, binary: StrPath, *, sha256: str | None = None, allow_downgrade: bool = False
+    ) -> UpdateStatus:
+        """Asks for it, as :meth:`conductor.Update.start`."""
+        start = self._update.start
+        return await asyncio.to_thread(
+            start, binary, sha256=sha256, allow_downgrade=allow_downgrade
+        )
+
+    async def cancel(self, reason: str = "") -> UpdateStatus:
+        """Takes the wish back."""
+        return await asyncio.to_thread(self._update.cancel, reason)
+
+
 class Conductor:
     """An opened root."""
 
@@ -396,6 +419,7 @@ class Conductor:
         self.jobs = _Jobs(conductor.jobs)
         self.runs = _Runs(conductor.runs)
         self.gc = _Gc(conductor.gc)
+        self.update = _Update(conductor.update)
 
     async def bus(self, project: str, task: str | None = None) -> Bus:
         """The bus of a project; with ``task``, of that task."""

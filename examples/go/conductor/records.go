@@ -98,6 +98,8 @@ type Waiting struct {
 	For   string    `json:"for,omitempty"`
 	Since time.Time `json:"since,omitzero"`
 	Until time.Time `json:"until,omitzero"`
+	// Position is the place in the line, from 1, of one that waits for a slot.
+	Position int `json:"position,omitempty"`
 }
 
 // TaskResult is how a task ended.

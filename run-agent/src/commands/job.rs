@@ -7,7 +7,7 @@ use crate::context::Context;
 use crate::exit::{self, Failure};
 use crate::out::Out;
 use crate::render::error::notice;
-use crate::render::{json, time};
+use crate::render::{json, text, time};
 use crate::work::drive::{Drive, End, earlier, wait_for_any};
 use crate::work::ending::code_of_wait;
 use crate::work::options::JobOptions;
@@ -106,7 +106,8 @@ impl Start {
             && let Some(waiting) = conductor.jobs().would_wait(&spec)?
         {
             let until = waiting.until.map(|until| format!(", until {}", time::local_clock(until)));
-            notice(&format!("waits for {}{}", waiting.what, until.unwrap_or_default()));
+            let place = text::place_in_line(waiting.position);
+            notice(&format!("waits for {}{place}{}", waiting.what, until.unwrap_or_default()));
         }
         let mut run = conductor.jobs().start(spec.clone(), signals.first())?;
         let deadline = self.wait.and_then(|wait| Instant::now().checked_add(wait));

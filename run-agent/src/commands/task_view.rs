@@ -3,7 +3,7 @@
 use crate::args::duration;
 use crate::context::Context;
 use crate::render::table::Cell;
-use crate::render::text::preview;
+use crate::render::text::{place_in_line, preview};
 use crate::render::time::{local_minute, now, seconds};
 use clap::{Args, ValueEnum};
 use conductor_core::{
@@ -106,10 +106,13 @@ impl TaskView {
     pub(crate) fn waits_for(&self) -> String {
         match self.info.as_ref().and_then(|info| info.waiting.as_ref()) {
             None => "-".to_owned(),
-            Some(waiting) => match waiting.until {
-                Some(until) => format!("{} until {}", waiting.what, seconds(until)),
-                None => format!("{} since {}", waiting.what, seconds(waiting.since)),
-            },
+            Some(waiting) => {
+                let what = format!("{}{}", waiting.what, place_in_line(waiting.position));
+                match waiting.until {
+                    Some(until) => format!("{what} until {}", seconds(until)),
+                    None => format!("{what} since {}", seconds(waiting.since)),
+                }
+            }
         }
     }
 

@@ -13,6 +13,11 @@ pub(crate) fn harmless(text: &str) -> Cow<'_, str> {
     escape(text, |c| c != '\n' && c != '\t')
 }
 
+/// The place of what waits in a line, behind what it waits for; nothing where there is no line.
+pub(crate) fn place_in_line(position: Option<usize>) -> String {
+    position.map_or_else(String::new, |position| format!(" (number {position} in line)"))
+}
+
 fn escape(text: &str, escaped: impl Fn(char) -> bool) -> Cow<'_, str> {
     let bad = |c: char| (c.is_control() || is_override(c)) && escaped(c);
     if !text.contains(bad) {

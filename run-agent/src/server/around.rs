@@ -4,6 +4,7 @@ use super::answer;
 use super::app::App;
 use super::audit::Change;
 use super::body;
+use super::calls;
 use super::failure::Failure;
 use super::limits;
 use axum::body::Body;
@@ -37,9 +38,11 @@ pub(crate) async fn around(State(app): State<App>, request: Request, next: Next)
         Err(failure) => refused(failure),
         Ok(()) if method == Method::OPTIONS => StatusCode::NO_CONTENT.into_response(),
         Ok(()) if is_read(&method) => next.run(request).await,
-        Ok(()) => match change(&app, &id, request, next).await {
-            Ok(response) => response,
-            Err(failure) => failure.into_response(),
+        // Apart from the connection: a client that goes away ends neither the change nor the note of it.
+        Ok(()) => match tokio::spawn(change(app.clone(), id.clone(), request, next)).await {
+            Ok(Ok(response)) => response,
+            Ok(Err(failure)) => failure.into_response(),
+            Err(_) => calls::defect().into_response(),
         },
     };
     let mut response = in_the_wanted_form(&method, &headers, response).await;
@@ -65,12 +68,12 @@ fn is_read(method: &Method) -> bool {
 }
 
 /// Lets a change pass, and notes it once it is made.
-async fn change(app: &App, id: &str, request: Request, next: Next) -> Result<Response, Failure> {
+async fn change(app: App, id: String, request: Request, next: Next) -> Result<Response, Failure> {
     let (parts, body) = request.into_parts();
     let asked = body::bytes(body).await?;
     let route = parts.extensions.get::<MatchedPath>();
     let mut change = Change {
-        request_id: id.to_owned(),
+        request_id: id,
         method: parts.method.clone(),
         path: parts.uri.path().to_owned(),
         route: route.map_or("", MatchedPath::as_str).to_owned(),
@@ -86,7 +89,7 @@ async fn change(app: &App, id: &str, request: Request, next: Next) -> Result<Res
     // Whole already: answers to changes are encoded before they are sent.
     change.answered = axum::body::to_bytes(body, usize::MAX).await.unwrap_or_default();
     let response = Response::from_parts(parts, Body::from(change.answered.clone()));
-    change.note(app).await;
+    change.note(&app).await;
     Ok(response)
 }
 

@@ -79,12 +79,7 @@ impl Calls {
         });
         match work.await {
             Ok(answer) => answer,
-            // Its message went to the log, where the hook of the process puts it.
-            Err(_) => Err(Failure::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "server.defect",
-                "a defect of the server ended the call: please report it",
-            )),
+            Err(_) => Err(defect()),
         }
     }
 
@@ -92,6 +87,16 @@ impl Calls {
     pub(crate) fn failure(&self, error: &conductor_core::Error) -> Failure {
         Failure::of(error, &self.root)
     }
+}
+
+/// The answer in the place of a call that a defect ended. Its message went to the log, where the hook of
+/// the process puts it.
+pub(crate) fn defect() -> Failure {
+    Failure::new(
+        StatusCode::INTERNAL_SERVER_ERROR,
+        "server.defect",
+        "a defect of the server ended the call: please report it",
+    )
 }
 
 fn busy() -> Failure {

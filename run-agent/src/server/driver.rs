@@ -45,9 +45,9 @@ impl Driver {
         }))
     }
 
-    /// How many tasks are driven.
-    pub(crate) fn count(&self) -> usize {
-        self.0.driven.lock().len()
+    /// The tasks that are driven.
+    pub(crate) fn tasks(&self) -> Vec<(ProjectId, TaskId)> {
+        self.0.driven.lock().keys().cloned().collect()
     }
 
     /// Drives a task to its end from now on.

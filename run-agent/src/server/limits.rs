@@ -31,6 +31,8 @@ pub(crate) const FAREWELL: Duration = Duration::from_secs(5);
 /// How long clients have to come back on new connections when another worker serves, before those that idle
 /// are closed.
 pub(crate) const CHANGE_OVER: Duration = Duration::from_secs(2);
+/// How long answers that are on their way have when another worker serves: longer than a change may take.
+pub(crate) const PARTING: Duration = Duration::from_secs(40);
 /// The longest pause between two tries to get the part of the one who carries updates out.
 pub(crate) const UPDATER_AGAIN: Duration = Duration::from_secs(30);
 /// How long a change may take; the work that it began goes on.

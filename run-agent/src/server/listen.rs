@@ -1,15 +1,14 @@
 //! The socket that clients connect to, and how many there may be.
 
 use super::limits;
+use super::places::{Place, Places};
 use conductor_core::{Error, ErrorKind, Result};
 use rustix::net::sockopt;
 use rustix::process::{Resource, getrlimit, setrlimit};
 use std::io;
 use std::net::SocketAddr;
-use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Ports that are tried one after the other where none was asked for.
 const PORTS: u16 = 100;
@@ -50,13 +49,12 @@ pub(super) fn cannot_listen(address: SocketAddr, source: io::Error) -> Error {
 /// The next connection, once there is a place for it; `None` after an error.
 pub(super) async fn accept(
     listener: &TcpListener,
-    places: &Arc<Semaphore>,
-) -> Option<(TcpStream, SocketAddr, OwnedSemaphorePermit)> {
-    let place = places.clone().acquire_owned().await.ok()?;
+    places: &Places,
+) -> Option<(TcpStream, SocketAddr, Place)> {
     match listener.accept().await {
         Ok((stream, peer)) => {
             prepare(&stream);
-            Some((stream, peer, place))
+            Some((stream, peer, places.take().await?))
         }
         Err(error) => {
             tracing::warn!(subsystem = "api", %error, "cannot accept a connection");

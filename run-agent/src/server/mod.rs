@@ -21,6 +21,7 @@ mod listen;
 mod metrics;
 mod page;
 mod place;
+mod places;
 mod pollable;
 mod query;
 mod routes;

@@ -5,6 +5,7 @@ use super::around::Peer;
 use super::launch::{self, Launcher, Order};
 use super::limits;
 use super::listen::{accept, cannot_listen, listen, places, raise_limit};
+use super::places::{Place, Places, Voice};
 use super::routes;
 use super::settings::{Effective, Wishes, settle};
 use super::stream;
@@ -26,7 +27,6 @@ use tokio::net::{TcpListener, UnixStream};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::UnboundedReceiver;
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tower::ServiceExt as _;
 
 /// A server that is about to answer.
@@ -153,7 +153,8 @@ async fn run(
         front.empty(limits::CHANGE_OVER).await;
     }
     updates.end().await;
-    if tokio::time::timeout(limits::FAREWELL, front.graceful.shutdown()).await.is_err() {
+    let farewell = if hands_over { limits::PARTING } else { limits::FAREWELL };
+    if tokio::time::timeout(farewell, front.graceful.shutdown()).await.is_err() {
         tracing::warn!(subsystem = "api", "some answers were cut off");
     }
     tracing::info!(subsystem = "api", "server_stopped");
@@ -204,41 +205,46 @@ fn go_on(app: &App) {
 struct Front {
     router: Router,
     graceful: GracefulShutdown,
-    places: Arc<Semaphore>,
-    /// How many places there are.
-    room: u32,
+    places: Places,
 }
 
 impl Front {
     fn new(router: Router) -> Front {
-        let room = places();
-        let places = Arc::new(Semaphore::new(room as usize));
-        Front { router, graceful: GracefulShutdown::new(), places, room }
+        Front { router, graceful: GracefulShutdown::new(), places: Places::new(places()) }
     }
 
     /// Answers the requests of a connection.
-    fn attend<S>(&self, stream: S, peer: SocketAddr, place: Option<OwnedSemaphorePermit>)
+    fn attend<S>(&self, stream: S, peer: SocketAddr, place: Option<Place>)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
+        let voice = place.as_ref().map(Place::voice);
+        let service = service_of(self.router.clone(), peer, voice);
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
             .header_read_timeout(limits::HEAD_TIME)
             .max_header_size(limits::HEAD)
             .max_headers(limits::HEADERS)
-            .serve_connection(TokioIo::new(stream), service_of(self.router.clone(), peer));
+            .serve_connection(TokioIo::new(stream), service);
         let connection = self.graceful.watch(connection);
         tokio::spawn(async move {
-            // A client that went away, or was too slow, is its own affair.
-            let _gone = connection.await;
-            drop(place);
+            let has_to_go = async {
+                match place {
+                    Some(mut place) => place.dismissed().await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                // A client that went away, or was too slow, is its own affair.
+                _gone = connection => {}
+                () = has_to_go => {}
+            }
         });
     }
 
     /// Waits until no client has a connection, no longer than `limit`.
     async fn empty(&self, limit: Duration) {
-        let all = self.places.acquire_many(self.room);
-        let _late = tokio::time::timeout(limit, all).await;
+        let _late = tokio::time::timeout(limit, self.places.all_free()).await;
     }
 }
 
@@ -246,6 +252,7 @@ impl Front {
 fn service_of(
     router: Router,
     peer: SocketAddr,
+    voice: Option<Voice>,
 ) -> impl hyper::service::Service<
     Request<Incoming>,
     Response = axum::response::Response,
@@ -253,6 +260,9 @@ fn service_of(
     Future: Send,
 > + Clone {
     TowerToHyperService::new(router.map_request(move |mut request: Request<Incoming>| {
+        if let Some(voice) = &voice {
+            voice.speaks();
+        }
         request.extensions_mut().insert(Peer(peer));
         request
     }))

@@ -57,7 +57,9 @@ pub(crate) fn of_task(conductor: &Conductor, task: &Task) -> Option<String> {
     let what = match (&info.waiting, &info.latest) {
         (Some(waiting), _) => {
             let until = waiting.until.map(|until| format!(", until {}", time::local_clock(until)));
-            format!("waits for {}{}", text::one_line(&waiting.what), until.unwrap_or_default())
+            let place = text::place_in_line(waiting.position);
+            let what = text::one_line(&waiting.what);
+            format!("waits for {what}{place}{}", until.unwrap_or_default())
         }
         (None, Some(run)) if run.alive == Some(true) => {
             format!("attempt {} {}", info.attempts.unwrap_or(1), of_run(conductor, run))

@@ -4,6 +4,9 @@ use crate::support::*;
 use conductor_tests::sandbox::Sandbox;
 use rustix::process::Signal;
 use serde_json::json;
+use std::io::Write as _;
+use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 /// A script that waits until somebody ends it.
 const SLEEP: &str = "echo sleeping; sleep 600";
@@ -223,4 +226,43 @@ fn changes_are_noted_without_their_secrets() {
     assert!(lines[1]["message_id"].as_str().unwrap().starts_with("MSG-"));
     assert!(lines[1]["remote_addr"].as_str().unwrap().starts_with("127.0.0.1:"));
     assert!(!text.contains("hidden"));
+}
+
+#[test]
+fn a_change_is_noted_although_its_client_went_away() {
+    let sandbox = Sandbox::new();
+    let server = Server::open(&sandbox);
+    // Ends once the gate is open, and not before.
+    let (gate, ready) = (sandbox.work().join("gate"), sandbox.work().join("ready"));
+    let script = format!(
+        "trap \"until [ -e '{}' ]; do sleep 0.01; done; exit\" TERM
+touch '{}'
+while :; do sleep 0.01; done",
+        gate.display(),
+        ready.display()
+    );
+    let started = server.start_task("t", &script);
+    let run = sandbox.root().join("p/t/runs").join(started["run_id"].as_str().unwrap());
+    until("the agent is ready", || ready.exists());
+    let mut client = TcpStream::connect(&server.address).unwrap();
+    let head = format!("Host: {}\r\nContent-Length: 0\r\n\r\n", server.address);
+    client.write_all(format!("DELETE /api/v1/tasks/t HTTP/1.1\r\n{head}").as_bytes()).unwrap();
+    until("the stop is under way", || run.join(".stop").exists());
+    drop(client);
+    // The server has seen that it went once it answers others.
+    server.get("/healthz").expect(200);
+    std::fs::write(gate, "").unwrap();
+    let audit = sandbox.root().join("_audit/form-submissions.jsonl");
+    until("it is noted", || {
+        let text = std::fs::read_to_string(&audit).unwrap_or_default();
+        text.contains("DELETE /api/v1/tasks/{task}")
+    });
+}
+
+fn until(what: &str, done: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < LONG, "still not: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
 }

@@ -7,16 +7,25 @@
     reason = "what fails here fails the test"
 )]
 
+mod attacks;
 mod candidate;
 mod commands;
+mod compatible;
 mod control;
 mod dashboard;
 mod guard;
+mod idle;
 mod messages;
+mod metrics;
+mod proxy;
+mod queue;
 mod reads;
+mod schema;
 mod shapes;
 mod streams;
 mod support;
+mod threads;
+mod units;
 mod update;
 mod update_kill;
 mod update_load;

@@ -80,6 +80,40 @@ fn lists_come_in_pages() {
 }
 
 #[test]
+fn every_list_can_be_read_in_parts() {
+    let sandbox = Sandbox::with_fixture("reference-root");
+    let server = Server::open(&sandbox);
+    for (path, name) in [
+        ("/api/v1/tasks", "tasks"),
+        ("/api/v1/runs", "runs"),
+        ("/api/projects/shop/runs/flat", "runs"),
+        ("/api/v1/usage?by=run", "sums"),
+        ("/api/projects/shop/gc", "items"),
+    ] {
+        let whole = server.json(path)[name].as_array().unwrap().clone();
+        let with = if path.contains('?') { '&' } else { '?' };
+        let mut parts = Vec::new();
+        loop {
+            let part = server.json(&format!("{path}{with}limit=1&offset={}", parts.len()));
+            let items = part[name].as_array().unwrap();
+            assert!(items.len() <= 1, "{path}: {part}");
+            parts.extend(items.iter().cloned());
+            // The sums have a total of their own.
+            let about = if name == "sums" { &part["part"] } else { &part };
+            assert_eq!(about["total"], whole.len(), "{path}");
+            if about["has_more"] != true {
+                break;
+            }
+        }
+        assert_eq!(parts, whole, "{path}");
+    }
+    assert_eq!(server.json("/api/projects?limit=1")["total"], 1);
+    assert_eq!(server.json("/api/v1/doctor?limit=1")["limit"], 1);
+    // Clients that ask for no part get all, and nothing besides.
+    assert_eq!(server.json("/api/v1/runs").get("total"), None);
+}
+
+#[test]
 fn files_are_read_whole_or_by_their_last_lines() {
     let sandbox = Sandbox::new();
     let server = Server::open(&sandbox);

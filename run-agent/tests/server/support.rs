@@ -198,6 +198,11 @@ impl Answer {
     }
 }
 
+/// The status of an answer as it came.
+pub(crate) fn status_of(answer: &str) -> &str {
+    answer.split(' ').nth(1).unwrap_or("none")
+}
+
 fn answer(response: Result<ureq::http::Response<ureq::Body>, ureq::Error>) -> Answer {
     let mut response = response.unwrap();
     Answer {

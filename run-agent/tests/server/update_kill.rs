@@ -17,6 +17,16 @@ enum Victim {
     Worker,
 }
 
+impl Victim {
+    fn kill(self, served: &Served) {
+        let launcher = served.server.running.id();
+        match self {
+            Victim::Launcher => kill(launcher, Signal::KILL),
+            Victim::Worker => kill(worker_of(launcher), Signal::KILL),
+        }
+    }
+}
+
 /// A program that takes long to be copied.
 fn endless(path: &Path) {
     let mut file = File::create(path).unwrap();
@@ -43,11 +53,7 @@ fn killed_at_a_step_the_old_program_serves_again() {
             make(&served.candidate(), step);
             served.start(&served.candidate());
             served.server.await_json(PATH, |status| status["step"] == step);
-            let launcher = served.server.running.id();
-            match victim {
-                Victim::Launcher => kill(launcher, Signal::KILL),
-                Victim::Worker => kill(worker_of(launcher), Signal::KILL),
-            }
+            victim.kill(&served);
             served.again();
             let status = served.until("failed");
             let why = format!("the server died at the step {step}; the old program stands");
@@ -71,6 +77,40 @@ fn worker_of(launcher: u32) -> u32 {
 fn started(pid: u32) -> u64 {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
     stat.rsplit(')').next().unwrap().split_whitespace().nth(19).unwrap().parse().unwrap()
+}
+
+/// The step that does not last: it is seen in the file, or has just passed.
+#[test]
+fn killed_while_the_new_program_gets_its_place_one_of_the_two_serves() {
+    for victim in [Victim::Launcher, Victim::Worker] {
+        let mut served = Served::new();
+        let newer = candidate::newer();
+        candidate::real(&served.candidate(), &newer);
+        served.start(&served.candidate());
+        let file = served.sandbox.root().join(".conductor/self-update.yaml");
+        let deadline = std::time::Instant::now() + LONG;
+        loop {
+            let text = fs::read_to_string(&file).unwrap();
+            if text.contains("step: exchanging") || text.contains("installed_version") {
+                break;
+            }
+            assert!(std::time::Instant::now() < deadline, "{text}");
+        }
+        victim.kill(&served);
+        served.again();
+        let status = served.server.await_json(PATH, |status| status["state"] != "applying");
+        let stands = match status["installed_version"].as_str() {
+            Some(version) => version.to_owned(),
+            None => {
+                let why = "the server died at the step exchanging; the old program stands";
+                assert_eq!(status["last_error"], why);
+                OWN.to_owned()
+            }
+        };
+        assert_eq!(served.versions(), (stands.clone(), stands), "{victim:?} {status}");
+        let names = served.names();
+        assert!(names.iter().all(|name| !name.starts_with('.')), "{names:?}");
+    }
 }
 
 #[test]

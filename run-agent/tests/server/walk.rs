@@ -23,7 +23,8 @@ fn the_readmes_walk_leads_where_it_says() {
     for told in [
         "\"active_runs_count\":0",
         "\"task_id\":\"hello\"",
-        "\"status\":\"started\"",
+        // On a slow machine it is done by then.
+        "\"task_id\":\"hello\",\"run_id\":\"",
         "event: message\ndata: {\"msg_id\":\"MSG-",
         "RUN_START",
         "\"state\":\"done\"",
@@ -31,4 +32,7 @@ fn the_readmes_walk_leads_where_it_says() {
     ] {
         assert!(walked.stdout.contains(told), "{told}\n{}\n{}", walked.stdout, walked.stderr);
     }
+    // So short a task may be done by the time that its start is answered.
+    let status = |word: &str| walked.stdout.contains(&format!("\"status\":\"{word}\""));
+    assert!(status("started") || status("done"), "{}", walked.stdout);
 }

@@ -1,10 +1,12 @@
-//! A stand-in for the services that coding agents call: Anthropic's, OpenAI's and Google's.
+//! A stand-in for the services that coding agents call: Anthropic's, OpenAI's, Google's, and those that
+//! speak as OpenAI's did.
 //!
 //! It answers every prompt in the same way: first it asks the agent's own shell tool to run one
 //! command, and once the command's output came back it says one sentence. So a test drives the real
 //! program of an agent, with its real protocol, without a network and without an account.
 
 mod anthropic;
+mod chat;
 mod google;
 mod openai;
 
@@ -34,6 +36,8 @@ fn answer(request: &Request, stream: &mut TcpStream, command: &str) -> io::Resul
         anthropic::answer(request, stream, command)
     } else if path.ends_with("/responses") {
         openai::answer(request, stream, command)
+    } else if path.ends_with("/chat/completions") {
+        chat::answer(request, stream, command)
     } else if path.contains(":streamGenerateContent") || path.contains(":generateContent") {
         google::answer(request, stream, command)
     } else {

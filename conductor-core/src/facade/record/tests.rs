@@ -127,7 +127,7 @@ fn the_fields_are_those_of_the_vocabulary() {
         has_loop: true,
         attempts: Some(1),
         env_names: Vec::new(),
-        waiting: Some(Waiting::new("x", epoch, Some(epoch))),
+        waiting: Some(Waiting { position: Some(1), ..Waiting::new("x", epoch, Some(epoch)) }),
         driver: Some(1),
         last_activity: epoch,
         budget: None,

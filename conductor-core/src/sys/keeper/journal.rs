@@ -21,7 +21,8 @@ pub fn moment() -> Moment {
 }
 
 impl Journal {
-    /// Writes the first record: both identities, state `born`.
+    /// Writes the first record: both identities, state `born`. Without it the end of the run could look
+    /// like that of one that never began, so a disk that refuses it is an error.
     pub fn begin(keeper: i32, agent: i32) -> sys::Result<Journal> {
         let mut boot_id = [b'0'; 36];
         let mut buf = [0u8; 64];
@@ -48,7 +49,7 @@ impl Journal {
             cuts: [None; 2],
         };
         let mut journal = Journal { record, counter: 0 };
-        journal.write(State::Born);
+        journal.put()?;
         Ok(journal)
     }
 
@@ -56,11 +57,17 @@ impl Journal {
     /// is nobody to tell, and the run must be seen to its end all the same.
     pub fn write(&mut self, state: State) {
         self.record.state = state;
+        let _ = self.put();
+    }
+
+    fn put(&mut self) -> sys::Result<()> {
         self.counter += 1;
         let slot = self.record.encode(self.counter);
         let at = usize::from(self.counter.is_multiple_of(2)) * SLOT_LEN;
-        let _ = sys::pwrite(FILE, &slot, at);
-        let _ = sys::fdatasync(FILE);
+        if sys::pwrite(FILE, &slot, at)? != SLOT_LEN {
+            return Err(sys::ENOSPC);
+        }
+        sys::fdatasync(FILE).map(|_| ())
     }
 }
 

@@ -84,7 +84,7 @@ fn main(given: start::Given) -> ! {
         Ok(journal) => journal,
         Err(e) => {
             let _ = sys::kill(agent.pid, sys::SIGKILL);
-            fail("proc", e)
+            fail("record", e)
         }
     };
     let (it, keeper) = (journal.record.agent, journal.record.keeper);

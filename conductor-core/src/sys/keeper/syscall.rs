@@ -49,6 +49,7 @@ pub const ENOENT: i32 = 2;
 pub const EINTR: i32 = 4;
 pub const ECHILD: i32 = 10;
 pub const EPERM: i32 = 1;
+pub const ENOSPC: i32 = 28;
 pub const ENOSYS: i32 = 38;
 
 pub const SIGHUP: i32 = 1;

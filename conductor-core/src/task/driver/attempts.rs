@@ -78,6 +78,7 @@ impl Driver {
         self.state.attempts = self.state.attempts.max(counted);
         self.tally = tally;
         self.charge_for(&receipts);
+        self.uncertain = false;
         Ok(())
     }
 
@@ -195,13 +196,15 @@ impl Driver {
         self.answers = None;
         self.set_phase(Phase::Running, None)?;
         let wait = self.patience(limits::BUS_LOCK);
+        self.uncertain = true;
         match self.engine.start_attempt(&plan, &self.folder, slot, &wait) {
             Ok(started) => {
                 self.state.attempts += 1;
                 self.state.last_run = Some(started.run.clone());
+                self.watch(started)?;
+                self.uncertain = false;
                 // For those who look; the truth about attempts is in their records.
-                self.state.write_relaxed(&self.folder)?;
-                self.watch(started)
+                self.state.write_relaxed(&self.folder)
             }
             Err(error) if error.kind() == ErrorKind::SpawnFailed => {
                 // Its record says `refused`, from which the next decision is made.

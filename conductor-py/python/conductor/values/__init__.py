@@ -23,6 +23,7 @@ from .root import (
     UsageSum,
     Validation,
 )
+from .update import UpdateStatus
 from .work import Output, RunInfo, Stopped, TaskInfo, TaskResult, Usage, Waiting, Why
 
 __all__ = [
@@ -53,6 +54,7 @@ __all__ = [
     "TaskInfo",
     "TaskResult",
     "Unreadable",
+    "UpdateStatus",
     "Usage",
     "UsageReport",
     "UsageSum",

@@ -96,6 +96,8 @@ class Waiting(Value):
     for_: str | None = None
     since: datetime | None = None
     until: datetime | None = None
+    position: int | None = None
+    """Its place in the line, where it waits for a slot."""
 
 
 @dataclass(frozen=True)

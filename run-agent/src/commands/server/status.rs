@@ -37,6 +37,9 @@ impl Status {
         out.line(&format!("Version:            {}", text(&status, "version")))?;
         out.line(&format!("Uptime:             {}", whole(uptime)))?;
         out.line(&format!("Active Runs:        {}", text(&status, "active_runs_count")))?;
+        if status["queued_runs_count"].as_u64().is_some_and(|queued| queued > 0) {
+            out.line(&format!("Queued Runs:        {}", text(&status, "queued_runs_count")))?;
+        }
         out.line(&format!("Configured Agents:  {agents}"))?;
         let running = items(&status, "running_tasks");
         if running.is_empty() {

@@ -122,6 +122,7 @@ impl Status {
         for (label, value) in [
             ("Task:", name),
             ("Status:", text(&task, "status")),
+            ("Queue position:", text(&task, "queue_position")),
             ("Depends on:", joined(&task, "depends_on")),
             ("Blocked by:", joined(&task, "blocked_by")),
             ("Last activity:", text(&task, "last_activity")),

@@ -10,6 +10,8 @@ use clap::Args;
 use conductor_core::Result;
 use serde_json::{Value, json};
 use std::io::Write as _;
+use std::sync::Arc;
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::time::{Duration, Instant};
 
 /// Looks on until tasks of a project are over
@@ -38,7 +40,8 @@ pub(crate) struct Watch {
 
 impl Watch {
     pub(crate) fn run(self, context: &mut Context) -> Result<u8, Failure> {
-        let client = self.reach.client(context)?;
+        let client = Arc::new(self.reach.client(context)?);
+        let mut news = News::of(client.clone());
         let deadline = Instant::now() + self.timeout;
         let mut shown = Vec::new();
         loop {
@@ -51,7 +54,7 @@ impl Watch {
             shown = tasks;
             if !over && !late {
                 let left = deadline.saturating_duration_since(Instant::now());
-                std::thread::sleep(self.interval.min(left));
+                news.wait(self.interval.min(left));
                 continue;
             }
             if self.json {
@@ -91,6 +94,37 @@ impl Watch {
             found.cloned().unwrap_or_else(|| json!({"id": id, "status": "unknown"}))
         };
         Ok(self.task.iter().map(find).collect())
+    }
+}
+
+/// Tells that runs began or ended on the server, so that nobody has to wait for the next look.
+struct News {
+    told: Receiver<()>,
+    /// Kept, so that a wait without a stream is one for the time alone.
+    _teller: SyncSender<()>,
+}
+
+impl News {
+    fn of(client: Arc<Client>) -> News {
+        let (teller, told) = sync_channel(1);
+        let own = teller.clone();
+        std::thread::spawn(move || {
+            // Without the stream the looks come at their pauses.
+            let url = Url::new(&["api", "v1", "events"]).with("topics", "runs");
+            let Ok(mut events) = client.follow(url, None) else { return };
+            while let Ok(Some(event)) = events.next() {
+                if event.name == "status" {
+                    // One that was told already and not heard yet stands for both.
+                    let _told_already = own.try_send(());
+                }
+            }
+        });
+        News { told, _teller: teller }
+    }
+
+    /// Waits for news, no longer than this.
+    fn wait(&mut self, longest: Duration) {
+        let _news_or_time = self.told.recv_timeout(longest);
     }
 }
 

@@ -152,12 +152,8 @@ impl Launcher {
             }
         }
         self.look_at_the_clock();
-        // One that served before may still have answers on their way; not where the server broke down.
-        let over = self.ended.filter(|_| self.retired.is_empty() || !self.ending);
-        if over.is_some() {
-            self.end_next();
-        }
-        Ok(over)
+        // The next one, and one that served before, go with this process.
+        Ok(self.ended)
     }
 
     fn news(&self) -> rustix::io::Result<Vec<Source>> {
@@ -263,15 +259,12 @@ impl Launcher {
             (self.next.take_if(|next| next.serves()), &self.listener)
         else {
             // It ended since it was ready. What started this server has to start the new program.
-            self.lost = true;
+            self.lost = !self.ending;
             return;
         };
         next.worker.say(Word::Serve, &[], Some(listener.as_fd()));
         let before = std::mem::replace(&mut self.serving, next.worker);
         self.retired.push(before.pid);
-        if self.ending {
-            self.serving.signal(Signal::TERM);
-        }
     }
 
     fn look_at_the_clock(&mut self) {
@@ -302,9 +295,9 @@ impl Launcher {
         self.ending = true;
         // Not that it failed: nothing is known about it.
         self.end_next();
-        if self.ended.is_none() {
-            self.serving.signal(signal);
-        }
+        // Who connects from now on is refused as soon as the worker lets go of it too.
+        self.listener = None;
+        self.serving.signal(signal);
     }
 
     /// Looks which processes have ended. There may be others than workers: an orphan is handed to the first
@@ -312,7 +305,7 @@ impl Launcher {
     fn reap(&mut self) {
         drain(&self.ends);
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
-            if pid == self.serving.pid && self.ended.is_none() {
+            if pid == self.serving.pid {
                 self.ended = Some(code_of(status).max(u8::from(self.lost)));
             } else if self.next.as_ref().is_some_and(|next| next.worker.pid == pid) {
                 let ready = self.next.take().is_some_and(|next| next.serves());

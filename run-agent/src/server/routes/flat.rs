@@ -4,6 +4,7 @@ use super::super::answer::Json;
 use super::super::app::App;
 use super::super::failure::{ErrorBody, Failure};
 use super::super::family::{Choice, Member, choose};
+use super::super::page::{Part, Wanted};
 use super::super::place::{self, InProject};
 use super::super::query::Query;
 use super::super::wire::FlatRun;
@@ -55,20 +56,23 @@ impl Asked {
 }
 
 #[derive(Serialize, ToSchema)]
-struct Runs {
+struct FlatRuns {
     /// By the time of their start.
     runs: Vec<FlatRun>,
+    #[serde(flatten)]
+    part: Part,
 }
 
 /// The runs of a project in one list
 #[utoipa::path(get, path = "/api/projects/{project}/runs/flat", tag = "runs",
-    params(("project" = String, Path), Asked),
-    responses((status = 200, body = Runs), (status = "default", body = ErrorBody)))]
+    params(("project" = String, Path), Asked, Wanted),
+    responses((status = 200, body = FlatRuns), (status = "default", body = ErrorBody)))]
 async fn flat(
     State(app): State<App>,
     InProject(project): InProject,
     Query(asked): Query<Asked>,
-) -> std::result::Result<Json<Runs>, Failure> {
+    Query(wanted): Query<Wanted>,
+) -> std::result::Result<Json<FlatRuns>, Failure> {
     let choice = asked.choice()?;
     let runs = app.call(move |conductor| {
         let mut runs = runs_of(conductor, &project)?;
@@ -76,10 +80,11 @@ async fn flat(
             (a.record.start_time, a.id.as_str()).cmp(&(b.record.start_time, b.id.as_str()))
         });
         let members: Vec<Member> = runs.iter().map(member).collect();
-        let chosen = choose(&members, &choice).into_iter();
-        Ok(chosen.map(|at| FlatRun::from(&runs[at])).collect())
+        let (chosen, part) = wanted.of(choose(&members, &choice).into_iter().collect());
+        let runs = chosen.into_iter().map(|at| FlatRun::from(&runs[at])).collect();
+        Ok(FlatRuns { runs, part })
     });
-    Ok(Json(Runs { runs: runs.await? }))
+    Ok(Json(runs.await?))
 }
 
 fn runs_of(conductor: &Conductor, project: &ProjectId) -> Result<Vec<RunInfo>> {

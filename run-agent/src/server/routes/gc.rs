@@ -5,6 +5,7 @@ use super::super::app::App;
 use super::super::around::refuse_pages;
 use super::super::calls::Length;
 use super::super::failure::{ErrorBody, Failure};
+use super::super::page::{self, Page};
 use super::super::place::{InProject, checked};
 use super::super::query::Query;
 use axum::extract::State;
@@ -105,33 +106,39 @@ async fn collect(
 }
 
 #[derive(Serialize, ToSchema)]
-struct Plan {
-    /// Everything that was judged: what becomes of it, and why.
+struct GcPage {
+    /// What was judged: what becomes of it, and why.
     #[schema(value_type = Vec<Object>)]
     items: Vec<Record>,
-    /// The bytes of all that would go.
+    /// How many were judged.
+    total: usize,
+    limit: usize,
+    offset: usize,
+    has_more: bool,
+    /// The bytes of all that would go, also of those on other pages.
     bytes: u64,
 }
 
 /// What would go, what would stay, and why
 #[utoipa::path(get, path = "/api/projects/{project}/gc", tag = "gc",
-    params(("project" = String, Path), Asked),
-    responses((status = 200, body = Plan), (status = "default", body = ErrorBody)))]
+    params(("project" = String, Path), Asked, page::Asked),
+    responses((status = 200, body = GcPage), (status = "default", body = ErrorBody)))]
 async fn plan(
     State(app): State<App>,
     InProject(project): InProject,
     Query(asked): Query<Asked>,
-) -> Result<Json<Plan>, Failure> {
+    Query(wanted): Query<page::Asked>,
+) -> Result<Json<GcPage>, Failure> {
     let policy = asked.policy(&app, project)?;
     let plan = app.call(move |conductor| {
         let plan = conductor.gc().plan(policy)?;
-        let (mut items, mut bytes) = (Vec::new(), 0);
-        for item in plan.items(Wait::FOREVER) {
-            let item = item?;
+        let mut bytes = 0;
+        let page = wanted.pick(plan.items(Wait::FOREVER), |item| {
             bytes += if item.action == GcAction::Delete { item.bytes } else { 0 };
-            items.push(Record::from(&item));
-        }
-        Ok(Plan { items, bytes })
+        })?;
+        let Page { items, total, limit, offset, has_more } = page;
+        let items = items.iter().map(Record::from).collect();
+        Ok(GcPage { items, total, limit, offset, has_more, bytes })
     });
     Ok(Json(plan.await?))
 }

@@ -3,7 +3,7 @@
 use super::super::answer::Json;
 use super::super::app::App;
 use super::super::failure::{ErrorBody, Failure};
-use super::super::metrics::Now;
+use super::super::metrics::{Now, Seen};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
@@ -43,6 +43,8 @@ struct Version {
 #[derive(Serialize, ToSchema)]
 struct StatusReport {
     active_runs_count: usize,
+    /// How many runs and root tasks wait for their turn.
+    queued_runs_count: usize,
     uptime_seconds: f64,
     configured_agents: Vec<String>,
     version: &'static str,
@@ -83,14 +85,27 @@ async fn readyz(State(app): State<App>) -> Result<Json<Health>, Failure> {
 #[utoipa::path(get, path = "/metrics", tag = "server",
     responses((status = 200, body = String, content_type = "text/plain; version=0.0.4")))]
 async fn metrics(State(app): State<App>) -> Response {
-    let living = app.call(|conductor| conductor.runs().living()).await;
-    let update = app.call(|conductor| conductor.update().state()).await;
+    let driven = app.driver().tasks();
+    let (driven_count, followers) = (driven.len(), app.streams().members());
+    let seen = app.call(move |conductor| {
+        let living = conductor.runs().living()?;
+        let infos = conductor.tasks().infos(driven).filter_map(|(.., info)| info.ok());
+        let waits = infos.filter_map(|info| Some(info.waiting?.what)).collect();
+        let holds = match conductor.holds() {
+            Err(error) if error.code() == "root.not_found" => 0,
+            holds => holds?.len(),
+        };
+        Ok(Seen { active: living.runs.len(), queued: living.queued, waits, holds })
+    });
     let now = Now {
-        driven: app.driver().count(),
-        followers: app.streams().members(),
-        update: update.ok(),
+        uptime: app.started().elapsed(),
+        driven: driven_count,
+        followers,
+        // What the root does not tell now stays as it was.
+        seen: seen.await.ok(),
+        update: app.call(|conductor| conductor.update().state()).await.ok(),
     };
-    app.metrics().observe(app.started().elapsed(), &now, living.ok().as_ref());
+    app.metrics().observe(&now);
     let form = [(header::CONTENT_TYPE, "text/plain; version=0.0.4")];
     (form, app.metrics().text()).into_response()
 }
@@ -120,6 +135,7 @@ async fn status(State(app): State<App>) -> Result<Json<StatusReport>, Failure> {
     let configured = app.conductor().config().agents.keys().cloned().collect();
     Ok(Json(StatusReport {
         active_runs_count: living.runs.len(),
+        queued_runs_count: living.queued,
         uptime_seconds: app.started().elapsed().as_secs_f64(),
         configured_agents: configured,
         version: env!("CARGO_PKG_VERSION"),

@@ -1,5 +1,6 @@
 //! The routes, one noun a module.
 
+mod document;
 mod files;
 mod flat;
 mod gc;
@@ -61,7 +62,7 @@ fn routes() -> (Router<App>, OpenApi) {
 /// The server's answers, apart from how they are sent.
 pub(crate) fn app(app: App) -> Router {
     let (router, document) = routes();
-    let document = serde_json::to_value(&document).unwrap_or_default();
+    let document = document::complete(serde_json::to_value(&document).unwrap_or_default());
     let document = get(move || std::future::ready(super::answer::Json(document.clone())));
     router
         .route("/api/openapi.json", document)

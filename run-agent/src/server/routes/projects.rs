@@ -6,6 +6,7 @@ use super::super::around::refuse_pages;
 use super::super::body::Read;
 use super::super::failure::{ErrorBody, Failure};
 use super::super::limits;
+use super::super::page::{Part, Wanted};
 use super::super::place::{self, InProject};
 use super::super::query::Query;
 use super::super::wire::{Project, RunCounts, Stats};
@@ -34,13 +35,18 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 struct Projects {
     /// The one with the newest activity first.
     projects: Vec<Project>,
+    #[serde(flatten)]
+    part: Part,
 }
 
 /// All projects
-#[utoipa::path(get, path = "/api/projects", tag = "projects",
+#[utoipa::path(get, path = "/api/projects", tag = "projects", params(Wanted),
     responses((status = 200, body = Projects), (status = "default", body = ErrorBody)))]
-async fn all(State(app): State<App>) -> std::result::Result<Json<Projects>, Failure> {
-    let projects = app.call(|conductor| {
+async fn all(
+    State(app): State<App>,
+    Query(wanted): Query<Wanted>,
+) -> std::result::Result<Json<Projects>, Failure> {
+    let projects = app.call(move |conductor| {
         let mut infos = Vec::new();
         for project in projects(conductor)? {
             match conductor.project(&project) {
@@ -51,7 +57,8 @@ async fn all(State(app): State<App>) -> std::result::Result<Json<Projects>, Fail
             }
         }
         infos.sort_by(|a, b| b.last_activity.cmp(&a.last_activity).then(a.id.cmp(&b.id)));
-        Ok(Projects { projects: infos.iter().map(Project::from).collect() })
+        let (infos, part) = wanted.of(infos);
+        Ok(Projects { projects: infos.iter().map(Project::from).collect(), part })
     });
     Ok(Json(projects.await?))
 }

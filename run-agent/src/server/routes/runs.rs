@@ -4,7 +4,9 @@ use super::super::answer::{Json, Status};
 use super::super::app::App;
 use super::super::failure::{ErrorBody, Failure};
 use super::super::limits;
+use super::super::page::{Part, Wanted};
 use super::super::place::SomeRun;
+use super::super::query::Query;
 use super::super::wire::Run;
 use super::tasks::projects;
 use axum::extract::State;
@@ -35,6 +37,8 @@ struct Runs {
     /// How many more there are whose records cannot be read.
     #[serde(skip_serializing_if = "is_zero")]
     unreadable: usize,
+    #[serde(flatten)]
+    part: Part,
 }
 
 fn is_zero(count: &usize) -> bool {
@@ -42,14 +46,14 @@ fn is_zero(count: &usize) -> bool {
 }
 
 /// All runs of the root
-#[utoipa::path(get, path = "/api/v1/runs", tag = "runs",
+#[utoipa::path(get, path = "/api/v1/runs", tag = "runs", params(Wanted),
     responses((status = 200, body = Runs), (status = "default", body = ErrorBody)))]
-async fn all(State(app): State<App>) -> Result<Json<Runs>, Failure> {
-    Ok(Json(app.call(all_runs).await?))
+async fn all(State(app): State<App>, Query(wanted): Query<Wanted>) -> Result<Json<Runs>, Failure> {
+    Ok(Json(app.call(move |conductor| all_runs(conductor, wanted)).await?))
 }
 
-fn all_runs(conductor: &Conductor) -> Result<Runs> {
-    let mut answer = Runs { runs: Vec::new(), unreadable: 0 };
+fn all_runs(conductor: &Conductor, wanted: Wanted) -> Result<Runs> {
+    let mut all = Vec::new();
     for project in projects(conductor)? {
         let tasks = match conductor.tasks().ids(&project) {
             // Deleted since it was listed.
@@ -57,20 +61,26 @@ fn all_runs(conductor: &Conductor) -> Result<Runs> {
             tasks => tasks?,
         };
         for task in tasks {
-            let runs = match conductor.runs().list(&project, &task) {
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                runs => runs?,
-            };
-            for run in runs {
-                match run {
-                    Ok(run) => answer.runs.push(Run::from(&run)),
-                    Err(error) if error.kind() == ErrorKind::NotFound => {}
-                    Err(_) => answer.unreadable += 1,
+            match conductor.runs().ids(&project, &task) {
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                runs => {
+                    let place = |run| (run, project.clone(), task.clone());
+                    all.extend(runs?.into_iter().map(place));
                 }
             }
         }
     }
-    answer.runs.sort_by(|a, b| a.run_id.cmp(&b.run_id));
+    all.sort();
+    // Only what is wanted is read.
+    let (all, part) = wanted.of(all);
+    let mut answer = Runs { runs: Vec::new(), unreadable: 0, part };
+    for (run, project, task) in all {
+        match conductor.runs().info(&project, &task, &run) {
+            Ok(run) => answer.runs.push(Run::from(&run)),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(_) => answer.unreadable += 1,
+        }
+    }
     Ok(answer)
 }
 
@@ -84,7 +94,7 @@ async fn one(State(app): State<App>, SomeRun(run): SomeRun) -> Result<Json<Run>,
 
 /// The record of a run, as it stands on disk
 #[utoipa::path(get, path = "/api/v1/runs/{run}/info", tag = "runs", params(("run" = String, Path)),
-    responses((status = 200, body = String, content_type = "application/x-yaml"),
+    responses((status = 200, body = Object, content_type = "application/x-yaml"),
         (status = "default", body = ErrorBody)))]
 async fn info(State(app): State<App>, SomeRun(run): SomeRun) -> Result<Response, Failure> {
     let bytes = app.call(move |conductor| conductor.runs().find(&run)?.record_bytes()).await?;

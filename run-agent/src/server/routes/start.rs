@@ -7,10 +7,11 @@ use super::super::calls::Length;
 use super::super::failure::{ErrorBody, Failure};
 use super::super::limits;
 use super::super::place;
+use super::super::wire::queue_position;
 use super::projects::at_home;
 use axum::extract::State;
 use axum::http::StatusCode;
-use conductor_core::{Error, ErrorKind, Task, TaskSpec};
+use conductor_core::{Error, ErrorKind, RunId, Task, TaskSpec, ThreadLink};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -49,6 +50,54 @@ struct NewTask {
     /// The most attempts.
     #[serde(default)]
     max_attempts: Option<u32>,
+    /// The message that the task answers: a `QUESTION` or a `FACT` on the bus of a task.
+    #[serde(default)]
+    thread_parent: Option<ThreadParent>,
+    /// `USER_REQUEST`, where a message is answered.
+    #[serde(default)]
+    thread_message_type: Option<String>,
+}
+
+/// A message and the run that posted it.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+struct ThreadParent {
+    project_id: String,
+    task_id: String,
+    run_id: String,
+    message_id: String,
+}
+
+impl ThreadParent {
+    fn checked(self, app: &App) -> Result<ThreadLink, Failure> {
+        let project = place::project(&self.project_id)?;
+        let task = place::task(&self.task_id)?;
+        let run = place::checked(RunId::new(self.run_id.trim()))?;
+        let message = self.message_id.trim();
+        app.conductor().tasks().thread(&project, &task, &run, message).map_err(|error| {
+            let failure = app.failure(&error);
+            match error.code() {
+                "thread.unsupported" => failure.detail("allowed_parent_types", "QUESTION,FACT"),
+                _ => failure,
+            }
+        })
+    }
+}
+
+/// What a message is answered with, where one is.
+fn thread(new: &mut NewTask) -> Result<Option<ThreadParent>, Failure> {
+    let kind = new.thread_message_type.as_deref().map(str::trim).filter(|kind| !kind.is_empty());
+    match (kind, new.thread_parent.take()) {
+        (Some(_), None) => Err(Failure::bad_request(
+            "thread.no_parent",
+            "thread_message_type requires thread_parent",
+        )),
+        (Some(kind), _) if kind != "USER_REQUEST" => Err(Failure::bad_request(
+            "thread.message_type",
+            "thread_message_type must be USER_REQUEST",
+        )),
+        (_, parent) => Ok(parent),
+    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -61,6 +110,9 @@ struct StartedTask {
     /// `started`, `blocked` while others must be ready first, `queued` while it waits for something else,
     /// as its turn, or `done`.
     status: &'static str,
+    /// Its place in the line, from 1, where it waits for its turn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    queue_position: Option<usize>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     depends_on: Vec<String>,
 }
@@ -79,9 +131,17 @@ async fn start(
             "this server starts no tasks",
         ));
     }
+    let mut new = new;
+    let parent = thread(&mut new)?;
+    let request = new.prompt.clone().unwrap_or_default();
     let (spec, resumes) = spec(new)?;
     let started = app.answer(Length::Long, move |app| {
         let tasks = app.conductor().tasks();
+        let link = parent.map(|parent| parent.checked(app)).transpose()?;
+        let spec = match &link {
+            Some(link) => spec.parent_run_id(link.run.as_str()),
+            None => spec,
+        };
         let task = match resumes {
             true => tasks.resume(spec, limits::CHANGE),
             false => tasks.start(spec, limits::CHANGE),
@@ -90,7 +150,7 @@ async fn start(
             ErrorKind::UpdateInProgress => held_back(app, &error),
             _ => app.failure(&error),
         })?;
-        let answer = answer(&task).map_err(|error| app.failure(&error));
+        let answer = linked(app, &task, link.as_ref(), &request);
         // Whatever became of the answer: it was started, and somebody must drive it.
         app.driver().adopt(task);
         answer
@@ -154,6 +214,23 @@ fn spec(new: NewTask) -> Result<(TaskSpec, bool), Failure> {
     Ok((spec, resumes))
 }
 
+/// The answer, once the task is linked to the message that it answers.
+fn linked(
+    app: &App,
+    task: &Task,
+    link: Option<&ThreadLink>,
+    request: &str,
+) -> Result<StartedTask, Failure> {
+    let failed = |error| app.failure(&error);
+    if let Some(link) = link {
+        let info = task.info().map_err(failed)?;
+        let child = (task.project(), task.id(), info.newest_run());
+        let tasks = app.conductor().tasks();
+        tasks.open_thread(child, link, request, limits::CHANGE).map_err(failed)?;
+    }
+    answer(task).map_err(failed)
+}
+
 fn answer(task: &Task) -> conductor_core::Result<StartedTask> {
     let info = task.info()?;
     let blocked = info.latest.is_none() && !info.blocked_by.is_empty();
@@ -169,6 +246,7 @@ fn answer(task: &Task) -> conductor_core::Result<StartedTask> {
         task_id: info.id.to_string(),
         run_id: info.newest_run().map(ToString::to_string),
         status,
+        queue_position: queue_position(&info),
         depends_on: info.depends_on.iter().map(ToString::to_string).collect(),
     })
 }

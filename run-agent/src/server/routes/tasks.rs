@@ -6,10 +6,10 @@ use super::super::around::{nothing, refuse_pages};
 use super::super::calls::Length;
 use super::super::failure::{ErrorBody, Failure};
 use super::super::limits;
-use super::super::page::{Asked, Page};
+use super::super::page::{Asked, Page, Part, Wanted};
 use super::super::place::{self, InProject, InTask, SomeTask};
 use super::super::query::Query;
-use super::super::wire::{Detail, ListedTask, PageTask, Run, RunCounts, TaskRun};
+use super::super::wire::{Detail, ListedTask, PageTask, Run, RunCounts, TaskRun, Thread};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
@@ -45,12 +45,18 @@ struct Tasks {
     /// Tasks that cannot be read, and why.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unreadable: Vec<String>,
+    #[serde(flatten)]
+    part: Part,
 }
 
 /// The tasks of all projects, or of one
-#[utoipa::path(get, path = "/api/v1/tasks", tag = "tasks", params(OfProject),
+#[utoipa::path(get, path = "/api/v1/tasks", tag = "tasks", params(OfProject, Wanted),
     responses((status = 200, body = Tasks), (status = "default", body = ErrorBody)))]
-async fn all(State(app): State<App>, Query(of): Query<OfProject>) -> Result<Json<Tasks>, Failure> {
+async fn all(
+    State(app): State<App>,
+    Query(of): Query<OfProject>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Tasks>, Failure> {
     let project = of.project_id.as_deref().map(place::project).transpose()?;
     let tasks = app
         .answer(Length::Short, move |app| {
@@ -59,29 +65,30 @@ async fn all(State(app): State<App>, Query(of): Query<OfProject>) -> Result<Json
                 Some(project) => vec![project],
                 None => projects(conductor).map_err(|error| app.failure(&error))?,
             };
-            let mut answer = Tasks { tasks: Vec::new(), unreadable: Vec::new() };
+            let mut all = Vec::new();
             for project in projects {
-                let tasks = match conductor.tasks().entries(&project) {
+                match conductor.tasks().ids(&project) {
                     // Deleted since it was listed.
                     Err(error)
-                        if error.kind() == ErrorKind::NotFound && of.project_id.is_none() =>
-                    {
-                        continue;
+                        if error.kind() == ErrorKind::NotFound && of.project_id.is_none() => {}
+                    tasks => {
+                        let tasks = tasks.map_err(|error| app.failure(&error))?;
+                        all.extend(tasks.into_iter().map(|task| (project.clone(), task)));
                     }
-                    tasks => tasks.map_err(|error| app.failure(&error))?,
-                };
-                for (_, task) in tasks {
-                    let listed = task.and_then(|info| {
-                        let counts = counts_of_running(conductor, &info)?;
-                        Ok(ListedTask::of(&info, counts.as_ref()))
-                    });
-                    match listed {
-                        Ok(task) => answer.tasks.push(task),
-                        Err(error) if error.kind() == ErrorKind::NotFound => {}
-                        Err(error) => {
-                            answer.unreadable.push(app.failure(&error).message().to_owned());
-                        }
-                    }
+                }
+            }
+            // Only what is wanted is read.
+            let (all, part) = wanted.of(all);
+            let mut answer = Tasks { tasks: Vec::new(), unreadable: Vec::new(), part };
+            for (_, _, task) in conductor.tasks().infos(all) {
+                let listed = task.and_then(|info| {
+                    let counts = counts_of_running(conductor, &info)?;
+                    Ok(ListedTask::of(&info, counts.as_ref()))
+                });
+                match listed {
+                    Ok(task) => answer.tasks.push(task),
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    Err(error) => answer.unreadable.push(app.failure(&error).message().to_owned()),
                 }
             }
             Ok(answer)
@@ -238,7 +245,17 @@ fn page_task(conductor: &Conductor, info: &TaskInfo) -> PageTask {
         tracing::warn!(subsystem = "api", task_id = %info.id, %error, "cannot look at runs");
         Default::default()
     });
-    PageTask::of(info, counts, size)
+    PageTask { thread_parent: thread_of(conductor, info), ..PageTask::of(info, counts, size) }
+}
+
+/// The message that a task answers. A link that cannot be read hides nothing else.
+fn thread_of(conductor: &Conductor, info: &TaskInfo) -> Option<Thread> {
+    let link = conductor.tasks().thread_of(&info.project, &info.id);
+    link.unwrap_or_else(|error| {
+        tracing::warn!(subsystem = "api", task_id = %info.id, %error, "cannot read a link");
+        None
+    })
+    .map(Thread::from)
 }
 
 /// The length of the longer of what the run printed and its result.
@@ -281,7 +298,8 @@ async fn detail(
         for run in runs.iter().flatten() {
             rows.push(row(conductor, run, with.wanted())?);
         }
-        Ok(Detail::of(&info, &counts, rows))
+        let thread_parent = thread_of(conductor, &info);
+        Ok(Detail { thread_parent, ..Detail::of(&info, &counts, rows) })
     });
     Ok(Json(detail.await?))
 }

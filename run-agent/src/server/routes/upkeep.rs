@@ -4,6 +4,7 @@ use super::super::answer::Json;
 use super::super::app::App;
 use super::super::failure::{ErrorBody, Failure};
 use super::super::limits;
+use super::super::page::{Part, Wanted};
 use super::super::place;
 use super::super::query::Query;
 use super::super::wire::Run;
@@ -16,7 +17,11 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 pub(super) fn routes() -> OpenApiRouter<App> {
-    OpenApiRouter::new().routes(routes!(reconcile)).routes(routes!(doctor)).routes(routes!(usage))
+    OpenApiRouter::new()
+        .routes(routes!(reconcile))
+        .routes(routes!(doctor))
+        .routes(routes!(holds))
+        .routes(routes!(usage))
 }
 
 #[derive(Serialize, ToSchema)]
@@ -38,13 +43,18 @@ struct Findings {
     /// What is not as it should be: its `kind`, a `text` and the `way_out` of each.
     #[schema(value_type = Vec<std::collections::HashMap<String, String>>)]
     findings: Vec<Map<String, Value>>,
+    #[serde(flatten)]
+    part: Part,
 }
 
 /// What is wrong with the root
-#[utoipa::path(get, path = "/api/v1/doctor", tag = "upkeep",
+#[utoipa::path(get, path = "/api/v1/doctor", tag = "upkeep", params(Wanted),
     responses((status = 200, body = Findings), (status = "default", body = ErrorBody)))]
-async fn doctor(State(app): State<App>) -> Result<Json<Findings>, Failure> {
-    let findings = app.call(|conductor| {
+async fn doctor(
+    State(app): State<App>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Findings>, Failure> {
+    let findings = app.call(move |conductor| {
         let root = format!("{}/", conductor.root().display());
         let below = |record: Record| -> Map<String, Value> {
             let fields = record.fields().iter();
@@ -54,9 +64,51 @@ async fn doctor(State(app): State<App>) -> Result<Json<Findings>, Failure> {
             });
             told.collect()
         };
-        Ok(conductor.doctor()?.iter().map(|finding| below(Record::from(finding))).collect())
+        let (findings, part) = wanted.of(conductor.doctor()?);
+        let findings = findings.iter().map(|finding| below(Record::from(finding))).collect();
+        Ok(Findings { findings, part })
     });
-    Ok(Json(Findings { findings: findings.await? }))
+    Ok(Json(findings.await?))
+}
+
+/// An account whose usage limit is reached: no run starts with it.
+#[derive(Serialize, ToSchema)]
+struct HoldInForce {
+    account: String,
+    #[schema(format = DateTime)]
+    since: String,
+    #[schema(format = DateTime)]
+    until: String,
+    /// Whether `until` was told by the service; else it is tried again then.
+    known: bool,
+    /// How often it was tried again.
+    probes: u32,
+    /// The run that met the limit.
+    run_id: String,
+}
+
+#[derive(Serialize, ToSchema)]
+struct Holds {
+    holds: Vec<HoldInForce>,
+}
+
+/// The accounts whose usage limits are reached, until when
+#[utoipa::path(get, path = "/api/v1/holds", tag = "upkeep",
+    responses((status = 200, body = Holds), (status = "default", body = ErrorBody)))]
+async fn holds(State(app): State<App>) -> Result<Json<Holds>, Failure> {
+    let holds = app.call(|conductor| match conductor.holds() {
+        Err(error) if error.code() == "root.not_found" => Ok(Vec::new()),
+        holds => holds,
+    });
+    let in_force = holds.await?.into_iter().map(|hold| HoldInForce {
+        account: hold.account,
+        since: hold.since.to_string(),
+        until: hold.until.to_string(),
+        known: hold.known,
+        probes: hold.probes,
+        run_id: hold.run,
+    });
+    Ok(Json(Holds { holds: in_force.collect() }))
 }
 
 /// Of what, and how it is summed up.
@@ -78,14 +130,18 @@ struct Sums {
     total: Record,
     /// How much could not be read and is missing in the sums.
     unreadable: usize,
+    /// Which part of the sums these are, where they are not all.
+    #[serde(skip_serializing_if = "Part::is_whole")]
+    part: Part,
 }
 
 /// What finished runs used
-#[utoipa::path(get, path = "/api/v1/usage", tag = "upkeep", params(Summed),
+#[utoipa::path(get, path = "/api/v1/usage", tag = "upkeep", params(Summed, Wanted),
     responses((status = 200, body = Sums), (status = "default", body = ErrorBody)))]
 async fn usage(
     State(app): State<App>,
     Query(summed): Query<Summed>,
+    Query(wanted): Query<Wanted>,
 ) -> Result<Json<Sums>, Failure> {
     let given = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
     let project = given(&summed.project_id).map(|text| place::project(&text)).transpose()?;
@@ -99,10 +155,12 @@ async fn usage(
             Err(error) if error.code() == "root.not_found" => Default::default(),
             report => report?,
         };
+        let (sums, part) = wanted.of(report.by(by));
         Ok(Sums {
-            sums: report.by(by).iter().map(Record::from).collect(),
+            sums: sums.iter().map(Record::from).collect(),
             total: Record::from(&report.total()),
             unreadable: report.damage.len(),
+            part,
         })
     });
     Ok(Json(sums.await?))

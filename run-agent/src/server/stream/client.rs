@@ -2,7 +2,6 @@
 
 use super::super::app::App;
 use super::super::failure::Failure;
-use super::super::limits;
 use super::frame::{self, Encoded, Form, Frames};
 use super::hub::{Batch, Join, Member, Refused};
 use super::topic::{RunKey, RunsKey, SizeKey, Topic};
@@ -15,15 +14,10 @@ use futures_util::stream::{Stream, unfold};
 use std::collections::{HashSet, VecDeque};
 use std::convert::Infallible;
 use std::sync::Arc;
-use std::time::Duration;
 use tokio::sync::broadcast::error::RecvError;
 use tokio::sync::watch;
 use tokio::time::{Interval, MissedTickBehavior};
 
-/// Runs whose end is known to be counted.
-const COUNTED: usize = 1024;
-/// How soon to look out for the ends of runs again.
-const BOOKS: Duration = Duration::from_secs(30);
 /// What parts the ids of several things in one.
 const BETWEEN: char = ',';
 
@@ -401,7 +395,11 @@ impl Client {
     }
 }
 
-async fn join_hub(app: &App, topic: Topic, join: Join) -> Result<(String, Member), Failure> {
+pub(super) async fn join_hub(
+    app: &App,
+    topic: Topic,
+    join: Join,
+) -> Result<(String, Member), Failure> {
     let conductor = app.conductor().clone();
     let (streams, most) = (app.streams(), app.settings().clients);
     let (name, joined) = match topic {
@@ -438,56 +436,6 @@ async fn join_hub(app: &App, topic: Topic, join: Join) -> Result<(String, Member
             let what = if name.starts_with("messages") { "bus" } else { "run" };
             let message = format!("max clients reached for {what}");
             Err(Failure::new(StatusCode::TOO_MANY_REQUESTS, "stream.full", message))
-        }
-    }
-}
-
-/// Writes down the ends of runs as they come, where nobody waits for them.
-pub(crate) async fn keep_books(app: App) {
-    loop {
-        let join = Join { from: None, shared: true };
-        if let Ok((_, member)) = join_hub(&app, Topic::Runs, join).await {
-            write_down_ends(&app, member).await;
-        }
-        // Only where runs cannot be looked out for: the ends are written down all the same.
-        tokio::time::sleep(BOOKS).await;
-    }
-}
-
-/// Returns where nothing more is told.
-async fn write_down_ends(app: &App, mut member: Member) {
-    // An end may be told twice: when it is seen, and when it is written down.
-    let mut counted: VecDeque<RunKey> = VecDeque::new();
-    loop {
-        let closed = app.call(|conductor| conductor.reconcile(limits::CHANGE)).await;
-        if let Err(failure) = closed {
-            let (code, error) = (failure.code(), failure.message());
-            tracing::warn!(subsystem = "api", code, error, "cannot write down an end");
-        }
-        loop {
-            match member.batches.recv().await {
-                Ok(batch) => {
-                    let mut ended = false;
-                    for note in batch.encoded.runs.iter() {
-                        let Some(outcome) = note.outcome else { continue };
-                        ended = true;
-                        app.ends().note();
-                        if !counted.contains(&note.run) {
-                            app.metrics().ended(outcome);
-                            counted.push_back(note.run.clone());
-                            if counted.len() > COUNTED {
-                                counted.pop_front();
-                            }
-                        }
-                    }
-                    // Runs that begin need nothing.
-                    if ended {
-                        break;
-                    }
-                }
-                Err(RecvError::Lagged(_)) => break,
-                Err(RecvError::Closed) => return,
-            }
         }
     }
 }

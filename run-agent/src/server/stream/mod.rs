@@ -3,6 +3,7 @@
 //! `hub` looks out for each thing once; `bus`, `log`, `file`, `size` and `runs` are the things; `client` is one
 //! connection, which gets what it missed from the files and what comes from the hubs.
 
+mod books;
 mod bus;
 mod client;
 mod file;
@@ -14,7 +15,8 @@ mod runs;
 mod size;
 mod topic;
 
-pub(crate) use client::{Client, Ends, keep_books};
+pub(crate) use books::keep_books;
+pub(crate) use client::{Client, Ends};
 pub(crate) use topic::{BusKey, FileKey, RunKey, Topic};
 
 use hub::Hubs;

@@ -8,4 +8,4 @@ mod task;
 pub(crate) use message::{Message, Posted, texts};
 pub(crate) use project::{Project, Stats};
 pub(crate) use run::{FlatRun, Run, TaskRun, wire_name};
-pub(crate) use task::{Detail, ListedTask, PageTask, RunCounts};
+pub(crate) use task::{Detail, ListedTask, PageTask, RunCounts, Thread, queue_position};

@@ -1,7 +1,7 @@
 //! Tasks.
 
 use super::run::{Run, TaskRun};
-use conductor_core::{RunInfo, Status, TaskInfo, TaskStatus, Timestamp};
+use conductor_core::{RunInfo, Status, TaskInfo, TaskStatus, ThreadLink, Timestamp};
 use serde::Serialize;
 use std::collections::BTreeMap;
 use utoipa::ToSchema;
@@ -34,6 +34,9 @@ pub(crate) struct ListedTask {
     /// `idle`, `running`, `partial_failure`, `all_finished`, `blocked`, `cancelled`, or the status of its
     /// newest run.
     pub(crate) status: String,
+    /// Its place in the line, from 1, where it waits for its turn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) queue_position: Option<usize>,
     #[schema(format = DateTime)]
     pub(crate) last_activity: String,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -62,9 +65,14 @@ pub(crate) struct PageTask {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) last_run_status: Option<String>,
     pub(crate) project_id: String,
+    /// Its place in the line, from 1, where it waits for its turn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) queue_position: Option<usize>,
     pub(crate) run_count: usize,
     pub(crate) run_counts: BTreeMap<String, usize>,
     pub(crate) status: String,
+    /// The message that the task answers.
+    pub(crate) thread_parent: Option<Thread>,
     /// What the task waits for, where it does.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) waiting_for: Option<String>,
@@ -87,6 +95,9 @@ pub(crate) struct Detail {
     pub(crate) done: bool,
     /// `idle`, `running`, `queued`, `done` or `blocked`.
     pub(crate) state: &'static str,
+    /// Its place in the line, from 1, where it waits for its turn.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) queue_position: Option<usize>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub(crate) depends_on: Vec<String>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -96,7 +107,33 @@ pub(crate) struct Detail {
     /// How its loop ended, where it has one that did: `done`, `gave_up`, `stopped`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) outcome: Option<&'static str>,
+    /// The message that the task answers.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) thread_parent: Option<Thread>,
     pub(crate) runs: Vec<TaskRun>,
+}
+
+/// The message that a task answers.
+#[derive(Clone, Debug, Serialize, ToSchema)]
+pub(crate) struct Thread {
+    project_id: String,
+    task_id: String,
+    run_id: String,
+    message_id: String,
+    #[serde(skip_serializing_if = "String::is_empty")]
+    message_type: String,
+}
+
+impl From<ThreadLink> for Thread {
+    fn from(link: ThreadLink) -> Thread {
+        Thread {
+            project_id: link.project.to_string(),
+            task_id: link.task.to_string(),
+            run_id: link.run.to_string(),
+            message_id: link.message,
+            message_type: link.message_type,
+        }
+    }
 }
 
 fn words<T: ToString>(ids: &[T]) -> Vec<String> {
@@ -124,6 +161,12 @@ fn is_queued(info: &TaskInfo) -> bool {
     info.result.is_none() && turns.iter().any(|turn| waits_for.starts_with(turn))
 }
 
+/// The place in the line of one that waits for its turn.
+pub(crate) fn queue_position(info: &TaskInfo) -> Option<usize> {
+    let waiting = info.waiting.as_ref().filter(|_| is_queued(info));
+    waiting.and_then(|waiting| waiting.position)
+}
+
 /// The word for where a task stands; `idle` says that nothing was ever run.
 fn status(info: &TaskInfo, counts: Option<&RunCounts>, idle: &str) -> String {
     let failed = counts.is_some_and(|counts| counts.has("failed"));
@@ -144,6 +187,7 @@ impl ListedTask {
             project_id: info.project.to_string(),
             task_id: info.id.to_string(),
             status: status(info, counts, "idle"),
+            queue_position: queue_position(info),
             last_activity: last_activity(info).to_string(),
             depends_on: words(&info.depends_on),
             blocked_by: words(&info.blocked_by),
@@ -165,9 +209,11 @@ impl PageTask {
             last_run_output_size: output_size,
             last_run_status: info.latest.as_ref().map(|run| run.status().as_str().to_owned()),
             project_id: info.project.to_string(),
+            queue_position: queue_position(info),
             run_count: info.runs,
             status: status(info, Some(&counts), "-"),
             run_counts: counts.0,
+            thread_parent: None,
             waiting_for: info.waiting.as_ref().map(|waiting| waiting.what.clone()),
             over: info.is_over(),
             success: info.is_over() && info.is_success(),
@@ -206,10 +252,12 @@ impl Detail {
             created_at: created.unwrap_or_else(|| info.last_activity.to_string()),
             done: info.done,
             state,
+            queue_position: queue_position(info),
             depends_on: words(&info.depends_on),
             blocked_by: words(&info.blocked_by),
             waiting_for: info.waiting.as_ref().map(|waiting| waiting.what.clone()),
             outcome: info.result.as_ref().map(|result| result.outcome.as_str()),
+            thread_parent: None,
             runs,
         }
     }

@@ -143,6 +143,7 @@ struct Shown {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = ViewCollected)]
 struct Collected {
     deleted_runs: usize,
     freed_bytes: u64,

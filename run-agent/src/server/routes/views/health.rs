@@ -15,6 +15,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = ViewHealth)]
 struct Health {
     version: &'static str,
     uptime_s: f64,

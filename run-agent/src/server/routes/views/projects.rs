@@ -32,6 +32,7 @@ struct Since {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = ViewProjects)]
 struct Projects {
     /// The one with the newest activity first.
     projects: Vec<ProjectRow>,

@@ -38,6 +38,7 @@ struct OneRun {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = ViewFile)]
 struct File {
     /// The name to ask for it by.
     name: &'static str,

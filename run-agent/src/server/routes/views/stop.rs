@@ -25,6 +25,7 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 
 /// What to stop, and why.
 #[derive(Debug, Deserialize, ToSchema)]
+#[schema(as = ViewWish)]
 #[serde(deny_unknown_fields)]
 struct Wish {
     /// Only this run: its task may start another one. Without it the task is stopped for good, and
@@ -36,6 +37,7 @@ struct Wish {
 }
 
 #[derive(Serialize, ToSchema)]
+#[schema(as = ViewStopping)]
 struct Stopping {
     /// Runs that were asked to end.
     stopped_runs: usize,

@@ -2,6 +2,8 @@
 //!
 //! Machines are noisy, so nothing here is a limit: look at the ratios. Build with `--release`.
 
+mod sse;
+
 use conductor_core::agent::stream::{StreamKind, StreamParser, Zone};
 use conductor_core::{Conductor, JobSpec, Options, Stop, Timestamp, Wait};
 use conductor_tests::generate::{RootSpec, make_root};
@@ -26,10 +28,18 @@ const PARTS: &[Part] = &[
     ("list", "list over 20,000 runs in 400 tasks beside find over the same folders", list),
     ("gc", "a dry run of gc beside find -type f -size, deleting beside rm -r", gc),
     ("stream", "reading 128 MB of each agent's stream beside finding its line ends", stream),
+    (
+        "sse",
+        "1,000 clients of one bus at 1,000 messages a second beside a loop of bare writes",
+        sse::run,
+    ),
 ];
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
+    if wanted.first().is_some_and(|word| word == sse::FLOOR) {
+        return sse::floor();
+    }
     if let Some(bad) = wanted.iter().find(|name| !PARTS.iter().any(|part| part.0 == **name)) {
         eprintln!("error: there is no part {bad:?}\nusage: bench [PART...]");
         for (name, about, _) in PARTS {
