@@ -60,6 +60,8 @@ impl Campaign {
             .arg("--continue-on-failure")
             .args(["--max-examples", &count, "--request-timeout", "60", "--no-color"])
             .args(more)
+            // It keeps what it found where it stands.
+            .cwd(self.sandbox.work())
             .run();
         assert!(done.status.success(), "{}\n{}", done.stdout, done.stderr);
         server.get("/healthz").expect(200);

@@ -201,7 +201,9 @@ export async function hostile(sandbox, server) {
   // A task that lives: what it prints and what its processes are called.
   const words = ON_ONE_LINE.slice(0, 12).map((text) => `perl -e '$0 = shift; sleep 3600' "$(printf '%s' ${shell(text)})" &`).join("\n");
   await server.start("evil", "lives", `printf '%s\\n' ${PAYLOADS.map((text) => shell(text.replaceAll("\0", ""))).join(" ")}\nprintf '%s\\n' ${shell(PAYLOADS[5] ?? "")} >&2\n${words}\nrun-agent bus post --type QUESTION --body ${shell(PAYLOADS[5] ?? "")} --link ${shell("javascript:pwned(1)")} --meta ${shell("a=<img src=x onerror=pwned(2)>")} || true\nsleep 3600`);
-  await sandbox.cli("task", "--detach", "--project", "evil", "--task", "checked", "--agent", "shell", "--max-attempts", "1", "--env", "xss_env=1", "--verify", `echo ${shell(PAYLOADS[5] ?? "")}; false`, "--prompt", 'touch "$JRUN_TASK_FOLDER/DONE"');
+  // It may have failed before the command left it alone, which then says so by its exit code.
+  const checked = sandbox.cli("task", "--detach", "--project", "evil", "--task", "checked", "--agent", "shell", "--max-attempts", "1", "--env", "xss_env=1", "--verify", `echo ${shell(PAYLOADS[5] ?? "")}; false`, "--prompt", 'touch "$JRUN_TASK_FOLDER/DONE"');
+  await checked.catch((error) => { if (error.code !== 1) throw error; });
   await server.stands("evil", "lives", "running", "question");
   await server.stands("evil", "checked", "failed");
   return { run: `projects/evil/tasks/task-20261126-120000-evil/runs/${RUN}`, task: "projects/evil/tasks/task-20261126-120000-evil", timeout: LONG };
