@@ -24,13 +24,14 @@ fn main() -> io::Result<()> {
     let mut table =
         String::from("/// All of them, by name.\npub(super) static ASSETS: &[Asset] = &[\n");
     for name in &files {
-        let (path, gzip) = (ui.join(name), packed.join(name.replace('/', "-") + ".gz"));
-        compress(&path, &gzip)?;
-        let (path, gzip) = (path.display().to_string(), gzip.display().to_string());
+        let gzip = name.replace('/', "-") + ".gz";
+        compress(&ui.join(name), &packed.join(&gzip))?;
+        // Relative to where it is built: the checkout may be moved, and the target folder shared.
         let line = writeln!(
             table,
-            "    Asset {{ name: {name:?}, bytes: include_bytes!({path:?}), gzip: \
-             include_bytes!({gzip:?}) }},"
+            "    Asset {{\n        name: {name:?},\n        \
+             bytes: include_bytes!(concat!(env!(\"CARGO_MANIFEST_DIR\"), \"/ui/\", {name:?})),\n        \
+             gzip: include_bytes!(concat!(env!(\"OUT_DIR\"), \"/ui/\", {gzip:?})),\n    }},"
         );
         line.map_err(io::Error::other)?;
     }

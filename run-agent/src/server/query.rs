@@ -9,6 +9,19 @@ use serde::de::DeserializeOwned;
 #[derive(Debug)]
 pub(crate) struct Query<T>(pub(crate) T);
 
+/// Whether a switch is on. A word that is neither `true` nor `false` is refused: who meant a dry run
+/// by another one would have things deleted.
+pub(crate) fn is_on(name: &str, word: Option<&str>) -> Result<bool, Failure> {
+    match word {
+        Some("true") => Ok(true),
+        None | Some("" | "false") => Ok(false),
+        Some(other) => {
+            let message = format!("{name} is {other:?}, which is neither true nor false");
+            Err(Failure::bad_request("query.invalid", message))
+        }
+    }
+}
+
 impl<S: Send + Sync, T: DeserializeOwned> FromRequestParts<S> for Query<T> {
     type Rejection = Failure;
 

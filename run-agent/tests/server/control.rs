@@ -170,6 +170,12 @@ fn old_runs_are_collected() {
     assert_eq!(plan["dry_run"], true);
     let runs = plan["deleted_runs"].as_u64().unwrap();
     assert!(runs > 0);
+    // Who means a dry run by another word is told, and nothing goes.
+    for query in ["dry_run=1", "dry_run=True", "keep_failed=yes"] {
+        let place = format!("/api/projects/shop/gc?older_than=0s&{query}");
+        let refused = server.push(&place).expect(400);
+        assert!(refused.text.contains("neither true nor false"), "{}", refused.text);
+    }
     assert!(
         !server.json("/api/projects/shop/gc?older_than=0s")["items"].as_array().unwrap().is_empty()
     );

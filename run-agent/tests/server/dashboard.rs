@@ -164,6 +164,7 @@ fn a_part_of_a_file_is_read_and_searched() {
     let later = server.json(&format!("{base}/search?text=needle&from={}", at + 1));
     assert_eq!(later["places"], json!([]));
     server.get(&format!("{base}/search?text=")).expect(400);
+    server.get(&format!("{base}/search?text=needle&from=there")).expect(400);
 }
 
 #[test]

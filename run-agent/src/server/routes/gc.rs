@@ -7,7 +7,7 @@ use super::super::calls::Length;
 use super::super::failure::{ErrorBody, Failure};
 use super::super::page::{self, Page};
 use super::super::place::{InProject, checked};
-use super::super::query::Query;
+use super::super::query::{Query, is_on};
 use axum::extract::State;
 use axum::http::HeaderMap;
 use conductor_core::{GcAction, GcKind, GcPolicy, ProjectId, Record, Wait, parse_duration};
@@ -20,37 +20,36 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(collect, plan))
 }
 
-/// What is collected. Only the word `true` switches something on.
+/// What is collected.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Asked {
     /// Runs that ended longer ago than this, as `168h`; what is configured unless said.
     older_than: Option<String>,
-    /// Only say what would go.
+    /// `true` only says what would go.
     dry_run: Option<String>,
-    /// Keep runs that failed.
+    /// `true` keeps runs that failed.
     keep_failed: Option<String>,
 }
 
-impl Asked {
-    /// The policy of a collection of runs alone: neither buses nor tasks go over HTTP.
-    fn policy(&self, app: &App, project: ProjectId) -> Result<GcPolicy, Failure> {
-        let mut policy = app.conductor().gc().policy();
-        policy.project = Some(project);
-        policy.rotate_bus = false;
-        policy.prune_archives = None;
-        policy.delete_done_tasks = false;
-        if let Some(age) = self.older_than.as_deref().filter(|age| !age.is_empty()) {
-            let age = parse_duration(age).map_err(|error| error.with_field("older_than"));
-            policy.older_than = checked(age)?;
-        }
-        policy.keep_failed |= is_on(&self.keep_failed);
-        Ok(policy)
+/// The policy of a collection of runs alone: neither buses nor tasks go over HTTP.
+pub(super) fn of_runs(
+    app: &App,
+    project: Option<ProjectId>,
+    older_than: Option<&str>,
+    keep_failed: Option<&str>,
+) -> Result<GcPolicy, Failure> {
+    let mut policy = app.conductor().gc().policy();
+    policy.project = project;
+    policy.rotate_bus = false;
+    policy.prune_archives = None;
+    policy.delete_done_tasks = false;
+    if let Some(age) = older_than.filter(|age| !age.trim().is_empty()) {
+        let age = parse_duration(age).map_err(|error| error.with_field("older_than"));
+        policy.older_than = checked(age)?;
     }
-}
-
-fn is_on(word: &Option<String>) -> bool {
-    word.as_deref() == Some("true")
+    policy.keep_failed |= is_on("keep_failed", keep_failed)?;
+    Ok(policy)
 }
 
 #[derive(Serialize, ToSchema)]
@@ -74,8 +73,9 @@ async fn collect(
     Query(asked): Query<Asked>,
 ) -> Result<Json<Collected>, Failure> {
     refuse_pages(&headers, "project garbage collection")?;
-    let policy = asked.policy(&app, project)?;
-    let dry_run = is_on(&asked.dry_run);
+    let policy =
+        of_runs(&app, Some(project), asked.older_than.as_deref(), asked.keep_failed.as_deref())?;
+    let dry_run = is_on("dry_run", asked.dry_run.as_deref())?;
     let collected = app.answer(Length::Long, move |app| {
         let failed = |error| app.failure(&error);
         let gc = app.conductor().gc();
@@ -129,7 +129,8 @@ async fn plan(
     Query(asked): Query<Asked>,
     Query(wanted): Query<page::Asked>,
 ) -> Result<Json<GcPage>, Failure> {
-    let policy = asked.policy(&app, project)?;
+    let policy =
+        of_runs(&app, Some(project), asked.older_than.as_deref(), asked.keep_failed.as_deref())?;
     let plan = app.call(move |conductor| {
         let plan = conductor.gc().plan(policy)?;
         let mut bytes = 0;

@@ -160,7 +160,10 @@ async fn start(
 
 /// The older program's answer while an update holds new tasks back.
 fn held_back(app: &App, error: &Error) -> Failure {
-    let state = app.conductor().update().state().unwrap_or_default();
+    let state = match app.conductor().update().state() {
+        Ok(state) => state,
+        Err(error) => return app.failure(&error),
+    };
     let message = "self-update drain is in progress; task creation is temporarily unavailable";
     Failure::new(StatusCode::CONFLICT, error.code(), message)
         .detail("self_update_state", state.as_str())

@@ -5,11 +5,12 @@ use super::super::super::app::App;
 use super::super::super::body::Read;
 use super::super::super::calls::Length;
 use super::super::super::failure::{ErrorBody, Failure};
-use super::super::super::place::{self, checked};
+use super::super::super::place;
 use super::super::super::query::Query;
+use super::super::gc::of_runs;
 use axum::extract::State;
 use axum::http::StatusCode;
-use conductor_core::{GcAction, GcItem, GcPolicy, Wait, parse_duration};
+use conductor_core::{GcAction, GcItem, GcPolicy, Wait};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
@@ -36,20 +37,10 @@ struct Asked {
 }
 
 impl Asked {
-    /// Runs alone go from the page: neither buses nor tasks do.
     fn policy(&self, app: &App) -> Result<GcPolicy, Failure> {
-        let given = |text: &Option<String>| text.clone().filter(|text| !text.trim().is_empty());
-        let mut policy = app.conductor().gc().policy();
-        policy.project = given(&self.project_id).map(|id| place::project(&id)).transpose()?;
-        policy.rotate_bus = false;
-        policy.prune_archives = None;
-        policy.delete_done_tasks = false;
-        if let Some(age) = given(&self.older_than) {
-            let age = parse_duration(&age).map_err(|error| error.with_field("older_than"));
-            policy.older_than = checked(age)?;
-        }
-        policy.keep_failed |= self.keep_failed.as_deref() == Some("true");
-        Ok(policy)
+        let project = self.project_id.as_deref().filter(|text| !text.trim().is_empty());
+        let project = project.map(place::project).transpose()?;
+        of_runs(app, project, self.older_than.as_deref(), self.keep_failed.as_deref())
     }
 }
 

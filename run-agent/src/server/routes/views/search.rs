@@ -35,8 +35,7 @@ struct Asked {
     /// The text; letters of ASCII are found in either case.
     text: String,
     /// Where to begin, in bytes.
-    #[param(value_type = Option<u64>)]
-    from: Option<String>,
+    from: Option<u64>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -66,10 +65,9 @@ async fn search(
         let message = format!("a text of 1 to {LONGEST} bytes is wanted");
         return Err(Failure::bad_request("search.text", message));
     }
-    let from = asked.from.as_deref().and_then(|from| from.parse().ok()).unwrap_or(0);
     let found = app.call(move |conductor| {
         let output = conductor.runs().get(&project, &task, &run)?.output(file)?;
-        look(output, asked.text.as_bytes(), from)
+        look(output, asked.text.as_bytes(), asked.from.unwrap_or(0))
     });
     Ok(Json(found.await?))
 }
