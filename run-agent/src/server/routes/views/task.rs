@@ -115,13 +115,18 @@ fn children(
 ) -> Result<Vec<RunRow>> {
     let mut known: HashSet<String> = runs.iter().map(|run| run.id.to_string()).collect();
     let mut others: Vec<RunRow> = Vec::new();
-    for other in app.conductor().tasks().ids(project)?.iter().filter(|other| *other != task) {
-        match app.rows().children(app.conductor(), project, other) {
-            // Deleted since it was listed.
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            runs => others.extend(runs?.iter().cloned()),
+    app.known().read(app.conductor(), usize::MAX, |reader| {
+        let look = reader.of(project);
+        for other in look.ids()?.iter().filter(|other| *other != task) {
+            match app.rows().children(&look, other) {
+                Ok(runs) => others.extend(runs.iter().cloned()),
+                // Deleted since it was listed.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
         }
-    }
+        Result::Ok(())
+    })?;
     // By the times in their ids.
     others.sort_by(|a, b| a.id.cmp(&b.id));
     let mut found: Vec<RunRow> = Vec::new();
