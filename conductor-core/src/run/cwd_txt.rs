@@ -15,9 +15,9 @@ impl RunRecord {
     /// when the run ends.
     pub(crate) fn from_cwd_txt(text: &str, name: &str, modified: Timestamp) -> RunRecord {
         let value = |key: &str| {
-            let lines = text.lines().filter_map(|line| line.split_once('='));
+            let mut lines = text.lines().filter_map(|line| line.split_once('='));
             // A later line wins.
-            let found = lines.filter(|(known, _)| known.trim() == key).next_back();
+            let found = lines.rfind(|(known, _)| known.trim() == key);
             found.map(|(_, value)| value.trim()).filter(|value| !value.is_empty())
         };
         let owned = |key: &str| value(key).map(str::to_owned);

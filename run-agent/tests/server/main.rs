@@ -27,6 +27,7 @@ mod shapes;
 mod streams;
 mod support;
 mod threads;
+mod topics;
 mod units;
 mod update;
 mod update_kill;
