@@ -1,11 +1,14 @@
 //! The real machine behind [`Os`].
 
+use super::event::note_interruption;
 use super::file::{Entry, Fd, FileKind, FileSystem, LockKind, Open, Stat};
 use super::os::Os;
 use crate::time::Timestamp;
 use fs2::FileExt as _;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RawDir, RenameFlags, ResolveFlags};
 use rustix::process::Uid;
+use rustix::thread::NanosleepRelativeResult;
+use rustix::time::Timespec;
 use std::ffi::{OsStr, OsString};
 use std::fs::{DirBuilder, File};
 use std::io;
@@ -430,7 +433,13 @@ impl Os for RealOs {
     }
 
     fn sleep(&self, length: Duration) {
-        std::thread::sleep(length);
+        let request = Timespec {
+            tv_sec: i64::try_from(length.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: length.subsec_nanos().into(),
+        };
+        if let NanosleepRelativeResult::Interrupted(_) = rustix::thread::nanosleep(&request) {
+            note_interruption();
+        }
     }
 
     fn process_id(&self) -> u32 {
