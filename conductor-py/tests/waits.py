@@ -134,11 +134,11 @@ def calls_that_may_wait() -> set[str]:
 
 
 def _may_wait(thing: Any) -> bool:
-    if not inspect.isroutine(thing):
-        return False
+    function = getattr(thing, "__func__", thing)
     try:
-        return not _MARKS.isdisjoint(inspect.signature(thing).parameters)
-    except ValueError:
+        return not _MARKS.isdisjoint(inspect.signature(function).parameters)
+    except (TypeError, ValueError):
+        # Not callable, or of C and without any.
         return False
 
 
@@ -152,7 +152,7 @@ def nanoseconds_to_interrupt(wait: Callable[[], object]) -> int:
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     # Not in step with any beat that the wait might have.
-    timer = threading.Timer(0.05 + time.perf_counter_ns() % 101 / 1000, send)
+    timer = threading.Timer(0.02 + time.perf_counter_ns() % 101 / 1000, send)
     timer.start()
     try:
         wait()
