@@ -166,13 +166,14 @@ def nanoseconds_to_interrupt(wait: Callable[[], object]) -> int:
 def main() -> None:
     """``waits.py ROOT TRIES``: interrupts each call, and says so once it is out of it."""
     root, tries = Path(sys.argv[1]), int(sys.argv[2])
-    # From outside, as from a terminal: a thread of this program would want the interpreter meanwhile.
-    send = ["/bin/sh", "-c", f"sleep 0.2; kill -INT {os.getpid()}"]
     with scene(root) as there:
         for kind, calls in {"wait": WAITS, "work": WORKS}.items():
             for name, wait in calls.items():
-                for _ in range(tries):
-                    with subprocess.Popen(send):
+                for number in range(tries):
+                    # From outside, as from a terminal: a thread of this program would want the interpreter
+                    # meanwhile. Not in step with any beat that the wait might have.
+                    send = f"sleep 0.{23 + 17 * number}; kill -INT {os.getpid()}"
+                    with subprocess.Popen(["/bin/sh", "-c", send]):
                         try:
                             wait(there)
                         except KeyboardInterrupt:

@@ -10,9 +10,11 @@ use std::path::Path;
 use std::time::Duration;
 
 const TRIES: usize = 3;
-/// The longest time that may be waited away. A signal that comes right before a wait begins is found when
-/// that is over, and then at once.
-const MOST: Duration = Duration::from_millis(100);
+/// What is promised. A signal that comes right before a wait begins is found when a part of it is over, which
+/// is 100 ms long.
+const MOST: Duration = Duration::from_millis(200);
+/// A lock that somebody holds is tried again and again, after 2 ms at most.
+const PAUSE: Duration = Duration::from_millis(5);
 const CALLS: &str = "trace=epoll_wait,epoll_pwait,epoll_pwait2,poll,ppoll,select,pselect6,nanosleep,\
     clock_nanosleep,futex,write,clone,clone3";
 
@@ -21,13 +23,15 @@ const CALLS: &str = "trace=epoll_wait,epoll_pwait,epoll_pwait2,poll,ppoll,select
 struct Tale {
     /// Whether the signal ended a wait of the main thread.
     woke: bool,
-    /// The waits of any thread of the program that ran out.
-    ran_out: Vec<String>,
+    /// The waits of each thread of the program that ran out.
+    ran_out: BTreeMap<String, Vec<String>>,
 }
 
 impl Tale {
+    /// The longest time that a thread waited away.
     fn waited(&self) -> Duration {
-        self.ran_out.iter().map(|call| limit(call)).sum()
+        let waited = self.ran_out.values().map(|calls| calls.iter().map(|call| limit(call)).sum());
+        waited.max().unwrap_or_default()
     }
 }
 
@@ -52,9 +56,9 @@ pub(crate) fn ctrl_c_ends_each_wait_by_itself(venv: &Path) {
             assert!(tale.waited() <= MOST, "{name}: waited after the signal: {tale:#?}");
         }
         // What works all the time is seldom met while it waits.
-        let waits = name.starts_with("wait ");
+        let by_itself = tries.iter().any(|tale| tale.woke && tale.waited() <= PAUSE);
         assert!(
-            tries.iter().any(|tale| tale.ran_out.is_empty() && (tale.woke || !waits)),
+            by_itself || !name.starts_with("wait "),
             "{name}: the signal did not end the wait itself: {tries:#?}"
         );
     }
@@ -75,9 +79,11 @@ fn tales(trace: &str) -> BTreeMap<String, Vec<Tale>> {
         if !threads.contains(thread) {
             continue;
         }
-        if rest.starts_with("--- SIGINT") && thread == main {
-            let woke = last_of_main.contains("EINTR") || last_of_main.contains("ERESTART");
-            tale = Some(Tale { woke, ran_out: Vec::new() });
+        if rest.starts_with("--- SIGINT") {
+            // The system prefers the main thread, but not while its tracer has stopped it.
+            let interrupted = last_of_main.contains("EINTR") || last_of_main.contains("ERESTART");
+            let woke = thread == main && interrupted;
+            tale = Some(Tale { woke, ..Tale::default() });
             continue;
         }
         if let Some(start) = rest.strip_suffix("<unfinished ...>") {
@@ -96,7 +102,7 @@ fn tales(trace: &str) -> BTreeMap<String, Vec<Tale>> {
             let tale = tale.take().unwrap_or_else(|| panic!("no signal before {call}"));
             found.entry(name.0.to_owned()).or_default().push(tale);
         } else if let Some(tale) = tale.as_mut().filter(|_| ran_out(&call)) {
-            tale.ran_out.push(call.clone());
+            tale.ran_out.entry(thread.to_owned()).or_default().push(call.clone());
         }
         if thread == main {
             last_of_main = call;
@@ -144,11 +150,12 @@ fn a_trace_is_read_as_it_was_written() {
         9 clock_nanosleep(CLOCK_REALTIME, 0, {tv_sec=0, tv_nsec=2000000}, NULL) = 0\n\
         8 poll([{fd=3}], 1, 9000) = 0 (Timeout)\n\
         7 epoll_wait(4, [], 16, 30) = 0\n\
+        7 ppoll([{fd=3}], 1, {tv_sec=0, tv_nsec=7000000}, NULL, 0) = 0 (Timeout)\n\
         7 epoll_pwait(4, [{x}], 16, 30, NULL, 8) = 1\n\
         7 write(1, \"wait x\\n\", 7) = 7\n";
     let tales = tales(trace);
     let tale = &tales["wait x"][0];
     assert!(tale.woke);
-    assert_eq!((tale.ran_out.len(), tale.waited()), (2, Duration::from_millis(32)), "{tale:?}");
+    assert_eq!((tale.ran_out.len(), tale.waited()), (2, Duration::from_millis(37)), "{tale:?}");
     assert_eq!(limit("epoll_pwait(4, [], 16, 30, NULL, 8) = 0"), Duration::from_millis(30));
 }
