@@ -27,6 +27,7 @@ mod session;
 mod slots;
 mod start;
 mod stop;
+mod task_slot;
 mod tree;
 mod verdict;
 
@@ -51,7 +52,7 @@ pub(crate) use masked::no_run_agent as no_masking;
 pub(crate) use open_entry::{OpenEntries, OpenEntry};
 pub(crate) use output::{cut_of, gap_note, last_lines};
 pub(crate) use planned::PlannedAgent;
-pub(crate) use slots::{Lines, Pool};
+pub(crate) use slots::{Lines, Pool, Slots};
 pub(crate) use start::{RunPlan, Started};
 pub(crate) use stop::stop_reason;
 pub use stop::{Stop, StopReport};
