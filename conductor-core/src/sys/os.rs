@@ -93,7 +93,7 @@ pub trait Os: fmt::Debug + Send + Sync {
     fn since_boot(&self) -> Duration {
         self.monotonic()
     }
-    /// Lets the calling thread rest; a signal ends it early.
+    /// Lets the calling thread rest.
     fn sleep(&self, length: Duration);
     /// The id of this process.
     fn process_id(&self) -> u32;

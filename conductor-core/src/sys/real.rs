@@ -433,12 +433,14 @@ impl Os for RealOs {
     }
 
     fn sleep(&self, length: Duration) {
-        let request = Timespec {
+        let mut left = Timespec {
             tv_sec: i64::try_from(length.as_secs()).unwrap_or(i64::MAX),
             tv_nsec: length.subsec_nanos().into(),
         };
-        if let NanosleepRelativeResult::Interrupted(_) = rustix::thread::nanosleep(&request) {
+        // Rests are short. A signal ends none, since some count how often they rested.
+        while let NanosleepRelativeResult::Interrupted(rest) = rustix::thread::nanosleep(&left) {
             note_interruption();
+            left = rest;
         }
     }
 
