@@ -19,6 +19,7 @@ mod note;
 mod notify;
 mod open_entry;
 mod output;
+mod output_locks;
 mod planned;
 mod prepared;
 mod probe;
