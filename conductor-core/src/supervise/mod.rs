@@ -30,6 +30,7 @@ mod start;
 mod stop;
 mod task_slot;
 mod tree;
+mod turns;
 mod verdict;
 
 pub(crate) use admission::{Admission, Admitted, Demand, Gate, is_wait_for_slot, waiter};
