@@ -18,6 +18,7 @@ from typing import Any
 MARK = b"\n\n---\nmsg_id: "
 LINE = re.compile(rb"^\\+---[ \t\r]*$", re.MULTILINE)
 QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
+ONCE = "ts type project_id task_id run_id issue_id parents links meta".split()
 SHORT = {"n": "\n", "r": "\r", "t": "\t"}
 
 TABLE = []
@@ -73,6 +74,8 @@ def record(data: bytes, start: int) -> tuple[dict[str, Any], int] | None:
     fields: dict[str, Any] = {}
     for line in lines[:-2]:
         key, _, text = line.decode().partition(": ")
+        if key in fields and key in ONCE:
+            return None
         fields[key] = int(text) if key == "seq" else value(text)
     fields["body"] = LINE.sub(lambda match: match[0][1:], data[body:end]).decode()
     return fields, end + 1

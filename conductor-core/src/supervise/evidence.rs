@@ -1,6 +1,7 @@
 //! What stands on disk and in the kernel about one run: its record, its keeper's record, its processes.
 //! Nothing is changed here.
 
+use super::output_locks;
 use super::stop::stop_wished;
 use super::verdict::{Evidence, Verdict, judge};
 use crate::error::{Error, ErrorKind, Result};
@@ -93,7 +94,9 @@ fn look(folder: &Folder, record: &RunRecord) -> Result<(Evidence, Actors)> {
         };
         (Actors::default(), alive)
     };
+    let unseen = keeper.as_ref().is_some_and(|keeper| keeper.ended.is_none());
     let evidence = Evidence {
+        gone: actors.elsewhere && unseen && output_locks::is_gone(folder)?,
         keeper,
         locked: false,
         agent_alive,
@@ -101,6 +104,7 @@ fn look(folder: &Folder, record: &RunRecord) -> Result<(Evidence, Actors)> {
         ours: record.is_supervised(),
         named: record.pid > 0,
         stop_wished: stop_wished(folder)?,
+        external: record.is_external(),
     };
     Ok((evidence, actors))
 }
@@ -149,7 +153,8 @@ fn here(boot: &[u8], namespace: u64, actors: Actors) -> std::io::Result<Actors> 
 }
 
 /// Whether the agent or the keeper of a run lives, by the identity of the processes alone: whatever its
-/// record and its locks say. One of another pid namespace may, as long as no end is known.
+/// record and its locks say. One of another pid namespace may, as long as neither its end is known nor its
+/// output is free.
 pub(crate) fn processes_live(folder: &Folder) -> Result<bool> {
     let look = |e| folder.error("look at the processes of", "", e);
     let (actors, may_go_on) = match keeper_record(folder)? {
@@ -166,7 +171,7 @@ pub(crate) fn processes_live(folder: &Folder) -> Result<bool> {
         },
     };
     if actors.elsewhere {
-        return Ok(may_go_on);
+        return Ok(may_go_on && !output_locks::is_gone(folder)?);
     }
     let Actors { mut keeper, agent, .. } = actors;
     if folder.stat(ATTACHED)?.is_some() {

@@ -128,6 +128,8 @@ impl RunWatch {
             Verdict::Supervised if folder.stat(ATTACHED)?.is_some() => self.watch_process(agent)?,
             Verdict::Supervised => self.watch_process(keeper)?,
             Verdict::Adopted => self.watch_process(agent)?,
+            // Its keeper is gone, and the rest of its container may be going.
+            Verdict::PossiblyAlive if elsewhere => self.look_again(ELSEWHERE)?,
             Verdict::PossiblyAlive => self.look_again(limits::SAFETY_POLL)?,
         }
         Ok(false)

@@ -11,6 +11,7 @@
 mod support;
 
 mod bounds;
+mod containers;
 mod disk;
 mod hold;
 mod idle;

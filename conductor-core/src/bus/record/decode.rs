@@ -1,6 +1,7 @@
 //! Decoding of a record whose checksum was verified.
 
 use super::escape;
+use super::fields::{Key, fields};
 use super::flow;
 use super::head::Head;
 use super::quote::parse_quoted;
@@ -36,25 +37,18 @@ pub(crate) fn decode(record: &[u8], head: &Head) -> Option<Message> {
         body,
     };
     // Behind the id and its line feed.
-    let mut rest = &header[head.id.end + 1..];
-    while let Some(end) = memchr::memchr(b'\n', rest.as_bytes()) {
-        let line = &rest[..end];
-        rest = &rest[end + 1..];
-        // No key holds a colon, so the first one ends it.
-        let Some(colon) = memchr::memchr(b':', line.as_bytes()) else { continue };
-        let (key, value) = (&line[..colon], line.get(colon + 2..)?);
+    for field in fields(&header[head.id.end + 1..]) {
+        let (key, value) = field?;
         match key {
-            "ts" => message.time = time(value)?,
-            "type" => message.msg_type = plain_or_quoted(value)?,
-            "project_id" => message.project_id = quoted(value)?,
-            "task_id" => message.task_id = quoted(value)?,
-            "run_id" => message.run_id = quoted(value)?,
-            "issue_id" => message.issue_id = Some(quoted(value)?),
-            "parents" => message.parents = flow::parse(value)?.into_parents()?,
-            "links" => message.links = flow::parse(value)?.into_links()?,
-            "meta" => message.meta = flow::parse(value)?.into_pairs()?,
-            // Numbers and checksum were checked; a key of a newer writer is not ours to judge.
-            _ => {}
+            Key::Ts => message.time = time(value)?,
+            Key::Type => message.msg_type = plain_or_quoted(value)?,
+            Key::ProjectId => message.project_id = quoted(value)?,
+            Key::TaskId => message.task_id = quoted(value)?,
+            Key::RunId => message.run_id = quoted(value)?,
+            Key::IssueId => message.issue_id = Some(quoted(value)?),
+            Key::Parents => message.parents = flow::parse(value)?.into_parents()?,
+            Key::Links => message.links = flow::parse(value)?.into_links()?,
+            Key::Meta => message.meta = flow::parse(value)?.into_pairs()?,
         }
     }
     Some(message)
@@ -81,13 +75,38 @@ fn plain_or_quoted(value: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::super::head::{Look, look};
-    use super::super::{Draft, Moment, Stamp};
+    use super::super::{Draft, Moment, Stamp, plain};
     use super::*;
     use crate::bus::message::{Link, Parent};
     use crate::bus::post::Post;
     use crate::bus::scope::Scope;
     use crate::id::{ProjectId, RunId, TaskId};
     use proptest::prelude::*;
+
+    /// A whole record with these lines between its number and its length.
+    fn record(lines: &str) -> Vec<u8> {
+        let head = format!("---\nmsg_id: MSG-1\nseq: 1\n{lines}len: 1\n");
+        let sum = crc32c::crc32c(format!("{head}x").as_bytes());
+        format!("{head}crc32c: \"{sum:08x}\"\n---\nx\n").into_bytes()
+    }
+
+    #[test]
+    fn a_header_that_says_a_thing_twice_is_no_message_to_any_reader() {
+        let once = "ts: 2026-11-23T14:20:55.123456789Z\ntype: A\nrun_id: \"r\"\n";
+        for (more, is_message) in [
+            ("", true),
+            ("colour: red\ncolour: blue\n", true),
+            ("type:B\n", true),
+            ("type: A\n", false),
+            ("type: \"B\"\n", false),
+            ("run_id: \"\"\n", false),
+        ] {
+            let bytes = record(&format!("{once}{more}"));
+            let Look::Record(head) = look(&bytes) else { panic!("{:?}", look(&bytes)) };
+            assert_eq!(decode(&bytes, &head).is_some(), is_message, "{more}");
+            assert_eq!(plain(&bytes, &head).is_some(), is_message, "{more}");
+        }
+    }
 
     fn any_id() -> impl Strategy<Value = String> {
         "[A-Za-z0-9][A-Za-z0-9._-]{0,20}[a-z]"

@@ -23,6 +23,7 @@
 mod decode;
 mod draft;
 mod escape;
+mod fields;
 mod flow;
 mod head;
 mod legacy;

@@ -1,5 +1,6 @@
 //! A record that is nothing out of the ordinary, as texts that lie in it: nothing is copied.
 
+use super::fields::{Key, fields};
 use super::head::Head;
 use super::quote::parse_quoted;
 use super::stamp::Moment;
@@ -35,24 +36,19 @@ pub(crate) fn plain<'a>(record: &'a [u8], head: &Head) -> Option<Plain<'a>> {
         ..Plain::default()
     };
     check_id("message", plain.msg_id).ok()?;
-    let mut rest = &header[head.id.end + 1..];
-    while let Some(end) = memchr::memchr(b'\n', rest.as_bytes()) {
-        let line = &rest[..end];
-        rest = &rest[end + 1..];
-        let Some(colon) = memchr::memchr(b':', line.as_bytes()) else { continue };
-        let (key, value) = (&line[..colon], line.get(colon + 2..)?);
+    for field in fields(&header[head.id.end + 1..]) {
+        let (key, value) = field?;
         match key {
-            "ts" => {
+            Key::Ts => {
                 let moment = Moment::parse_rfc3339(value.as_bytes())?;
                 plain.nanos = moment.unix_nanos()?;
                 plain.time = told(value);
             }
-            "type" if !value.starts_with('"') => plain.msg_type = value,
-            "project_id" => plain.project_id = quoted(value)?,
-            "task_id" => plain.task_id = quoted(value)?,
-            "run_id" => plain.run_id = quoted(value)?,
-            "type" | "issue_id" | "parents" | "links" | "meta" => return None,
-            _ => {}
+            Key::Type if !value.starts_with('"') => plain.msg_type = value,
+            Key::ProjectId => plain.project_id = quoted(value)?,
+            Key::TaskId => plain.task_id = quoted(value)?,
+            Key::RunId => plain.run_id = quoted(value)?,
+            Key::Type | Key::IssueId | Key::Parents | Key::Links | Key::Meta => return None,
         }
     }
     Some(plain)
