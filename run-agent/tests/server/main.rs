@@ -11,6 +11,7 @@ mod attacks;
 mod candidate;
 mod commands;
 mod compatible;
+mod compose;
 mod control;
 mod dashboard;
 mod extra_roots;
