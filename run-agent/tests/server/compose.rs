@@ -57,7 +57,8 @@ fn leads(text: &str, host: &str, container: &str) -> bool {
 
 fn mounts(text: &str, from: &str, to: &str) -> bool {
     text.contains(&format!("{from}:{to}"))
-        || (text.contains(&format!("source: {from}\n")) && text.contains(&format!("target: {to}\n")))
+        || (text.contains(&format!("source: {from}\n"))
+            && text.contains(&format!("target: {to}\n")))
 }
 
 /// The part of what was said that is about one service.

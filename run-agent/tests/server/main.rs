@@ -23,6 +23,7 @@ mod metrics;
 mod proxy;
 mod queue;
 mod reads;
+mod reference;
 mod schema;
 mod shapes;
 mod streams;
