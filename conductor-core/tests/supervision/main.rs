@@ -11,6 +11,7 @@
 mod support;
 
 mod bounds;
+mod damage;
 mod disk;
 mod hold;
 mod idle;
