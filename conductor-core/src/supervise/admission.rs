@@ -5,6 +5,7 @@ use super::family::Place;
 use super::hold::{Held, Hold};
 use super::slots::{Pool, Ticket};
 use super::start::RunPlan;
+use super::task_slot::OwnSlot;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::{FileLock, Folder, found};
@@ -238,6 +239,19 @@ impl Admission {
     }
 
     fn next_slot(&mut self, size: u64) -> Result<Option<FileLock>> {
+        if self.pool == Pool::Tasks {
+            match self.engine.own_slot(&self.demand.who, size)? {
+                OwnSlot::Taken(slot) => {
+                    self.ticket = None;
+                    return Ok(Some(slot));
+                }
+                OwnSlot::Held => {
+                    self.watch()?;
+                    return Ok(None);
+                }
+                OwnSlot::None => {}
+            }
+        }
         let ticket = match &self.ticket {
             Some(ticket) => ticket,
             None => {
@@ -248,7 +262,7 @@ impl Admission {
         if ticket.ahead()? > 0 {
             return Ok(None);
         }
-        let slot = self.engine.take_slot(ticket, size)?;
+        let slot = self.engine.take_slot(ticket, &self.demand.who, size)?;
         if slot.is_some() {
             self.ticket = None;
         }

@@ -68,6 +68,7 @@ impl Check<'_> {
             lock: &lock,
             note: "",
             slot: None,
+            task_slot: None,
             cwd: self.cwd,
             program: self.program.as_os_str(),
             argv: self.argv,

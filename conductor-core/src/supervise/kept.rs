@@ -30,6 +30,8 @@ pub(super) struct Kept<'a> {
     pub(super) lock: &'a FileLock,
     /// Held likewise: what lets the program count among those that run.
     pub(super) slot: Option<&'a FileLock>,
+    /// And what lets its task.
+    pub(super) task_slot: Option<&'a FileLock>,
     pub(super) cwd: &'a Path,
     pub(super) program: &'a OsStr,
     pub(super) argv: &'a [OsString],
@@ -64,6 +66,7 @@ impl Kept<'_> {
             record: raw(&record)?,
             run_lock: raw(self.lock.fd())?,
             slot: self.slot.map(|slot| raw(slot.fd())).transpose()?,
+            task_slot: self.task_slot.map(|slot| raw(slot.fd())).transpose()?,
             cwd: cwd.as_fd(),
             limits: self.limits,
             program: self.program,

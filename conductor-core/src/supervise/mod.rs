@@ -28,6 +28,7 @@ mod sight;
 mod slots;
 mod start;
 mod stop;
+mod task_slot;
 mod tree;
 mod verdict;
 
@@ -53,7 +54,7 @@ pub(crate) use open_entry::{OpenEntries, OpenEntry};
 pub(crate) use output::{cut_of, gap_note, last_lines};
 pub(crate) use planned::PlannedAgent;
 pub(crate) use sight::{LivingRun, Sight};
-pub(crate) use slots::{Lines, Pool};
+pub(crate) use slots::{Lines, Pool, Slots};
 pub(crate) use start::{RunPlan, Started};
 pub(crate) use stop::stop_reason;
 pub use stop::{Stop, StopReport};

@@ -14,6 +14,7 @@ use super::kept::{Kept, not_started};
 use super::masked::masked_command;
 use super::note::Note;
 use super::open_entry::OpenEntry;
+use super::slots::Slots;
 use super::start::{RunPlan, Started};
 use super::stop::stop_wished;
 use crate::agent::stream::StreamKind;
@@ -234,15 +235,15 @@ impl<'a> Prepared<'a> {
         &self,
         engine: &Engine,
         lock: FileLock,
-        slot: Option<FileLock>,
+        slots: Slots<'_>,
         wait: &Wait,
     ) -> Result<ProcessId> {
         self.task.folder(RUNS)?.sync()?;
-        let mut keeper = self.spawn(engine, &lock, slot.as_ref())?;
+        let mut keeper = self.spawn(engine, &lock, &slots)?;
         // The keeper holds the run's lock from here. Closing our copy does not give it back, whatever
         // happens; unlocking it would.
         let _copy = lock.passed_on();
-        let _copy_of_slot = slot.map(FileLock::passed_on);
+        let _copy_of_slot = slots.run.map(FileLock::passed_on);
         let born = keeper.born().map_err(not_started)?;
         let process = ProcessId { pid: born.keeper.pid, start: born.keeper.start };
         let agent = ProcessId { pid: born.agent.pid, start: born.agent.start };
@@ -400,12 +401,7 @@ impl<'a> Prepared<'a> {
         env.into_iter().collect()
     }
 
-    fn spawn(
-        &self,
-        engine: &Engine,
-        lock: &FileLock,
-        slot: Option<&FileLock>,
-    ) -> Result<KeeperControl> {
+    fn spawn(&self, engine: &Engine, lock: &FileLock, slots: &Slots<'_>) -> Result<KeeperControl> {
         let env = self.environment(engine);
         let masked = match self.plan.redacts {
             true => Some(masked_command(engine, &self.plan.agent, &self.extra())?),
@@ -425,7 +421,8 @@ impl<'a> Prepared<'a> {
             record: KEEPER,
             lock,
             note: &Note::of(&self.record(engine)).to_text(),
-            slot,
+            slot: slots.run.as_ref(),
+            task_slot: slots.task,
             cwd: &self.cwd,
             program: program.as_os_str(),
             argv,

@@ -166,6 +166,7 @@ fn answer(
         record: RECORD,
         lock: &lock,
         slot: None,
+        task_slot: None,
         note: "",
         cwd: folder.path(),
         program: command.program.as_os_str(),

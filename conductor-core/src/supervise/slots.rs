@@ -36,6 +36,15 @@ impl Pool {
     }
 }
 
+/// The slots that a run is admitted with, where there are limits. Its keeper inherits both.
+#[derive(Debug, Default)]
+pub(crate) struct Slots<'a> {
+    /// Its own, which its starter gives up.
+    pub(crate) run: Option<FileLock>,
+    /// Its task's, which the driver holds too, from attempt to attempt.
+    pub(crate) task: Option<&'a FileLock>,
+}
+
 /// Who waits for a slot of any pool: looked at once, when somebody asks.
 #[derive(Debug, Default)]
 pub(crate) struct Lines(OnceCell<[Vec<String>; 2]>);
@@ -66,7 +75,7 @@ pub(crate) struct Ticket {
 }
 
 impl Engine {
-    fn pool_folder(&self, kind: &str, pool: Pool) -> Result<Folder> {
+    pub(super) fn pool_folder(&self, kind: &str, pool: Pool) -> Result<Folder> {
         let conductor = self.layout().ensure_root()?.ensure_folder(CONDUCTOR)?;
         conductor.ensure_folder(kind)?.ensure_folder(pool.name())
     }
@@ -95,14 +104,22 @@ impl Engine {
         Ok(Ticket { queue, name, pool, _lock: lock })
     }
 
-    /// A slot of a pool that has `size` of them, if one is free. The caller is the first in line.
-    pub(crate) fn take_slot(&self, ticket: &Ticket, size: u64) -> Result<Option<FileLock>> {
+    /// A slot of a pool that has `size` of them, if one is free, for `who`. The caller is the first in
+    /// line.
+    pub(crate) fn take_slot(
+        &self,
+        ticket: &Ticket,
+        who: &str,
+        size: u64,
+    ) -> Result<Option<FileLock>> {
         let slots = self.pool_folder(SLOTS, ticket.pool)?;
         for number in 1..=size {
             let name = number.to_string();
             // Looked at first: a try opens the file to write, and its end would wake all who wait.
             if !slots.is_locked(&name)?
+                && !self.is_spoken_for(&slots, ticket.pool, &name)?
                 && let Some(slot) = slots.try_lock(&name, LockKind::Exclusive)?
+                && self.make_ours(&slots, ticket.pool, &name, &slot, who)?
             {
                 return Ok(Some(slot));
             }
@@ -236,8 +253,8 @@ mod tests {
         assert_eq!(line, ["p/one", "p/two", "p/three"]);
         let place = |who: &str| Lines::default().place_of(&engine, who).unwrap();
         assert_eq!([place("p/one"), place("p/three"), place("p/none")], [Some(1), Some(3), None]);
-        let slot = engine.take_slot(&first, 1).unwrap().unwrap();
-        assert!(engine.take_slot(&second, 1).unwrap().is_none());
+        let slot = engine.take_slot(&first, "p/one", 1).unwrap().unwrap();
+        assert!(engine.take_slot(&second, "p/two", 1).unwrap().is_none());
         drop(first);
         assert_eq!(second.ahead().unwrap(), 0);
         // As of a waiter that was killed: its ticket is there, its lock is not.
@@ -247,8 +264,8 @@ mod tests {
         assert_eq!(second.ahead().unwrap(), 0);
         assert_eq!(std::fs::read_dir(&queue).unwrap().count(), 2);
         drop(slot);
-        let _slot = engine.take_slot(&second, 1).unwrap().unwrap();
-        assert!(engine.take_slot(&second, 2).unwrap().is_some());
+        let _slot = engine.take_slot(&second, "p/two", 1).unwrap().unwrap();
+        assert!(engine.take_slot(&second, "p/two", 2).unwrap().is_some());
         assert!(engine.waiting_in_line(Pool::Tasks).unwrap().is_empty());
     }
 }

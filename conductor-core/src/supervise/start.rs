@@ -6,6 +6,7 @@ use super::engine::Engine;
 use super::open_entry::OpenEntry;
 use super::planned::PlannedAgent;
 use super::prepared::{Prepared, hidden};
+use super::slots::Slots;
 use crate::agent::AgentCommand;
 use crate::cancel::Wait;
 use crate::config::Secret;
@@ -101,11 +102,12 @@ impl Engine {
             Admitted::Go(slot) => Ok(slot),
             Admitted::Wait(gate) => prepared.wait_in_line(self, admission, gate, wait),
         };
-        let launched = launched.and_then(|slot| prepared.launch(self, lock, slot, wait));
+        let launched =
+            launched.and_then(|run| prepared.launch(self, lock, Slots { run, task: None }, wait));
         prepared.started(self, launched)
     }
 
-    /// Starts an attempt of the loop that works in `task`, which was admitted with this slot.
+    /// Starts an attempt of the loop that works in `task`, which was admitted with these slots.
     ///
     /// # Errors
     /// As [`start_job`](Engine::start_job); `task.deleted` where another folder has the task's name.
@@ -113,7 +115,7 @@ impl Engine {
         &self,
         plan: &RunPlan,
         task: &Folder,
-        slot: Option<FileLock>,
+        slots: Slots<'_>,
         wait: &Wait,
     ) -> Result<Started> {
         let locked = self.lock_task(&plan.project, &plan.task, false, LockKind::Shared, wait);
@@ -130,7 +132,7 @@ impl Engine {
         }
         let (prepared, lock) = Prepared::make(self, plan, named, None, wait)?;
         drop(task_lock);
-        let launched = prepared.launch(self, lock, slot, wait);
+        let launched = prepared.launch(self, lock, slots, wait);
         prepared.started(self, launched)
     }
 

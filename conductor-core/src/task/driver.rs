@@ -58,7 +58,8 @@ pub(super) struct Driver {
     tally: Tally,
     /// What keeps the next attempt from starting, while it asks to.
     asking: Option<Asking>,
-    /// What lets the task count among those that run; held until the loop ends.
+    /// What lets the task count among those that run; held until the loop ends. Where a keeper of an
+    /// earlier driver's attempt has it, it is ours when that ends.
     task_slot: Option<FileLock>,
     /// What kept the last try to start an attempt from it.
     trouble: Option<Met>,
@@ -104,6 +105,8 @@ impl Ended {
 impl Drop for Driver {
     /// Says that nobody drives any more, which also wakes whoever stands by.
     fn drop(&mut self) {
+        // A living attempt keeps its task's slot: an unlock would take it from the keeper.
+        drop(self.task_slot.take().map(FileLock::passed_on));
         let mine = self.state.driver.is_some_and(|me| me.pid == self.folder.os().process_id());
         // In a forked child this driver is a copy: the parent goes on.
         if mine && self.state.result().is_none() {

@@ -10,7 +10,9 @@ use crate::layout::{Layout, RUNS};
 use crate::limits;
 use crate::run::receipts::{self, Receipt};
 use crate::run::{Outcome, RunRecord};
-use crate::supervise::{DELETED, RunPlan, RunWatch, Started, Stop, is_damage, known, tell_deleted};
+use crate::supervise::{
+    DELETED, RunPlan, RunWatch, Slots, Started, Stop, is_damage, known, tell_deleted,
+};
 use crate::task::policy::{LastAttempt, Tally};
 use crate::task::questions::{questions, told};
 use crate::task::state::{Phase, Spent};
@@ -213,7 +215,8 @@ impl Driver {
         self.set_phase(Phase::Running, None)?;
         let wait = self.patience(limits::BUS_LOCK);
         self.uncertain = true;
-        match self.engine.start_attempt(&plan, &self.folder, slot, &wait) {
+        let slots = Slots { run: slot, task: self.task_slot.as_ref() };
+        match self.engine.start_attempt(&plan, &self.folder, slots, &wait) {
             Ok(started) => {
                 self.state.attempts += 1;
                 self.state.last_run = Some(started.run.clone());
