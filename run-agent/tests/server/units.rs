@@ -20,7 +20,13 @@ fn the_documented_units_are_good() {
         std::fs::write(&unit, block).unwrap();
         units.push(unit);
     }
-    assert_eq!(units.len(), 3, "{units:?}");
+    assert_eq!(units.len(), 4, "{units:?}");
+    // With the usual KillMode the end of a service would be that of all runs that it started.
+    for block in
+        blocks.iter().filter(|block| !block.contains(" gc ") && block.contains("ExecStart"))
+    {
+        assert!(block.contains("\nKillMode=process\n"), "{block}");
+    }
     // Where the documented path leads.
     let bin = sandbox.home().join(".cargo/bin");
     std::fs::create_dir_all(&bin).unwrap();
