@@ -203,9 +203,10 @@ impl Bus {
         self.store().check_fork()?;
         let (_, stragglers) = check::check(self.store())?;
         let mut adopted = 0;
-        for Straggler { message, archive } in stragglers {
+        for straggler in stragglers {
             let end = self.end()?;
-            let key = format!("adopted:{archive}:{}", message.cursor);
+            let key = straggler.key();
+            let Straggler { message, archive, .. } = straggler;
             let posted =
                 self.append_once(&key, None, Post::again(message, archive), wait.clone())?;
             adopted += u64::from(end.and_then(|end| end.seq()) < posted.cursor.seq());

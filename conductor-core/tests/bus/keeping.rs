@@ -101,8 +101,11 @@ fn messages_that_came_too_late_into_an_archive_are_found_and_posted_again_once()
     append(&archives(dir.path())[0], OLDER);
     assert_eq!(findings(&bus), [FindingKind::Straggler]);
     assert_eq!(all(&bus), ["0"]);
+    assert!(bus.check().unwrap().is_damaged());
     assert_eq!(bus.adopt_stragglers(Wait::FOREVER).unwrap(), 1);
     assert_eq!(bus.adopt_stragglers(Wait::FOREVER).unwrap(), 0);
+    assert_eq!(findings(&bus), [FindingKind::Adopted]);
+    assert!(!bus.check().unwrap().is_damaged(), "what is on the bus is not lost");
     let adopted = messages(bus.tail(1).unwrap()).remove(0);
     assert_eq!((adopted.body.as_str(), adopted.msg_type.as_str()), ("late", "INFO"));
     assert_eq!(adopted.meta("adopted_id"), Some("MSG-1"));
