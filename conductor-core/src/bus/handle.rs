@@ -7,7 +7,7 @@ use super::check::{self, CheckReport, Straggler};
 use super::cursor::Cursor;
 use super::follow::Follower;
 use super::message::Event;
-use super::named::{self, NamedCursor};
+use super::named::NamedCursor;
 use super::options::{BusOptions, Durability, ReadOptions};
 use super::place::walk_from;
 use super::post::{ONCE_KEY, Post, Posted};
@@ -108,7 +108,9 @@ impl Bus {
         posted.pop().ok_or_else(none_posted)
     }
 
-    /// Appends messages one right behind the other, all or none.
+    /// Appends messages one right behind the other, all or none: where it fails, none is there, unless it
+    /// says `bus.unknown`. A process that dies in the midst of it may leave the first of them without the
+    /// others.
     ///
     /// # Errors
     /// As [`Bus::post`].
@@ -244,14 +246,11 @@ impl Bus {
     }
 
     /// Removes archives that hold nothing but messages before the number `before`, oldest first;
-    /// gives their paths. Archives that a named cursor in `cursors` has still to read are kept.
+    /// gives their paths. Archives that a named cursor in `cursors` has still to read are kept; one that
+    /// was not committed for 30 days is not heeded, and the log says so.
     pub fn remove_archives(&self, before: u64, cursors: Option<&Folder>) -> Result<Vec<PathBuf>> {
         self.store().check_fork()?;
-        let wanted = match cursors {
-            Some(folder) => named::oldest_wanted(folder, self.scope(), self.store().os().now())?.0,
-            None => None,
-        };
-        let before = wanted.map_or(before, |wanted| wanted.min(before));
+        let before = self.oldest_wanted(cursors)?.map_or(before, |wanted| wanted.min(before));
         let folder = self.store().folder();
         let mut removed = Vec::new();
         for archive in catalog::archives(self.store())? {

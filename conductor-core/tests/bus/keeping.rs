@@ -3,7 +3,7 @@
 use super::kit::*;
 use conductor_core::bus::FindingKind;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 fn findings(bus: &Bus) -> Vec<FindingKind> {
     bus.check().unwrap().findings.into_iter().map(|finding| finding.kind).collect()
@@ -60,6 +60,22 @@ fn archives_are_removed_oldest_first_and_not_before_they_were_read() {
     let after = bus.read(ReadOptions::default().after(cursor.cursor())).unwrap().next();
     assert!(matches!(after, Some(Ok(Event::Gap { .. }))));
     assert_eq!(say(&bus, "4").seq, posted[3].seq + 3, "numbers go on");
+}
+
+#[test]
+fn a_name_that_was_taken_and_never_committed_keeps_the_archives_too() {
+    let (dir, cursors) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let bus = open(dir.path());
+    say(&bus, "0");
+    bus.rotate(Wait::FOREVER).unwrap();
+    drop(bus.named_cursor(folder(cursors.path()), "slow", Wait::NONE).unwrap());
+    let kept = folder(cursors.path());
+    assert_eq!(bus.remove_archives(u64::MAX, Some(&kept)).unwrap(), Vec::<PathBuf>::new());
+    // Nobody came back for it in a month: it is not waited for any more.
+    let file = fs::File::open(cursors.path().join("shop~fix-login~slow")).unwrap();
+    let month = std::time::Duration::from_secs(31 * 24 * 3600);
+    file.set_modified(std::time::SystemTime::now() - month).unwrap();
+    assert_eq!(bus.remove_archives(u64::MAX, Some(&kept)).unwrap().len(), 1);
 }
 
 #[test]
