@@ -136,6 +136,13 @@ impl Straggler {
     }
 }
 
+/// The live file as it was opened.
+#[derive(Debug)]
+struct Live {
+    file: Segment,
+    stat: Stat,
+}
+
 #[derive(Debug, Default)]
 struct Check {
     report: CheckReport,
@@ -158,7 +165,7 @@ pub(super) fn check(store: &Store) -> Result<(CheckReport, Vec<Straggler>)> {
             check.file(&file, true)?;
         }
     }
-    if let Some((file, stat)) = &live {
+    if let Some(Live { file, stat }) = &live {
         check.file(file, false)?;
         if stat.links > 1 && !check.sealed {
             check.find(file, FindingKind::Linked, (0, 0), "the file has another name too");
@@ -170,7 +177,7 @@ pub(super) fn check(store: &Store) -> Result<(CheckReport, Vec<Straggler>)> {
 }
 
 /// The archives of one moment, oldest first, and the live file that followed them.
-fn files(store: &Store) -> Result<(Vec<Archive>, Option<(Segment, Stat)>)> {
+fn files(store: &Store) -> Result<(Vec<Archive>, Option<Live>)> {
     loop {
         // Opened before archives are listed: where it is archived in between, it is among them.
         let live = store.open(store.live(), Open::Read)?;
@@ -186,11 +193,11 @@ fn files(store: &Store) -> Result<(Vec<Archive>, Option<(Segment, Stat)>)> {
             // It has its archive's name already, beside its own or alone; what follows came later.
             if store.folder().stat(&archive.name)?.is_some_and(|named| named.same_file(&stat)) {
                 archives.truncate(at);
-                return Ok((archives, Some((file, stat))));
+                return Ok((archives, Some(Live { file, stat })));
             }
         }
         if store.stat_live()?.is_some_and(|named| named.same_file(&stat)) {
-            return Ok((archives, Some((file, stat))));
+            return Ok((archives, Some(Live { file, stat })));
         }
     }
 }
@@ -323,16 +330,16 @@ impl Check {
     }
 
     /// The file that waits to be published, where it stands behind the live one that was read.
-    fn unpublished(&mut self, store: &Store, live: Option<&(Segment, Stat)>) -> Result<()> {
+    fn unpublished(&mut self, store: &Store, live: Option<&Live>) -> Result<()> {
         // While no writer is at work there is no rotation either.
         let mut patience = PATIENCE;
         let _lock = match live {
-            Some((file, _)) => without_writers(file, &mut patience)?,
+            Some(live) => without_writers(&live.file, &mut patience)?,
             None => None,
         };
         let next = store.open(store.next(), Open::Read)?;
         let stands = match (live, store.stat_live()?) {
-            (Some((_, read)), Some(named)) => named.same_file(read),
+            (Some(read), Some(named)) => named.same_file(&read.stat),
             (None, None) => true,
             _ => false,
         };
@@ -369,9 +376,7 @@ impl Check {
                 let text = "left by a rotation that was cut short; the next one removes it";
                 (FindingKind::Stray, text.to_owned())
             }
-            count => {
-                (FindingKind::Hidden, format!("holds {count} messages and continues no file"))
-            }
+            count => (FindingKind::Hidden, format!("holds {count} messages and continues no file")),
         };
         let size = next.stat()?.size;
         self.find(next, kind, (0, size), text);
