@@ -85,7 +85,8 @@ impl Engine {
             TaskConfig::set_depends_on(&folder, tasks)?;
         }
         if let Some(prompt) = first_prompt {
-            folder.create_once(TASK_PROMPT, format!("{prompt}\n").as_bytes())?;
+            // The loop that is written next does not hold it; its sync of the folder keeps both names.
+            folder.create_once_synced(TASK_PROMPT, format!("{prompt}\n").as_bytes())?;
         }
         state.write(&folder)?;
         if resume && let Err(error) = set_aside(&folder) {
