@@ -14,7 +14,7 @@ fn the_documented_units_are_good() {
         text.split("```ini\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
     let folder = sandbox.folder("units");
     let mut units = Vec::new();
-    for block in blocks {
+    for block in &blocks {
         let path = block.lines().next().unwrap().trim_start_matches("# ");
         let unit = folder.join(Path::new(path).file_name().unwrap());
         std::fs::write(&unit, block).unwrap();
@@ -22,9 +22,8 @@ fn the_documented_units_are_good() {
     }
     assert_eq!(units.len(), 4, "{units:?}");
     // With the usual KillMode the end of a service would be that of all runs that it started.
-    for block in
-        blocks.iter().filter(|block| !block.contains(" gc ") && block.contains("ExecStart"))
-    {
+    let starts = |block: &&&str| block.contains("ExecStart") && !block.contains(" gc ");
+    for block in blocks.iter().filter(starts) {
         assert!(block.contains("\nKillMode=process\n"), "{block}");
     }
     // Where the documented path leads.
