@@ -6,7 +6,7 @@ use super::stop::stop_wished;
 use super::verdict::{Evidence, Verdict, judge};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
-use crate::layout::{ATTACHED, KEEPER, RUN_LOCK};
+use crate::layout::{ATTACHED, KEEPER, PROMPT, RUN_LOCK};
 use crate::run::{RunRecord, store};
 use crate::sys::{
     self, KeeperIdentity, KeeperMoment, KeeperRecord, KeeperState, Open, ProcessId, Processes,
@@ -29,7 +29,10 @@ pub(crate) fn known(folder: &Folder) -> Result<Known> {
         Ok(record) => return Ok(Known { record, damage: None }),
         Err(error) => error,
     };
-    if !is_damage(&damage) || folder.stat(RUN_LOCK)?.is_none() {
+    if !is_damage(&damage) {
+        return Err(damage);
+    }
+    if folder.stat(RUN_LOCK)?.is_none() && !folder.has_file(KEEPER)? {
         return Err(damage);
     }
     let mut record = store::stand_in(folder);
@@ -97,12 +100,13 @@ fn look(folder: &Folder, record: &RunRecord) -> Result<(Evidence, Actors)> {
     let unseen = keeper.as_ref().is_some_and(|keeper| keeper.ended.is_none());
     let evidence = Evidence {
         gone: actors.elsewhere && unseen && output_locks::is_gone(folder)?,
-        keeper,
         locked: false,
         agent_alive,
         elsewhere: actors.elsewhere,
         ours: record.is_supervised(),
-        named: record.pid > 0,
+        // The prompt is written before anything else: where it is gone, too, the agent emptied the folder.
+        named: record.pid > 0 || (keeper.is_none() && folder.stat(PROMPT)?.is_none()),
+        keeper,
         stop_wished: stop_wished(folder)?,
         external: record.is_external(),
     };

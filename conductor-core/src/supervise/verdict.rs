@@ -21,7 +21,8 @@ pub(crate) struct Evidence {
     pub(crate) gone: bool,
     /// Whether the run's record was written by conductor and not by the older program.
     pub(crate) ours: bool,
-    /// Whether the record names the agent's process, so that it was about to be released.
+    /// Whether the record names the agent's process, so that it was about to be released; or nothing is
+    /// left that could, so that somebody emptied the run's folder.
     pub(crate) named: bool,
     /// Whether somebody wished it to end.
     pub(crate) stop_wished: bool,

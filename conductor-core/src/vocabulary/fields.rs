@@ -255,7 +255,7 @@ fields! {
         "findings": Groups "what is not as it should be, in the order of the bus";
     }
     BusFinding {
-        "kind"           "corrupt, foreign, gap, torn, straggler, stray, kept_aside or linked";
+        "kind"           "corrupt, foreign, gap, torn, straggler, adopted, stray, hidden, kept_aside or linked";
         "path": Path     "the file";
         "offset": Number "its place in the file";
         "len": Number    "its length in bytes; 0 where it has none";

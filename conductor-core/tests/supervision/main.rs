@@ -12,6 +12,7 @@ mod support;
 
 mod bounds;
 mod containers;
+mod damage;
 mod disk;
 mod hold;
 mod idle;
