@@ -268,3 +268,18 @@ fn what_no_run_tells_of_is_told_once_and_also_to_who_was_away() {
     told(&mut again, json!({"topic": "changes", "what": "holds"}));
     server.follow("/api/v1/events?topics=changes", Some("c1.1")).named("resync");
 }
+
+#[test]
+fn what_a_check_printed_that_passed_is_shown() {
+    let sandbox = Sandbox::new();
+    let server = Server::open(&sandbox);
+    let task = ["task", "--project", "p", "--task", "t", "--agent", "shell", "--prompt", DONE];
+    let program = sandbox.program(env!("CARGO_BIN_EXE_run-agent"));
+    let verify =
+        "echo first; echo all 7 passed with token=ghp_0123456789abcdefghij0123456789abcdef";
+    program.args(task).args(["--verify", verify]).succeed();
+    let view = server.json("/api/v1/views/projects/p/tasks/t");
+    let passed = view["limits"]["passed"].as_str().unwrap();
+    assert!(passed.starts_with("first\nall 7 passed with"), "{view}");
+    assert!(!passed.contains("0123456789"), "{passed}");
+}

@@ -70,6 +70,7 @@
  * @property {Amount} wall_s
  * @property {Amount} tokens
  * @property {Amount} cost_usd
+ * @property {string} [passed]
  * @property {string} [verify]
  * @property {number} checks
  * @property {string} [rejection]

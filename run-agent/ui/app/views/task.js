@@ -326,6 +326,13 @@ function limits(data) {
             : `run ${count(limits.checks)} ${limits.checks === 1 ? "time" : "times"}`,
         ),
       ),
+    limits.passed &&
+      h(
+        "div",
+        { class: "verify" },
+        h("h3", null, "It passed with"),
+        h("pre", { tabIndex: 0 }, limits.passed),
+      ),
     limits.rejection &&
       h(
         "div",
