@@ -194,7 +194,7 @@ fn passed(info: &TaskInfo) -> Option<String> {
     let text = String::from_utf8_lossy(&bytes);
     let lines: Vec<&str> = text.trim_end().lines().collect();
     let shown = lines[lines.len().saturating_sub(CHECK_LINES)..].join("\n");
-    Some(redacted(&shown)).filter(|shown| !shown.is_empty())
+    Some(redacted(&shown).into_owned()).filter(|shown| !shown.is_empty())
 }
 
 /// The last bytes of a regular file.
