@@ -17,6 +17,9 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// Something of each project, under what was seen of two of its files.
+type OfProjects<T> = Mutex<HashMap<ProjectId, ([Changed; 2], T)>>;
+
 /// What is known.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
@@ -24,9 +27,9 @@ pub(crate) struct Known {
     created: Kept<Timestamp>,
     used: Kept<Arc<UsageReport>>,
     /// What the tasks of a project used that are gone.
-    gone: Mutex<HashMap<ProjectId, ([Changed; 2], Arc<UsageReport>)>>,
+    gone: OfProjects<Arc<UsageReport>>,
     /// The folders of sources that projects are linked to.
-    sources: Mutex<HashMap<ProjectId, ([Changed; 2], Option<PathBuf>)>>,
+    sources: OfProjects<Option<PathBuf>>,
 }
 
 /// A task as far as it is known.
@@ -88,6 +91,9 @@ impl<'a> Reader<'a> {
     }
 }
 
+/// Reads a task.
+type Info<'a> = Box<dyn Fn(&TaskId) -> Result<TaskInfo> + 'a>;
+
 /// A look at the tasks of a project.
 pub(crate) struct Look<'a> {
     known: &'a Known,
@@ -95,7 +101,7 @@ pub(crate) struct Look<'a> {
     pub(crate) project: &'a ProjectId,
     folder: Folder,
     left: &'a Cell<usize>,
-    info: Box<dyn Fn(&TaskId) -> Result<TaskInfo> + 'a>,
+    info: Info<'a>,
 }
 
 impl Look<'_> {
@@ -218,7 +224,7 @@ impl Look<'_> {
 
 /// What is known of a project under what was seen of it, read where that changed.
 fn known_as<T: Clone>(
-    known: &Mutex<HashMap<ProjectId, ([Changed; 2], T)>>,
+    known: &OfProjects<T>,
     project: &ProjectId,
     seen: [Changed; 2],
     read: impl FnOnce() -> Result<T>,
