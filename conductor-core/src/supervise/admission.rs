@@ -37,7 +37,9 @@ impl Demand {
     /// What a run wants that stands there.
     pub(super) fn of(plan: &RunPlan, place: &Place) -> Demand {
         let who = waiter(&plan.project, &plan.task);
-        Demand { account: plan.account.clone(), slot: place.is_root, who }
+        // What runs already is not kept from running.
+        let slot = place.is_root && plan.external.is_none();
+        Demand { account: plan.account.clone(), slot, who }
     }
 }
 

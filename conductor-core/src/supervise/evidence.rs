@@ -101,6 +101,7 @@ fn look(folder: &Folder, record: &RunRecord) -> Result<(Evidence, Actors)> {
         ours: record.is_supervised(),
         named: record.pid > 0,
         stop_wished: stop_wished(folder)?,
+        external: record.is_external(),
     };
     Ok((evidence, actors))
 }

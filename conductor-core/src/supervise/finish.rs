@@ -153,7 +153,7 @@ fn write_down(
     let stream = stream
         .map(|stream| StreamSummary { usage: own_usage(engine, &before, stream.usage), ..stream });
     let mut ending = ending;
-    if refused_format(folder, &before, stream.as_ref())? {
+    if !before.is_external() && refused_format(folder, &before, stream.as_ref())? {
         // Its exit code may say that all went well.
         ending.error = Some("gemini CLI rejected --output-format stream-json".to_owned());
         if ending.outcome == Outcome::Completed {

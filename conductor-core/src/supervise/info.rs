@@ -75,19 +75,7 @@ pub(crate) fn read_info_in(
         }
         record => record?,
     };
-    let (alive, ended) = match (record.outcome, record.is_open()) {
-        (Some(outcome), _) => (Some(false), Some(outcome)),
-        (None, false) => (Some(false), record.foreign_outcome()),
-        (None, true) => match observe_to_tell(&folder, &record)? {
-            Verdict::Supervised | Verdict::Adopted => (Some(true), None),
-            Verdict::PossiblyAlive => (None, None),
-            Verdict::Over(ending) => {
-                let outcome = ending.outcome;
-                tell(&mut record, ending);
-                (Some(false), Some(outcome))
-            }
-        },
-    };
+    let (alive, ended) = look(&folder, &mut record)?;
     Ok(RunInfo {
         project: project.clone(),
         task: task.clone(),
@@ -96,6 +84,27 @@ pub(crate) fn read_info_in(
         record,
         alive,
         ended,
+    })
+}
+
+/// Whether the run whose folder this is lives, and how it ended; what is known of an end that nobody wrote
+/// down goes into the record that was read.
+pub(crate) fn look(
+    folder: &Folder,
+    record: &mut RunRecord,
+) -> Result<(Option<bool>, Option<Outcome>)> {
+    Ok(match (record.outcome, record.is_open()) {
+        (Some(outcome), _) => (Some(false), Some(outcome)),
+        (None, false) => (Some(false), record.foreign_outcome()),
+        (None, true) => match observe_to_tell(folder, record)? {
+            Verdict::Supervised | Verdict::Adopted => (Some(true), None),
+            Verdict::PossiblyAlive => (None, None),
+            Verdict::Over(ending) => {
+                let outcome = ending.outcome;
+                tell(record, ending);
+                (Some(false), Some(outcome))
+            }
+        },
     })
 }
 

@@ -124,6 +124,10 @@ impl<'a> Prepared<'a> {
             PromptForm::Raw => format!("{}\n", self.plan.prompt.trim_end()),
             PromptForm::Plain => format!("{}\n", self.plan.prompt.trim()),
         };
+        let prompt = match &self.plan.external {
+            Some(external) => format!("{}\n{prompt}", external.about),
+            None => prompt,
+        };
         drop(self.folder.create(PROMPT, prompt.as_bytes())?);
         self.set_space_aside()?;
         let mut record = self.record(engine);
@@ -352,11 +356,19 @@ impl<'a> Prepared<'a> {
         record.exit_code = -1;
         record.phase = Some(Phase::Starting);
         record.cwd = text(self.cwd.clone());
-        let line = engine.secrets().hide(&self.plan.agent.line()).into_owned();
-        record.commandline = Some(match self.plan.attached {
-            true => line,
-            false => format!("{line} < {}", prompt.to_string_lossy()),
+        let line = match &self.plan.external {
+            Some(external) => external.line.clone(),
+            None => self.plan.agent.line(),
+        };
+        let line = engine.secrets().hide(&line).into_owned();
+        let reads_prompt = !self.plan.attached && self.plan.external.is_none();
+        record.commandline = Some(match reads_prompt {
+            false => line,
+            true => format!("{line} < {}", prompt.to_string_lossy()),
         });
+        if self.plan.external.is_some() {
+            record.process_ownership = Some("external".to_owned());
+        }
         record.prompt_path = text(prompt);
         record.output_path = text(self.folder.join(OUTPUT));
         record.stdout_path = text(self.folder.join(STDOUT));

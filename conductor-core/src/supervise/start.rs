@@ -61,6 +61,17 @@ pub(crate) struct RunPlan {
     pub(crate) account: Option<String>,
     /// Whether it shares the terminal of this process, which keeps it.
     pub(crate) attached: bool,
+    /// The process that it follows and that is not its own.
+    pub(crate) external: Option<External>,
+}
+
+/// What a run tells of the process of another program that it follows.
+#[derive(Clone, Debug)]
+pub(crate) struct External {
+    /// The process's command, as a line for people.
+    pub(crate) line: String,
+    /// What else is known of it, in lines for people.
+    pub(crate) about: String,
 }
 
 /// A run that was started.

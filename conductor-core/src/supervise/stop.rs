@@ -154,8 +154,10 @@ impl Engine {
         asked: &[RunId],
     ) -> Result<Vec<OpenEntry>> {
         let open = self.living_runs(|entry| !asked.contains(&entry.run))?;
+        // A process that is only followed goes on, and so does who follows it.
+        let open = open.into_iter().filter(|(_, record)| !record.is_external());
         let (mut picked, mut rest): (Vec<_>, Vec<_>) =
-            open.into_iter().map(|(entry, _)| entry).partition(|entry| chosen(entry));
+            open.map(|(entry, _)| entry).partition(|entry| chosen(entry));
         let mut above: HashSet<RunId> = asked.iter().cloned().collect();
         above.extend(picked.iter().map(|entry| entry.run.clone()));
         // An entry names all runs above its own, also those that are over by now.

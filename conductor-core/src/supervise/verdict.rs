@@ -23,6 +23,8 @@ pub(crate) struct Evidence {
     pub(crate) named: bool,
     /// Whether somebody wished it to end.
     pub(crate) stop_wished: bool,
+    /// Whether it follows a process that is not its own, whose exit code it never learns.
+    pub(crate) external: bool,
 }
 
 /// What became of a run.
@@ -86,7 +88,8 @@ pub(crate) fn judge(evidence: &Evidence) -> Verdict {
         };
     };
     if let Some(end) = keeper.ended {
-        return Verdict::Over(seen(end, keeper));
+        let ending = seen(end, keeper);
+        return Verdict::Over(if evidence.external { of_external(ending) } else { ending });
     }
     if evidence.elsewhere && keeper.state == KeeperState::Released {
         return Verdict::PossiblyAlive;
@@ -156,6 +159,18 @@ fn seen(end: KeeperEnd, keeper: &KeeperRecord) -> Ending {
     Ending { outcome, exit_code, signal, error, ended_at: keeper.exited_at, slept: keeper.slept }
 }
 
+/// The end of a run that followed a process to its end: the code is that of who followed it. In the words
+/// of the older program.
+fn of_external(ending: Ending) -> Ending {
+    match ending.outcome {
+        Outcome::Completed => {
+            let error = Some("adopted process exited; exit code unavailable".into());
+            Ending { exit_code: -1, error, ..ending }
+        }
+        _ => ending,
+    }
+}
+
 /// What an exit code says, in the words that users of the older program know.
 fn summary(code: i32) -> String {
     match code {
@@ -209,6 +224,21 @@ mod tests {
         evidence.keeper.iter_mut().for_each(|keeper| keeper.slept = Some(3600));
         let Verdict::Over(ending) = judge(&evidence) else { panic!("it is over") };
         assert_eq!(ending.slept, Some(3600));
+    }
+
+    #[test]
+    fn the_exit_code_of_a_process_that_was_only_followed_is_not_known() {
+        let over = |end, reason| {
+            let evidence = Evidence { external: true, ..ended(end, reason) };
+            let Verdict::Over(ending) = judge(&evidence) else { panic!("it is over") };
+            (ending.outcome, ending.exit_code, ending.error.unwrap_or_default())
+        };
+        let (outcome, code, error) = over(KeeperEnd::Code(0), KeeperReason::Exit);
+        assert_eq!((outcome, code), (Outcome::Completed, -1));
+        assert!(error.contains("exit code unavailable"), "{error}");
+        // Who followed it failed, which says nothing of the process.
+        assert_eq!(over(KeeperEnd::Code(3), KeeperReason::Exit).0, Outcome::Failed);
+        assert_eq!(over(KeeperEnd::Signal(9), KeeperReason::Exit).0, Outcome::Killed);
     }
 
     #[test]

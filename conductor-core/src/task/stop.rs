@@ -67,10 +67,9 @@ impl Engine {
         let own = own_runs(&self.layout().task(project, task)?)?;
         let living = self.living_runs(|_| true)?;
         let mut found = Vec::new();
-        for (entry, _) in &living {
-            if entry.is_of(project, task)
-                || entry.parents.iter().any(|id| own.contains(id.as_str()))
-            {
+        for (entry, record) in &living {
+            let below = entry.parents.iter().any(|id| own.contains(id.as_str()));
+            if (entry.is_of(project, task) || below) && !record.is_external() {
                 found.push(entry.run.clone());
             }
         }
@@ -108,10 +107,11 @@ impl Engine {
     ) -> Result<StopReport> {
         let living = self.living_with_children(project, task)?;
         let looping = self.wish_task_stop(project, task, &stop.reason)?;
-        let mut report = self.stop_task_runs(project, task, stop, wait)?;
+        let stopped = self.stop_task_runs(project, task, stop, wait);
         if !looping {
-            return Ok(report);
+            return stopped;
         }
+        let mut report = unless_not_ours(stopped)?;
         // A driver that saw the wish first asked its attempt itself.
         for run in living {
             if !report.signalled.contains(&run) {
@@ -123,7 +123,7 @@ impl Engine {
         loop {
             if let Some(lease) = Lease::take_unless_driven(&folder)? {
                 // Nobody drives. An attempt may have begun between the look and now.
-                report.add(self.stop_task_runs(project, task, stop, wait)?);
+                report.add(unless_not_ours(self.stop_task_runs(project, task, stop, wait))?);
                 end_loop(self, &folder, &lease, &stop.reason)?;
                 return Ok(report);
             }
@@ -148,6 +148,14 @@ impl Engine {
         note.insert("reason", Value::from(stop.reason.as_str()));
         folder.replace_unguarded(CANCELLED, note.to_yaml().as_bytes())?;
         self.stop_task(project, task, stop, wait)
+    }
+}
+
+/// A process of another program that is followed in the task keeps nobody from ending its loop.
+fn unless_not_ours(stopped: Result<StopReport>) -> Result<StopReport> {
+    match stopped {
+        Err(error) if error.code() == "run.not_ours" => Ok(StopReport::default()),
+        stopped => stopped,
     }
 }
 
