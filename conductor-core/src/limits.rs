@@ -64,8 +64,10 @@ pub const VERIFY: Duration = Duration::from_secs(600);
 pub const MAX_CHILDREN: usize = 8;
 /// Events that wait for the webhook's receiver; beyond that the oldest are given up.
 pub const OUTBOX_EVENTS: usize = 4096;
-/// How long an event waits for the webhook's receiver before it is given up.
+/// How long the tries of an event may fail, from the first one on, before it is given up.
 pub const OUTBOX_AGE: Duration = Duration::from_secs(3 * 24 * 3600);
+/// How often an event is tried at least before it is given up.
+pub const OUTBOX_TRIES: u32 = 10;
 /// How long one call of the webhook may take unless the configuration says otherwise.
 pub const WEBHOOK_CALL: Duration = Duration::from_secs(10);
 /// How long a command calls the webhook at its end unless the configuration says otherwise.
