@@ -16,6 +16,8 @@ pub(super) struct Note {
     model: Option<String>,
     resumed_session: Option<String>,
     series: Option<u64>,
+    /// Marks of what the starter would hide in the run's messages; nothing where its files hold none.
+    pub(super) secrets: Option<String>,
 }
 
 impl Note {
@@ -27,7 +29,13 @@ impl Note {
             model: record.model.clone(),
             resumed_session: record.resumed_session.clone(),
             series: record.series,
+            secrets: None,
         }
+    }
+
+    /// The same, with the marks of what is to be hidden.
+    pub(super) fn knowing(self, secrets: Option<String>) -> Note {
+        Note { secrets, ..self }
     }
 
     /// What stands in the run's folder; nothing where nothing, or nothing whole, stands there.
@@ -42,6 +50,7 @@ impl Note {
                 "model" => note.model = text(),
                 "resumed_session" => note.resumed_session = text(),
                 "series" => note.series = value.parse().ok(),
+                "secrets" => note.secrets = text(),
                 _ => {}
             }
         }
@@ -53,6 +62,7 @@ impl Note {
         let series = self.series.map(|series| series.to_string());
         let all = [
             ("series", &series),
+            ("secrets", &self.secrets),
             ("parser", &self.parser),
             ("agent_name", &self.agent_name),
             ("resumed_session", &self.resumed_session),

@@ -11,7 +11,7 @@ use super::engine::Engine;
 use super::family::Place;
 use super::handle::RunWatch;
 use super::kept::{Kept, not_started};
-use super::masked::masked_command;
+use super::masked::masked_agent;
 use super::note::Note;
 use super::open_entry::OpenEntry;
 use super::start::{RunPlan, Started};
@@ -408,7 +408,7 @@ impl<'a> Prepared<'a> {
     ) -> Result<KeeperControl> {
         let env = self.environment(engine);
         let masked = match self.plan.redacts {
-            true => Some(masked_command(engine, &self.plan.agent, &self.extra())?),
+            true => Some(masked_agent(engine, &self.plan.agent, &self.extra())?),
             false => None,
         };
         let (program, argv, secrets) = match &masked {
@@ -424,7 +424,7 @@ impl<'a> Prepared<'a> {
             stderr: STDERR,
             record: KEEPER,
             lock,
-            note: &Note::of(&self.record(engine)).to_text(),
+            note: &self.note(engine).to_text(),
             slot,
             cwd: &self.cwd,
             program: program.as_os_str(),
@@ -433,6 +433,12 @@ impl<'a> Prepared<'a> {
             limits: self.plan.limits,
         };
         kept.start(engine)
+    }
+
+    fn note(&self, engine: &Engine) -> Note {
+        // What was masked on its way needs nobody who knows what to hide.
+        let secrets = engine.secrets().marks().filter(|_| !self.plan.redacts);
+        Note::of(&self.record(engine)).knowing(secrets)
     }
 
     fn post_start(&self, engine: &Engine, wait: &Wait) -> Result<Posted> {

@@ -294,7 +294,9 @@ impl Claude {
             let partial = std::mem::take(&mut self.partial);
             self.said.append_line(partial.as_str());
         }
-        let failure = self.why();
+        let worked =
+            self.last.as_ref().and_then(|last| last.usage).is_some_and(|u| u.output_tokens > 0);
+        let failure = self.why().map(|failure| failure.after_work(worked));
         let (usage, cost_usd) = self.last.map_or((None, None), |last| (last.usage, last.cost));
         Facts {
             events: self.events,
@@ -327,6 +329,7 @@ fn class_of(word: &str) -> Option<ErrorClass> {
     match word {
         "rate_limit" | "billing_error" => Some(ErrorClass::UsageLimit),
         "authentication_failed" | "oauth_org_not_allowed" => Some(ErrorClass::BadCredentials),
+        "invalid_request" | "model_not_found" => Some(ErrorClass::BadRequest),
         "server_error" | "overloaded" => Some(ErrorClass::Transient),
         _ => None,
     }
