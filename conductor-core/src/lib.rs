@@ -64,14 +64,15 @@ pub use config::{
 };
 pub use error::{Error, ErrorKind, KINDS, KindRow, Result};
 pub use facade::{
-    Activity, AgentCheck, BusSizes, Change, Conductor, Drift, Finding, FindingKind, FoundBus, Gc,
-    JobSpec, Jobs, ListPlan, Living, LivingRuns, Location, Monitor, MonitorAction, MonitorItem,
-    MonitorLock, MonitorLook, MonitorNews, Named, OpenPlan, Options, Outbox, OutputFile,
-    OutputFollower, OutputPlan, Passed, Pause, PostPlan, ProgramEnd, ProjectDeleted, ProjectInfo,
-    ReadPlan, Record, Records, Run, RunOutput, RunUsage, Runs, RunsWatch, STALE_AFTER, Service,
-    Settings, Shell, ShellSetup, ShellSources, Surroundings, TERMINAL_PROJECT, Task, TaskEvents,
-    TaskInfo, TaskSpec, TaskStatus, TaskWatch, Tasks, Update, UpdateStatus, Updater, UsageBy,
-    UsagePlan, UsageReport, UsageSum, Validate, Validation, Why, Work, Wrapped, Written, wait_any,
+    Activity, AgentCheck, BusSizes, Change, Conductor, Drift, ExtraRun, ExtraRunInfo, ExtraRuns,
+    Finding, FindingKind, FoundBus, Gc, ImportSpec, Imported, JobSpec, Jobs, ListPlan, Living,
+    LivingRuns, Location, Monitor, MonitorAction, MonitorItem, MonitorLock, MonitorLook,
+    MonitorNews, Named, OpenPlan, Options, Outbox, OutputFile, OutputFollower, OutputPlan, Passed,
+    Pause, PostPlan, ProgramEnd, ProjectDeleted, ProjectInfo, ReadPlan, Record, Records, Run,
+    RunOutput, RunUsage, Runs, RunsWatch, STALE_AFTER, Service, Settings, Shell, ShellSetup,
+    ShellSources, Surroundings, TERMINAL_PROJECT, Task, TaskEvents, TaskInfo, TaskSpec, TaskStatus,
+    TaskWatch, Tasks, Update, UpdateStatus, Updater, UsageBy, UsagePlan, UsageReport, UsageSum,
+    Validate, Validation, Why, Work, Wrapped, Written, wait_any,
 };
 pub use gc::{
     GcAction, GcDone, GcItem, GcItems, GcKind, GcPlan, GcPolicy, GcReason, GcReport, GcResult,

@@ -61,7 +61,8 @@ fn play(scene: &str, root: &Path) {
         "update" => {
             let program = served_program(root);
             let updater = conductor.update().serve(&program).unwrap().unwrap();
-            updater.install(updater.wait(LONG).unwrap()).unwrap();
+            let installed = updater.install(updater.wait(LONG).unwrap()).unwrap();
+            updater.finish(installed).unwrap();
         }
         _ => panic!("no scene {scene}"),
     }
@@ -278,7 +279,8 @@ fn check_update(root: &Root, old: &[u8], new: &[u8], number: usize) {
         assert!(!name.as_encoded_bytes().starts_with(b"."), "{}: {name:?} was left", at());
     }
     update.start(UpdateRequest::new(root.dir.path().join("candidate"))).unwrap();
-    updater.install(updater.wait(LONG).unwrap()).unwrap();
+    let installed = updater.install(updater.wait(LONG).unwrap()).unwrap();
+    updater.finish(installed).unwrap();
     assert!(fs::read(&program).unwrap() == new, "{}", at());
 }
 

@@ -75,6 +75,7 @@ const NO_CODES: &[&str] = &[
     "gc.yaml",
     "index.html",
     "admission.lock",
+    "cwd.txt",
     "server.lock",
     "server.token",
     "program.yaml",

@@ -118,7 +118,9 @@ fn a_program_is_exchanged_once_no_root_run_is_active() {
     assert_eq!(busy.code(), "update.applying");
     assert_eq!(conductor.update().cancel("no").unwrap_err().code(), "update.applying");
 
-    served.updater.install(new).unwrap();
+    let installed = served.updater.install(new).unwrap();
+
+    served.updater.finish(installed).unwrap();
     assert_eq!(served.program(), fs::read(&candidate).unwrap());
     let status = served.status();
     assert_eq!(status.state, UpdateState::Idle);
@@ -164,7 +166,8 @@ fn a_bad_candidate_is_refused_and_the_old_program_stays() {
     let older = UpdateRequest::new(&candidate).allow_downgrade(true);
     conductor.update().start(older).unwrap();
     let new = served.updater.wait(LONG).unwrap();
-    served.updater.install(new).unwrap();
+    let installed = served.updater.install(new).unwrap();
+    served.updater.finish(installed).unwrap();
 }
 
 #[test]
@@ -227,7 +230,8 @@ fn a_dead_server_blocks_nobody_and_the_next_one_goes_on() {
 
     let updater = update.serve(&target(&root)).unwrap().unwrap();
     let new = updater.wait(LONG).unwrap();
-    updater.install(new).unwrap();
+    let installed = updater.install(new).unwrap();
+    updater.finish(installed).unwrap();
     assert_eq!(update.status().unwrap().state, UpdateState::Idle);
 }
 
@@ -252,7 +256,8 @@ fn a_server_that_has_to_end_leaves_the_wish_to_the_next_one() {
     updater.put_off(new).unwrap();
     assert_eq!(update.state().unwrap(), UpdateState::Deferred);
     let new = updater.wait(LONG).unwrap();
-    updater.install(new).unwrap();
+    let installed = updater.install(new).unwrap();
+    updater.finish(installed).unwrap();
     assert_eq!(fs::read_dir(root.dir.path().join("bin")).unwrap().count(), 2);
 }
 
@@ -336,5 +341,35 @@ fn a_loop_between_two_attempts_is_active_and_its_attempts_are_let_in() {
     assert_eq!(served.start(&served.candidate("0.2.0", Does::Works)).active_runs_now, 1);
     assert_eq!(task.wait(LONG).unwrap().outcome, TaskOutcome::Done);
     let new = served.updater.wait(LONG).unwrap();
-    served.updater.install(new).unwrap();
+    let installed = served.updater.install(new).unwrap();
+    served.updater.finish(installed).unwrap();
+}
+
+#[test]
+fn a_program_that_does_not_serve_in_its_place_gives_it_back() {
+    let served = served();
+    let old = served.program();
+    let candidate = served.candidate("0.2.0", Does::Works);
+    let installed = || {
+        served.start(&candidate);
+        let new = served.updater.install(served.updater.wait(LONG).unwrap()).unwrap();
+        assert_eq!(served.program(), fs::read(&candidate).unwrap());
+        assert_eq!(served.status().step.as_deref(), Some("exchanging"));
+        new
+    };
+    served.updater.refuse(installed(), "it died").unwrap();
+    let status = served.status();
+    assert_eq!(
+        (status.state, status.last_error.as_deref()),
+        (UpdateState::Failed, Some("it died"))
+    );
+    assert_eq!((served.program() == old, served.names()), (true, vec!["run-agent".to_owned()]));
+    assert_eq!(status.installed_version, None);
+    // Whoever has to end meanwhile leaves the old one, and the wish.
+    served.updater.put_off(installed()).unwrap();
+    assert_eq!(served.status().state, UpdateState::Deferred);
+    assert_eq!((served.program() == old, served.names()), (true, vec!["run-agent".to_owned()]));
+    let new = served.updater.install(served.updater.wait(LONG).unwrap()).unwrap();
+    served.updater.finish(new).unwrap();
+    assert_eq!(served.names(), ["run-agent", "run-agent.prev"]);
 }

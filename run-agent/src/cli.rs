@@ -3,7 +3,7 @@
 #[cfg(feature = "server")]
 use crate::commands::serve;
 use crate::commands::{
-    attach, bus, completion, config, doctor, drive, gc, job, list, mask, monitor, output,
+    attach, bus, completion, config, doctor, drive, gc, import, job, list, mask, monitor, output,
     reconcile, rest, resume, self_test, server, shell_setup, status, stop, task, update, usage,
     validate, watch, webhook, why, wrap,
 };
@@ -87,6 +87,8 @@ pub(crate) enum Command {
     Monitor(monitor::Monitor),
     #[command(name = "__mask")]
     Mask(mask::Mask),
+    #[command(name = "__import")]
+    Import(import::Import),
     #[command(name = "__rest")]
     Rest(rest::Rest),
     List(list::List),

@@ -64,6 +64,8 @@ pub(crate) struct Service {
 
 /// The hidden command of `run-agent` that masks what an agent prints.
 pub(crate) const MASK_COMMAND: &str = "__mask";
+/// The hidden command of `run-agent` that follows a process of another program.
+pub(crate) const IMPORT_COMMAND: &str = "__import";
 /// The hidden command of `run-agent` that calls a service.
 pub(crate) const REST_COMMAND: &str = "__rest";
 

@@ -16,6 +16,6 @@ pub use environment::{
 };
 pub(crate) use environment::{is_vendor_key, without_secrets};
 pub use kind::AgentKind;
-pub(crate) use kind::MASK_COMMAND;
+pub(crate) use kind::{IMPORT_COMMAND, MASK_COMMAND};
 pub use preamble::preamble;
 pub(crate) use probe::Probed;

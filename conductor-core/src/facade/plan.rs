@@ -9,7 +9,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::id::TaskId;
 use crate::layout::TASK_PROMPT;
 use crate::limits;
-use crate::supervise::{Engine, Family, OnOutputLimit, PlannedAgent, RunPlan};
+use crate::supervise::{Engine, External, Family, OnOutputLimit, PlannedAgent, RunPlan};
 use crate::sys::{self, KeeperLimits};
 use std::ffi::{OsStr, OsString};
 use std::path::{Path, PathBuf};
@@ -73,6 +73,7 @@ pub(super) fn plan_run(engine: &Engine, work: &Asked, wait: &Wait) -> Result<Run
         family: family_of(engine, work),
         account: agent.account,
         attached: false,
+        external: None,
     })
 }
 
@@ -145,6 +146,62 @@ pub(super) fn plan_attached(engine: &Engine, work: Asked) -> Result<RunPlan> {
         family,
         account: None,
         attached: true,
+        external: None,
+    })
+}
+
+/// The plan of a run that follows a process which is not its own.
+pub(super) fn plan_import(
+    engine: &Engine,
+    work: &Asked,
+    (agent, agent_name, redacts): (AgentCommand, String, bool),
+    external: External,
+) -> Result<RunPlan> {
+    let project = work.project_id()?;
+    let given = work.task_id()?;
+    let prompt = read_prompt(work)?.ok_or_else(no_prompt)?;
+    let prompt = engine.secrets().hide(&prompt).into_owned();
+    let cwd = work.cwd.as_deref().map(working_folder).transpose()?;
+    let (parent_run, previous_run) = (work.parent_run_id()?, work.previous_run_id()?);
+    let task = match given {
+        Some(task) => task,
+        None => fresh_task_id(engine, &project, &prompt)?,
+    };
+    let bounds = &engine.settings().config.config().limits;
+    let output = work.output_limit.or(bounds.output_limit).unwrap_or(limits::OUTPUT);
+    Ok(RunPlan {
+        project,
+        task,
+        agent,
+        agent_name,
+        agent_env: Vec::new(),
+        model: None,
+        version: String::new(),
+        resumes: false,
+        redacts,
+        session: None,
+        others: Vec::new(),
+        shared: false,
+        command: Vec::new(),
+        prompt,
+        cwd,
+        parent_run,
+        previous_run,
+        series: None,
+        env: Vec::new(),
+        // How long it takes is its starter's affair, and its output cannot be stopped, only cut.
+        limits: KeeperLimits {
+            grace: limits::STOP_GRACE,
+            first_byte: None,
+            idle: None,
+            total: None,
+            output: Some(output).filter(|limit| *limit > 0),
+            stop_on_output: false,
+        },
+        family: family_of(engine, work),
+        account: None,
+        attached: false,
+        external: Some(external),
     })
 }
 

@@ -208,7 +208,8 @@ impl Updater {
     /// the wait goes on. From here on no root run starts.
     ///
     /// Then start the copy, let it show that it serves, and say how that went with
-    /// [`install`](Updater::install) or [`refuse`](Updater::refuse).
+    /// [`install`](Updater::install) or [`refuse`](Updater::refuse). Who installed it lets it serve in its
+    /// place, and says how that went with [`finish`](Updater::finish) or `refuse`.
     ///
     /// # Errors
     /// Those of the wait, and of a state that cannot be read or written.
@@ -221,16 +222,21 @@ impl Updater {
         self.role.patience()
     }
 
-    /// The new program serves: it gets the old one's place, the old one is kept beside it as
-    /// `<program>.prev`, and the update is over.
+    /// The new program can serve: it gets the old one's place.
     ///
     /// # Errors
     /// Those of the exchange; the old program has its place then, and the state says why.
-    pub fn install(&self, program: NewProgram) -> Result<()> {
+    pub fn install(&self, program: NewProgram) -> Result<NewProgram> {
         self.role.install(program)
     }
 
-    /// The new program does not serve: the old one stays, and the state says why.
+    /// The new program serves in the old one's place: that is kept beside it as `<program>.prev`, and the
+    /// update is over.
+    pub fn finish(&self, program: NewProgram) -> Result<()> {
+        self.role.finish(program)
+    }
+
+    /// The new program does not serve: the old one stays, or gets its place back, and the state says why.
     pub fn refuse(&self, program: NewProgram, why: &str) -> Result<()> {
         self.role.refuse(program, why)
     }

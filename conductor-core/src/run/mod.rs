@@ -4,6 +4,7 @@
 //! the keys that it does not know. The truth about a run's processes is kept beside it, in
 //! `.keeper`.
 
+mod cwd_txt;
 mod fields;
 mod glimpse;
 mod outcome;
@@ -11,6 +12,7 @@ pub(crate) mod receipts;
 mod record;
 pub(crate) mod store;
 
+pub(crate) use cwd_txt::CWD_TXT;
 pub(crate) use glimpse::{Glimpse, glimpse};
 pub use outcome::{Outcome, Phase, Status};
 pub use record::RunRecord;

@@ -5,6 +5,8 @@ use super::family::Place;
 use super::hold::{Held, Hold};
 use super::slots::{Pool, Ticket};
 use super::start::RunPlan;
+use super::task_slot::OwnSlot;
+use super::turns::Turns;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::{FileLock, Folder, found};
@@ -16,7 +18,7 @@ use crate::sys::{News, Poller, TimerFd, Watch};
 use crate::time::Timestamp;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How soon to look again where notification may miss what is waited for.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -36,7 +38,9 @@ impl Demand {
     /// What a run wants that stands there.
     pub(super) fn of(plan: &RunPlan, place: &Place) -> Demand {
         let who = waiter(&plan.project, &plan.task);
-        Demand { account: plan.account.clone(), slot: place.is_root, who }
+        // What runs already is not kept from running.
+        let slot = place.is_root && plan.external.is_none();
+        Demand { account: plan.account.clone(), slot, who }
     }
 }
 
@@ -140,6 +144,7 @@ pub(crate) struct Admission {
     demand: Demand,
     pool: Pool,
     ticket: Option<Ticket>,
+    turns: Turns,
     poller: Poller,
     timer: TimerFd,
     news: Watch,
@@ -163,8 +168,8 @@ impl Admission {
         let (poller, timer) = (Poller::new().map_err(failed)?, TimerFd::new().map_err(failed)?);
         let news = Watch::join(&poller, 2, News::Names).map_err(failed)?;
         poller.add(&timer, 1).map_err(failed)?;
-        let ticket = None;
-        Ok(Admission { engine, demand, pool, ticket, poller, timer, news, watched: false })
+        let (ticket, turns) = (None, Turns::default());
+        Ok(Admission { engine, demand, pool, ticket, turns, poller, timer, news, watched: false })
     }
 
     fn size(&self) -> u64 {
@@ -238,6 +243,19 @@ impl Admission {
     }
 
     fn next_slot(&mut self, size: u64) -> Result<Option<FileLock>> {
+        if self.pool == Pool::Tasks {
+            match self.engine.own_slot(&self.demand.who, size)? {
+                OwnSlot::Taken(slot) => {
+                    self.ticket = None;
+                    return Ok(Some(slot));
+                }
+                OwnSlot::Held => {
+                    self.watch()?;
+                    return Ok(None);
+                }
+                OwnSlot::None => {}
+            }
+        }
         let ticket = match &self.ticket {
             Some(ticket) => ticket,
             None => {
@@ -245,10 +263,14 @@ impl Admission {
                 self.ticket.insert(self.engine.queue_up(self.pool, &self.demand.who)?)
             }
         };
-        if ticket.ahead()? > 0 {
-            return Ok(None);
+        let ahead = ticket.ahead()?;
+        if !ahead.is_empty() {
+            let is_free = self.engine.has_free_slot(self.pool, size)?;
+            if !self.turns.has_come(&ahead, is_free, Instant::now()) {
+                return Ok(None);
+            }
         }
-        let slot = self.engine.take_slot(ticket, size)?;
+        let slot = self.engine.take_slot(ticket, &self.demand.who, size)?;
         if slot.is_some() {
             self.ticket = None;
         }

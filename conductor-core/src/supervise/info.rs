@@ -1,8 +1,7 @@
 //! What is known of a run: its record, and what its processes say.
 
 use super::engine::Engine;
-use super::evidence::{known, moment, observe, observe_to_tell};
-use super::open_entry::OpenEntry;
+use super::evidence::{moment, observe_to_tell};
 use super::verdict::{Ending, Verdict};
 use crate::error::{ErrorKind, Result};
 use crate::fsx::Folder;
@@ -75,19 +74,7 @@ pub(crate) fn read_info_in(
         }
         record => record?,
     };
-    let (alive, ended) = match (record.outcome, record.is_open()) {
-        (Some(outcome), _) => (Some(false), Some(outcome)),
-        (None, false) => (Some(false), record.foreign_outcome()),
-        (None, true) => match observe_to_tell(&folder, &record)? {
-            Verdict::Supervised | Verdict::Adopted => (Some(true), None),
-            Verdict::PossiblyAlive => (None, None),
-            Verdict::Over(ending) => {
-                let outcome = ending.outcome;
-                tell(&mut record, ending);
-                (Some(false), Some(outcome))
-            }
-        },
-    };
+    let (alive, ended) = look(&folder, &mut record)?;
     Ok(RunInfo {
         project: project.clone(),
         task: task.clone(),
@@ -96,6 +83,27 @@ pub(crate) fn read_info_in(
         record,
         alive,
         ended,
+    })
+}
+
+/// Whether the run whose folder this is lives, and how it ended; what is known of an end that nobody wrote
+/// down goes into the record that was read.
+pub(crate) fn look(
+    folder: &Folder,
+    record: &mut RunRecord,
+) -> Result<(Option<bool>, Option<Outcome>)> {
+    Ok(match (record.outcome, record.is_open()) {
+        (Some(outcome), _) => (Some(false), Some(outcome)),
+        (None, false) => (Some(false), record.foreign_outcome()),
+        (None, true) => match observe_to_tell(folder, record)? {
+            Verdict::Supervised | Verdict::Adopted => (Some(true), None),
+            Verdict::PossiblyAlive => (None, None),
+            Verdict::Over(ending) => {
+                let outcome = ending.outcome;
+                tell(record, ending);
+                (Some(false), Some(outcome))
+            }
+        },
     })
 }
 
@@ -109,33 +117,6 @@ fn tell(record: &mut RunRecord, ending: Ending) {
     }
     if record.error_summary.is_none() {
         record.error_summary = ending.error;
-    }
-}
-
-impl Engine {
-    /// The runs that live, or may, of those that `chosen` picks.
-    ///
-    /// Reads the entries of open runs: the cost is that of what is open in the root.
-    pub(crate) fn living_runs(
-        &self,
-        chosen: impl Fn(&OpenEntry) -> bool,
-    ) -> Result<Vec<(OpenEntry, RunRecord)>> {
-        let mut living = Vec::new();
-        let found = OpenEntry::list(self.layout())?;
-        for error in &found.damaged {
-            tracing::warn!(name: "open_entry_damaged", %error, "an entry of an open run names none");
-        }
-        for entry in found.entries.into_iter().filter(chosen) {
-            let folder = match self.layout().run(&entry.project, &entry.task, &entry.run) {
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                folder => folder?,
-            };
-            let record = known(&folder)?.record;
-            if record.is_open() && !matches!(observe(&folder, &record)?, Verdict::Over(_)) {
-                living.push((entry, record));
-            }
-        }
-        Ok(living)
     }
 }
 

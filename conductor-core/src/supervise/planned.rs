@@ -168,6 +168,7 @@ mod tests {
             env: Vec::new(),
             limits: crate::sys::KeeperLimits::default(),
             attached: false,
+            external: None,
             family: Default::default(),
             account: first.account,
         }

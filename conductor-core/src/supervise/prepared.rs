@@ -14,6 +14,7 @@ use super::kept::{Kept, not_started};
 use super::masked::masked_agent;
 use super::note::Note;
 use super::open_entry::OpenEntry;
+use super::slots::Slots;
 use super::start::{RunPlan, Started};
 use super::stop::stop_wished;
 use crate::agent::stream::StreamKind;
@@ -122,6 +123,10 @@ impl<'a> Prepared<'a> {
             PromptForm::WithPreamble => preamble(&self.context(engine), &self.plan.prompt),
             PromptForm::Raw => format!("{}\n", self.plan.prompt.trim_end()),
             PromptForm::Plain => format!("{}\n", self.plan.prompt.trim()),
+        };
+        let prompt = match &self.plan.external {
+            Some(external) => format!("{}\n{prompt}", external.about),
+            None => prompt,
         };
         drop(self.folder.create(PROMPT, prompt.as_bytes())?);
         self.set_space_aside()?;
@@ -234,15 +239,15 @@ impl<'a> Prepared<'a> {
         &self,
         engine: &Engine,
         lock: FileLock,
-        slot: Option<FileLock>,
+        slots: Slots<'_>,
         wait: &Wait,
     ) -> Result<ProcessId> {
         self.task.folder(RUNS)?.sync()?;
-        let mut keeper = self.spawn(engine, &lock, slot.as_ref())?;
+        let mut keeper = self.spawn(engine, &lock, &slots)?;
         // The keeper holds the run's lock from here. Closing our copy does not give it back, whatever
         // happens; unlocking it would.
         let _copy = lock.passed_on();
-        let _copy_of_slot = slot.map(FileLock::passed_on);
+        let _copy_of_slot = slots.run.map(FileLock::passed_on);
         let born = keeper.born().map_err(not_started)?;
         let process = ProcessId { pid: born.keeper.pid, start: born.keeper.start };
         let agent = ProcessId { pid: born.agent.pid, start: born.agent.start };
@@ -351,11 +356,19 @@ impl<'a> Prepared<'a> {
         record.exit_code = -1;
         record.phase = Some(Phase::Starting);
         record.cwd = text(self.cwd.clone());
-        let line = engine.secrets().hide(&self.plan.agent.line()).into_owned();
-        record.commandline = Some(match self.plan.attached {
-            true => line,
-            false => format!("{line} < {}", prompt.to_string_lossy()),
+        let line = match &self.plan.external {
+            Some(external) => external.line.clone(),
+            None => self.plan.agent.line(),
+        };
+        let line = engine.secrets().hide(&line).into_owned();
+        let reads_prompt = !self.plan.attached && self.plan.external.is_none();
+        record.commandline = Some(match reads_prompt {
+            false => line,
+            true => format!("{line} < {}", prompt.to_string_lossy()),
         });
+        if self.plan.external.is_some() {
+            record.process_ownership = Some("external".to_owned());
+        }
         record.prompt_path = text(prompt);
         record.output_path = text(self.folder.join(OUTPUT));
         record.stdout_path = text(self.folder.join(STDOUT));
@@ -400,12 +413,7 @@ impl<'a> Prepared<'a> {
         env.into_iter().collect()
     }
 
-    fn spawn(
-        &self,
-        engine: &Engine,
-        lock: &FileLock,
-        slot: Option<&FileLock>,
-    ) -> Result<KeeperControl> {
+    fn spawn(&self, engine: &Engine, lock: &FileLock, slots: &Slots<'_>) -> Result<KeeperControl> {
         let env = self.environment(engine);
         let masked = match self.plan.redacts {
             true => Some(masked_agent(engine, &self.plan.agent, &self.extra())?),
@@ -424,8 +432,9 @@ impl<'a> Prepared<'a> {
             stderr: STDERR,
             record: KEEPER,
             lock,
-            note: &self.note(engine).to_text(),
-            slot,
+            note: Some(self.note(engine)),
+            slot: slots.run.as_ref(),
+            task_slot: slots.task,
             cwd: &self.cwd,
             program: program.as_os_str(),
             argv,

@@ -6,6 +6,7 @@ use super::engine::Engine;
 use super::open_entry::OpenEntry;
 use super::planned::PlannedAgent;
 use super::prepared::{Prepared, hidden};
+use super::slots::Slots;
 use crate::agent::AgentCommand;
 use crate::cancel::Wait;
 use crate::config::Secret;
@@ -60,6 +61,17 @@ pub(crate) struct RunPlan {
     pub(crate) account: Option<String>,
     /// Whether it shares the terminal of this process, which keeps it.
     pub(crate) attached: bool,
+    /// The process that it follows and that is not its own.
+    pub(crate) external: Option<External>,
+}
+
+/// What a run tells of the process of another program that it follows.
+#[derive(Clone, Debug)]
+pub(crate) struct External {
+    /// The process's command, as a line for people.
+    pub(crate) line: String,
+    /// What else is known of it, in lines for people.
+    pub(crate) about: String,
 }
 
 /// A run that was started.
@@ -101,11 +113,12 @@ impl Engine {
             Admitted::Go(slot) => Ok(slot),
             Admitted::Wait(gate) => prepared.wait_in_line(self, admission, gate, wait),
         };
-        let launched = launched.and_then(|slot| prepared.launch(self, lock, slot, wait));
+        let launched =
+            launched.and_then(|run| prepared.launch(self, lock, Slots { run, task: None }, wait));
         prepared.started(self, launched)
     }
 
-    /// Starts an attempt of the loop that works in `task`, which was admitted with this slot.
+    /// Starts an attempt of the loop that works in `task`, which was admitted with these slots.
     ///
     /// # Errors
     /// As [`start_job`](Engine::start_job); `task.deleted` where another folder has the task's name.
@@ -113,7 +126,7 @@ impl Engine {
         &self,
         plan: &RunPlan,
         task: &Folder,
-        slot: Option<FileLock>,
+        slots: Slots<'_>,
         wait: &Wait,
     ) -> Result<Started> {
         let locked = self.lock_task(&plan.project, &plan.task, false, LockKind::Shared, wait);
@@ -130,7 +143,7 @@ impl Engine {
         }
         let (prepared, lock) = Prepared::make(self, plan, named, None, wait)?;
         drop(task_lock);
-        let launched = prepared.launch(self, lock, slot, wait);
+        let launched = prepared.launch(self, lock, slots, wait);
         prepared.started(self, launched)
     }
 
@@ -205,6 +218,10 @@ impl Engine {
                 return Ok(false);
             };
             runs.remove_tree(hidden(run))?;
+        }
+        // An agent that deleted its own folder lives on, and so does what says that it lives.
+        if !self.marks(project, task, run).living()?.is_empty() {
+            return Ok(false);
         }
         // Its starter may have given it its name between the two looks.
         if exists()? {

@@ -199,6 +199,15 @@ pub(crate) fn read_regular_file(path: &Path, limit: u64) -> io::Result<(Vec<u8>,
     read_whole(file, limit).map(|bytes| (bytes, meta))
 }
 
+/// Opens a regular file to be read that a person named, without waiting for anything.
+pub(crate) fn open_user_file(path: &Path) -> io::Result<File> {
+    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")),
+    }
+}
+
 /// Whether the file at `path`, which was opened and found to be `meta`, lies below a folder that only the
 /// system's administrator can put files into, links resolved, and may be changed by its owner alone.
 pub(crate) fn lies_in_system_folder(path: &Path, meta: &Metadata, folder: &str) -> bool {

@@ -27,11 +27,12 @@ mod watch;
 
 pub(crate) use child::{Child, ChildEnd, ChildLook, ChildSpec};
 pub(crate) use errno::may_pass;
+pub(crate) use event::was_interrupted;
 pub use event::{EventFd, Polled, Poller, Ready, TimerFd};
 pub use file::{Entry, Fd, FileKind, FileSystem, LockKind, Open, Stat};
 pub(crate) use file::{
-    lies_in_system_folder, may_write, memory_to_read, nothing_to_read, open_working_folder,
-    program_metadata, random, read_regular_file, read_user_file,
+    lies_in_system_folder, may_write, memory_to_read, nothing_to_read, open_user_file,
+    open_working_folder, program_metadata, random, read_regular_file, read_user_file,
 };
 pub(crate) use fork::{Born, Listed, generation};
 pub(crate) use keeper_file::{

@@ -139,6 +139,31 @@ impl Processes {
         Ok(found)
     }
 
+    /// The group of the process that has this number now; `None` when nobody has it.
+    pub(crate) fn group_of(self, pid: u32) -> io::Result<Option<u32>> {
+        Ok(Place::of(pid)?.map(|place| place.group))
+    }
+
+    /// One of the living processes of a group; `None` where there is none. Reads `/proc` up to it.
+    pub(crate) fn any_in_group(self, group: u32) -> io::Result<Option<ProcessId>> {
+        for entry in fs::read_dir("/proc")? {
+            let name = entry?.file_name();
+            let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
+                continue;
+            };
+            if !is_of_group(pid, group) {
+                continue;
+            }
+            // A zombie has ended; a number whose process changed meanwhile is looked at again.
+            if let Some(process) = self.identify(pid)?
+                && is_of_group(pid, group)
+            {
+                return Ok(Some(process));
+            }
+        }
+        Ok(None)
+    }
+
     /// Stops the process group of this process, itself among it, as its terminal would. Returns when
     /// somebody let it go on, where this is the program's first thread.
     pub(crate) fn stop_own_group(self, why: Paused) -> io::Result<()> {

@@ -100,6 +100,8 @@ pub(crate) struct KeeperSpec<'a> {
     pub(crate) run_lock: BorrowedFd<'a>,
     /// The slot, already locked, if the run takes one.
     pub(crate) slot: Option<BorrowedFd<'a>>,
+    /// The slot of its task, likewise.
+    pub(crate) task_slot: Option<BorrowedFd<'a>>,
     /// The folder the agent begins in.
     pub(crate) cwd: BorrowedFd<'a>,
     /// Limits.
@@ -245,6 +247,7 @@ pub(crate) fn start_keeper(image: KeeperImage<'_>, spec: &KeeperSpec<'_>) -> io:
         Some(spec.run_lock),
         spec.slot,
         Some(spec.cwd),
+        spec.task_slot,
     ];
     let keeper = launch(image, fds, &strings.args, &strings.env)?;
     Ok(Control { socket: ours, keeper })

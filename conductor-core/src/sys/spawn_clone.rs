@@ -20,7 +20,7 @@ use super::spawn::KeeperImage;
 /// Executes `image` with `fds` as its descriptors from 0 on, and returns its pid.
 pub(super) fn launch(
     image: KeeperImage<'_>,
-    fds: [Option<BorrowedFd<'_>>; 8],
+    fds: [Option<BorrowedFd<'_>>; 9],
     args: &[CString],
     env: &[CString],
 ) -> io::Result<c_int> {
@@ -62,8 +62,8 @@ pub(super) fn check(result: c_int) -> io::Result<c_int> {
 /// All that the intermediate and the keeper-to-be need, made before the clones. They write
 /// nothing but the two atomics.
 struct Plan {
-    /// What becomes descriptors 0 to 7; -1 for none.
-    fds: [c_int; 8],
+    /// What becomes descriptors 0 to 8; -1 for none.
+    fds: [c_int; 9],
     path: *const c_char,
     memfd: c_int,
     argv: *const *const c_char,

@@ -6,6 +6,7 @@
 mod admit;
 mod attempts;
 mod ending;
+mod gauge;
 mod notify;
 mod waits;
 
@@ -29,6 +30,7 @@ use crate::sys::{Polled, Poller, TimerFd};
 use crate::usage::ErrorClass;
 use crate::wait::Step;
 use admit::{Asking, Met};
+use gauge::Gauge;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
@@ -57,9 +59,12 @@ pub(super) struct Driver {
     judge: Option<Judge>,
     /// What the attempts of the series used up.
     tally: Tally,
+    /// What the attempt that lives used so far, where that can end it.
+    gauge: Gauge,
     /// What keeps the next attempt from starting, while it asks to.
     asking: Option<Asking>,
-    /// What lets the task count among those that run; held until the loop ends.
+    /// What lets the task count among those that run; held until the loop ends. Where a keeper of an
+    /// earlier driver's attempt has it, it is ours when that ends.
     task_slot: Option<FileLock>,
     /// What kept the last try to start an attempt from it.
     trouble: Option<Met>,
@@ -108,6 +113,8 @@ impl Ended {
 impl Drop for Driver {
     /// Says that nobody drives any more, which also wakes whoever stands by.
     fn drop(&mut self) {
+        // A living attempt keeps its task's slot: an unlock would take it from the keeper.
+        drop(self.task_slot.take().map(FileLock::passed_on));
         let mine = self.state.driver.is_some_and(|me| me.pid == self.folder.os().process_id());
         // In a forked child this driver is a copy: the parent goes on.
         if mine && self.state.result().is_none() {
@@ -148,6 +155,7 @@ impl Driver {
             last: None,
             judge,
             tally: Tally::default(),
+            gauge: Gauge::default(),
             asking: None,
             task_slot: None,
             trouble: None,
@@ -208,6 +216,7 @@ impl Driver {
                 self.tell_failure()?;
                 self.untold = false;
             }
+            self.measure();
             let facts = self.facts()?;
             match decide(&facts, &self.bounds) {
                 Next::Start => {
@@ -215,8 +224,8 @@ impl Driver {
                         return self.wait_at(&gate);
                     }
                 }
-                Next::StopAttempt => {
-                    self.ask_attempt_to_stop(facts.stop.as_deref().unwrap_or_default())?;
+                Next::StopAttempt(why) => {
+                    self.ask_attempt_to_stop(&why)?;
                     return self.rest(None, limits::SAFETY_POLL);
                 }
                 Next::Check => {
@@ -269,6 +278,7 @@ impl Driver {
                 not_ready(self.engine.layout(), &self.plan.project, &self.folder)?
             },
             attempt: self.attempt.is_some(),
+            running: self.gauge.used(),
             tally: self.tally.clone(),
             last,
             children: if done && self.attempt.is_none() {

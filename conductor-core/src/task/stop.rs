@@ -1,6 +1,6 @@
 //! Ending a task for good: its loop, and everything that it started.
 
-use super::children::own_runs;
+use super::children::{is_attempt, own_runs};
 use super::judge::{Bench, Judge};
 use super::lease::{Lease, wish_stop};
 use super::state::{LoopState, TaskOutcome};
@@ -51,7 +51,8 @@ impl Engine {
         let own = own_runs(&folder)?;
         self.wish_child_tasks_to_stop(project, task, &own, &stop.reason)?;
         let of_task = |entry: &OpenEntry| entry.is_of(project, task);
-        let report = self.stop_open_runs(stop, wait, of_task, |id| own.contains(id))?;
+        let unlisted = self.living_unlisted(project, task)?;
+        let report = self.stop_open_runs(stop, wait, unlisted, of_task, |id| own.contains(id))?;
         if report.signalled.is_empty() {
             let newest = glance(&folder, project, task)?.latest;
             if let Some(run) = newest.filter(|run| run.outcome().is_none()) {
@@ -65,16 +66,11 @@ impl Engine {
     /// The living runs of a task, and those that descend from any of its runs.
     fn living_with_children(&self, project: &ProjectId, task: &TaskId) -> Result<Vec<RunId>> {
         let own = own_runs(&self.layout().task(project, task)?)?;
-        let living = self.living_runs(|_| true)?;
-        let mut found = Vec::new();
-        for (entry, _) in &living {
-            if entry.is_of(project, task)
-                || entry.parents.iter().any(|id| own.contains(id.as_str()))
-            {
-                found.push(entry.run.clone());
-            }
-        }
-        Ok(found)
+        let living = self.living_runs(|entry| {
+            entry.is_of(project, task) || entry.parents.iter().any(|id| own.contains(id.as_str()))
+        })?;
+        let ours = living.runs.into_iter().filter(|run| !run.is_external());
+        Ok(ours.map(|run| run.entry.run).collect())
     }
 
     /// Writes down that the loops of tasks which this task's agents started shall end: somebody else may
@@ -86,13 +82,12 @@ impl Engine {
         own: &HashSet<String>,
         reason: &str,
     ) -> Result<()> {
-        let living = self.living_runs(|_| true)?;
-        for (entry, record) in &living {
-            if !entry.is_of(project, task)
-                && record.series.is_some()
-                && entry.parents.iter().any(|id| own.contains(id.as_str()))
-            {
-                self.wish_task_stop(&entry.project, &entry.task, reason)?;
+        let living = self.living_runs(|entry| {
+            !entry.is_of(project, task) && entry.parents.iter().any(|id| own.contains(id.as_str()))
+        })?;
+        for run in &living.runs {
+            if is_attempt(self, run)? {
+                self.wish_task_stop(&run.entry.project, &run.entry.task, reason)?;
             }
         }
         Ok(())
@@ -108,10 +103,11 @@ impl Engine {
     ) -> Result<StopReport> {
         let living = self.living_with_children(project, task)?;
         let looping = self.wish_task_stop(project, task, &stop.reason)?;
-        let mut report = self.stop_task_runs(project, task, stop, wait)?;
+        let stopped = self.stop_task_runs(project, task, stop, wait);
         if !looping {
-            return Ok(report);
+            return stopped;
         }
+        let mut report = unless_not_ours(stopped)?;
         // A driver that saw the wish first asked its attempt itself.
         for run in living {
             if !report.signalled.contains(&run) {
@@ -123,7 +119,7 @@ impl Engine {
         loop {
             if let Some(lease) = Lease::take_unless_driven(&folder)? {
                 // Nobody drives. An attempt may have begun between the look and now.
-                report.add(self.stop_task_runs(project, task, stop, wait)?);
+                report.add(unless_not_ours(self.stop_task_runs(project, task, stop, wait))?);
                 end_loop(self, &folder, &lease, &stop.reason)?;
                 return Ok(report);
             }
@@ -148,6 +144,14 @@ impl Engine {
         note.insert("reason", Value::from(stop.reason.as_str()));
         folder.replace_unguarded(CANCELLED, note.to_yaml().as_bytes())?;
         self.stop_task(project, task, stop, wait)
+    }
+}
+
+/// A process of another program that is followed in the task keeps nobody from ending its loop.
+fn unless_not_ours(stopped: Result<StopReport>) -> Result<StopReport> {
+    match stopped {
+        Err(error) if error.code() == "run.not_ours" => Ok(StopReport::default()),
+        stopped => stopped,
     }
 }
 

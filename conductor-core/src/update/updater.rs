@@ -239,17 +239,28 @@ impl Role {
         self.policy.patience
     }
 
-    /// The new program serves: it gets the old one's place, and the update is over.
-    pub(crate) fn install(&self, program: NewProgram) -> Result<()> {
+    /// The new program gets the old one's place, which the old one can still be given back.
+    pub(crate) fn install(&self, mut program: NewProgram) -> Result<NewProgram> {
+        self.note(&mut program.record, Step::Exchanging, |_| {})?;
+        let exchanged = match &program.record.exchange {
+            Some(exchange) => Names::new(&exchange.target, &exchange.mark).exchange(),
+            None => Ok(()),
+        };
+        match exchanged {
+            Ok(()) => Ok(program),
+            Err(error) => {
+                self.fail(program.record, told(&error))?;
+                Err(error)
+            }
+        }
+    }
+
+    /// The new program serves in the old one's place: the update is over.
+    pub(crate) fn finish(&self, program: NewProgram) -> Result<()> {
         let NewProgram { version, mut record, .. } = program;
-        self.note(&mut record, Step::Exchanging, |_| {})?;
         let Some(exchange) = &record.exchange else { return Ok(()) };
         let names = Names::new(&exchange.target, &exchange.mark);
-        if let Err(error) = names.exchange().and_then(|()| names.keep_backup()) {
-            names.put_back()?;
-            self.fail(record, told(&error))?;
-            return Err(error);
-        }
+        names.keep_backup()?;
         let target = names.target.display();
         let note = format!("{target} is now version {version}, after {}", version::OWN);
         record.end(Ok(note), self.conductor.os().now());
@@ -257,7 +268,7 @@ impl Role {
         record.write(&self.conductor)
     }
 
-    /// The new program does not serve: the old one stays.
+    /// The new program does not serve: the old one stays, or comes back.
     pub(crate) fn refuse(&self, program: NewProgram, why: &str) -> Result<()> {
         self.fail(program.record, why.to_owned())
     }
@@ -282,7 +293,11 @@ impl Role {
 
     fn clear(&self, record: &Record) -> Result<()> {
         let Some(exchange) = &record.exchange else { return Ok(()) };
-        Names::new(&exchange.target, &exchange.mark).clear()
+        let names = Names::new(&exchange.target, &exchange.mark);
+        if exchange.step == Step::Exchanging {
+            names.put_back()?;
+        }
+        names.clear()
     }
 }
 

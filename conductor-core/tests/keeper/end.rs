@@ -65,13 +65,13 @@ fn nothing_runs_where_the_keeper_cannot_write_its_record() {
 fn missing_keeper_and_bad_descriptor_are_errors_of_the_start() {
     let run = Run::fresh();
     let image = KeeperImage::Path(c"/no/such/keeper");
-    let error = run.try_start(image, "/bin/true", &[], None).unwrap_err();
+    let error = run.try_start(image, "/bin/true", &[], [None; 2]).unwrap_err();
     assert_eq!(error.raw_os_error(), Some(libc::ENOENT));
     let bad = unsafe { BorrowedFd::borrow_raw(999_999) };
     let image = KeeperImage::Path(&run.image);
-    let error = run.try_start(image, "/bin/true", &[], Some(bad)).unwrap_err();
+    let error = run.try_start(image, "/bin/true", &[], [Some(bad), None]).unwrap_err();
     assert_eq!(error.raw_os_error(), Some(libc::EBADF));
-    let error = run.try_start(image, "/bin/t\0rue", &[], None).unwrap_err();
+    let error = run.try_start(image, "/bin/t\0rue", &[], [None; 2]).unwrap_err();
     assert_eq!(error.kind(), io::ErrorKind::InvalidInput);
 }
 

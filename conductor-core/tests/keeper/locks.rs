@@ -6,17 +6,18 @@ use super::*;
 fn locks_are_held_until_empty_and_not_by_the_agent() {
     let run = Run::fresh();
     let fifo = run.fifo();
-    let slot = File::create(run.dir.join("slot")).unwrap();
-    slot.lock().unwrap();
+    let slots = ["slot", "task-slot"].map(|name| File::create(run.dir.join(name)).unwrap());
+    slots.iter().for_each(|slot| slot.lock().unwrap());
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     // As a careless host has it: without close-on-exec.
     assert_eq!(unsafe { libc::fcntl(listener.as_raw_fd(), libc::F_SETFD, 0) }, 0);
     let script = "echo $$ >$DIR/fifo; read x <$DIR/fifo; exit 3";
     let image = KeeperImage::Path(&run.image);
-    let mut control = run.try_start(image, "/bin/sh", &["-c", script], Some(slot.as_fd())).unwrap();
+    let held = slots.each_ref().map(|slot| Some(slot.as_fd()));
+    let mut control = run.try_start(image, "/bin/sh", &["-c", script], held).unwrap();
     let born = control.born().unwrap();
     control.release().unwrap();
-    drop(slot);
+    drop(slots);
     assert_eq!(pid_of(&fifo), born.agent.pid as i32);
 
     let agent = fds(born.agent.pid);
@@ -24,17 +25,19 @@ fn locks_are_held_until_empty_and_not_by_the_agent() {
     assert!(!agent.iter().any(|f| f.contains("socket") || f.contains(".keeper")), "{agent:?}");
     let keeper = fds(born.keeper.pid);
     assert!(!keeper.iter().any(|f| f.contains("socket") || f.contains("prompt")), "{keeper:?}");
-    assert!(keeper.len() <= 6, "{keeper:?}");
+    assert!(keeper.len() <= 7, "{keeper:?}");
 
     let dir = run.dir.clone();
     drop(run);
-    for name in [".run.lock", "slot"] {
+    for name in [".run.lock", "slot", "task-slot"] {
         let other = File::open(dir.join(name)).unwrap();
         assert!(matches!(other.try_lock(), Err(fs::TryLockError::WouldBlock)), "{name}");
     }
     fs::write(&fifo, "go\n").unwrap();
     wait_unlocked(&dir);
-    File::open(dir.join("slot")).unwrap().lock().unwrap();
+    for name in ["slot", "task-slot"] {
+        File::open(dir.join(name)).unwrap().lock().unwrap();
+    }
     let end = keeper_file::read(&File::open(dir.join(".keeper")).unwrap()).unwrap().unwrap();
     assert_eq!((end.state, end.ended), (State::Empty, Some(Ended::Code(3))));
 }

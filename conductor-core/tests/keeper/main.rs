@@ -106,7 +106,7 @@ impl Run {
     }
 
     fn start_program(&self, image: KeeperImage<'_>, program: &str, args: &[&str]) -> Control {
-        self.try_start(image, program, args, None).unwrap()
+        self.try_start(image, program, args, [None; 2]).unwrap()
     }
 
     fn try_start(
@@ -114,7 +114,7 @@ impl Run {
         image: KeeperImage<'_>,
         program: &str,
         args: &[&str],
-        slot: Option<BorrowedFd<'_>>,
+        [slot, task_slot]: [Option<BorrowedFd<'_>>; 2],
     ) -> io::Result<Control> {
         let args: Vec<OsString> = args.iter().map(OsString::from).collect();
         let env = [
@@ -135,6 +135,7 @@ impl Run {
                 record: record.as_fd(),
                 run_lock: run_lock.as_fd(),
                 slot,
+                task_slot,
                 cwd: cwd.as_fd(),
                 limits: self.limits,
                 program: OsStr::new(program),

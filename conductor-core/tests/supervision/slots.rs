@@ -177,6 +177,92 @@ fn attempts_of_tasks_wait_for_slots_too_and_root_tasks_for_theirs() {
     assert_eq!(told.count(), 1);
 }
 
+#[test]
+fn who_asks_and_then_does_nothing_holds_nobody_up_and_keeps_its_place() {
+    let shop = Shop::new("defaults: {max_concurrent_runs: 1}\n");
+    let running = shop.conductor().jobs().start(job("sleep 1000"), LONG).unwrap();
+    let tasks = shop.conductor().tasks();
+    let spec =
+        |task: &str, script: &str| TaskSpec::new("shop").task(task).agent("shell").prompt(script);
+    // Nobody steps it for now.
+    let idle = tasks.start(spec("idle", "touch DONE"), LONG).unwrap();
+    let busy = tasks.start(spec("busy", "touch DONE"), LONG).unwrap();
+    let place = |task: &conductor_core::Task| task.info().unwrap().waiting.unwrap().position;
+    assert_eq!([place(&idle), place(&busy)], [Some(1), Some(2)]);
+    running.stop(Stop::because("enough").force(true), LONG).unwrap();
+    assert_eq!(busy.wait(LONG).unwrap().outcome, TaskOutcome::Done);
+    assert_eq!(place(&idle), Some(1));
+    // It moves again, and is the first in line still.
+    let after = tasks.start(spec("after", "sleep 1000"), LONG).unwrap();
+    assert_eq!(place(&after), Some(2));
+    assert_eq!(idle.wait(LONG).unwrap().outcome, TaskOutcome::Done);
+    after.stop(Stop::because("enough").force(true), LONG).unwrap();
+}
+
+/// A task whose first attempt ends when `one` is there, and whose second one, when `two` is, is the last.
+fn in_two_parts(task: &str) -> TaskSpec {
+    let script = "if [ -e again ]; then until [ -e two ]; do sleep 0.01; done; touch DONE; exit; fi; \
+         touch again; until [ -e one ]; do sleep 0.01; done";
+    let delay = Duration::from_millis(10);
+    TaskSpec::new("shop").task(task).agent("shell").prompt(script).restart_delay(delay)
+}
+
+#[test]
+fn host_drives_a_task_in_two_parts() {
+    let Some((_, conductor)) = hosted() else { return };
+    let task = conductor.tasks().start(in_two_parts("first"), LONG).unwrap();
+    println!("drives");
+    task.wait(Duration::from_secs(1000)).unwrap();
+}
+
+#[test]
+fn the_slot_of_a_task_outlives_its_driver_and_is_that_of_whoever_drives_on() {
+    let shop = Shop::new("defaults: {max_concurrent_root_tasks: 1}\n");
+    let mut host = shop.host("slots::host_drives_a_task_in_two_parts", &[]);
+    host.says("drives");
+    let tasks = shop.conductor().tasks();
+    let short = TaskSpec::new("shop").task("second").agent("shell").prompt("touch DONE");
+    let second = tasks.start(short, LONG).unwrap();
+    let waits = || {
+        second.step().unwrap();
+        second.info().unwrap().waiting.map(|waiting| waiting.what)
+    };
+    assert_eq!(waits().as_deref(), Some("a slot: 1 root tasks at a time"));
+    host.kill();
+    assert_eq!(waits().as_deref(), Some("a slot: 1 root tasks at a time"), "its attempt lives");
+
+    let first = tasks.start(in_two_parts("first"), LONG).unwrap();
+    let folder = shop.root.path().join("shop/first");
+    fs::write(folder.join("one"), "").unwrap();
+    let lock = fs::File::open(shop.runs("first")[0].folder.join(".run.lock")).unwrap();
+    lock.lock().unwrap();
+    drop(lock);
+    // The keeper is gone. The line is asked before the driver of the first moves a hand.
+    assert_eq!(waits().as_deref(), Some("a slot: 1 root tasks at a time"), "it has a driver");
+    drive_until(&first, "the first goes on", || {
+        assert!(waits().is_some());
+        shop.runs("first").len() == 2
+    });
+    assert!(shop.runs("second").is_empty());
+    fs::write(folder.join("two"), "").unwrap();
+    assert_eq!(first.wait(LONG).unwrap().outcome, TaskOutcome::Done);
+    assert_eq!(second.wait(LONG).unwrap().outcome, TaskOutcome::Done);
+}
+
+#[test]
+fn a_slot_is_kept_for_no_task_that_nobody_drives() {
+    let shop = Shop::new("defaults: {max_concurrent_root_tasks: 1}\n");
+    let mut host = shop.host("slots::host_drives_a_task_in_two_parts", &[]);
+    host.says("drives");
+    host.kill();
+    let tasks = shop.conductor().tasks();
+    let short = TaskSpec::new("shop").task("second").agent("shell").prompt("touch DONE");
+    let second = tasks.start(short, LONG).unwrap();
+    assert!(second.info().unwrap().waiting.is_some());
+    fs::write(shop.root.path().join("shop/first/one"), "").unwrap();
+    assert_eq!(second.wait(LONG).unwrap().outcome, TaskOutcome::Done);
+}
+
 pub(crate) fn kill(pid: u32) {
     let pid = rustix::process::Pid::from_raw(i32::try_from(pid).unwrap()).unwrap();
     rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();

@@ -7,6 +7,7 @@ pub(crate) mod config;
 pub(crate) mod doctor;
 pub(crate) mod drive;
 pub(crate) mod gc;
+pub(crate) mod import;
 pub(crate) mod job;
 pub(crate) mod list;
 pub(crate) mod mask;
@@ -94,6 +95,7 @@ fn command(command: Option<Command>, context: &mut Context) -> Result<u8, Failur
         Some(Command::Drive(command)) => command.run(context)?,
         Some(Command::Monitor(command)) => command.run(context)?,
         Some(Command::Mask(command)) => command.run(context)?,
+        Some(Command::Import(command)) => command.run(context)?,
         Some(Command::Rest(command)) => command.run(context)?,
         Some(Command::List(command)) => command.run(context)?,
         Some(Command::Status(command)) => command.run(context)?,

@@ -47,6 +47,29 @@ pub(crate) fn encode(body: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     Ok(bytes)
 }
 
+/// About how long something is in an answer, in bytes; nothing is kept of it.
+pub(crate) fn length(body: &impl Serialize) -> usize {
+    let mut counted = Counted(0);
+    // Counting does not fail.
+    let _counted = serde_json::to_writer(&mut counted, body);
+    counted.0
+}
+
+/// Counts what is written, with Go's escapes.
+struct Counted(usize);
+
+impl std::io::Write for Counted {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        let escaped = bytes.iter().filter(|byte| matches!(byte, b'<' | b'>' | b'&')).count();
+        self.0 += bytes.len() + 5 * escaped;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
 /// Escapes what Go escapes: `<`, `>`, `&`, and the two line separators. They stand in texts only.
 fn escape(json: Vec<u8>) -> Vec<u8> {
     let special = |byte: u8| matches!(byte, b'<' | b'>' | b'&' | 0xe2);
@@ -125,6 +148,13 @@ mod tests {
         let bytes = encode(&"<a & b>\u{2028}\u{2029}\u{20ac}\"").unwrap();
         let text = "\"\\u003ca \\u0026 b\\u003e\\u2028\\u2029\u{20ac}\\\"\"\n";
         assert_eq!(String::from_utf8(bytes).unwrap(), text);
+    }
+
+    #[test]
+    fn the_length_is_counted_as_it_is_sent() {
+        for text in ["", "plain", "<a & b> \u{1}\n\"\\", "\u{20ac}"] {
+            assert_eq!(length(&text) + 1, encode(&text).unwrap().len(), "{text:?}");
+        }
     }
 
     #[test]

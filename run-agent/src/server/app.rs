@@ -5,6 +5,7 @@ use super::driver::Driver;
 use super::ends::Ends;
 use super::failure::Failure;
 use super::guard::Guard;
+use super::listen::look_outs;
 use super::metrics::Metrics;
 use super::routes::views::Rows;
 use super::seal::Seal;
@@ -61,7 +62,7 @@ impl App {
             conductor,
             settings,
             metrics,
-            streams: Streams::default(),
+            streams: Streams::new(look_outs()),
             seal: Seal::new()?,
             rows: Rows::default(),
             ends: Ends::default(),

@@ -18,6 +18,10 @@ pub(crate) const CONNECTIONS: u32 = 4096;
 pub(crate) const SILENT_TIME: Duration = Duration::from_secs(120);
 /// The most descriptors that the server asks for.
 pub(crate) const DESCRIPTORS: u64 = 16 << 10;
+/// The most things that are followed at a time, where the process may open as many files.
+pub(crate) const LOOK_OUTS: usize = 256;
+/// The most descriptors that one of them needs, however many clients follow it; a test counts them.
+pub(crate) const LOOK_OUT_DESCRIPTORS: usize = 16;
 /// Calls of the library that may run at a time.
 pub(crate) const CALLS: usize = 16;
 /// Calls that start, end or delete work, which may take as long as an agent takes to end, at a time.
@@ -37,6 +41,8 @@ pub(crate) const PARTING: Duration = Duration::from_secs(40);
 pub(crate) const UPDATER_AGAIN: Duration = Duration::from_secs(30);
 /// How long a change may take; the work that it began goes on.
 pub(crate) const CHANGE: Duration = Duration::from_secs(30);
+/// The most bytes of messages in one answer, unless a single one is longer.
+pub(crate) const MESSAGES: usize = 8 << 20;
 /// Items of a page unless the client says.
 pub(crate) const PAGE: usize = 50;
 /// The most items of a page.

@@ -89,6 +89,13 @@ pub(super) fn raise_limit() {
     }
 }
 
+/// How many things may be followed at a time: what they need is a part of the descriptors, too.
+pub(super) fn look_outs() -> usize {
+    let limit = getrlimit(Resource::Nofile).current;
+    let limit = usize::try_from(limit.unwrap_or(u64::MAX)).unwrap_or(usize::MAX);
+    (limit / 4 / limits::LOOK_OUT_DESCRIPTORS).clamp(2, limits::LOOK_OUTS)
+}
+
 /// How many connections there may be: a part of the descriptors that the process may have.
 pub(super) fn places() -> u32 {
     let limit = getrlimit(Resource::Nofile).current;

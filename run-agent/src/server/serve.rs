@@ -122,7 +122,10 @@ async fn run(
         }
         Some(Order::StandBy) => match stand_by(&app, &front, &mut asked).await? {
             Some(listener) => {
-                (listener, Updates::begin(app.conductor().clone(), asked.launcher.clone())?)
+                let updates = Updates::begin(app.conductor().clone(), asked.launcher.clone())?;
+                // Now the worker before may let go of it.
+                asked.launcher.listens(std::os::fd::AsFd::as_fd(&listener))?;
+                (listener, updates)
             }
             None => return Ok(()),
         },

@@ -3,7 +3,7 @@
 
 use super::launch::Launcher;
 use super::limits;
-use conductor_core::{Cancel, Conductor, Error, ErrorKind, Result, Updater, Wait};
+use conductor_core::{Cancel, Conductor, Error, ErrorKind, NewProgram, Result, Updater, Wait};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -11,8 +11,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 use tokio::sync::oneshot;
 
-/// The first pause between two tries to get the part; each further one is twice as long.
-const AGAIN: Duration = Duration::from_millis(100);
+/// The first pause between two tries to get the part, which the worker before has until this one serves; each
+/// further one is twice as long.
+const AGAIN: Duration = Duration::from_millis(10);
 
 /// The thread that carries updates out.
 #[derive(Debug)]
@@ -120,28 +121,38 @@ impl Part {
             tracing::info!(subsystem = "update", version, "update_starts");
             match self.launcher.start_next(&new.path, updater.patience()) {
                 Ok(()) => match updater.install(new) {
-                    Ok(()) => {
-                        // From here on the next worker has the part.
-                        drop(updater);
-                        self.launcher.hand_over()?;
-                        tracing::info!(subsystem = "update", version, "update_done");
-                        return Ok(true);
-                    }
+                    Ok(new) => match self.launcher.hand_over()? {
+                        Ok(()) => {
+                            updater.finish(new)?;
+                            tracing::info!(subsystem = "update", version, "update_done");
+                            // From here on the next worker has the part.
+                            return Ok(true);
+                        }
+                        Err(why) if !self.go_on_without(&updater, new, &why)? => return Ok(false),
+                        Err(_) => {}
+                    },
                     Err(error) => {
                         self.launcher.drop_next()?;
                         warn(&error);
                     }
                 },
-                Err(_) if self.cancel.is_set() => {
-                    updater.put_off(new)?;
-                    return Ok(false);
-                }
-                Err(why) => {
-                    tracing::warn!(subsystem = "update", version, why, "update_failed");
-                    updater.refuse(new, &format!("version {version} does not serve: {why}"))?;
-                }
+                Err(why) if !self.go_on_without(&updater, new, &why)? => return Ok(false),
+                Err(_) => {}
             }
         }
+    }
+
+    /// The new program does not serve; whether this one serves on.
+    fn go_on_without(&self, updater: &Updater, new: NewProgram, why: &str) -> Result<bool> {
+        if self.cancel.is_set() {
+            // Nothing is known about it.
+            updater.put_off(new)?;
+            return Ok(false);
+        }
+        let version = new.version.clone();
+        tracing::warn!(subsystem = "update", version, why, "update_failed");
+        updater.refuse(new, &format!("version {version} does not serve: {why}"))?;
+        Ok(true)
     }
 
     fn rest(&self, pause: Duration) {

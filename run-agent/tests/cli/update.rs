@@ -58,6 +58,7 @@ fn this_very_program_can_take_a_servers_place() {
     conductor.update().start(UpdateRequest::new(&new)).unwrap();
     let tried = server.wait(std::time::Duration::from_secs(60)).unwrap();
     assert_eq!(tried.version, env!("CARGO_PKG_VERSION"));
-    server.install(tried).unwrap();
+    let installed = server.install(tried).unwrap();
+    server.finish(installed).unwrap();
     assert_eq!(fs::read(old).unwrap(), fs::read(new).unwrap());
 }

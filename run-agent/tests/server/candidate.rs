@@ -46,7 +46,38 @@ pub(crate) enum Does {
     CrashesAsServer,
     EndsAsServer,
     HangsAsServer,
+    /// As soon as it has answered that it is ready.
+    DiesReady,
+    /// As soon as it has the socket.
+    DiesWithTheSocket,
 }
+
+/// A worker as its launcher wants it, up to one of the launcher's words: `q`, answered that it serves, or `s`,
+/// the socket of the clients.
+const WORKER: &str = "#include <sys/socket.h>
+static void serve_until(char last) {
+    for (;;) {
+        char word = 0, control[256], head[4096];
+        struct iovec bytes = {&word, 1};
+        struct msghdr told = {0};
+        struct cmsghdr *behind;
+        int fd = -1;
+        told.msg_iov = &bytes; told.msg_iovlen = 1;
+        told.msg_control = control; told.msg_controllen = sizeof control;
+        if (recvmsg(0, &told, 0) <= 0) exit(3);
+        behind = CMSG_FIRSTHDR(&told);
+        if (behind) memcpy(&fd, CMSG_DATA(behind), sizeof fd);
+        if (word == 'b' && send(0, \"r\", 1, 0) != 1) exit(4);
+        if (word == 'q') {
+            const char *answer = \"HTTP/1.1 200 OK\\r\\ncontent-length: 0\\r\\n\\r\\n\";
+            if (read(fd, head, sizeof head) <= 0) exit(5);
+            if (write(fd, answer, strlen(answer)) < 0) exit(6);
+        }
+        if (word == last) abort();
+        if (fd >= 0) close(fd);
+    }
+}
+";
 
 /// A small program that says it has this version, and breaks.
 pub(crate) fn broken(path: &Path, version: &str, does: Does) {
@@ -57,9 +88,12 @@ pub(crate) fn broken(path: &Path, version: &str, does: Does) {
         Does::CrashesAsServer => ("", "return 0;", "abort();"),
         Does::EndsAsServer => ("", "return 0;", "return 2;"),
         Does::HangsAsServer => ("", "return 0;", "for (;;) pause();"),
+        Does::DiesReady => ("", "return 0;", "serve_until('q');"),
+        Does::DiesWithTheSocket => ("", "return 0;", "serve_until('s');"),
     };
     let source = format!(
         "#include <stdio.h>\n#include <stdlib.h>\n#include <string.h>\n#include <unistd.h>\n\
+         {WORKER}\
          int main(int argc, char **argv) {{\n\
          if (argc > 1 && !strcmp(argv[1], \"--version\")) {{ {version_line} return puts(\"run-agent {version}\") < 0; }}\n\
          if (argc > 1 && !strcmp(argv[1], \"self-test\")) {{ {test} }}\n\

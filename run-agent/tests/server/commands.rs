@@ -132,3 +132,19 @@ fn conductor_serves_and_asks() {
         .succeed();
     assert!(posted.stdout.contains("status=completed exit_code=0"), "{}", posted.stdout);
 }
+
+#[test]
+fn a_path_that_cannot_be_sent_is_refused_by_its_name() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let sandbox = Sandbox::new();
+    let program = sandbox.program(env!("CARGO_BIN_EXE_run-agent"));
+    let binary = std::ffi::OsStr::from_bytes(b"/opt/caf\xe9/run-agent");
+    // Nobody is asked: there is no server.
+    let refused = program.args(["server", "update", "start", "--binary"]).arg(binary).exits(2);
+    assert!(
+        refused.stderr.contains("/opt/caf\u{fffd}/run-agent is not UTF-8"),
+        "{}",
+        refused.stderr
+    );
+    assert_eq!(refused.stderr.matches("Error: ").count(), 1, "{}", refused.stderr);
+}

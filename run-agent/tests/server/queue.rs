@@ -68,13 +68,21 @@ fn the_place_in_the_line_is_told_and_the_line_moves_on() {
 fn the_line_survives_a_restart() {
     let sandbox = Sandbox::new();
     let server = one_at_a_time(&sandbox);
-    server.start_task("first", &waits_for(&sandbox, "go"));
-    server.start_task("second", DONE);
+    let (alive, seen) = (sandbox.work().join("alive"), sandbox.work().join("seen"));
+    std::fs::create_dir(&alive).unwrap();
+    // Each notes how many are there when it comes.
+    let counts = |script: &str| {
+        let (alive, seen) = (alive.display(), seen.display());
+        format!("touch '{alive}'/$$; ls '{alive}' | wc -l >>'{seen}'; {script}; rm '{alive}'/$$")
+    };
+    server.start_task("first", &counts(&waits_for(&sandbox, "go")));
+    server.start_task("second", &counts(DONE));
     server.await_json("/api/v1/tasks/second", |task| task["queue_position"] == 1);
     server.running.signal(rustix::process::Signal::KILL);
     drop(server);
     let server = one_at_a_time(&sandbox);
     assert_eq!(server.json("/api/v1/tasks/first")["status"], "running");
+    server.await_json("/api/v1/tasks/second", |task| task["queue_position"] == 1);
     std::fs::write(sandbox.work().join("go"), "").unwrap();
     for task in ["first", "second"] {
         let path = format!("/api/v1/tasks/{task}");
@@ -82,4 +90,6 @@ fn the_line_survives_a_restart() {
     }
     let runs = server.json("/api/v1/runs");
     assert_eq!(runs["runs"].as_array().unwrap().len(), 2, "nothing was started twice: {runs}");
+    let seen = std::fs::read_to_string(seen).unwrap();
+    assert!(seen.lines().all(|count| count.trim() == "1"), "more than one at a time: {seen}");
 }

@@ -213,6 +213,47 @@ fn a_bad_candidate_leaves_the_old_program_serving() {
 }
 
 #[test]
+fn a_candidate_that_dies_when_it_has_shown_that_it_serves_leaves_the_old_program_serving() {
+    let mut served = Served::new();
+    let (candidate, newer) = (served.candidate(), candidate::newer());
+    let over = std::sync::atomic::AtomicBool::new(false);
+    let url = served.server.url("/healthz");
+    std::thread::scope(|scope| {
+        let asks = scope.spawn(|| {
+            let mut answers = 0;
+            while !over.load(std::sync::atomic::Ordering::Relaxed) {
+                // A connection of its own each time: none is refused, none is left without an answer.
+                let agent = ureq::Agent::new_with_defaults();
+                assert_eq!(agent.get(&url).call().unwrap().status(), 200);
+                answers += 1;
+            }
+            answers
+        });
+        for (does, says) in [
+            (Does::DiesReady, "does not serve: it ended with signal 6 since it was ready to serve"),
+            (
+                Does::DiesWithTheSocket,
+                "does not serve: it ended with signal 6 when it was to serve",
+            ),
+        ] {
+            candidate::broken(&candidate, &newer, does);
+            fails(&served, says);
+        }
+        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(asks.join().unwrap() > 0);
+    });
+    // The next start serves the old one, too, and it can still be exchanged for a good one.
+    served.kill();
+    assert_eq!(served.versions(), (OWN.to_owned(), OWN.to_owned()));
+    candidate::real(&candidate, &newer);
+    served.start(&candidate);
+    served.server.await_json(PATH, |status| status["installed_version"] == newer.as_str());
+    assert_eq!(served.versions(), (newer.clone(), newer));
+    served.server.running.signal(Signal::TERM);
+    let _ended = served.server.running.finish().expect_code(0);
+}
+
+#[test]
 fn a_candidate_that_hangs_is_ended() {
     let served = Served::with_config("update:\n  health_timeout: 2s\n");
     for does in [Does::HangsAtOnce, Does::HangsAsServer] {

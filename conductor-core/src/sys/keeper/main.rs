@@ -12,8 +12,9 @@
 //! A limit of 0 is none; `stop_on_output=1` ends the tree where it writes more than `output`, whose
 //! middle is cut out of the file otherwise; `scan=1` walks all of `/proc` as on kernels that don't list children.
 //! The environment is the agent's. Descriptors: 0 its stdin, 1 and 2 its output files, 3 the
-//! control socket, 4 the `.keeper` file, 5 the run's lock, 6 the slot's (may be absent), 7 the
-//! folder it begins in. 5 and 6 are only held: the locks live as long as this process.
+//! control socket, 4 the `.keeper` file, 5 the run's lock, 6 its slot's, 7 the folder it begins in, 8 the
+//! slot's of its task. 6 and 8 may be absent. 5, 6 and 8 are only held: the locks live as long as
+//! this process.
 //!
 //! On the control socket the keeper first writes 64 bytes, filled with blanks up to a line
 //! feed: `born <agent pid> <agent start> <keeper pid> <keeper start>`, or `fail <step>
@@ -62,7 +63,7 @@ struct Orders {
 }
 
 fn main(given: start::Given) -> ! {
-    signals::close_from(8);
+    signals::close_from(9);
     let orders = match orders(given) {
         Some(orders) => orders,
         None => fail("arguments", 22),

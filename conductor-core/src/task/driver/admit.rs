@@ -64,8 +64,7 @@ impl Driver {
 
     fn admitted(&mut self) -> Result<Admitted> {
         let demand = self.engine.demand(&self.next_plan()?)?;
-        let limit = self.engine.settings().config.config().defaults.max_concurrent_root_tasks;
-        if demand.slot && self.task_slot.is_none() && limit.is_some_and(|limit| limit > 0) {
+        if demand.slot && self.task_slot.is_none() && self.engine.most_root_tasks() > 0 {
             let who = demand.who.clone();
             match self.ask(Pool::Tasks, |engine| Admission::of_task(engine, who))? {
                 Admitted::Go(slot) => self.task_slot = slot,

@@ -2,6 +2,7 @@
 
 use super::Driver;
 use crate::error::{Error, ErrorKind, Result};
+use crate::supervise::waiter;
 use crate::task::decide::{End, Judgement};
 use crate::task::judge::Bench;
 use crate::task::propagate::propagate;
@@ -81,6 +82,11 @@ impl Driver {
         self.state.end(outcome, reason, self.engine.now());
         self.state.write(&self.folder)?;
         self.lease.forget_stop_wish(&self.folder)?;
+        let who = waiter(&self.plan.project, &self.plan.task);
+        if let Err(error) = self.engine.give_task_slot_back(&who, self.task_slot.take()) {
+            // It is free with the lease; those in line only hear of it later.
+            tracing::warn!(%error, "the slot of a task that is over still names it");
+        }
         self.state.result().ok_or_else(|| {
             Error::new(ErrorKind::Internal, "task.no_result", "an ended loop has no result")
         })

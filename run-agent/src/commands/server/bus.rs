@@ -5,6 +5,7 @@ use crate::client::{Client, Reach, Url};
 use crate::context::Context;
 use crate::exit::{self, Failure};
 use crate::out::Out;
+use crate::render::error::notice;
 use crate::render::text::harmless;
 use clap::{Args, Subcommand};
 use conductor_core::{Error, Result};
@@ -102,6 +103,10 @@ impl Read {
             for message in items(&answer, "messages") {
                 self.print(message, out)?;
                 last = message["msg_id"].as_str().map(str::to_owned);
+            }
+            if let Some(count) = answer["left_out"].as_u64() {
+                let text = format!("{count} older ones of these do not fit into one answer");
+                notice(&text);
             }
             if answer["has_more"] != true || self.tail > 0 {
                 return Ok(last);

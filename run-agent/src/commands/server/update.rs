@@ -11,7 +11,7 @@ use clap::{Args, Subcommand};
 use conductor_core::{Error, Result};
 use serde_json::{Value, json};
 use std::io::Write as _;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 /// The pause between two looks at an update that is waited for.
@@ -95,13 +95,22 @@ impl Status {
     }
 }
 
+/// The server would look for another file.
+fn not_utf8(path: &Path) -> Error {
+    let what = format!("the path {} is not UTF-8 and cannot be sent to a server", path.display());
+    Error::invalid("update.path_not_utf8", "binary", what)
+        .with_path(path)
+        .with_hint("give the program, or the folder that it lies in, a name in UTF-8")
+}
+
 impl Start {
     fn run(self, context: &mut Context) -> Result<u8, Failure> {
-        let client = self.reach.client(context)?;
         let binary = std::path::absolute(&self.binary)
             .map_err(|e| Error::io("find", &self.binary, e).with_field("binary"))?;
+        let path = binary.to_str().ok_or_else(|| not_utf8(&binary))?;
+        let client = self.reach.client(context)?;
         let mut body = json!({
-            "binary_path": binary.to_string_lossy(),
+            "binary_path": path,
             "allow_downgrade": self.allow_downgrade,
         });
         if let Some(digest) = &self.sha256 {

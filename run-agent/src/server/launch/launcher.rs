@@ -23,6 +23,9 @@ use std::time::{Duration, Instant};
 const QUESTION: &[u8] = b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n";
 /// How the answer begins.
 const ANSWER: &[u8] = b"HTTP/1.1 200";
+/// How long the next worker may take to serve once it has the socket. One of an older version does not say that
+/// it does.
+const TAKES_OVER: Duration = Duration::from_secs(5);
 
 /// Starts the server as a worker, and stays as its launcher to its end; the exit code.
 ///
@@ -78,6 +81,8 @@ enum Stage {
     Starts,
     Asked(UnixStream, Vec<u8>),
     Serves,
+    /// It has the socket, and so has the one that serves.
+    TakesOver,
 }
 
 /// What there may be news from, in the order in which it is looked at: what a worker said comes before
@@ -105,7 +110,10 @@ struct Launcher {
     retired: Vec<Pid>,
     /// Whether the server was asked to end.
     ending: bool,
-    /// Whether there is nobody to whom the one that serves could hand over, although it does.
+    /// How the next one ended since it was ready to serve.
+    gone: String,
+    /// Whether there is nobody to whom the one that serves could hand over, although it does. One of an older
+    /// version ends then.
     lost: bool,
     /// The code that it ended with.
     ended: Option<u8>,
@@ -135,6 +143,7 @@ impl Launcher {
             next: None,
             retired: Vec::new(),
             ending: false,
+            gone: String::new(),
             lost: false,
             ended: None,
         })
@@ -180,7 +189,7 @@ impl Launcher {
     }
 
     fn limit(&self) -> Option<Timespec> {
-        let deadline = self.next.as_ref().filter(|next| !next.serves())?.deadline?;
+        let deadline = self.next.as_ref().filter(|next| next.is_awaited())?.deadline?;
         Timespec::try_from(deadline.saturating_duration_since(Instant::now())).ok()
     }
 
@@ -219,9 +228,13 @@ impl Launcher {
 
     fn hear_next(&mut self) {
         let Some(next) = &mut self.next else { return };
-        let mut ready = false;
+        let (mut ready, mut listens) = (false, false);
         while let Some(said) = heard(&mut next.worker.line) {
             ready |= said.word == Some(Word::Ready);
+            listens |= said.word == Some(Word::Listening);
+        }
+        if listens && matches!(next.stage, Stage::TakesOver) {
+            return self.change_over();
         }
         if !ready || !matches!(next.stage, Stage::Starts) {
             return;
@@ -254,27 +267,41 @@ impl Launcher {
         self.serving.say(Word::NextServes, &[], None);
     }
 
+    /// Gives the next one the socket. The one that serves keeps it until the next one serves, too.
     fn hand_over(&mut self) {
-        let (Some(next), Some(listener)) =
-            (self.next.take_if(|next| next.serves()), &self.listener)
-        else {
-            // It ended since it was ready. What started this server has to start the new program.
+        // It may have ended since it was ready.
+        self.reap();
+        let (Some(next), Some(listener)) = (&mut self.next, &self.listener) else {
             self.lost = !self.ending;
-            return;
+            let why = format!("{} since it was ready to serve", self.gone);
+            return self.serving.say(Word::NextFails, why.as_bytes(), None);
         };
+        if !matches!(next.stage, Stage::Serves) {
+            return;
+        }
         next.worker.say(Word::Serve, &[], Some(listener.as_fd()));
+        next.stage = Stage::TakesOver;
+        next.deadline = Instant::now().checked_add(TAKES_OVER);
+    }
+
+    /// The next one serves: the one before lets go of the socket, and ends.
+    fn change_over(&mut self) {
+        let Some(next) = self.next.take() else { return };
         let before = std::mem::replace(&mut self.serving, next.worker);
+        before.say(Word::NextServes, &[], None);
         self.retired.push(before.pid);
     }
 
     fn look_at_the_clock(&mut self) {
-        let late = |next: &Next| {
-            !next.serves() && next.deadline.is_some_and(|deadline| deadline <= Instant::now())
+        let late = |next: &&Next| {
+            next.is_awaited() && next.deadline.is_some_and(|deadline| deadline <= Instant::now())
         };
-        if let Some(next) = self.next.as_ref().filter(|next| late(next)) {
-            let why = format!("it did not serve within {}", format_duration(next.patience));
-            self.fail_next(&why);
+        let Some(next) = self.next.as_ref().filter(late) else { return };
+        if matches!(next.stage, Stage::TakesOver) {
+            return self.change_over();
         }
+        let why = format!("it did not serve within {}", format_duration(next.patience));
+        self.fail_next(&why);
     }
 
     fn fail_next(&mut self, why: &str) {
@@ -292,12 +319,24 @@ impl Launcher {
         let Some((signal, told)) = self.signals.get(which) else { return };
         let signal = *signal;
         drain(told);
-        self.ending = true;
+        (self.ending, self.lost) = (true, false);
         // Not that it failed: nothing is known about it.
         self.end_next();
         // Who connects from now on is refused as soon as the worker lets go of it too.
         self.listener = None;
         self.serving.signal(signal);
+    }
+
+    fn serving_ended(&mut self, status: WaitStatus) {
+        match &self.next {
+            // One of an older version that did not wait for the next one.
+            Some(next) if matches!(next.stage, Stage::TakesOver) => {
+                let gone = self.serving.pid;
+                self.change_over();
+                self.retired(gone);
+            }
+            _ => self.ended = Some(code_of(status).max(u8::from(self.lost))),
+        }
     }
 
     /// Looks which processes have ended. There may be others than workers: an orphan is handed to the first
@@ -306,26 +345,39 @@ impl Launcher {
         drain(&self.ends);
         while let Ok(Some((pid, status))) = wait(WaitOptions::NOHANG) {
             if pid == self.serving.pid {
-                self.ended = Some(code_of(status).max(u8::from(self.lost)));
+                self.serving_ended(status);
             } else if self.next.as_ref().is_some_and(|next| next.worker.pid == pid) {
-                let ready = self.next.take().is_some_and(|next| next.serves());
-                if !ready {
-                    let why = format!("it ended with {} before it served", words_of(status));
-                    self.serving.say(Word::NextFails, why.as_bytes(), None);
-                }
-            } else if let Some(at) = self.retired.iter().position(|known| *known == pid) {
-                self.retired.swap_remove(at);
-                if self.retired.is_empty() {
-                    self.serving.say(Word::Alone, &[], None);
-                }
+                let ended = format!("it ended with {}", words_of(status));
+                let why = match self.next.take().map(|next| next.stage) {
+                    // Told when somebody wants to hand over to it.
+                    Some(Stage::Serves) => {
+                        self.gone = ended;
+                        continue;
+                    }
+                    Some(Stage::TakesOver) => format!("{ended} when it was to serve"),
+                    _ => format!("{ended} before it served"),
+                };
+                self.serving.say(Word::NextFails, why.as_bytes(), None);
+            } else {
+                self.retired(pid);
             }
+        }
+    }
+
+    /// A process ended that may have served before.
+    fn retired(&mut self, pid: Pid) {
+        let Some(at) = self.retired.iter().position(|known| *known == pid) else { return };
+        self.retired.swap_remove(at);
+        if self.retired.is_empty() {
+            self.serving.say(Word::Alone, &[], None);
         }
     }
 }
 
 impl Next {
-    fn serves(&self) -> bool {
-        matches!(self.stage, Stage::Serves)
+    /// Whether it has only so much time for what it does now.
+    fn is_awaited(&self) -> bool {
+        !matches!(self.stage, Stage::Serves)
     }
 }
 

@@ -11,9 +11,12 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::sync::Arc;
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
 use std::time::Duration;
 use tokio::sync::mpsc::{UnboundedReceiver, UnboundedSender, unbounded_channel};
+
+/// How long the launcher may take to hand over, longer than it is patient with the next worker.
+const ANSWER: Duration = Duration::from_secs(30);
 
 /// What the launcher wants of a worker.
 #[derive(Debug)]
@@ -144,9 +147,19 @@ impl Launcher {
         self.line.say(Word::Drop).map_err(lost)
     }
 
-    /// The next worker serves from now on.
-    pub(crate) fn hand_over(&self) -> Result<()> {
-        self.line.say(Word::Over).map_err(lost)
+    /// Has the next worker serve from now on, and waits until it does.
+    ///
+    /// # Errors
+    /// Within: why it does not; this one has to serve on.
+    pub(crate) fn hand_over(&self) -> Result<Result<(), String>> {
+        let verdicts = self.verdicts.lock();
+        self.line.say(Word::Over).map_err(lost)?;
+        Ok(match verdicts.recv_timeout(ANSWER) {
+            Ok(verdict) => verdict,
+            // One of an older version hands over and says nothing.
+            Err(RecvTimeoutError::Timeout) => Ok(()),
+            Err(RecvTimeoutError::Disconnected) => Err("its launcher is gone".to_owned()),
+        })
     }
 }
 

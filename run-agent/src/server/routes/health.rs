@@ -7,7 +7,7 @@ use super::super::metrics::{Now, Seen};
 use axum::extract::State;
 use axum::http::header;
 use axum::response::{IntoResponse, Response};
-use conductor_core::{RunInfo, format_duration};
+use conductor_core::{Conductor, ErrorKind, RunInfo, Status, format_duration};
 use serde::Serialize;
 use std::time::Duration;
 use utoipa::ToSchema;
@@ -42,6 +42,7 @@ struct Version {
 
 #[derive(Serialize, ToSchema)]
 struct StatusReport {
+    /// With those of the extra roots, which do not stand among `running_tasks`.
     active_runs_count: usize,
     /// How many runs and root tasks wait for their turn.
     queued_runs_count: usize,
@@ -128,21 +129,42 @@ async fn version() -> Json<Version> {
 #[utoipa::path(get, path = "/api/v1/status", tag = "server",
     responses((status = 200, body = StatusReport), (status = "default", body = ErrorBody)))]
 async fn status(State(app): State<App>) -> Result<Json<StatusReport>, Failure> {
-    let looked = app
-        .call(|conductor| Ok((conductor.runs().living()?, conductor.update().state()?.as_str())));
-    let (mut living, self_update) = looked.await?;
+    let looked = app.call(|conductor| {
+        let state = conductor.update().state()?.as_str();
+        Ok((conductor.runs().living()?, state, living_elsewhere(conductor)))
+    });
+    let (mut living, self_update, elsewhere) = looked.await?;
     living.runs.sort_by_key(|run| run.record.start_time);
     let configured = app.conductor().config().agents.keys().cloned().collect();
     Ok(Json(StatusReport {
-        active_runs_count: living.runs.len(),
+        active_runs_count: living.runs.len() + elsewhere.active,
         queued_runs_count: living.queued,
         uptime_seconds: app.started().elapsed().as_secs_f64(),
         configured_agents: configured,
         version: env!("CARGO_PKG_VERSION"),
         running_tasks: living.runs.iter().map(running_task).collect(),
-        unreadable_runs: living.unreadable.len(),
+        unreadable_runs: living.unreadable.len() + elsewhere.unreadable,
         self_update,
     }))
+}
+
+/// The runs below extra roots.
+struct Elsewhere {
+    active: usize,
+    unreadable: usize,
+}
+
+fn living_elsewhere(conductor: &Conductor) -> Elsewhere {
+    let found = conductor.extra_runs();
+    let mut seen = Elsewhere { active: 0, unreadable: found.unreadable.len() };
+    for run in found.runs {
+        match run.info() {
+            Ok(info) => seen.active += usize::from(info.status == Status::Running),
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            Err(_) => seen.unreadable += 1,
+        }
+    }
+    seen
 }
 
 fn running_task(run: &RunInfo) -> RunningTask {

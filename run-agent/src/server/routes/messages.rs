@@ -1,6 +1,6 @@
 //! Messages: reading a bus, posting on it.
 
-use super::super::answer::{Json, Status};
+use super::super::answer::{Json, Status, length};
 use super::super::app::App;
 use super::super::body::Read;
 use super::super::failure::{ErrorBody, Failure};
@@ -15,6 +15,7 @@ use conductor_core::{
     TaskId, Timestamp,
 };
 use serde::{Deserialize, Serialize};
+use std::collections::VecDeque;
 use std::time::{SystemTime, UNIX_EPOCH};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -34,9 +35,16 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 struct Messages {
     /// The oldest first.
     messages: Vec<Message>,
-    /// Whether more stand behind the last one; read on after its id.
+    /// Whether more stand behind the last one.
     #[serde(skip_serializing_if = "std::ops::Not::not")]
     has_more: bool,
+    /// Where to read on (`after`) where there are more.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    next: Option<String>,
+    /// How many of the newest that were asked for do not fit into one answer: the older ones. They are read
+    /// after an id that stands before them.
+    #[serde(skip_serializing_if = "is_zero")]
+    left_out: usize,
     /// Regions of the file that hold no message.
     #[serde(skip_serializing_if = "is_zero")]
     damaged: usize,
@@ -71,7 +79,8 @@ struct Part {
     after: Option<String>,
     /// The same, by its other name.
     since: Option<String>,
-    /// The most messages, at most 5000: the newest ones, or, after an id, the next ones.
+    /// The most messages, at most 5000: the newest ones, or, after an id, the next ones. Fewer where they are
+    /// longer than 8 MiB together.
     #[param(value_type = Option<u32>)]
     limit: Option<String>,
 }
@@ -105,18 +114,31 @@ fn messages(
         Some(after) => ReadOptions::default().after(after),
         None => ReadOptions::default().tail(limit),
     };
-    let mut answer = Messages { messages: Vec::new(), has_more: false, damaged: 0 };
+    let (mut read, mut bytes) = (VecDeque::new(), 0);
+    let (mut has_more, mut left_out, mut damaged) = (false, 0, 0);
     for event in conductor.bus(scope)?.read(options)? {
-        match event? {
-            Event::Message(_) if answer.messages.len() == limit => {
-                answer.has_more = true;
-                break;
-            }
-            Event::Message(message) => answer.messages.push(Message::from(&message)),
-            _ => answer.damaged += 1,
+        let Event::Message(message) = event? else {
+            damaged += 1;
+            continue;
+        };
+        let message = Message::from(&message);
+        let length = length(&message);
+        let is_full = read.len() == limit || bytes + length > limits::MESSAGES;
+        if after.is_some() && is_full && !read.is_empty() {
+            has_more = true;
+            break;
+        }
+        bytes += length;
+        read.push_back((length, message));
+        // Of the newest, the older ones give way.
+        while bytes > limits::MESSAGES && read.len() > 1 {
+            bytes -= read.pop_front().map_or(0, |(length, _)| length);
+            left_out += 1;
         }
     }
-    Ok(answer)
+    let messages: Vec<Message> = read.into_iter().map(|(_, message)| message).collect();
+    let next = messages.last().filter(|_| has_more).map(|last| last.msg_id.clone());
+    Ok(Messages { messages, has_more, next, left_out, damaged })
 }
 
 /// A message to be posted on a bus that its body names.

@@ -5,6 +5,7 @@ mod files;
 mod flat;
 mod gc;
 mod health;
+mod import;
 mod messages;
 mod projects;
 mod runs;

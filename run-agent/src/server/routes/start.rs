@@ -8,12 +8,14 @@ use super::super::failure::{ErrorBody, Failure};
 use super::super::limits;
 use super::super::place;
 use super::super::wire::queue_position;
+use super::import::ProcessImport;
 use super::projects::at_home;
 use axum::extract::State;
 use axum::http::StatusCode;
-use conductor_core::{Error, ErrorKind, RunId, Task, TaskSpec, ThreadLink};
+use conductor_core::{Error, ErrorKind, ImportSpec, JobSpec, RunId, Task, TaskSpec, ThreadLink};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -56,6 +58,10 @@ struct NewTask {
     /// `USER_REQUEST`, where a message is answered.
     #[serde(default)]
     thread_message_type: Option<String>,
+    /// A process that runs already, to be followed as a run of the task. Nothing is started then, and
+    /// `depends_on`, `config` and `max_attempts` mean nothing.
+    #[serde(default)]
+    process_import: Option<ProcessImport>,
 }
 
 /// A message and the run that posted it.
@@ -134,7 +140,19 @@ async fn start(
     let mut new = new;
     let parent = thread(&mut new)?;
     let request = new.prompt.clone().unwrap_or_default();
-    let (spec, resumes) = spec(new)?;
+    let named = new.task_id.clone().unwrap_or_default();
+    let import = new.process_import.take();
+    let (spec, resumes) = match import {
+        None => spec(new)?,
+        Some(process) => {
+            let (spec, process) = (import_spec(new)?, process.checked()?);
+            let imported = app.answer(Length::Long, move |app| {
+                let link = parent.map(|parent| parent.checked(app)).transpose()?;
+                imported(app, spec, process, link.as_ref(), &request)
+            });
+            return Ok(Status(StatusCode::CREATED, imported.await?));
+        }
+    };
     let started = app.answer(Length::Long, move |app| {
         let tasks = app.conductor().tasks();
         let link = parent.map(|parent| parent.checked(app)).transpose()?;
@@ -146,9 +164,13 @@ async fn start(
             true => tasks.resume(spec, limits::CHANGE),
             false => tasks.start(spec, limits::CHANGE),
         };
-        let task = task.map_err(|error| match error.kind() {
-            ErrorKind::UpdateInProgress => held_back(app, &error),
-            _ => app.failure(&error),
+        let task = task.map_err(|error| match error.code() {
+            // A conflict with what stands already, to clients of the older program.
+            "task.dependency_cycle" => app
+                .failure(&error)
+                .with_status(StatusCode::CONFLICT)
+                .detail("task_id", named.trim()),
+            _ => not_started(app, &error),
         })?;
         let answer = linked(app, &task, link.as_ref(), &request);
         // Whatever became of the answer: it was started, and somebody must drive it.
@@ -156,6 +178,13 @@ async fn start(
         answer
     });
     Ok(Status(StatusCode::CREATED, started.await?))
+}
+
+fn not_started(app: &App, error: &Error) -> Failure {
+    match error.kind() {
+        ErrorKind::UpdateInProgress => held_back(app, error),
+        _ => app.failure(error),
+    }
 }
 
 /// The older program's answer while an update holds new tasks back.
@@ -170,40 +199,54 @@ fn held_back(app: &App, error: &Error) -> Failure {
         .detail("hint", error.hint())
 }
 
+fn given(text: Option<String>) -> Option<String> {
+    text.filter(|text| !text.trim().is_empty())
+}
+
+/// Whether the task is gone on with.
+fn resumes(attach_mode: Option<&str>) -> Result<bool, Failure> {
+    match attach_mode.unwrap_or_default() {
+        "" | "create" | "attach" => Ok(false),
+        "resume" => Ok(true),
+        other => {
+            let message =
+                format!("invalid attach_mode {other:?}: must be create, attach, or resume");
+            Err(Failure::bad_request("attach_mode.invalid", message))
+        }
+    }
+}
+
+/// The folder that is named.
+fn cwd(project_root: Option<String>) -> Result<Option<PathBuf>, Failure> {
+    let Some(folder) = given(project_root) else { return Ok(None) };
+    let path = at_home(folder.trim());
+    if !path.is_absolute() {
+        let message = format!("project_root is not an absolute path: {}", path.display());
+        return Err(Failure::bad_request("cwd.not_absolute", message));
+    }
+    if !path.exists() {
+        let message = format!("project_root does not exist: {}", path.display());
+        return Err(Failure::bad_request("cwd.not_a_folder", message));
+    }
+    Ok(Some(path))
+}
+
 /// Checks what only HTTP can get wrong; the rest is the library's.
 fn spec(new: NewTask) -> Result<(TaskSpec, bool), Failure> {
-    let given = |text: Option<String>| text.filter(|text| !text.trim().is_empty());
     let project = place::project(&new.project_id)?;
     let mut spec = TaskSpec::new(project.as_str());
     if let Some(task) = given(new.task_id) {
         spec = spec.task(place::task(&task)?.as_str());
     }
-    let resumes = match new.attach_mode.as_deref().unwrap_or_default() {
-        "" | "create" | "attach" => false,
-        "resume" => true,
-        other => {
-            let message =
-                format!("invalid attach_mode {other:?}: must be create, attach, or resume");
-            return Err(Failure::bad_request("attach_mode.invalid", message));
-        }
-    };
+    let resumes = resumes(new.attach_mode.as_deref())?;
     if let Some(agent) = given(new.agent_type) {
         spec = spec.agent(agent.trim());
     }
     if let Some(prompt) = given(new.prompt) {
         spec = spec.prompt(prompt);
     }
-    if let Some(folder) = given(new.project_root) {
-        let path = at_home(folder.trim());
-        if !path.is_absolute() {
-            let message = format!("project_root is not an absolute path: {}", path.display());
-            return Err(Failure::bad_request("cwd.not_absolute", message));
-        }
-        if !path.exists() {
-            let message = format!("project_root does not exist: {}", path.display());
-            return Err(Failure::bad_request("cwd.not_a_folder", message));
-        }
-        spec = spec.cwd(path);
+    if let Some(folder) = cwd(new.project_root)? {
+        spec = spec.cwd(folder);
     }
     if let Some(tasks) = new.depends_on {
         spec = spec.depends_on(tasks);
@@ -215,6 +258,65 @@ fn spec(new: NewTask) -> Result<(TaskSpec, bool), Failure> {
         spec = spec.env(name, value);
     }
     Ok((spec, resumes))
+}
+
+/// What of a task there is where a process is imported into it.
+fn import_spec(new: NewTask) -> Result<JobSpec, Failure> {
+    let project = place::project(&new.project_id)?;
+    resumes(new.attach_mode.as_deref())?;
+    for (name, is_given) in [
+        ("depends_on", new.depends_on.is_some_and(|tasks| !tasks.is_empty())),
+        ("config", new.config.is_some_and(|config| !config.is_empty())),
+        ("max_attempts", new.max_attempts.is_some()),
+    ] {
+        if is_given {
+            let message = format!("{name} means nothing to a process that runs already");
+            return Err(Failure::bad_request("import.unused", message).detail("field", name));
+        }
+    }
+    let mut spec = JobSpec::new(project.as_str());
+    if let Some(task) = given(new.task_id) {
+        spec = spec.task(place::task(&task)?.as_str());
+    }
+    if let Some(agent) = given(new.agent_type) {
+        spec = spec.agent(agent.trim());
+    }
+    if let Some(prompt) = given(new.prompt) {
+        spec = spec.prompt(prompt);
+    }
+    if let Some(folder) = cwd(new.project_root)? {
+        spec = spec.cwd(folder);
+    }
+    Ok(spec)
+}
+
+/// Imports a process, and links the task to the message that it answers.
+fn imported(
+    app: &App,
+    spec: JobSpec,
+    process: ImportSpec,
+    link: Option<&ThreadLink>,
+    request: &str,
+) -> Result<StartedTask, Failure> {
+    let spec = match link {
+        Some(link) => spec.parent_run_id(link.run.as_str()),
+        None => spec,
+    };
+    let run = app.conductor().jobs().import(spec, process, limits::CHANGE);
+    let run = run.map_err(|error| not_started(app, &error))?;
+    if let Some(link) = link {
+        let child = (run.project(), run.task(), Some(run.id()));
+        let opened = app.conductor().tasks().open_thread(child, link, request, limits::CHANGE);
+        opened.map_err(|error| app.failure(&error))?;
+    }
+    Ok(StartedTask {
+        project_id: run.project().to_string(),
+        task_id: run.task().to_string(),
+        run_id: Some(run.id().to_string()),
+        status: "started",
+        queue_position: None,
+        depends_on: Vec::new(),
+    })
 }
 
 /// The answer, once the task is linked to the message that it answers.

@@ -437,5 +437,12 @@ pub(super) async fn join_hub(
             let message = format!("max clients reached for {what}");
             Err(Failure::new(StatusCode::TOO_MANY_REQUESTS, "stream.full", message))
         }
+        Err(Refused::TooMany) => {
+            let message = "this server follows as many things as it can";
+            Err(Failure::new(StatusCode::SERVICE_UNAVAILABLE, "stream.too_many", message).detail(
+                "hint",
+                "try again later, follow less, or let it open more files (ulimit -n)",
+            ))
+        }
     }
 }

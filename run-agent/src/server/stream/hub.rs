@@ -8,12 +8,13 @@ use super::frame::{Encoded, Frames};
 use conductor_core::{Error, ErrorKind, Result};
 use parking_lot::Mutex;
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::fmt;
 use std::hash::Hash;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::sync::{broadcast, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot};
 use tokio::time::Instant;
 
 /// The shortest time between two batches.
@@ -105,7 +106,11 @@ enum Wish {
 
 /// The look-outs of one kind, by what they look at.
 #[derive(Debug)]
-pub(crate) struct Hubs<K>(Arc<Mutex<HashMap<K, Open>>>);
+pub(crate) struct Hubs<K> {
+    open: Arc<Mutex<HashMap<K, Open>>>,
+    /// How many more may be opened, of all kinds that share it; `None` for one that need not be asked.
+    free: Option<Arc<Semaphore>>,
+}
 
 #[derive(Debug)]
 struct Open {
@@ -115,29 +120,30 @@ struct Open {
 
 impl<K> Clone for Hubs<K> {
     fn clone(&self) -> Self {
-        Hubs(self.0.clone())
-    }
-}
-
-impl<K> Default for Hubs<K> {
-    fn default() -> Self {
-        Hubs(Arc::default())
+        Hubs { open: self.open.clone(), free: self.free.clone() }
     }
 }
 
 /// Why a client could not join.
 #[derive(Debug)]
 pub(crate) enum Refused {
-    /// There are as many as may be.
+    /// As many follow it as may.
     Full,
+    /// As many things are followed as may be.
+    TooMany,
     /// What it wants to follow cannot be.
     Error(Error),
 }
 
 impl<K: Clone + Eq + Hash + Send + fmt::Display + 'static> Hubs<K> {
+    /// Look-outs, of which there may be as many as `free` has room for.
+    pub(crate) fn new(free: Option<Arc<Semaphore>>) -> Hubs<K> {
+        Hubs { open: Arc::default(), free }
+    }
+
     /// How many clients there are.
     pub(crate) fn members(&self) -> usize {
-        self.0.lock().values().map(|open| open.members).sum()
+        self.open.lock().values().map(|open| open.members).sum()
     }
 
     /// Joins those that follow `key`, at most `most`. Where nobody does yet, `open` opens it.
@@ -150,14 +156,19 @@ impl<K: Clone + Eq + Hash + Send + fmt::Display + 'static> Hubs<K> {
     ) -> Result<Member, Refused> {
         let (answer, answered) = oneshot::channel();
         {
-            let mut hubs = self.0.lock();
-            let hub = hubs.entry(key.clone()).or_insert_with(|| {
-                let (wishes, heard) = mpsc::unbounded_channel();
-                let own = wishes.clone();
-                let look_out = LookOut::new(self.clone(), key.clone(), own, heard);
-                tokio::spawn(look_out.run(open));
-                Open { wishes, members: 0 }
-            });
+            let mut hubs = self.open.lock();
+            let hub = match hubs.entry(key.clone()) {
+                Entry::Occupied(known) => known.into_mut(),
+                Entry::Vacant(vacant) => {
+                    let room = self.free.clone().map(Semaphore::try_acquire_owned).transpose();
+                    let room = room.map_err(|_| Refused::TooMany)?;
+                    let (wishes, heard) = mpsc::unbounded_channel();
+                    let own = wishes.clone();
+                    let look_out = LookOut::new(self.clone(), key.clone(), own, heard, room);
+                    tokio::spawn(look_out.run(open));
+                    vacant.insert(Open { wishes, members: 0 })
+                }
+            };
             if hub.members >= most {
                 return Err(Refused::Full);
             }
@@ -188,6 +199,8 @@ struct LookOut<K> {
     shared: usize,
     place: Arc<str>,
     is_over: bool,
+    /// Its room among all look-outs.
+    _room: Option<OwnedSemaphorePermit>,
 }
 
 impl<K: Clone + Eq + Hash + Send + fmt::Display + 'static> LookOut<K> {
@@ -196,6 +209,7 @@ impl<K: Clone + Eq + Hash + Send + fmt::Display + 'static> LookOut<K> {
         key: K,
         wishes: mpsc::UnboundedSender<Wish>,
         heard: mpsc::UnboundedReceiver<Wish>,
+        room: Option<OwnedSemaphorePermit>,
     ) -> LookOut<K> {
         let (batches, _) = broadcast::channel(BEHIND);
         let topic = key.to_string();
@@ -211,6 +225,7 @@ impl<K: Clone + Eq + Hash + Send + fmt::Display + 'static> LookOut<K> {
             shared: 0,
             place,
             is_over: false,
+            _room: room,
         }
     }
 
@@ -228,7 +243,7 @@ impl<K: Clone + Eq + Hash + Send + fmt::Display + 'static> LookOut<K> {
 
     /// Nobody can follow what cannot be opened; the next client tries anew.
     fn refuse_all(&mut self, error: &Error) {
-        self.hubs.0.lock().remove(&self.key);
+        self.hubs.open.lock().remove(&self.key);
         while let Ok(wish) = self.heard.try_recv() {
             if let Wish::Join(_, answer) = wish {
                 let _gone = answer.send(Err(again(error)));
@@ -267,7 +282,7 @@ impl<K: Clone + Eq + Hash + Send + fmt::Display + 'static> LookOut<K> {
             }
             let Some(looked) = self.look(&mut source, joins).await else {
                 // A defect ended it. The next client tries anew.
-                self.hubs.0.lock().remove(&self.key);
+                self.hubs.open.lock().remove(&self.key);
                 return;
             };
             next = Instant::now() + TICK;
@@ -295,7 +310,7 @@ impl<K: Clone + Eq + Hash + Send + fmt::Display + 'static> LookOut<K> {
             }
             Wish::Leave { shared } => {
                 *if shared { &mut self.shared } else { &mut self.own } -= 1;
-                if let Some(open) = self.hubs.0.lock().get_mut(&self.key) {
+                if let Some(open) = self.hubs.open.lock().get_mut(&self.key) {
                     open.members = open.members.saturating_sub(1);
                 }
             }
@@ -304,7 +319,7 @@ impl<K: Clone + Eq + Hash + Send + fmt::Display + 'static> LookOut<K> {
 
     /// Takes itself off the list, unless somebody comes at this moment.
     fn close(&mut self) -> bool {
-        let mut hubs = self.hubs.0.lock();
+        let mut hubs = self.hubs.open.lock();
         if !self.heard.is_empty() {
             return false;
         }

@@ -20,10 +20,12 @@ pub(crate) use client::{Client, Ends};
 pub(crate) use topic::{BusKey, FileKey, RunKey, Topic};
 
 use hub::Hubs;
+use std::sync::Arc;
+use tokio::sync::Semaphore;
 use topic::{RunsKey, SizeKey};
 
 /// All that is looked out for.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Streams {
     buses: Hubs<BusKey>,
     logs: Hubs<RunKey>,
@@ -33,6 +35,18 @@ pub(crate) struct Streams {
 }
 
 impl Streams {
+    /// Nothing yet, and never more than `most` things at a time, besides all runs, which are one.
+    pub(crate) fn new(most: usize) -> Streams {
+        let free = Some(Arc::new(Semaphore::new(most)));
+        Streams {
+            buses: Hubs::new(free.clone()),
+            logs: Hubs::new(free.clone()),
+            files: Hubs::new(free.clone()),
+            runs: Hubs::new(None),
+            sizes: Hubs::new(free),
+        }
+    }
+
     /// How many places clients have.
     pub(crate) fn members(&self) -> usize {
         let of_files = self.files.members() + self.sizes.members();

@@ -1,6 +1,6 @@
 //! Runs.
 
-use conductor_core::{OutputFile, Run as Handle, RunInfo};
+use conductor_core::{ExtraRunInfo, OutputFile, Run as Handle, RunId, RunInfo};
 use serde::Serialize;
 use utoipa::ToSchema;
 
@@ -119,6 +119,28 @@ impl From<&RunInfo> for Run {
             agent_version: known(&info.record.agent_version),
             error_summary: info.record.error_summary.clone(),
             outcome: info.outcome().map(|outcome| outcome.as_str()),
+        }
+    }
+}
+
+impl Run {
+    /// A run of an extra root.
+    pub(crate) fn of_extra(id: &RunId, info: &ExtraRunInfo) -> Run {
+        let record = &info.record;
+        let given = |text: &str| Some(text.to_owned()).filter(|text| !text.is_empty());
+        Run {
+            run_id: id.to_string(),
+            project_id: given(&record.project_id).unwrap_or_else(|| "unknown".to_owned()),
+            task_id: given(&record.task_id).unwrap_or_else(|| id.to_string()),
+            status: info.status.as_str().to_owned(),
+            // Whoever started it: it is not signalled from here.
+            process_ownership: "external".to_owned(),
+            start_time: record.start_time.to_string(),
+            end_time: record.end_time.to_string(),
+            exit_code: record.exit_code,
+            agent_version: known(&record.agent_version),
+            error_summary: record.error_summary.clone(),
+            outcome: info.ended.map(|outcome| outcome.as_str()),
         }
     }
 }

@@ -30,16 +30,13 @@ const PARTS: &[Part] = &[
     ("stream", "reading 128 MB of each agent's stream beside finding its line ends", stream),
     (
         "sse",
-        "1,000 clients of one bus at 1,000 messages a second beside a loop of bare writes",
+        "1,000 clients of one bus at 1,000 messages a second beside a loop of bare writes in C",
         sse::run,
     ),
 ];
 
 fn main() -> ExitCode {
     let wanted: Vec<String> = std::env::args().skip(1).collect();
-    if wanted.first().is_some_and(|word| word == sse::FLOOR) {
-        return sse::floor();
-    }
     if let Some(bad) = wanted.iter().find(|name| !PARTS.iter().any(|part| part.0 == **name)) {
         eprintln!("error: there is no part {bad:?}\nusage: bench [PART...]");
         for (name, about, _) in PARTS {

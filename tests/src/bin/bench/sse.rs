@@ -1,26 +1,24 @@
-//! Many clients of one bus: what the server costs, and how soon messages come, beside a program that does
-//! nothing but write as many bytes to as many sockets.
+//! Many clients of one bus: what the server costs, and how soon messages come, beside a program in C that
+//! does nothing but write as many bytes to as many sockets.
 //!
 //! `BENCH_SSE_CLIENTS`, `BENCH_SSE_RATE` (messages a second) and `BENCH_SSE_SECONDS` choose another size.
 
 use conductor_core::{Bus, Conductor, Durability, Options, Post, Wait};
 use conductor_tests::artifacts;
 use conductor_tests::sandbox::Sandbox;
+use conductor_tests::tools;
 use rustix::event::{Timespec, epoll};
 use rustix::process::{Resource, getrlimit, setrlimit};
 use rustix::time::{ClockId, clock_gettime};
 use std::collections::HashMap;
 use std::fs;
 use std::io::{BufRead as _, BufReader, ErrorKind, Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::process::{Child, Command, ExitCode, Stdio};
+use std::net::TcpStream;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-/// The argument that makes this program the floor.
-pub(crate) const FLOOR: &str = "sse-floor";
-/// How the floor gathers what it writes: as long as the server does.
-const TICK: Duration = Duration::from_millis(20);
 /// What stands before a message's number, then its time.
 const MARK: &[u8] = b"\"body\":\"";
 /// Digits of a number and of a time.
@@ -62,9 +60,9 @@ pub(crate) fn run() {
     idle(&server);
     report("server", &server, clients, size, || post(&sandbox, size));
     drop(server);
-    let floor = start_floor(size);
+    let floor = start_floor(size, &sandbox.work());
     let clients = Clients::connect(size, &floor.address, "/");
-    report("bare writes", &floor, clients, size, || {});
+    report("bare C loop", &floor, clients, size, || {});
 }
 
 /// What is measured, beside what was delivered.
@@ -367,53 +365,14 @@ impl Delays {
     }
 }
 
-fn start_floor(size: Size) -> Measured {
-    let mut command = Command::new(std::env::current_exe().expect("this program"));
-    command.arg(FLOOR).env("BENCH_SSE_CLIENTS", size.clients.to_string());
-    command.env("BENCH_SSE_RATE", size.rate.to_string());
-    command.env("BENCH_SSE_SECONDS", size.seconds.to_string());
+/// A program in C, which `cc` makes now: what it does beside its writes is as good as nothing.
+fn start_floor(size: Size, folder: &Path) -> Measured {
+    let (code, program) = (folder.join("sse_floor.c"), folder.join("sse_floor"));
+    fs::write(&code, include_str!("sse_floor.c")).expect("its source");
+    let mut cc = Command::new("cc");
+    cc.args(["-std=c99", "-D_POSIX_C_SOURCE=200809L", "-O2", "-o"]).arg(&program).arg(&code);
+    tools::check(&mut cc);
+    let mut command = Command::new(program);
+    command.args([size.clients as u64, size.rate, size.seconds].map(|number| number.to_string()));
     Measured::start(command)
-}
-
-/// Writes what the server would write, with nothing around it: a batch for each tick, to each socket.
-pub(crate) fn floor() -> ExitCode {
-    let size = Size::wanted();
-    raise_limit();
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    println!("{}", listener.local_addr().expect("an address"));
-    let mut clients: Vec<TcpStream> = Vec::new();
-    for _ in 0..size.clients {
-        let (mut client, _) = listener.accept().expect("a client");
-        let mut head = [0; 1024];
-        let _request = client.read(&mut head).expect("a request");
-        client.set_nodelay(true).expect("a socket");
-        client.write_all(b"HTTP/1.1 200 OK\r\n\r\n: follows\n\n").expect("an answer");
-        clients.push(client);
-    }
-    let began = (Instant::now(), now());
-    let (mut number, mut batch) = (0, Vec::new());
-    while number < size.messages() {
-        thread::sleep(TICK);
-        batch.clear();
-        let due = (began.0.elapsed().as_nanos() as u64 * size.rate / 1_000_000_000) + 1;
-        for number in number..due.min(size.messages()) {
-            let posted = began.1 + number * 1_000_000_000 / size.rate;
-            let text = format!("{number:0DIGITS$} {posted:0DIGITS$} {}", "x".repeat(60));
-            let id = "MSG-20260101-000000-000000000-PID00001-0001";
-            let written = write!(
-                batch,
-                "id: {id}\nevent: message\ndata: {{\"msg_id\":\"{id}\",\"timestamp\":\
-                 \"2026-01-01T00:00:00.000000000Z\",\"type\":\"FACT\",\"project_id\":\"p\",\
-                 \"task_id\":\"t\",\"body\":\"{text}\"}}\n\n"
-            );
-            written.expect("memory");
-        }
-        number = due.min(size.messages());
-        for client in &mut clients {
-            client.write_all(&batch).expect("a client that reads");
-        }
-    }
-    // Measured until the last client has read all.
-    thread::sleep(Duration::from_secs(10));
-    ExitCode::SUCCESS
 }

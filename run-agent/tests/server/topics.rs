@@ -1,0 +1,82 @@
+//! What it costs the server to follow things, and that there is an end to it.
+
+use crate::support::*;
+use conductor_tests::sandbox::Sandbox;
+use std::fs;
+
+/// The most descriptors that following one thing may need.
+const MOST: usize = 16;
+
+fn worker(sandbox: &Sandbox, server: &Server) -> u32 {
+    let launcher = server.running.id();
+    let children = format!("/proc/{launcher}/task/{launcher}/children");
+    let children = fs::read_to_string(children).unwrap();
+    assert!(sandbox.living().contains(&launcher));
+    children.trim().parse().unwrap()
+}
+
+fn descriptors(pid: u32) -> usize {
+    fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
+}
+
+#[test]
+fn a_thing_costs_the_same_however_many_follow_it() {
+    let sandbox = Sandbox::new();
+    let server = Server::open(&sandbox);
+    let gate = sandbox.work().join("gate");
+    let script = format!("until [ -e '{}' ]; do sleep 0.05; done; {DONE}", gate.display());
+    let run = server.start_task("t", &script)["run_id"].as_str().unwrap().to_owned();
+    let worker = worker(&sandbox, &server);
+    let mut kept = Vec::new();
+    for path in [
+        "/api/projects/p/messages/stream".to_owned(),
+        "/api/projects/p/tasks/t/messages/stream".to_owned(),
+        format!("/api/v1/runs/{run}/stream"),
+        format!("/api/projects/p/tasks/t/runs/{run}/stream?name=stdout"),
+        format!("/api/v1/events?topics=size:p/t/{run}"),
+        "/api/v1/events?topics=runs".to_owned(),
+    ] {
+        let before = descriptors(worker);
+        kept.push(server.follow(&path, None));
+        let one = descriptors(worker);
+        // Its connection is one.
+        assert!(one <= before + MOST + 1, "{path}: {} descriptors", one - before);
+        kept.extend((0..5).map(|_| server.follow(&path, None)));
+        let six = descriptors(worker);
+        assert!(six <= one + 5, "{path}: {} for five more", six - one);
+    }
+    fs::write(gate, "").unwrap();
+}
+
+#[test]
+fn a_server_follows_as_many_things_as_its_descriptors_allow() {
+    let sandbox = Sandbox::new();
+    for task in ["a", "b", "c", "d", "e"] {
+        fs::create_dir_all(sandbox.root().join("p").join(task)).unwrap();
+    }
+    let own = sandbox.program("/bin/sh").env("TZ", "UTC");
+    let own = own.args(["-c", "ulimit -n 256; exec \"$0\" \"$@\""]);
+    let own =
+        own.arg(env!("CARGO_BIN_EXE_run-agent")).args(["serve", "--port", "0", "--auth", "off"]);
+    let server = Server::of(&sandbox, own);
+    let path = |task: &str| format!("/api/projects/p/tasks/{task}/messages/stream");
+    // 256 / 4 / 16.
+    let mut kept: Vec<_> =
+        ["a", "b", "c", "d"].map(|task| server.follow(&path(task), None)).into_iter().collect();
+    let full = server.get(&path("e")).expect(503);
+    assert_eq!(full.code(), "stream.too_many");
+    let problem = [("accept", "application/problem+json")];
+    let problem = server.get_with("/api/v1/events?topics=runs,messages:p/e", &problem).expect(503);
+    assert_eq!(problem.json()["code"], "stream.too_many");
+    // What is followed anyway, and all runs, cost nothing more.
+    kept.extend((0..20).map(|_| server.follow("/api/v1/events?topics=runs,messages:p/a", None)));
+    assert!(descriptors(worker(&sandbox, &server)) < 256);
+    server.get("/api/v1/tasks").expect(200);
+    // Who goes makes room.
+    kept.remove(1);
+    let deadline = std::time::Instant::now() + LONG;
+    while server.get_head(&path("e")) != 200 {
+        assert!(std::time::Instant::now() < deadline, "it makes no room");
+        std::thread::sleep(std::time::Duration::from_millis(10));
+    }
+}
