@@ -56,6 +56,8 @@ pub const PROBES: [Duration; 5] = [
 ];
 /// The shortest hold of an account, also where its limit is said to end sooner.
 pub const SHORTEST_HOLD: Duration = Duration::from_secs(60);
+/// No limit of an account ends later than that; what says otherwise is not believed.
+pub const LONGEST_HOLD: Duration = Duration::from_secs(32 * 86_400);
 /// How long a finished task waits for its running children.
 pub const CHILD_WAIT: Duration = Duration::from_secs(300);
 /// How long the completion check of a task may take unless the task says otherwise.
