@@ -81,6 +81,7 @@ impl Monitor {
             project,
             cwd,
             options: &self,
+            greeted: false,
             said: BTreeMap::new(),
             troubles: BTreeMap::new(),
             ending: BTreeMap::new(),
@@ -124,6 +125,8 @@ struct Watch<'a> {
     project: ProjectId,
     cwd: Option<PathBuf>,
     options: &'a Monitor,
+    /// Whether it was said what is looked after.
+    greeted: bool,
     /// What was said of each task last; it is not said again.
     said: BTreeMap<TaskId, String>,
     /// What went wrong with it last, as well.
@@ -149,7 +152,7 @@ impl Watch<'_> {
         // From here on: what changes while we act is looked at again.
         let news = self.eye.news(&look)?;
         self.blind = None;
-        if self.said.is_empty() {
+        if !std::mem::replace(&mut self.greeted, true) {
             let file = self.eye.list().display();
             let line = match look.items.len() {
                 0 => format!("monitor: no open line of {file} names a task"),
@@ -276,7 +279,11 @@ impl Watch<'_> {
     }
 
     fn end_attempt(&mut self, item: &MonitorItem) -> Result<String> {
-        let run: Run = self.conductor.runs().get_newest(&self.project, &item.task)?;
+        let runs = self.conductor.runs();
+        let run: Run = match &item.run {
+            Some(run) => runs.get(&self.project, &item.task, run)?,
+            None => runs.get_newest(&self.project, &item.task)?,
+        };
         let silent = format_duration(self.options.stale_after);
         let stop = Stop::because(format!("monitor: silent for more than {silent}"));
         let id = run.id().to_string();
