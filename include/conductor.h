@@ -830,8 +830,8 @@ conductor_status conductor_outbox(const conductor *conductor,
                                   conductor_error **err);
 
 // Tells the webhook what waits and is due, and what becomes due before the wait is over; the end of the
-// wait is no error. out (may be NULL): "delivered", "failed", "left", "error", "next_attempt". Several
-// processes may do so at once: each event is told by one of them.
+// wait is no error. out (may be NULL): "delivered", "failed", "left", "given_up", "error", "next_attempt".
+// Several processes may do so at once: each event is told by one of them.
 conductor_status conductor_outbox_deliver(const conductor *conductor,
                                           int64_t timeout_ms,
                                           const conductor_cancel *cancel,

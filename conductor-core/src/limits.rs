@@ -56,6 +56,8 @@ pub const PROBES: [Duration; 5] = [
 ];
 /// The shortest hold of an account, also where its limit is said to end sooner.
 pub const SHORTEST_HOLD: Duration = Duration::from_secs(60);
+/// No limit of an account ends later than that; what says otherwise is not believed.
+pub const LONGEST_HOLD: Duration = Duration::from_secs(32 * 86_400);
 /// How long a finished task waits for its running children.
 pub const CHILD_WAIT: Duration = Duration::from_secs(300);
 /// How long the completion check of a task may take unless the task says otherwise.
@@ -64,8 +66,10 @@ pub const VERIFY: Duration = Duration::from_secs(600);
 pub const MAX_CHILDREN: usize = 8;
 /// Events that wait for the webhook's receiver; beyond that the oldest are given up.
 pub const OUTBOX_EVENTS: usize = 4096;
-/// How long an event waits for the webhook's receiver before it is given up.
+/// How long the tries of an event may fail, from the first one on, before it is given up.
 pub const OUTBOX_AGE: Duration = Duration::from_secs(3 * 24 * 3600);
+/// How often an event is tried at least before it is given up.
+pub const OUTBOX_TRIES: u32 = 10;
 /// How long one call of the webhook may take unless the configuration says otherwise.
 pub const WEBHOOK_CALL: Duration = Duration::from_secs(10);
 /// How long a command calls the webhook at its end unless the configuration says otherwise.

@@ -1,11 +1,15 @@
 //! Hiding known secrets in bytes that stream by, whatever the pieces they come in.
 
+use sha2::{Digest as _, Sha256};
 use std::borrow::Cow;
+use std::collections::BTreeSet;
 
 /// What stands in the place of a secret.
 const MASK: &[u8] = b"(secret)";
 /// A shorter text is no secret: it would stand in many words by chance.
 const SHORTEST: usize = 8;
+/// So many secrets are marked one by one; of more, only that they are these.
+const MOST_MARKS: usize = 32;
 
 /// The texts that are to be hidden. Cloning it is cheap enough for one copy a stream.
 #[derive(Clone, Default)]
@@ -54,6 +58,31 @@ impl Secrets {
         Cow::Owned(String::from_utf8_lossy(&hidden).into_owned())
     }
 
+    /// A few digits of each, by which somebody else can tell whether it knows them all: too few to find a
+    /// secret from them. `None` where there is nothing to hide.
+    pub(crate) fn marks(&self) -> Option<String> {
+        let marks = self.each_mark();
+        match marks.len() {
+            0 => None,
+            1..=MOST_MARKS => Some(marks.into_iter().collect::<Vec<_>>().join(" ")),
+            _ => Some(self.mark_of_all()),
+        }
+    }
+
+    /// Whether all that has these [marks](Secrets::marks) is known here too.
+    pub(crate) fn knows(&self, marks: &str) -> bool {
+        let mine = self.each_mark();
+        marks == self.mark_of_all() || marks.split(' ').all(|mark| mine.contains(mark))
+    }
+
+    fn each_mark(&self) -> BTreeSet<String> {
+        self.0.iter().map(|secret| mark([secret.as_slice()])).collect()
+    }
+
+    fn mark_of_all(&self) -> String {
+        format!("all-{}", mark(self.0.iter().map(Vec::as_slice)))
+    }
+
     /// Whether a secret stands in these bytes.
     pub(crate) fn holds(&self, bytes: &[u8]) -> bool {
         self.first(bytes).is_some()
@@ -77,6 +106,16 @@ impl Secrets {
             self.0.iter().any(|secret| secret.len() > end.len() && secret.starts_with(end))
         })
     }
+}
+
+/// Four hexadecimal digits of these texts' digest.
+fn mark<'a>(texts: impl IntoIterator<Item = &'a [u8]>) -> String {
+    let mut hash = Sha256::new();
+    for text in texts {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text);
+    }
+    hash.finalize().iter().take(2).map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Hides known secrets in a stream of bytes, whatever the pieces it comes in.
@@ -200,6 +239,25 @@ mod tests {
         assert_eq!(secrets.hide(r#"{"t": "a\"b\\c-123456"}"#), r#"{"t": "(secret)"}"#);
         assert!(matches!(secrets.hide("nothing"), Cow::Borrowed(_)));
         assert_eq!(format!("{secrets:?}"), "2 secrets");
+    }
+
+    #[test]
+    fn marks_tell_who_knows_them_all_and_no_secret() {
+        let mine = Secrets::new(["first-secret", "other-secret"]);
+        let marks = mine.marks().unwrap();
+        assert_eq!(marks.len(), 4 + 1 + 4, "{marks}");
+        assert!(mine.knows(&marks));
+        assert!(Secrets::new(["other-secret", "third-secret", "first-secret"]).knows(&marks));
+        assert!(!Secrets::new(["first-secret"]).knows(&marks));
+        assert!(!Secrets::default().knows(&marks));
+        assert_eq!(Secrets::default().marks(), None);
+
+        let many: Vec<String> = (0..100).map(|number| format!("secret-{number:04}")).collect();
+        let all = Secrets::new(many.iter().map(String::as_str));
+        let marks = all.marks().unwrap();
+        assert_eq!(marks.len(), "all-".len() + 4, "{marks}");
+        assert!(all.knows(&marks) && !mine.knows(&marks));
+        assert!(!Secrets::new(many[1..].iter().map(String::as_str)).knows(&marks));
     }
 
     proptest! {

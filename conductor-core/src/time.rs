@@ -148,14 +148,11 @@ impl Zone {
         Zone(TimeZone::try_system().unwrap_or(TimeZone::UTC))
     }
 
-    /// The first moment after `after` at which clocks show this.
-    pub fn next(&self, after: Timestamp, hour: i8, minute: i8) -> Option<Timestamp> {
+    /// The moment of the day of `moment` at which clocks show this.
+    pub fn same_day(&self, moment: Timestamp, hour: i8, minute: i8) -> Option<Timestamp> {
         let time = jiff::civil::Time::new(hour, minute, 0, 0).ok()?;
-        let today = self.0.to_datetime(after.0).date();
-        [Ok(today), today.tomorrow()].into_iter().find_map(|date| {
-            let moment = self.0.to_timestamp(date.ok()?.to_datetime(time)).ok()?;
-            (moment > after.0).then_some(Timestamp(moment))
-        })
+        let today = self.0.to_datetime(moment.0).date();
+        self.0.to_timestamp(today.to_datetime(time)).ok().map(Timestamp)
     }
 
     /// The moment at which calendars and clocks show this; `None` where they never do.

@@ -59,16 +59,20 @@ pub enum ErrorClass {
     Transient,
     /// The account is unknown, or may not do this.
     BadCredentials,
+    /// The service refuses what it is asked: a model or an option that it does not know, a prompt that it
+    /// does not take. The same again cannot succeed.
+    BadRequest,
     /// The agent says that it failed, and nothing more that is known.
     Other,
 }
 
 impl ErrorClass {
     /// All of them.
-    pub const ALL: [ErrorClass; 4] = [
+    pub const ALL: [ErrorClass; 5] = [
         ErrorClass::UsageLimit,
         ErrorClass::Transient,
         ErrorClass::BadCredentials,
+        ErrorClass::BadRequest,
         ErrorClass::Other,
     ];
 
@@ -78,6 +82,7 @@ impl ErrorClass {
             ErrorClass::UsageLimit => "usage_limit",
             ErrorClass::Transient => "transient",
             ErrorClass::BadCredentials => "bad_credentials",
+            ErrorClass::BadRequest => "bad_request",
             ErrorClass::Other => "other",
         }
     }
@@ -87,12 +92,25 @@ impl ErrorClass {
         ErrorClass::ALL.into_iter().find(|class| class.as_str() == word)
     }
 
+    /// What an HTTP status and words of a failure say together: services call an unknown account or a used up
+    /// quota a bad request, too.
+    pub(crate) fn of_both(
+        status: Option<ErrorClass>,
+        words: impl FnOnce() -> Option<ErrorClass>,
+    ) -> Option<ErrorClass> {
+        match status {
+            Some(ErrorClass::BadRequest) | None => words().or(status),
+            status => status,
+        }
+    }
+
     /// What an HTTP status of a model's service says; `None` where it tells nothing.
     pub(crate) fn of_status(status: u64) -> Option<ErrorClass> {
         match status {
             401 | 403 => Some(ErrorClass::BadCredentials),
             402 | 429 => Some(ErrorClass::UsageLimit),
             408 | 500..=599 => Some(ErrorClass::Transient),
+            400 | 404 | 405 | 410 | 413..=415 | 422 => Some(ErrorClass::BadRequest),
             _ => None,
         }
     }

@@ -73,12 +73,42 @@ fn a_check_that_hangs_or_does_not_exist_has_failed() {
     let told = root.told();
     assert!(told.contains(&"WARNING DONE was set aside: the check took longer than 50ms".into()));
 
-    let spec = TaskSpec::new("shop").task("other").agent("shell").prompt(CLAIMS).max_attempts(1);
-    let spec = spec.verify_program(["no-such-program"]);
+    // An attempt may make it.
+    let spec = TaskSpec::new("shop").task("other").agent("shell").max_attempts(2);
+    let makes = "[ -e count ] && printf '#!/bin/sh\\nexit 0' >check && chmod +x check; echo x >>count; touch DONE";
+    let spec = spec.prompt(makes).verify_program(["./check"]);
     let result = root.conductor.tasks().start(spec, LONG).unwrap().wait(LONG).unwrap();
-    assert_eq!(result.outcome, TaskOutcome::GaveUp);
+    assert_eq!((result.outcome, result.attempts), (TaskOutcome::Done, 2));
     let bus = root.conductor.bus(("shop", "other")).unwrap();
-    assert!(messages(&bus).iter().any(|m| m.body.contains("the check could not be started")));
+    let why = "the check could not be started: No such file or directory";
+    assert!(messages(&bus).iter().any(|m| m.body.contains(why)));
+}
+
+#[test]
+fn a_check_whose_program_is_not_installed_uses_up_no_attempt() {
+    let root = root();
+    let spec = task(CLAIMS).verify_program(["no-such-program"]);
+    let result = root.conductor.tasks().start(spec, LONG).unwrap().wait(LONG).unwrap();
+    assert_eq!((result.outcome, result.attempts), (TaskOutcome::GaveUp, 1));
+    let why = "the completion check cannot be made: no program no-such-program is on PATH";
+    assert_eq!(result.reason.as_deref(), Some(why));
+    assert!(root.task_folder().join("DONE").exists(), "it was not judged");
+    // Once there is one, the claim is looked at.
+    let spec = task(CLAIMS).verify_program(["true"]);
+    let result = root.conductor.tasks().start(spec, LONG).unwrap().wait(LONG).unwrap();
+    assert_eq!((result.outcome, result.attempts), (TaskOutcome::Done, 0));
+}
+
+#[test]
+fn a_check_that_prints_too_much_fills_no_disk_and_is_not_disturbed() {
+    let root = root();
+    // Waits until the middle of what it printed is given back.
+    let check = "yes | head -c 4194304; file=\"$JRUN_RUN_FOLDER/verify-1.txt\"
+        while [ $(stat -c %b \"$file\") -gt 2048 ]; do sleep 0.05; done; echo last";
+    let spec = task(CLAIMS).max_attempts(1).output_limit(256 << 10).verify(check);
+    let spec = spec.verify_timeout(Duration::from_secs(20));
+    let result = root.conductor.tasks().start(spec, LONG).unwrap().wait(LONG).unwrap();
+    assert_eq!(result.outcome, TaskOutcome::Done, "{:?}", root.told());
 }
 
 #[test]

@@ -28,8 +28,8 @@ pub unsafe extern "C" fn conductor_outbox(
 }
 
 /// Tells the webhook what waits and is due, and what becomes due before the wait is over; the end of the
-/// wait is no error. out (may be NULL): "delivered", "failed", "left", "error", "next_attempt". Several
-/// processes may do so at once: each event is told by one of them.
+/// wait is no error. out (may be NULL): "delivered", "failed", "left", "given_up", "error", "next_attempt".
+/// Several processes may do so at once: each event is told by one of them.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conductor_outbox_deliver(
     conductor: *const Conductor,

@@ -4,6 +4,7 @@ use super::model::{AGENT_TYPES, Agent, Config, NOT_YET, WITHOUT_EFFECT};
 use super::problem::Problem;
 use super::read::{Places, Reader};
 use super::take::is_variable;
+use super::variables::{API_KEY, Variables};
 use crate::log::LogLevels;
 use crate::nearest::nearest;
 use crate::yaml::{Part, Step};
@@ -233,6 +234,22 @@ pub(super) fn check_exposure(config: &Config, places: &Places) -> Option<Problem
     let message = format!("without a token the server stays on this machine, and not on {host}");
     let at = path(&["api", "auth"]);
     let problem = conflict(message, "set api.host to 127.0.0.1, or api.auth to all");
+    Some(problem.field(&at).place(places.find(&at, Part::Key)))
+}
+
+/// A key in the environment does less than it could where the file says for itself what it is for.
+pub(super) fn check_idle_key(
+    config: &Config,
+    variables: &Variables,
+    places: &Places,
+) -> Option<Problem> {
+    let word = config.api.auth.as_deref().filter(|word| *word != "all")?;
+    variables.get(API_KEY)?;
+    let open = if word == "off" { "everything" } else { "reading" };
+    let message = format!("{API_KEY} is set, and {open} is open without it: auth is {word}");
+    let at = path(&["api", "auth"]);
+    let problem = Problem::warning("config.idle_key", message)
+        .hint("set api.auth to all, or leave it out".to_owned());
     Some(problem.field(&at).place(places.find(&at, Part::Key)))
 }
 

@@ -1,6 +1,6 @@
 //! From a file to a configuration that may be used.
 
-use super::check::{check, check_exposure};
+use super::check::{check, check_exposure, check_idle_key};
 use super::hcl::read as read_hcl;
 use super::model::{Config, Limits};
 use super::problem::{Problem, Severity};
@@ -231,12 +231,12 @@ fn finish(
     variables: &Variables,
 ) -> Result<LoadedConfig, Rejected> {
     let overridden = apply(&mut config, variables, &mut problems);
-    if let Some(problem) = check_exposure(&config, &places) {
-        problems.push(match path {
-            Some(path) => problem.file(path),
-            None => problem,
-        });
-    }
+    let with_variables =
+        [check_exposure(&config, &places), check_idle_key(&config, variables, &places)];
+    problems.extend(with_variables.into_iter().flatten().map(|problem| match path {
+        Some(path) => problem.file(path),
+        None => problem,
+    }));
     if problems.iter().any(|problem| problem.severity == Severity::Error) {
         return Err(Rejected(problems));
     }

@@ -137,7 +137,7 @@ section! {
     /// Calls to a web address about what happens.
     Webhook "webhook" "calls to an address of yours about what happens" {
         url: Secret = Kind::SecretUrl, "" "https://example.org/hook" "address that is called";
-        events: Vec<String> = Kind::Words(EVENTS), "" "[run_stop, task_done]" "events that are told; all unless set";
+        events: Vec<String> = Kind::Words(EVENTS), "" "[run_stop, task_done]" "events that are told; all unless some are named";
         secret: Secret = Kind::Secret, "" "\"shared with the receiver\"" "key that signs the calls";
         timeout: Duration = Kind::Duration, "10s" "10s" "longest time of one call";
         at_exit: Duration = Kind::Duration, "5s" "2s" "longest time that a command calls at its end; the next one goes on";

@@ -11,7 +11,7 @@ use std::path::PathBuf;
 
 const AGENT_PREFIX: &str = "CONDUCTOR_AGENT_";
 const TOKEN_SUFFIX: &str = "_TOKEN";
-const API_KEY: &str = "CONDUCTOR_API_KEY";
+pub(super) const API_KEY: &str = "CONDUCTOR_API_KEY";
 const HOST: &str = "CONDUCTOR_HOST";
 const PORT: &str = "CONDUCTOR_PORT";
 
@@ -48,7 +48,7 @@ impl Variables {
         self.values.iter().filter(move |(name, _)| secret(name)).map(|(_, value)| value)
     }
 
-    fn get(&self, name: &str) -> Option<&Secret> {
+    pub(super) fn get(&self, name: &str) -> Option<&Secret> {
         self.values.get(name)
     }
 
@@ -97,9 +97,18 @@ pub(super) fn apply(
     if let Some(key) = variables.get(API_KEY) {
         config.api.api_key = Some(key.clone());
         set.insert(path(&["api", "api_key"]), API_KEY.to_owned());
-        if config.api.auth.is_none() && config.api.auth_enabled.is_none() {
-            config.api.auth = Some("all".to_owned());
-            set.insert(path(&["api", "auth"]), API_KEY.to_owned());
+        // The key wins over the older form of `auth`, as it did there; `auth` itself says what the key
+        // is for.
+        match (&config.api.auth, config.api.auth_enabled) {
+            (Some(_), _) | (None, Some(true)) => {}
+            (None, Some(false)) => {
+                config.api.auth_enabled = Some(true);
+                set.insert(path(&["api", "auth_enabled"]), API_KEY.to_owned());
+            }
+            (None, None) => {
+                config.api.auth = Some("all".to_owned());
+                set.insert(path(&["api", "auth"]), API_KEY.to_owned());
+            }
         }
     }
     if let Some(host) = variables.get(HOST) {
@@ -120,4 +129,44 @@ pub(super) fn apply(
         }
     }
     set
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::load::{LoadedConfig, Origin};
+    use super::*;
+    use std::path::Path;
+
+    fn with_key(text: &str) -> LoadedConfig {
+        let variables = Variables::pick(None, [(API_KEY.to_owned(), "k".to_owned())]);
+        LoadedConfig::parse(text.as_bytes(), Path::new("/c.yaml"), &variables).unwrap()
+    }
+
+    #[test]
+    fn a_key_in_the_environment_locks_the_server_also_against_the_older_switch() {
+        for text in ["", "api: {auth_enabled: false}\n", "api: {auth_enabled: true}\n"] {
+            let loaded = with_key(text);
+            let api = &loaded.config().api;
+            let locked = api.auth.as_deref() == Some("all") || api.auth_enabled == Some(true);
+            assert!(locked, "{text:?}: {api:?}");
+            assert!(loaded.warnings().is_empty(), "{text:?}: {:?}", loaded.warnings());
+        }
+        let loaded = with_key("api: {auth_enabled: false}\n");
+        let values = loaded.values();
+        let value = values.iter().find(|value| value.key == "api.auth_enabled").unwrap();
+        assert_eq!(value.text, "true");
+        assert_eq!(value.origin, Origin::Variable(API_KEY.to_owned()));
+    }
+
+    #[test]
+    fn a_key_in_the_environment_that_asks_for_less_than_it_could_is_told() {
+        for word in ["off", "token"] {
+            let loaded = with_key(&format!("api:\n  auth: {word}\n"));
+            assert_eq!(loaded.config().api.auth.as_deref(), Some(word), "the file said so");
+            let [problem] = loaded.warnings() else { panic!("{:?}", loaded.warnings()) };
+            assert_eq!((problem.code, problem.line), ("config.idle_key", Some(2)));
+            assert!(problem.message.contains(API_KEY), "{problem:?}");
+        }
+        assert!(with_key("api:\n  auth: all\n").warnings().is_empty());
+    }
 }

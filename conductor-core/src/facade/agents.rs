@@ -40,8 +40,8 @@ pub(super) struct Choice {
     pub(super) agent: Chosen,
     /// Those that stand in for it when it fails, in their order.
     pub(super) others: Vec<Chosen>,
-    /// Whose turns are counted, where the work was shared out anew.
-    rotation: Option<Rotation>,
+    /// Whose turns are counted, where the work was shared out anew, and the order that it was chosen by.
+    rotation: Option<(Rotation, Vec<String>)>,
 }
 
 impl From<Chosen> for PlannedAgent {
@@ -57,12 +57,16 @@ impl Choice {
         self.rotation.is_some() || work.shared
     }
 
-    /// Counts the turn of the agent, where it was given one.
-    pub(super) fn take_turn(&self, engine: &Engine, wait: &Wait) -> Result<()> {
-        match &self.rotation {
-            Some(rotation) => rotation.take(engine.layout(), &self.agent.name, wait),
-            None => Ok(()),
+    /// Counts the turn of the agent, where it was given one. Where others took turns since it was chosen, it
+    /// is chosen anew: no lock is held while programs are asked what they can do.
+    pub(super) fn take_turn(self, engine: &Engine, work: &Asked, wait: &Wait) -> Result<Choice> {
+        let mut choice = self;
+        while let Some((rotation, order)) = &choice.rotation
+            && !rotation.take(engine.layout(), order, &choice.agent.name, wait)?
+        {
+            choice = choose_agent(engine, work, wait)?;
         }
+        Ok(choice)
     }
 }
 
@@ -150,7 +154,7 @@ fn share_out(
                 let behind = if falls_back { &order[at + 1..] } else { &[] };
                 let others = behind.iter().map(|name| named_agent(engine, work, name, wait));
                 let others = others.filter_map(Result::ok).collect();
-                return Ok(Choice { agent, others, rotation: Some(rotation) });
+                return Ok(Choice { agent, others, rotation: Some((rotation, order)) });
             }
             Err(error) if falls_back && error.kind() == ErrorKind::SpawnFailed => {
                 first_error = first_error.or(Some(error));

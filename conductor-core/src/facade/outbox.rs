@@ -243,6 +243,7 @@ impl From<&Delivery> for Record {
         record.put("delivered", told.delivered);
         record.put("failed", told.failed);
         record.put("left", told.left);
+        record.put("given_up", told.given_up);
         record.put_known("error", told.error.as_deref());
         record.put_known("next_attempt", told.next.map(|next| next.to_string()));
         record

@@ -28,17 +28,17 @@ pub(super) fn plan_run(engine: &Engine, work: &Asked, wait: &Wait) -> Result<Run
     refuse_secrets(engine, &work.command)?;
     // Everything that can be wrong is looked at before the first folder is made.
     let choice = choose_agent(engine, work, wait)?;
-    let shared = choice.is_shared(work);
     work.env.iter().try_for_each(|(name, value)| check_env(name, value))?;
     refuse_own_variables(&work.env)?;
     let cwd = work.cwd.as_deref().map(working_folder).transpose()?;
     let (parent_run, previous_run) = (work.parent_run_id()?, work.previous_run_id()?);
+    let choice = choice.take_turn(engine, work, wait)?;
+    let shared = choice.is_shared(work);
     let task = match given {
         Some(task) => task,
         None => fresh_task_id(engine, &project, &prompt)?,
     };
     let bounds = &engine.settings().config.config().limits;
-    choice.take_turn(engine, wait)?;
     let Choice { agent, others, .. } = choice;
     let stops = work.on_output_limit.or(on_output_limit(bounds)) == Some(OnOutputLimit::Stop);
     let output = work.output_limit.or(bounds.output_limit).unwrap_or(limits::OUTPUT);
@@ -219,13 +219,21 @@ fn family_of(engine: &Engine, work: &Asked) -> Family {
 fn refuse_secrets(engine: &Engine, command: &[OsString]) -> Result<()> {
     match command.iter().any(|word| engine.secrets().holds(word.as_encoded_bytes())) {
         false => Ok(()),
-        true => {
-            let what = "the command holds a token that the configuration knows";
-            Err(Error::invalid("agent.command_secret", "command", what).with_hint(
-                "a command is written down: let the program read the token from a variable",
-            ))
-        }
+        true => Err(writes_secret("agent.command_secret", "command", "the command")),
     }
+}
+
+/// So is a completion check.
+pub(super) fn refuse_secret_check(engine: &Engine, verify: &[String]) -> Result<()> {
+    match verify.iter().any(|word| engine.secrets().holds(word.as_bytes())) {
+        false => Ok(()),
+        true => Err(writes_secret("task.verify_secret", "verify", "the completion check")),
+    }
+}
+
+fn writes_secret(code: &'static str, field: &'static str, what: &str) -> Error {
+    Error::invalid(code, field, format!("{what} holds a token that the configuration knows"))
+        .with_hint(format!("{what} is written down: let it read the token from a variable"))
 }
 
 /// The variables that tell an agent where it is are conductor's own to set.

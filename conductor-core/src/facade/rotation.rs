@@ -48,14 +48,24 @@ impl Rotation {
         self.stand_ins(at).map(|at| self.agents[at].clone()).collect()
     }
 
-    /// Counts the turn of `agent`.
-    pub(super) fn take(&self, layout: &Layout, agent: &str, wait: &Wait) -> Result<()> {
-        let Some(at) = self.agents.iter().position(|name| name == agent) else { return Ok(()) };
+    /// Counts the turn of `agent`, which was chosen by this order; `false` where others took turns since
+    /// and it is somebody else's.
+    pub(super) fn take(
+        &self,
+        layout: &Layout,
+        order: &[String],
+        agent: &str,
+        wait: &Wait,
+    ) -> Result<bool> {
+        let Some(at) = self.agents.iter().position(|name| name == agent) else { return Ok(true) };
         let folder = layout.ensure_conductor()?;
         let _lock = folder.lock(ROTATION_LOCK, LockKind::Exclusive, wait)?;
         let mut counts = self.read(&folder)?;
+        if self.order_by(&counts) != order {
+            return Ok(false);
+        }
         counts[at] = counts[at].saturating_add(1);
-        folder.replace_relaxed(ROTATION, self.to_yaml(&counts).as_bytes())
+        folder.replace_relaxed(ROTATION, self.to_yaml(&counts).as_bytes()).map(|()| true)
     }
 
     fn order_by(&self, counts: &[u64]) -> Vec<String> {
@@ -123,9 +133,9 @@ mod tests {
 
     fn turns(rotation: &Rotation, layout: &Layout, number: usize) -> Vec<String> {
         let turn = |_| {
-            let first = rotation.order(layout).unwrap().remove(0);
-            rotation.take(layout, &first, &Wait::FOREVER).unwrap();
-            first
+            let order = rotation.order(layout).unwrap();
+            assert!(rotation.take(layout, &order, &order[0], &Wait::FOREVER).unwrap());
+            order[0].clone()
         };
         (0..number).map(turn).collect()
     }
@@ -142,6 +152,17 @@ mod tests {
         assert_eq!(turns(&others, &layout(), 2), ["x", "y"], "others begin anew");
         std::fs::write(dir.path().join("root/.conductor/rotation.yaml"), "[").unwrap();
         assert_eq!(turns(&rotation, &layout(), 1), ["a"], "and so does a damaged file");
+    }
+
+    #[test]
+    fn a_turn_that_another_took_meanwhile_is_not_taken() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(Arc::new(RealOs), dir.path().join("root"));
+        let rotation = Rotation::new(&names(&["a", "b"]), None);
+        let (one, two) = (rotation.order(&layout).unwrap(), rotation.order(&layout).unwrap());
+        assert!(rotation.take(&layout, &one, "a", &Wait::FOREVER).unwrap());
+        assert!(!rotation.take(&layout, &two, "a", &Wait::FOREVER).unwrap());
+        assert_eq!(rotation.order(&layout).unwrap(), ["b", "a"], "one turn was counted");
     }
 
     #[test]

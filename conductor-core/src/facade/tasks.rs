@@ -2,7 +2,7 @@
 
 use super::conductor::Conductor;
 use super::events::TaskEvents;
-use super::plan::plan_run;
+use super::plan::{plan_run, refuse_secret_check};
 use super::spec::{Asked, TaskSpec};
 use crate::bus::ReadOptions;
 use crate::cancel::Wait;
@@ -75,6 +75,7 @@ impl Tasks<'_> {
             }
         }
         let depends_on = spec.dependencies()?;
+        refuse_secret_check(engine, &spec.verify)?;
         let plan = plan_run(engine, &spec.work, wait)?;
         let bounds = spec.bounds(self.0.limits());
         let (project, task) = (plan.project.clone(), plan.task.clone());

@@ -199,6 +199,13 @@ fn class_of(record: &RunRecord, attempt: &str) -> Option<(String, String)> {
             format!("{account} was refused: bad credentials"),
             "put the token or the login right, then start it again".to_owned(),
         ),
+        ErrorClass::BadRequest => (
+            "the agent's service refused the request: a model, an option or a prompt that it does not \
+             take"
+                .to_owned(),
+            "see its errors (`run-agent output --file stderr`), put it right, then start it again"
+                .to_owned(),
+        ),
         ErrorClass::Transient => (
             "the agent's service was overloaded or out of reach".to_owned(),
             format!("its task tries again by itself, less and less often; {attempt}"),
@@ -279,6 +286,7 @@ mod tests {
         assert!(failed(ErrorClass::UsageLimit, reset).contains("until 1970-01-01T00:00:00Z"));
         assert!(failed(ErrorClass::UsageLimit, None).contains("usage limit of its account"));
         assert!(failed(ErrorClass::BadCredentials, None).contains("the login right"));
+        assert!(failed(ErrorClass::BadRequest, None).contains("refused the request"));
         assert!(failed(ErrorClass::Transient, None).contains("tries again by itself"));
         assert!(failed(ErrorClass::Other, None).contains("--file stderr"));
         let killed = |signal, attached| {

@@ -20,6 +20,8 @@ pub struct Delivery {
     pub failed: u64,
     /// Events that still wait.
     pub left: u64,
+    /// Events that were given up: nobody took them for days. They are counted in the outbox too.
+    pub given_up: u64,
     /// Why the last try failed.
     pub error: Option<String>,
     /// When the next one is to be tried, where one waits for its time.
@@ -112,10 +114,6 @@ impl Pass<'_> {
                 }
                 Err(error) => return Err(error),
             };
-            if pace::is_given_up(claim.notice.at, now) {
-                claim.give_up(self.folder, now)?;
-                continue;
-            }
             if !self.eager && !claim.is_due(now) {
                 self.later(claim.notice.next);
                 continue;
@@ -137,12 +135,15 @@ impl Pass<'_> {
                 Err(why) => {
                     let now = self.folder.os().now();
                     log_failure(&event, &why);
-                    claim.failed(self.folder, &why, now)?;
+                    let waits = claim.failed(self.folder, &why, now)?;
                     state = ReceiverState::failed(self.folder, &why, now)?;
                     self.told.failed += 1;
                     self.told.error = Some(why);
-                    // It is looked at again in the next pass, which tells when it is due.
-                    self.later(Some(now.plus(pace::pause(1, 0))));
+                    match waits {
+                        // It is looked at again in the next pass, which tells when it is due.
+                        true => self.later(Some(now.plus(pace::pause(1, 0)))),
+                        false => self.told.given_up += 1,
+                    }
                 }
             }
         }
@@ -251,13 +252,14 @@ mod tests {
     }
 
     #[test]
-    fn an_event_of_days_ago_is_given_up_and_counted() {
-        let (_dir, outbox) = filled(3, limits::OUTBOX_AGE + Duration::from_secs(60));
-        let mut fake = Fake::default();
-        let told = tell(&outbox, &mut fake, false, &Wait::FOREVER).unwrap();
-        assert_eq!((told.delivered, told.left), (0, 0));
-        assert!(fake.calls.is_empty());
-        assert_eq!(outbox.dropped().unwrap().count, 3);
+    fn an_event_that_was_never_tried_is_told_however_old_it_is() {
+        for eager in [false, true] {
+            let (_dir, outbox) = filled(3, limits::OUTBOX_AGE + Duration::from_secs(60));
+            let mut fake = Fake::default();
+            let told = tell(&outbox, &mut fake, eager, &Wait::FOREVER).unwrap();
+            assert_eq!((told.delivered, told.left), (3, 0));
+            assert_eq!(outbox.dropped().unwrap().count, 0);
+        }
     }
 
     #[test]

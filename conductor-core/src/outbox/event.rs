@@ -67,6 +67,8 @@ pub(crate) struct Notice {
     pub(crate) body: Map<String, Value>,
     /// How often it was tried.
     pub(crate) attempts: u32,
+    /// When the first of these tries failed.
+    pub(crate) failing_since: Option<Timestamp>,
     /// Not before then again.
     pub(crate) next: Option<Timestamp>,
     /// Why the last try failed.
@@ -97,10 +99,12 @@ impl Notice {
             };
             body.insert(name.into(), value);
         }
-        Notice { id, kind, at, body, attempts: 0, next: None, error: None }
+        Notice { id, kind, at, body, attempts: 0, failing_since: None, next: None, error: None }
     }
 
-    /// The name of its file: in the order of time, and the same however often it is noticed.
+    /// The name of its file: in the order of time. It is made of the moment at which the event was
+    /// noticed: where that is not the event's own, who notices it again may put it there twice, under
+    /// the one id that the receiver knows it by.
     pub(crate) fn file_name(&self) -> String {
         let fraction = self.at.subsec_nanos() / 100_000;
         let short: String = self.id.chars().take(16).collect();
@@ -119,8 +123,8 @@ impl Notice {
         map.insert("event".into(), json!(self.kind.as_str()));
         map.insert("at".into(), json!(self.at.to_string()));
         map.insert("attempts".into(), json!(self.attempts));
-        if let Some(next) = self.next {
-            map.insert("next".into(), json!(next.to_string()));
+        for (name, time) in [("failing_since", self.failing_since), ("next", self.next)] {
+            map.extend(time.map(|time| (name.to_owned(), json!(time.to_string()))));
         }
         if let Some(error) = &self.error {
             map.insert("error".into(), json!(error));
@@ -155,6 +159,7 @@ impl Notice {
             attempts: document["attempts"]
                 .as_u64()
                 .map_or(0, |n| u32::try_from(n).unwrap_or(u32::MAX)),
+            failing_since: time("failing_since").map_err(|_| wrong("failing_since"))?,
             next: time("next").map_err(|_| wrong("next"))?,
             error: text("error").map(str::to_owned),
         })
@@ -212,6 +217,7 @@ mod tests {
             let mut notice = notice("i");
             notice.attempts = attempts;
             notice.next = error.as_ref().map(|_| Timestamp::UNIX_EPOCH);
+            notice.failing_since = notice.next;
             notice.error = error;
             notice.body.insert("error_summary".into(), json!(text));
             let line = notice.to_line();

@@ -37,9 +37,10 @@ pub(super) fn rest(failures: u32) -> Option<Duration> {
     Some(Duration::from_secs(1 << beyond.min(6)).min(LONGEST_REST))
 }
 
-/// Whether an event that happened at `at` is too old to be told.
-pub(super) fn is_given_up(at: Timestamp, now: Timestamp) -> bool {
-    now.since(at) > limits::OUTBOX_AGE
+/// Whether an event is given up whose try just failed. Its own age says nothing: a machine may have been
+/// switched off for days. Nor does one jump of the clock: it takes many tries too.
+pub(super) fn is_given_up(attempts: u32, failing_since: Timestamp, now: Timestamp) -> bool {
+    attempts >= limits::OUTBOX_TRIES && now.since(failing_since) > limits::OUTBOX_AGE
 }
 
 #[cfg(test)]
@@ -70,10 +71,12 @@ mod tests {
     }
 
     #[test]
-    fn events_are_given_up_by_age_and_a_clock_that_was_set_back_gives_up_none() {
-        let at = Timestamp::UNIX_EPOCH.plus(Duration::from_secs(1 << 30));
-        assert!(!is_given_up(at, at.plus(limits::OUTBOX_AGE)));
-        assert!(is_given_up(at, at.plus(limits::OUTBOX_AGE + Duration::from_secs(1))));
-        assert!(!is_given_up(at, Timestamp::UNIX_EPOCH));
+    fn events_are_given_up_after_days_and_tries_and_a_clock_that_was_set_back_gives_up_none() {
+        let first = Timestamp::UNIX_EPOCH.plus(Duration::from_secs(1 << 30));
+        let late = first.plus(limits::OUTBOX_AGE + Duration::from_secs(1));
+        assert!(is_given_up(limits::OUTBOX_TRIES, first, late));
+        assert!(!is_given_up(limits::OUTBOX_TRIES, first, first.plus(limits::OUTBOX_AGE)));
+        assert!(!is_given_up(limits::OUTBOX_TRIES - 1, first, late));
+        assert!(!is_given_up(u32::MAX, first, Timestamp::UNIX_EPOCH));
     }
 }

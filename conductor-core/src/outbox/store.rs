@@ -191,21 +191,25 @@ impl Claim {
         folder.remove_file(&self.name).map(drop)
     }
 
-    /// Keeps an event that was not taken for later.
-    pub(super) fn failed(mut self, folder: &Folder, why: &str, now: Timestamp) -> Result<()> {
+    /// Keeps an event that was not taken for later, or gives it up: then it is `false`.
+    pub(super) fn failed(mut self, folder: &Folder, why: &str, now: Timestamp) -> Result<bool> {
         let notice = &mut self.notice;
         notice.attempts = notice.attempts.saturating_add(1);
+        notice.error = Some(why.to_owned());
+        let since = *notice.failing_since.get_or_insert(now);
+        if pace::is_given_up(notice.attempts, since, now) {
+            return self.give_up(folder, now).map(|()| false);
+        }
         let spread = notice.id.bytes().fold(u64::from(notice.attempts), |sum, byte| {
             sum.wrapping_mul(31).wrapping_add(u64::from(byte))
         });
         notice.next = Some(now.plus(pace::pause(notice.attempts, spread)));
-        notice.error = Some(why.to_owned());
         // A power cut may bring the number of tries before this one back, and never the event.
-        folder.replace_relaxed(&self.name, notice.to_line().as_bytes())
+        folder.replace_relaxed(&self.name, notice.to_line().as_bytes()).map(|()| true)
     }
 
-    /// Forgets an event that is too old.
-    pub(super) fn give_up(self, folder: &Folder, now: Timestamp) -> Result<()> {
+    /// Forgets an event that nobody took for days.
+    fn give_up(self, folder: &Folder, now: Timestamp) -> Result<()> {
         let _lock = folder.lock(LOCK, LockKind::Exclusive, &limits::RECORD_LOCK.into())?;
         tracing::warn!(
             name: "webhook_event_given_up", event_id = %self.notice.id, kind = self.notice.kind.as_str(),
@@ -306,7 +310,7 @@ mod tests {
         let claim = Outbox::claim(&folder, &name).unwrap().unwrap();
         assert!(Outbox::claim(&folder, &name).unwrap().is_none());
         let now = Timestamp::UNIX_EPOCH.plus(Duration::from_secs(100));
-        claim.failed(&folder, "503", now).unwrap();
+        assert!(claim.failed(&folder, "503", now).unwrap());
         let again = Outbox::claim(&folder, &name).unwrap().unwrap();
         assert_eq!((again.notice.attempts, again.notice.error.as_deref()), (1, Some("503")));
         assert!(!again.is_due(now));
@@ -318,6 +322,25 @@ mod tests {
         again.told(&folder).unwrap();
         assert!(Outbox::claim(&folder, &name).unwrap().is_none());
         assert_eq!(outbox.count().unwrap(), 0);
+    }
+
+    #[test]
+    fn an_event_is_given_up_by_its_tries_and_not_by_its_own_age() {
+        let (_dir, outbox) = outbox();
+        outbox.put(&notice(1)).unwrap();
+        let folder = outbox.ensure_folder().unwrap();
+        let name = notice(1).file_name();
+        let claim = || Outbox::claim(&folder, &name).unwrap().unwrap();
+        let first = Timestamp::UNIX_EPOCH.plus(Duration::from_secs(1 << 30));
+        for try_number in 1..limits::OUTBOX_TRIES {
+            assert!(claim().failed(&folder, "503", first).unwrap(), "{try_number}");
+        }
+        assert_eq!(claim().notice.failing_since, Some(first));
+        let in_time = first.plus(limits::OUTBOX_AGE);
+        assert!(claim().failed(&folder, "503", in_time).unwrap(), "tried often, and not for days");
+        let late = in_time.plus(Duration::from_secs(1));
+        assert!(!claim().failed(&folder, "503", late).unwrap());
+        assert_eq!((outbox.count().unwrap(), outbox.dropped().unwrap().count), (0, 1));
     }
 
     #[test]

@@ -28,6 +28,8 @@ pub(crate) struct Check<'a> {
     pub(crate) program: &'a Path,
     pub(crate) cwd: &'a Path,
     pub(crate) env: &'a [(OsString, OsString)],
+    /// What it reads; nothing where there is none.
+    pub(crate) input: Option<&'a [u8]>,
     pub(crate) limits: KeeperLimits,
 }
 
@@ -61,7 +63,7 @@ impl Check<'_> {
             folder: self.folder,
             run: self.run.as_str(),
             stdin: None,
-            memory: None,
+            memory: self.input,
             stdout: &files.output,
             stderr: &files.output,
             record: &files.record,
@@ -114,7 +116,11 @@ pub(crate) fn checked(folder: &Folder, number: u32, limits: &KeeperLimits) -> Re
         (Some(KeeperEnd::Signal(signal)), ..) => {
             failed(format!("the check was killed by signal {signal}"))
         }
-        (None, _, KeeperState::ExecFailed) => failed("the check could not be started".to_owned()),
+        (None, _, KeeperState::ExecFailed) => {
+            let errno = keeper.errno.and_then(|errno| i32::try_from(errno).ok());
+            let why = errno.map(|errno| format!(": {}", std::io::Error::from_raw_os_error(errno)));
+            failed(format!("the check could not be started{}", why.unwrap_or_default()))
+        }
         _ => Ok(Checked::Lost),
     }
 }

@@ -21,7 +21,7 @@ use crate::cancel::Wait;
 use crate::error::{ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
-use crate::layout::{ATTACHED, OUTPUT, RESERVE, RUN_LOCK, STDOUT};
+use crate::layout::{ATTACHED, OUTPUT, RESERVE, RUN_LOCK, STDERR, STDOUT};
 use crate::run::receipts;
 use crate::run::store::{self, Keep};
 use crate::run::{Outcome, RunRecord};
@@ -227,6 +227,7 @@ fn in_words(stream: &StreamSummary) -> Option<String> {
         (ErrorClass::UsageLimit, None) => Some("usage limit".into()),
         (ErrorClass::Transient, _) => Some("service overloaded or out of reach".into()),
         (ErrorClass::BadCredentials, _) => Some("bad credentials".into()),
+        (ErrorClass::BadRequest, _) => Some("the service refuses the request".into()),
         (ErrorClass::Other, _) => None,
     }
 }
@@ -245,6 +246,13 @@ pub(crate) fn tell_deleted(
     engine.task_bus(project, task)?.append_once(&end_key(run), None, post, wait.clone())?;
     engine.tell_lost(project, task, run, why)?;
     OpenEntry::remove(engine.layout(), project, task, run)
+}
+
+/// Whether all that the run's starter would hide in a message is hidden here too: another configuration, or
+/// none, knows other tokens.
+fn hides_as_its_starter(engine: &Engine, folder: &Folder) -> Result<bool> {
+    let marks = Note::read(folder)?.secrets;
+    Ok(marks.is_none_or(|marks| engine.secrets().knows(&marks)))
 }
 
 /// The key of the message that tells of a run's end.
@@ -277,9 +285,13 @@ fn post_end(
             body.push_str(summary);
         }
         let lines = last_stderr_lines(folder)?;
-        if !lines.is_empty() {
+        if !lines.is_empty() && hides_as_its_starter(engine, folder)? {
             body.push_str("\n\n## stderr (last 50 lines)\n");
             body.push_str(&lines);
+        } else if !lines.is_empty() {
+            body.push_str("\n\nwhat it wrote to stderr is in ");
+            body.push_str(&folder.join(STDERR).to_string_lossy());
+            body.push_str(" alone: its starter knew tokens that are not known here, so they could not be hidden");
         }
     }
     let bus = engine.task_bus(project, task)?;

@@ -82,18 +82,24 @@ impl Hold {
         now: Timestamp,
     ) -> Option<Hold> {
         let ended = record.end_time;
+        let told = record.limit_reset.filter(|reset| *reset <= ended.plus(limits::LONGEST_HOLD));
+        // The service says that the limit is over, and refuses all the same: its end is not known.
+        let is_over = told.is_some_and(|reset| reset <= ended);
+        let told = told.filter(|_| !is_over);
         // One that ended as it had said has nothing to do with this one.
-        let before = before.filter(|hold| hold.is_in_force(now));
+        let before = before.filter(|hold| is_over || hold.is_in_force(now));
         let since = match &before {
             Some(hold) if hold.run == record.run_id => return None,
             Some(hold) => hold.since,
             None => ended,
         };
         let probes = before.as_ref().map_or(0, |hold| hold.probes + 1);
-        let known = record.limit_reset.is_some();
-        let until = match record.limit_reset {
+        let known = told.is_some();
+        let until = match told {
             Some(reset) => reset.max(ended.plus(limits::SHORTEST_HOLD)),
-            None => ended.plus(probe_pause(probes)),
+            // The clocks of the two may differ by a moment.
+            None if is_over && before.is_none() => ended.plus(limits::SHORTEST_HOLD),
+            None => ended.plus(probe_pause(probes - u32::from(is_over))),
         };
         // One that was told long ago, by a run that nobody saw ending.
         if until <= now {
@@ -322,10 +328,29 @@ mod tests {
         assert!(raised(Some(&unknown), &limited("r2", 101, Some(103))).unwrap().known);
         let next_day = Hold::raised(Some(known.clone()), "a", &limited("r3", 1700, None), at(1700));
         assert_eq!(next_day.unwrap().probes, 0, "another limit");
-        let soon = raised(None, &limited("r1", 100, Some(100))).unwrap();
-        assert_eq!(soon.until, at(101), "a limit that is over at once is given a moment");
+        let endless = raised(None, &limited("r1", 100, Some(100 + 60 * 24 * 40))).unwrap();
+        assert_eq!((endless.until, endless.known), (at(105), false), "nobody waits for ever");
         let late = Hold::raised(None, "a", &limited("r1", 100, Some(120)), at(500));
         assert_eq!(late, None, "it was told long ago");
+    }
+
+    #[test]
+    fn a_limit_that_is_told_to_be_over_is_probed_less_and_less_often() {
+        let mut hold = None;
+        let mut ends = Vec::new();
+        let mut now = 100;
+        for run in ["r1", "r2", "r3", "r4"] {
+            hold = raised(hold.as_ref(), &limited(run, now, Some(90)));
+            let until = hold.as_ref().unwrap().until;
+            ends.push(until.since(at(now)).as_secs() / 60);
+            assert_eq!(hold.clone().unwrap().at(until), Held::Probe);
+            now += ends[ends.len() - 1];
+        }
+        assert_eq!(ends, [1, 5, 10, 20]);
+        // Also behind one that ended as it had said.
+        let known = raised(None, &limited("r1", 100, Some(300))).unwrap();
+        let again = raised(Some(&known), &limited("r2", 301, Some(300))).unwrap();
+        assert_eq!((again.until, again.known), (at(306), false));
     }
 
     #[test]

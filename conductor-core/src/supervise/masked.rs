@@ -9,33 +9,54 @@ use super::engine::Engine;
 use crate::agent::{AgentCommand, MASK_COMMAND};
 use crate::config::is_secret_name;
 use crate::error::{Error, ErrorKind, Result};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::path::PathBuf;
 
-/// What is started in place of the agent.
-pub(super) struct Masked {
-    pub(super) program: PathBuf,
-    pub(super) argv: Vec<OsString>,
+/// What is started in place of a program.
+pub(crate) struct Masked {
+    pub(crate) program: PathBuf,
+    pub(crate) argv: Vec<OsString>,
     /// What it reads.
-    pub(super) secrets: Vec<u8>,
+    pub(crate) secrets: Vec<u8>,
 }
 
 /// The command that runs `agent` and masks what it prints; `env` is what work and configuration put into
 /// its environment.
-pub(super) fn masked_command(
+pub(super) fn masked_agent(
     engine: &Engine,
     agent: &AgentCommand,
     env: &[(String, String)],
 ) -> Result<Masked> {
-    let program = engine.run_agent().ok_or_else(no_run_agent)?;
-    let mut argv: Vec<OsString> = vec!["run-agent".into(), MASK_COMMAND.into(), "--".into()];
-    argv.push(agent.program.clone().into());
-    argv.extend(agent.argv.iter().cloned());
-    let named = env
-        .iter()
-        .filter(|(name, _)| is_secret_name(name) || agent.kind.own_keys().contains(&name.as_str()));
+    let is_own = |name: &str| agent.kind.own_keys().contains(&name);
+    masked(engine, &[], (agent.program.as_os_str(), &agent.argv), env, is_own)
+}
+
+/// The command that runs a completion check, which reads nothing, and masks what it prints; `env` is what
+/// work puts into its environment.
+pub(crate) fn masked_check(
+    engine: &Engine,
+    program: &OsStr,
+    argv: &[OsString],
+    env: &[(String, String)],
+) -> Result<Masked> {
+    masked(engine, &["--no-input"], (program, argv), env, |_| false)
+}
+
+fn masked(
+    engine: &Engine,
+    options: &[&str],
+    (program, argv): (&OsStr, &[OsString]),
+    env: &[(String, String)],
+    is_own: impl Fn(&str) -> bool,
+) -> Result<Masked> {
+    let mut all: Vec<OsString> = vec!["run-agent".into(), MASK_COMMAND.into()];
+    all.extend(options.iter().map(OsString::from));
+    all.extend(["--".into(), program.to_owned()]);
+    all.extend(argv.iter().cloned());
+    let named = env.iter().filter(|(name, _)| is_secret_name(name) || is_own(name));
     let secrets = engine.secrets().document(named.map(|(_, value)| value.as_str()));
-    Ok(Masked { program, argv, secrets })
+    let program = engine.run_agent().ok_or_else(no_run_agent)?;
+    Ok(Masked { program, argv: all, secrets })
 }
 
 /// The error of work that needs `run-agent` to mask its output, and cannot have it.

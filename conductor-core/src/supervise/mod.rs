@@ -52,7 +52,7 @@ pub use hold::Hold;
 pub(crate) use hold::account_name;
 pub use info::RunInfo;
 pub(crate) use info::{look, read_info, read_info_in};
-pub(crate) use masked::no_run_agent as no_masking;
+pub(crate) use masked::{masked_check, no_run_agent as no_masking};
 pub(crate) use meter::Meter;
 pub(crate) use open_entry::{OpenEntries, OpenEntry};
 pub(crate) use output::{cut_of, gap_note, last_lines};

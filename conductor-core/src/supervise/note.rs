@@ -18,6 +18,8 @@ pub(super) struct Note {
     model: Option<String>,
     resumed_session: Option<String>,
     series: Option<u64>,
+    /// Marks of what the starter would hide in the run's messages; nothing where its files hold none.
+    pub(super) secrets: Option<String>,
     /// The output files that its processes hold locked.
     pub(super) output_locks: Option<OutputLocks>,
 }
@@ -31,8 +33,14 @@ impl Note {
             model: record.model.clone(),
             resumed_session: record.resumed_session.clone(),
             series: record.series,
+            secrets: None,
             output_locks: None,
         }
+    }
+
+    /// The same, with the marks of what is to be hidden.
+    pub(super) fn knowing(self, secrets: Option<String>) -> Note {
+        Note { secrets, ..self }
     }
 
     /// What stands in the run's folder; nothing where nothing, or nothing whole, stands there.
@@ -47,6 +55,7 @@ impl Note {
                 "model" => note.model = text(),
                 "resumed_session" => note.resumed_session = text(),
                 "series" => note.series = value.parse().ok(),
+                "secrets" => note.secrets = text(),
                 "output_locks" => {
                     note.output_locks = value.split_once(' ').and_then(|(stdout, stderr)| {
                         let (stdout, stderr) = (stdout.parse().ok()?, stderr.parse().ok()?);
@@ -65,6 +74,7 @@ impl Note {
         let locks = self.output_locks.map(|locks| format!("{} {}", locks.stdout, locks.stderr));
         let all = [
             ("series", &series),
+            ("secrets", &self.secrets),
             ("output_locks", &locks),
             ("parser", &self.parser),
             ("agent_name", &self.agent_name),

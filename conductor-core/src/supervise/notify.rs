@@ -13,7 +13,9 @@ impl Engine {
     pub(crate) fn tells(&self, kind: EventKind) -> bool {
         let webhook = &self.settings().config.config().webhook;
         let named = |events: &Vec<String>| events.iter().any(|event| event == kind.as_str());
-        webhook.url.is_some() && webhook.events.as_ref().is_none_or(named)
+        // As in the older program, a list that names none leaves none out.
+        let events = webhook.events.as_ref().filter(|events| !events.is_empty());
+        webhook.url.is_some() && events.is_none_or(named)
     }
 
     /// Puts an event into the outbox, durably. What happened is named by `key` and a moment of it: what

@@ -45,7 +45,19 @@ pub(crate) fn read_stream(
             Ok(())
         })?;
     }
-    Ok(Some(parser.finish(ended, &Zone::local())))
+    let said = last_written(run, record, ended)?;
+    Ok(Some(parser.finish(said, &Zone::local())))
+}
+
+/// When the agent said the last that it said: its process may have hung on for hours.
+fn last_written(run: &Folder, record: &RunRecord, ended: Timestamp) -> Result<Timestamp> {
+    let mut last = None;
+    for name in [STDOUT, STDERR] {
+        let written = run.stat(name)?.filter(|stat| stat.kind == FileKind::File && stat.size > 0);
+        last = last.max(written.map(|stat| Timestamp::from_unix_nanos(stat.modified)));
+    }
+    // The agent can set its files' times as it likes.
+    Ok(last.unwrap_or(ended).max(record.start_time).min(ended))
 }
 
 /// The form of what the run's agent printed; `None` where it is plain text.

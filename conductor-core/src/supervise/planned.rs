@@ -4,6 +4,7 @@ use super::start::RunPlan;
 use crate::agent::AgentCommand;
 use crate::config::Secret;
 use crate::run::RunRecord;
+use crate::usage::ErrorClass;
 
 /// An agent, ready to be started.
 #[derive(Clone, Debug)]
@@ -40,6 +41,11 @@ impl RunPlan {
         }
     }
 
+    /// The agent that it begins with, and those that stand in for it.
+    pub(crate) fn agents(&self) -> impl Iterator<Item = PlannedAgent> {
+        std::iter::once(self.agent()).chain(self.others.iter().cloned())
+    }
+
     /// The same run by another agent, which gives back the one that it had.
     fn swap(&mut self, agent: PlannedAgent) {
         self.agent = agent.command;
@@ -67,7 +73,7 @@ impl RunPlan {
             plan.swap(other.clone());
         }
         if plan.resumes && plan.agent_name == last.agent_name() && !last.failed_to_resume() {
-            plan.go_on_with(last.session_id.as_deref());
+            plan.go_on_with(last.session_to_go_on_with());
         }
         plan.finishing()
     }
@@ -99,11 +105,20 @@ impl RunRecord {
         self.agent_name.as_deref().unwrap_or(&self.agent)
     }
 
-    /// Whether it was to go on with a session, and ended before anything came of that.
+    /// Whether it was to go on with a session, and ended before anything came of that. A limit, a service
+    /// that is out of order and an account that is refused keep any run from its work: the session is there
+    /// all the same.
     fn failed_to_resume(&self) -> bool {
+        use ErrorClass::{BadCredentials, Transient, UsageLimit};
         let used = self.usage.is_some_and(|usage| usage.total() > 0);
         let failed = self.outcome.is_some_and(|outcome| outcome.is_failure());
-        self.resumed_session.is_some() && failed && !used
+        let other = !matches!(self.error_class, Some(UsageLimit | Transient | BadCredentials));
+        self.resumed_session.is_some() && failed && !used && other
+    }
+
+    /// The session that the next run goes on with: its own, or the one that it could not even ask for.
+    fn session_to_go_on_with(&self) -> Option<&str> {
+        self.session_id.as_deref().or(self.resumed_session.as_deref())
     }
 }
 
@@ -112,7 +127,7 @@ mod tests {
     use super::*;
     use crate::agent::AgentKind;
     use crate::run::Outcome;
-    use crate::usage::Usage;
+    use crate::usage::{ErrorClass, Usage};
 
     fn planned(name: &str) -> PlannedAgent {
         let kind = AgentKind::parse(name).unwrap();
@@ -211,6 +226,24 @@ mod tests {
         assert_eq!(alone.behind(Some(&last)).session, None, "nothing came of it");
         last.usage = Some(Usage { output_tokens: 1, ..Usage::default() });
         assert_eq!(alone.behind(Some(&last)).session.as_deref(), Some("s-1"), "it worked");
+        for (class, goes_on) in [
+            (Some(ErrorClass::UsageLimit), true),
+            (Some(ErrorClass::Transient), true),
+            (Some(ErrorClass::BadCredentials), true),
+            (Some(ErrorClass::Other), false),
+            (None, false),
+        ] {
+            let record = |session: Option<&str>| RunRecord {
+                usage: None,
+                error_class: class,
+                session_id: session.map(str::to_owned),
+                ..last.clone()
+            };
+            let next = |session| alone.behind(Some(&record(session))).session;
+            assert_eq!(next(Some("s-1")).as_deref(), goes_on.then_some("s-1"), "{class:?}");
+            let same = "the session that it did not come to ask for";
+            assert_eq!(next(None).as_deref(), goes_on.then_some("s-0"), "{class:?}: {same}");
+        }
         let mut plain = alone.clone();
         plain.resumes = false;
         assert_eq!(plain.behind(Some(&last)).session, None);

@@ -11,7 +11,7 @@ use super::engine::Engine;
 use super::family::Place;
 use super::handle::RunWatch;
 use super::kept::{Kept, not_started};
-use super::masked::masked_command;
+use super::masked::masked_agent;
 use super::note::Note;
 use super::open_entry::OpenEntry;
 use super::slots::Slots;
@@ -416,7 +416,7 @@ impl<'a> Prepared<'a> {
     fn spawn(&self, engine: &Engine, lock: &FileLock, slots: &Slots<'_>) -> Result<KeeperControl> {
         let env = self.environment(engine);
         let masked = match self.plan.redacts {
-            true => Some(masked_command(engine, &self.plan.agent, &self.extra())?),
+            true => Some(masked_agent(engine, &self.plan.agent, &self.extra())?),
             false => None,
         };
         let (program, argv, secrets) = match &masked {
@@ -432,7 +432,7 @@ impl<'a> Prepared<'a> {
             stderr: STDERR,
             record: KEEPER,
             lock,
-            note: Some(Note::of(&self.record(engine))),
+            note: Some(self.note(engine)),
             slot: slots.run.as_ref(),
             task_slot: slots.task,
             cwd: &self.cwd,
@@ -442,6 +442,12 @@ impl<'a> Prepared<'a> {
             limits: self.plan.limits,
         };
         kept.start(engine)
+    }
+
+    fn note(&self, engine: &Engine) -> Note {
+        // What was masked on its way needs nobody who knows what to hide.
+        let secrets = engine.secrets().marks().filter(|_| !self.plan.redacts);
+        Note::of(&self.record(engine)).knowing(secrets)
     }
 
     fn post_start(&self, engine: &Engine, wait: &Wait) -> Result<Posted> {

@@ -11,7 +11,8 @@ use crate::cancel::Wait;
 use crate::error::{Error, Result};
 use crate::fsx::{FileLock, Folder};
 use crate::limits;
-use crate::sys::{KeeperEnd, KeeperLimits, LockKind};
+use crate::sys::{KeeperEnd, KeeperLimits, KeeperReason, LockKind};
+use crate::time::Timestamp;
 use crate::yaml::{Mapping, Value, parse_mapping};
 use sha2::{Digest as _, Sha256};
 use std::ffi::{OsStr, OsString};
@@ -28,7 +29,9 @@ const STDOUT: &str = "stdout.txt";
 const STDERR: &str = "stderr.txt";
 /// How long a program may take to answer.
 const ANSWER: Duration = Duration::from_secs(15);
-/// How much of an answer is read, in bytes.
+/// How long it is remembered that it did not.
+const SILENCE: Duration = Duration::from_secs(3600);
+/// How much a program may say of itself, in bytes; one that says more is ended.
 const LONGEST_ANSWER: u64 = 1 << 20;
 
 impl Engine {
@@ -88,12 +91,12 @@ impl Asked {
         let path = Path::new(crate::layout::PROBES).join(&self.folder);
         let Some(conductor) = conductor else { return Ok(None) };
         match conductor.folder_if_exists(path)? {
-            Some(folder) => self.read(&folder),
+            Some(folder) => self.read(&folder, engine.now()),
             None => Ok(None),
         }
     }
 
-    fn read(&self, folder: &Folder) -> Result<Option<Probed>> {
+    fn read(&self, folder: &Folder, now: Timestamp) -> Result<Option<Probed>> {
         let Some(bytes) = folder.read_if_exists(KNOWN, limits::YAML_FILE)? else { return Ok(None) };
         // What cannot be read is asked for again.
         let Ok(map) = parse_mapping(&bytes, &folder.join(KNOWN)) else { return Ok(None) };
@@ -101,7 +104,9 @@ impl Asked {
         let same = is("program", self.program.clone())
             && is("modified", self.modified())
             && is("size", self.size.to_string());
-        if !same {
+        // A machine that was busy just then is no property of the program.
+        let is_over = |until: String| until.parse().is_ok_and(|until: Timestamp| until <= now);
+        if !same || map.get_text("silent_until").is_some_and(is_over) {
             return Ok(None);
         }
         let options = map.get("options").and_then(Value::as_text_list).unwrap_or_default();
@@ -112,12 +117,20 @@ impl Asked {
         format!("{}.{:09}", self.time, self.nanos)
     }
 
-    fn write(&self, folder: &Folder, probed: &Probed) -> Result<()> {
+    fn write(
+        &self,
+        folder: &Folder,
+        probed: &Probed,
+        silent_until: Option<Timestamp>,
+    ) -> Result<()> {
         let mut map = Mapping::new();
         map.insert("program", Value::from(self.program.as_str()));
         map.insert("modified", Value::from(self.modified().as_str()));
         map.insert("size", Value::from(self.size.to_string().as_str()));
         map.insert("version", Value::from(probed.version.as_str()));
+        if let Some(until) = silent_until {
+            map.insert("silent_until", Value::timestamp(until));
+        }
         map.insert("options", Value::list(probed.options.iter().map(String::as_str)));
         folder.replace_relaxed(KNOWN, map.to_yaml().as_bytes())
     }
@@ -126,13 +139,15 @@ impl Asked {
         let folder = engine.layout().ensure_probes()?.ensure_folder(&self.folder)?;
         let lock = folder.lock(LOCK, LockKind::Exclusive, wait)?;
         // Somebody else may have asked meanwhile.
-        if let Some(probed) = self.read(&folder)? {
+        if let Some(probed) = self.read(&folder, engine.now())? {
             return Ok(probed);
         }
         let (lock, version) = answer(engine, &folder, lock, command, &["--version"], wait)?;
         let (lock, help) = answer(engine, &folder, lock, command, command.kind.help(), wait)?;
-        let probed = Probed::read(&version, &help);
-        self.write(&folder, &probed)?;
+        let silent = version.is_none() || help.is_none();
+        let text = |said: Option<String>| said.unwrap_or_default();
+        let probed = Probed::read(&text(version), &text(help));
+        self.write(&folder, &probed, silent.then(|| engine.now().plus(SILENCE)))?;
         for name in [RECORD, STDOUT, STDERR] {
             folder.remove_file(name)?;
         }
@@ -141,7 +156,8 @@ impl Asked {
     }
 }
 
-/// What the program prints when it is started with these arguments; nothing where it fails.
+/// What the program prints when it is started with these arguments; an empty text where it fails, and
+/// `None` where it does not come to an end by itself.
 fn answer(
     engine: &Engine,
     folder: &Folder,
@@ -149,7 +165,7 @@ fn answer(
     command: &AgentCommand,
     args: &[&str],
     wait: &Wait,
-) -> Result<(FileLock, String)> {
+) -> Result<(FileLock, Option<String>)> {
     for name in [RECORD, STDOUT, STDERR] {
         folder.remove_file(name)?;
     }
@@ -174,6 +190,8 @@ fn answer(
         env: &env,
         limits: KeeperLimits {
             total: Some(ANSWER),
+            output: Some(LONGEST_ANSWER),
+            stop_on_output: true,
             grace: Duration::from_millis(200),
             ..KeeperLimits::default()
         },
@@ -186,8 +204,9 @@ fn answer(
     keeper.send_release().map_err(not_started)?;
     let started = keeper.answer();
     let lock = folder.lock(LOCK, LockKind::Exclusive, wait)?;
-    let ended =
-        super::evidence::read_keeper_record(folder, RECORD)?.and_then(|record| record.ended);
+    let record = super::evidence::read_keeper_record(folder, RECORD)?;
+    let silent = record.as_ref().is_none_or(|record| record.reason == Some(KeeperReason::Total));
+    let ended = record.and_then(|record| record.ended);
     let text = |name: &str| match folder.read_if_exists(OsStr::new(name), LONGEST_ANSWER) {
         // More than anybody says of himself.
         Err(error) if error.code() == "file.too_large" => Ok(String::new()),
@@ -200,5 +219,5 @@ fn answer(
         },
         _ => String::new(),
     };
-    Ok((lock, said))
+    Ok((lock, Some(said).filter(|_| !silent)))
 }

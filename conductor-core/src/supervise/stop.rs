@@ -151,7 +151,8 @@ impl Engine {
         parent: impl Fn(&str) -> bool,
     ) -> Result<StopReport> {
         let mut report = StopReport::default();
-        let mut unlisted: Vec<OpenEntry> = unlisted.into_iter().map(|(entry, _)| entry).collect();
+        let unlisted = unlisted.into_iter().filter(|(_, record)| !record.is_external());
+        let mut unlisted: Vec<OpenEntry> = unlisted.map(|(entry, _)| entry).collect();
         let mut asked: Vec<RunId> = unlisted.iter().map(|entry| entry.run.clone()).collect();
         let mut first_error = None;
         loop {

@@ -10,7 +10,9 @@ pub(crate) fn may_pass(error: &Error) -> bool {
     };
     const PASSING: [i32; 11] =
         [EAGAIN, EBUSY, EDQUOT, EINTR, EIO, EMFILE, ENFILE, ENOBUFS, ENOMEM, ENOSPC, ETXTBSY];
-    if let Some(errno) = error.raw_os_error() {
+    // One that was told by a keeper has its number below.
+    let told = || error.get_ref()?.source()?.downcast_ref::<Error>()?.raw_os_error();
+    if let Some(errno) = error.raw_os_error().or_else(told) {
         return PASSING.contains(&errno);
     }
     matches!(
@@ -43,5 +45,16 @@ mod tests {
         }
         assert!(may_pass(&ErrorKind::OutOfMemory.into()));
         assert!(!may_pass(&ErrorKind::Unsupported.into()));
+    }
+
+    #[test]
+    fn what_a_keeper_is_short_of_may_pass_whatever_it_is() {
+        use super::super::spawn::Failed;
+        for errno in [libc::EMFILE, libc::ENFILE, libc::EIO, libc::ENOBUFS, libc::ENOMEM] {
+            let error = Failed::at("fork", errno);
+            assert!(may_pass(&error), "{error}");
+            assert!(error.to_string().starts_with("keeper: fork: "), "{error}");
+        }
+        assert!(!may_pass(&Failed::at("chdir", libc::ENOENT)));
     }
 }

@@ -125,6 +125,32 @@ pub(crate) struct Born {
     pub(crate) keeper: Identity,
 }
 
+/// What kept a keeper from making the agent's process.
+#[derive(Debug)]
+pub(super) struct Failed {
+    step: String,
+    source: io::Error,
+}
+
+impl Failed {
+    pub(super) fn at(step: &str, errno: i32) -> io::Error {
+        let source = io::Error::from_raw_os_error(errno);
+        io::Error::new(source.kind(), Failed { step: step.to_owned(), source })
+    }
+}
+
+impl std::fmt::Display for Failed {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "keeper: {}: {}", self.step, self.source)
+    }
+}
+
+impl std::error::Error for Failed {
+    fn source(&self) -> Option<&(dyn std::error::Error + 'static)> {
+        Some(&self.source)
+    }
+}
+
 /// The starter's end of the control socket. Dropping it before [`Control::release`] ends the
 /// agent before it ran anything.
 #[derive(Debug)]
@@ -160,8 +186,7 @@ impl Control {
             }
             ["fail", step, errno] => {
                 let errno = errno.parse().map_err(|_| malformed())?;
-                let error = io::Error::from_raw_os_error(errno);
-                Err(io::Error::new(error.kind(), format!("keeper: {step}: {error}")))
+                Err(Failed::at(step, errno))
             }
             _ => Err(malformed()),
         }

@@ -82,6 +82,8 @@ pub(crate) enum Judgement {
     Passed,
     /// The work is not done; why.
     Failed(String),
+    /// It cannot be asked, and no attempt could change that; why.
+    Impossible(String),
 }
 
 /// What to do next.
@@ -158,6 +160,7 @@ pub(crate) fn decide(facts: &Facts, bounds: &Bounds) -> Next {
             Some(Judgement::Wanted) => Next::Check,
             Some(Judgement::Running) => Next::Wait(WaitFor::Check),
             Some(Judgement::Failed(why)) => Next::Reject(why.clone()),
+            Some(Judgement::Impossible(why)) => Next::End(End::GaveUp(why.clone())),
         };
     }
     if !facts.blocked_by.is_empty() {
@@ -320,6 +323,15 @@ mod tests {
                     ..none.clone()
                 },
                 Next::Reject("no".into()),
+            ),
+            (
+                "done, and there is no such check",
+                Facts {
+                    done: true,
+                    judgement: Some(Judgement::Impossible("no program".into())),
+                    ..none.clone()
+                },
+                Next::End(End::GaveUp("no program".into())),
             ),
             (
                 "stop wished while the check runs",

@@ -27,6 +27,7 @@ use crate::limits;
 use crate::run::{Outcome, RunRecord};
 use crate::supervise::{Engine, RunPlan, RunWatch, cannot_be_executed};
 use crate::sys::{Polled, Poller, TimerFd};
+use crate::usage::ErrorClass;
 use crate::wait::Step;
 use admit::{Asking, Met};
 use gauge::Gauge;
@@ -98,7 +99,10 @@ impl Ended {
     fn of(run: RunId, record: &RunRecord, folder: &Folder, ago: Duration) -> Result<Option<Ended>> {
         let Some(outcome) = record.outcome else { return Ok(None) };
         let hopeless = outcome == Outcome::Refused && cannot_be_executed(folder)?;
-        let (error, class) = (record.error_summary.clone(), record.error_class);
+        // What was wrong may be what went on: a fresh session can do better.
+        let refused = Some(ErrorClass::BadRequest).filter(|_| record.resumed_session.is_some());
+        let class = record.error_class.filter(|class| Some(*class) != refused);
+        let error = record.error_summary.clone();
         let spread = run.as_str().bytes().fold(0u8, |sum, byte| sum.wrapping_mul(31) ^ byte);
         let attempt = LastAttempt { outcome, class, error, ago, hopeless, spread };
         let cursor = record.stop_msg.as_deref().and_then(|cursor| cursor.parse().ok());

@@ -2,16 +2,16 @@
 
 use super::decide::Judgement;
 use super::parameters::Parameters;
-use crate::agent::{RunContext, run_environment};
+use crate::agent::{Environment, RunContext, run_environment};
 use crate::error::{Error, Result};
 use crate::fsx::Folder;
 use crate::id::RunId;
 use crate::layout::{DONE, Layout, RUNS, TASK_BUS, check_files};
 use crate::supervise::{
-    Check, Checked, Engine, RunPlan, checked, is_damage, last_lines, stop_check,
+    Check, Checked, Engine, RunPlan, checked, is_damage, last_lines, masked_check, stop_check,
 };
 use crate::sys::{KeeperLimits, Polled, Poller, ProcessId, Processes};
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 
@@ -33,16 +33,27 @@ impl Judge {
         let limits = KeeperLimits {
             grace: parameters.grace,
             total: Some(parameters.verify_timeout),
+            // What it prints has the limit of an agent's output; a long one is no reason to end it.
+            output: Some(parameters.output_limit).filter(|limit| *limit > 0),
             ..KeeperLimits::default()
         };
         (!argv.is_empty()).then_some(Judge { argv, limits, watched: None })
     }
 
     /// What it says. `after` is the number of the last check that counts already.
-    pub(super) fn says(&self, bench: &Bench, after: u32) -> Result<Judgement> {
+    pub(super) fn says(
+        &self,
+        engine: &Engine,
+        plan: &RunPlan,
+        bench: &Bench,
+        after: u32,
+    ) -> Result<Judgement> {
         let (_, state) = self.latest(bench, after)?;
         Ok(match state {
-            Checked::Not | Checked::Lost => Judgement::Wanted,
+            Checked::Not | Checked::Lost => match self.program(&bench.environment(engine, plan)) {
+                Some(_) => Judgement::Wanted,
+                None => Judgement::Impossible(self.not_found()),
+            },
             Checked::Running(_) => Judgement::Running,
             Checked::Passed => Judgement::Passed,
             Checked::Failed(why) => Judgement::Failed(why),
@@ -72,19 +83,48 @@ impl Judge {
         if state != Checked::Not {
             return Ok(());
         }
-        let env: Vec<_> = bench.environment(engine, plan).into_iter().collect();
+        let env = bench.environment(engine, plan);
+        // Taken away between two looks: the next one tells.
+        let Some(program) = self.program(&env) else { return Ok(()) };
+        let env: Vec<_> = env.into_iter().collect();
         let cwd = plan.cwd.clone().unwrap_or_else(|| bench.task.path().to_owned());
+        let masked = match plan.agents().any(|agent| agent.redacts) {
+            true => Some(masked_check(engine, program.as_os_str(), &self.argv, &plan.env)?),
+            false => None,
+        };
+        let (program, argv, input) = match &masked {
+            Some(masked) => (&masked.program, &masked.argv, Some(&*masked.secrets)),
+            None => (&program, &self.argv, None),
+        };
         Check {
             folder: &bench.folder,
             run: &bench.run,
             number,
-            argv: &self.argv,
-            program: &program(&self.argv, &env),
+            argv,
+            program,
             cwd: &cwd,
             env: &env,
+            input,
             limits: self.limits,
         }
         .begin(engine)
+    }
+
+    /// The program's path. A bare name is searched where the check will search; `None` where it is not found
+    /// there. Any other may be made by an attempt, and is tried as it is.
+    fn program(&self, env: &Environment) -> Option<PathBuf> {
+        let named = PathBuf::from(self.argv.first()?);
+        if named.components().count() > 1 || named.is_absolute() {
+            return Some(named);
+        }
+        let path = env.get(OsStr::new("PATH")).cloned().unwrap_or_default();
+        let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
+        folders.iter().map(|folder| folder.join(&named)).find(|program| program.is_file())
+    }
+
+    fn not_found(&self) -> String {
+        let name = self.argv.first().map(|name| name.to_string_lossy()).unwrap_or_default();
+        format!("the completion check cannot be made: no program {name} is on PATH")
     }
 
     /// Asks the check that runs to end.
@@ -154,7 +194,7 @@ impl Bench {
         Ok(Bench { task: task.clone(), folder, run })
     }
 
-    fn environment(&self, engine: &Engine, plan: &RunPlan) -> crate::agent::Environment {
+    fn environment(&self, engine: &Engine, plan: &RunPlan) -> Environment {
         let context = RunContext {
             project: plan.project.clone(),
             task: plan.task.clone(),
@@ -191,17 +231,4 @@ impl Bench {
         }
         Ok(())
     }
-}
-
-/// The program's path, searched where the check will search; as it is named where it is not found,
-/// so that its start fails and says so.
-fn program(argv: &[OsString], env: &[(OsString, OsString)]) -> PathBuf {
-    let named = PathBuf::from(argv.first().cloned().unwrap_or_default());
-    if named.components().count() > 1 {
-        return named;
-    }
-    let path = env.iter().find(|(name, _)| name == "PATH").map(|(_, value)| value.clone());
-    let folders: Vec<PathBuf> = std::env::split_paths(&path.unwrap_or_default()).collect();
-    let found = folders.iter().map(|folder| folder.join(&named)).find(|program| program.is_file());
-    found.unwrap_or(named)
 }

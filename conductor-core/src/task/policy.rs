@@ -1,6 +1,7 @@
 //! What follows from how the attempts of a task ended, and from what they used up.
 //!
-//! The class of an end decides, never the agent's prose: bad credentials end the loop at once, a usage
+//! The class of an end decides, never the agent's prose: bad credentials and a request that the service
+//! refuses end the loop at once, a usage
 //! limit is waited for, all else is tried again after a pause that grows.
 
 use crate::limits;
@@ -120,9 +121,12 @@ impl LastAttempt {
         if self.hopeless {
             return Some(why.unwrap_or("the agent could not be started").to_owned());
         }
-        (self.class == Some(ErrorClass::BadCredentials)).then(|| {
-            format!("bad credentials: {}", why.unwrap_or("the agent's account was refused"))
-        })
+        let (what, default) = match self.class? {
+            ErrorClass::BadCredentials => ("bad credentials", "the agent's account was refused"),
+            ErrorClass::BadRequest => ("bad request", "the agent's service refuses it"),
+            _ => return None,
+        };
+        Some(format!("{what}: {}", why.unwrap_or(default)))
     }
 
     /// What is left of the pause before the next attempt.
@@ -232,6 +236,8 @@ mod tests {
         assert_eq!(last(None, true).is_final().as_deref(), Some("agent reported failure"));
         let refused = last(Some(ErrorClass::BadCredentials), false).is_final();
         assert_eq!(refused.as_deref(), Some("bad credentials: agent reported failure"));
+        let refused = last(Some(ErrorClass::BadRequest), false).is_final();
+        assert_eq!(refused.as_deref(), Some("bad request: agent reported failure"));
         for class in [ErrorClass::UsageLimit, ErrorClass::Transient, ErrorClass::Other] {
             assert_eq!(last(Some(class), false).is_final(), None);
         }

@@ -204,6 +204,7 @@ fields! {
         "delivered": Number  "events that the receiver took";
         "failed": Number     "tries that failed";
         "left": Number       "events that still wait";
+        "given_up": Number   "events that were given up: nobody took them for days";
         "error"              "why the last try failed";
         "next_attempt": Time "when the next one is to be tried";
     }

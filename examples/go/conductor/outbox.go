@@ -27,6 +27,7 @@ type Delivery struct {
 	Delivered   int64     `json:"delivered"`
 	Failed      int64     `json:"failed"` // tries that failed
 	Left        int64     `json:"left"`
+	GivenUp     int64     `json:"given_up"`        // nobody took them for days; they no longer wait
 	Error       string    `json:"error,omitempty"` // why the last try failed
 	NextAttempt time.Time `json:"next_attempt,omitzero"`
 }

@@ -30,6 +30,9 @@ const CHUNK: usize = 64 << 10;
 #[derive(Args, Debug)]
 #[command(hide = true)]
 pub(crate) struct Mask {
+    /// Gives the program nothing to read instead of the run's prompt
+    #[arg(long)]
+    no_input: bool,
     /// Program, its name, and its arguments
     #[arg(last = true, required = true, num_args = 2..)]
     argv: Vec<OsString>,
@@ -56,11 +59,17 @@ impl Mask {
         let [program, name, args @ ..] = self.argv.as_slice() else {
             return Err(io::ErrorKind::InvalidInput.into());
         };
-        let folder = std::env::var_os(RUN_FOLDER).ok_or(io::ErrorKind::NotFound)?;
+        let input = match self.no_input {
+            true => Stdio::null(),
+            false => {
+                let folder = std::env::var_os(RUN_FOLDER).ok_or(io::ErrorKind::NotFound)?;
+                File::open(Path::new(&folder).join(PROMPT))?.into()
+            }
+        };
         let mut child = Command::new(program)
             .arg0(name)
             .args(args)
-            .stdin(File::open(Path::new(&folder).join(PROMPT))?)
+            .stdin(input)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;

@@ -64,8 +64,8 @@ impl List {
 
 /// Tells the webhook everything that waits for it, due or not
 ///
-/// What is not taken is tried again while there is time, and stays where it is otherwise. Exit code 1 where
-/// something is left.
+/// What is not taken is tried again while there is time, and stays where it is otherwise; what nobody took
+/// for days is given up after one more try. Exit code 1 where something is left or given up.
 #[derive(Args, Debug)]
 pub(crate) struct Deliver {
     /// Go on no longer than this
@@ -86,16 +86,20 @@ impl Deliver {
                 "delivered": told.delivered,
                 "failed": told.failed,
                 "left": told.left,
+                "given_up": told.given_up,
                 "error": told.error,
             });
             json::answer(&mut context.out, &answer)?;
         } else {
             let line = format!("delivered: {}, left: {}", told.delivered, told.left);
             context.out.line(&line)?;
-            if let Some(error) = told.error.filter(|_| told.left > 0) {
+            if told.given_up > 0 {
+                context.out.line(&format!("given up: {}", told.given_up))?;
+            }
+            if let Some(error) = told.error.filter(|_| told.left + told.given_up > 0) {
                 context.out.line(&format!("last error: {error}"))?;
             }
         }
-        Ok(context.answered(told.left == 0))
+        Ok(context.answered(told.left + told.given_up == 0))
     }
 }

@@ -74,6 +74,43 @@ fn a_program_that_does_not_answer_is_taken_as_it_is() {
 }
 
 #[test]
+fn a_program_that_tells_without_end_is_ended_soon() {
+    let sandbox = Sandbox::new();
+    let told = sandbox.work().join("told");
+    // A MiB every twentieth of a second, for as long as it may.
+    let help = format!(
+        "n=0; while [ $n -lt 400 ]; do head -c 1048576 /dev/zero; n=$((n+1)); echo $n >{}; \
+         sleep 0.05; done",
+        told.display()
+    );
+    gemini(&sandbox, &help, "echo '{\"type\":\"result\",\"result\":\"ok\"}'");
+    job(&sandbox).succeed();
+    let told: u32 = fs::read_to_string(&told).unwrap().trim().parse().unwrap();
+    assert!(told < 100, "it told {told} MiB");
+}
+
+#[test]
+fn a_program_that_did_not_answer_is_asked_again_later() {
+    let sandbox = Sandbox::new();
+    // Longer than it may take, the first time.
+    let help = "[ $(grep -c help \"$0.calls\") -gt 1 ] || sleep 600; echo --no-such-option";
+    let path = gemini(&sandbox, help, "echo '{\"type\":\"result\",\"result\":\"ok\"}'");
+    std::os::unix::fs::symlink(sandbox.work().join("calls"), format!("{}.calls", path.display()))
+        .unwrap();
+    job(&sandbox).succeed();
+    job(&sandbox).succeed();
+    assert_eq!(asked(&sandbox), 2, "not at once");
+    let probes = sandbox.root().join(".conductor/probes");
+    let known = fs::read_dir(probes).unwrap().next().unwrap().unwrap().path().join("program.yaml");
+    let text = fs::read_to_string(&known).unwrap();
+    let line = text.lines().find(|line| line.starts_with("silent_until:")).unwrap();
+    fs::write(&known, text.replace(line, "silent_until: 2020-01-01T00:00:00Z")).unwrap();
+    let refused = job(&sandbox).exits(25);
+    assert!(refused.stderr.contains("has no option"), "{}", refused.stderr);
+    assert_eq!(asked(&sandbox), 4);
+}
+
+#[test]
 fn a_gemini_that_refuses_its_output_format_is_told_and_has_failed() {
     let sandbox = Sandbox::new();
     gemini(&sandbox, "exit 1", "echo 'Unknown argument: output-format' >&2");

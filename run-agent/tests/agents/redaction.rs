@@ -2,7 +2,7 @@
 
 use super::config;
 use crate::support::run_agent;
-use crate::workshop::{messages, runs};
+use crate::workshop::{gate, messages, runs, wait_at};
 use conductor_core::Outcome;
 use conductor_tests::process::Program;
 use conductor_tests::sandbox::Sandbox;
@@ -20,8 +20,9 @@ const SECRETS: [&str; 5] = [
     "key-of-the-server-0123456789",
 ];
 
-/// What may hold a secret: what the agent itself printed, where nobody asked for it to be masked.
-const CAPTURED: [&str; 3] = ["agent-stdout.txt", "agent-stderr.txt", "output.md"];
+/// What may hold a secret: what programs themselves printed, where nobody asked for it to be masked.
+const CAPTURED: [&str; 5] =
+    ["agent-stdout.txt", "agent-stderr.txt", "output.md", "verify-1.txt", "verify-2.txt"];
 
 /// `run-agent` with a configuration that knows all the secrets; its agent `talker` runs `script`.
 fn talk(sandbox: &Sandbox, redact: bool, script: &str, args: &[&str]) -> Program {
@@ -62,6 +63,13 @@ fn holders(folder: &Path) -> Vec<PathBuf> {
         }
     }
     found
+}
+
+fn only_captured(found: &[PathBuf]) {
+    for path in found {
+        let name = path.file_name().unwrap().to_str().unwrap();
+        assert!(CAPTURED.contains(&name), "{}", path.display());
+    }
 }
 
 /// Says every secret to everybody, in pieces that cut each in two, and fails.
@@ -110,10 +118,7 @@ fn without_it_only_what_the_agent_printed_holds_one() {
     talk(&sandbox, false, &tells_all(), &args).exits(1);
     let found = holders(&sandbox.root());
     assert!(!found.is_empty());
-    for path in &found {
-        let name = path.file_name().unwrap().to_str().unwrap();
-        assert!(CAPTURED.contains(&name), "{}", path.display());
-    }
+    only_captured(&found);
     let crash = messages(&sandbox).pop().unwrap();
     assert!(crash.body.contains("err (secret)."), "{}", crash.body);
 }
@@ -135,6 +140,80 @@ fn a_task_keeps_no_secret_either_and_a_command_may_not_hold_one() {
     assert!(refused.stderr.contains("the command holds a token"), "{}", refused.stderr);
     assert!(!refused.stderr.contains(SECRETS[0]));
     assert!(!sandbox.root().join("q").exists());
+}
+
+/// A task whose completion check prints a token, and fails once.
+fn checked(sandbox: &Sandbox, redact: bool) {
+    let token = sandbox.folder("config").join("token");
+    let verify = format!(
+        "cat; cat {}; [ -e \"$JRUN_TASK_FOLDER/again\" ] || {{ touch \"$JRUN_TASK_FOLDER/again\"; exit 1; }}",
+        token.display()
+    );
+    let args = ["task", "--project", "p", "--task", "t", "--prompt", "x", "--verify", &verify];
+    let script = "touch \"$JRUN_TASK_FOLDER/DONE\"";
+    talk(sandbox, redact, script, &args).args(["--restart-delay", "10ms"]).succeed();
+}
+
+#[test]
+fn what_a_completion_check_prints_goes_on_without_the_tokens_in_it() {
+    let sandbox = Sandbox::new();
+    checked(&sandbox, false);
+    only_captured(&holders(&sandbox.root()));
+    let [first, second] = &runs(&sandbox)[..] else { panic!("two attempts") };
+    let read = |run: &conductor_core::RunInfo, name: &str| {
+        fs::read_to_string(run.folder.join(name)).unwrap()
+    };
+    assert_eq!(read(first, "verify-1.txt"), SECRETS[1]);
+    assert!(read(second, "prompt.md").contains("what it printed:\n\n(secret)\n"));
+
+    let sandbox = Sandbox::new();
+    checked(&sandbox, true);
+    assert_eq!(holders(&sandbox.root()), Vec::<PathBuf>::new());
+    let [first, second] = &runs(&sandbox)[..] else { panic!("two attempts") };
+    assert_eq!(read(first, "verify-1.txt"), "(secret)", "and it had nothing to read");
+    assert!(read(second, "prompt.md").contains("what it printed:\n\n(secret)\n"));
+}
+
+#[test]
+fn a_completion_check_that_holds_a_token_is_refused_before_anything_is_made() {
+    let sandbox = Sandbox::new();
+    let verify = format!("check {}", SECRETS[0]);
+    let args = ["task", "--project", "p", "--task", "t", "--prompt", "x", "--verify", &verify];
+    let refused = talk(&sandbox, false, "true", &args).exits(2);
+    assert!(refused.stderr.contains("the completion check holds a token"), "{}", refused.stderr);
+    assert!(!refused.stderr.contains(SECRETS[0]));
+    assert!(!sandbox.root().join("p").exists());
+    // Nor is it taken from the task's own file.
+    let task = sandbox.root().join("p/t");
+    fs::create_dir_all(&task).unwrap();
+    fs::write(task.join("TASK-CONFIG.yaml"), format!("verify: check {}\n", SECRETS[3])).unwrap();
+    let args = ["task", "--project", "p", "--task", "t", "--prompt", "x"];
+    talk(&sandbox, false, "true", &args).exits(2);
+    assert!(!task.join(".loop.yaml").exists());
+}
+
+/// A run that says a token and fails, whose end is written down by somebody without its configuration;
+/// the message that tells of it.
+fn ended_by_a_stranger(redact: bool) -> String {
+    let sandbox = Sandbox::new();
+    let gate = gate(&sandbox, "gate");
+    let script = format!("{}; echo 'err {}.' >&2; exit 3", wait_at(&gate), SECRETS[0]);
+    let args = ["job", "-d", "--project", "p", "--task", "t", "--prompt", "x"];
+    talk(&sandbox, redact, &script, &args).succeed();
+    fs::write(&gate, "go\n").unwrap();
+    sandbox.wait_until_empty(Duration::from_secs(60));
+    run_agent(&sandbox, ["reconcile"]).succeed();
+    only_captured(&holders(&sandbox.root()));
+    messages(&sandbox).pop().unwrap().body
+}
+
+#[test]
+fn who_does_not_know_the_tokens_of_a_run_passes_none_of_its_errors_on() {
+    let told = ended_by_a_stranger(false);
+    assert!(told.contains("run stopped with code 3"), "{told}");
+    assert!(told.contains("agent-stderr.txt alone") && !told.contains("err sk-"), "{told}");
+    let told = ended_by_a_stranger(true);
+    assert!(told.contains("err (secret)."), "what is masked already may go: {told}");
 }
 
 #[test]

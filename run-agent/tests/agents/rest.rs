@@ -53,6 +53,16 @@ fn ask(sandbox: &Sandbox, server: &Server, kind: &str) -> Program {
         .args(["--prompt", "What is \"it\"?"])
 }
 
+/// `run-agent task p/t` with the agent `kind` at the service.
+fn task(sandbox: &Sandbox, server: &Server, kind: &str) -> Program {
+    let url = server.url();
+    let text = format!("agents:\n  {kind}:\n    token: {TOKEN}\n    base_url: {url}/call\n");
+    let config = config(sandbox, &text);
+    run_agent(sandbox, ["--config".as_ref(), config.as_os_str()])
+        .args(["task", "--project", "p", "--task", "t", "--agent", kind, "--prompt", "x"])
+        .args(["--restart-delay", "10ms", "--max-attempts", "4"])
+}
+
 /// Nothing below the root, and nothing that was said, holds the token.
 fn no_token_in(folder: &Path) {
     for entry in fs::read_dir(folder).unwrap().map(Result::unwrap) {
@@ -378,4 +388,20 @@ fn what_a_service_needs_is_told_before_there_is_a_run() {
     assert!(refused.stderr.contains("there is no token for xai"), "{}", refused.stderr);
     assert!(refused.stderr.contains("XAI_API_KEY"), "{}", refused.stderr);
     assert!(!sandbox.root().exists());
+}
+
+#[test]
+fn a_model_that_the_service_does_not_know_ends_the_task_at_once() {
+    for status in [400, 404, 422] {
+        let sandbox = Sandbox::new();
+        let server = service(move |_, stream| {
+            whole(stream, status, "application/json", b"{\"error\": \"no such model\"}")
+        });
+        let finished = task(&sandbox, &server, "xai").exits(1);
+        assert_eq!(server.requests().len(), 1, "{status}: {}", finished.stdout);
+        let run = &runs(&sandbox)[0];
+        assert_eq!(run.record.error_class, Some(ErrorClass::BadRequest));
+        let told = messages(&sandbox).into_iter().find(|m| m.msg_type == "ERROR").unwrap();
+        assert!(told.body.contains("bad request"), "{}", told.body);
+    }
 }

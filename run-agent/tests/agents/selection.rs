@@ -62,6 +62,17 @@ fn agents_take_turns_also_from_one_process_to_the_next() {
 }
 
 #[test]
+fn agents_take_turns_also_where_many_start_at_the_same_moment() {
+    let sandbox = Sandbox::new();
+    // The configuration is written before anybody reads it.
+    let jobs: Vec<_> = (0..12).map(|_| job(&sandbox, TURNS)).collect();
+    let started: Vec<_> = jobs.into_iter().map(Program::start).collect();
+    let said: Vec<String> = started.into_iter().map(|one| one.finish().stdout).collect();
+    let ones = said.iter().filter(|text| *text == "one\n").count();
+    assert_eq!((ones, said.len()), (6, 12), "{said:?}");
+}
+
+#[test]
 fn weights_share_the_work_out() {
     let sandbox = Sandbox::new();
     let weighted = format!("{TURNS}    strategy: weighted\n    weights: [1, 3]\n");

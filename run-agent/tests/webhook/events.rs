@@ -49,6 +49,18 @@ fn only_the_events_that_were_asked_for_are_told() {
 }
 
 #[test]
+fn a_list_that_names_no_event_leaves_none_out() {
+    let sandbox = Sandbox::new();
+    let receiver = Receiver::start(|_| 200);
+    configure(&sandbox, &receiver.url, "  events: []\n");
+    drop(job(&sandbox, ":").succeed());
+    drop(cli(&sandbox, "webhook deliver").succeed());
+    let told = receiver.so_far();
+    let events: Vec<&str> = told.iter().map(|call| call.event()).collect();
+    assert_eq!(events, ["run_start", "run_stop"]);
+}
+
+#[test]
 fn a_task_that_waits_and_one_that_used_up_its_attempts_are_told() {
     let sandbox = Sandbox::new();
     let receiver = Receiver::start(|_| 200);

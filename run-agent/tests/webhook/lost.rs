@@ -10,6 +10,7 @@ use rustix::fs::{CWD, Mode, mkfifoat};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::net::TcpListener;
 
 /// How many jobs run, in all.
@@ -72,6 +73,47 @@ fn a_receiver_that_is_gone_costs_no_run_and_is_told_by_doctor() {
     let told = cli(&sandbox, "webhook deliver").succeed().stdout;
     assert_eq!(told, "delivered: 2, left: 0\n");
     assert!(!cli(&sandbox, "doctor").run().stdout.contains("not_told"));
+}
+
+/// Puts an event of 2001 into the outbox, as a machine leaves it that was switched off since.
+fn put_old_event(sandbox: &Sandbox, number: u32, more: &str) {
+    let outbox = sandbox.root().join(".conductor/outbox");
+    fs::create_dir_all(&outbox).unwrap();
+    let (id, at) = (format!("{number}{:031}", 0), "2001-02-03T04:05:06Z");
+    let body = format!(r#"{{"event":"run_stop","event_id":"{id}","run_id":"r{number}"}}"#);
+    let line = format!(r#"{{"id":"{id}","event":"run_stop","at":"{at}",{more},"body":{body}}}"#);
+    let name = format!("20010203-0405060000-run_stop-{}", &id[..16]);
+    fs::write(outbox.join(name), line + "\n").unwrap();
+}
+
+#[test]
+fn an_old_event_that_nobody_tried_to_tell_is_told() {
+    let sandbox = Sandbox::new();
+    let receiver = Receiver::start(|_| 200);
+    configure(&sandbox, &receiver.url, "");
+    put_old_event(&sandbox, 1, r#""attempts":0"#);
+    put_old_event(&sandbox, 2, r#""attempts":1,"error":"refused""#);
+    let told = cli(&sandbox, "webhook deliver").succeed().stdout;
+    assert_eq!(told, "delivered: 2, left: 0\n");
+    assert_eq!(receiver.so_far().len(), 2);
+    assert!(!cli(&sandbox, "doctor").run().stdout.contains("not_told"));
+}
+
+#[test]
+fn an_event_that_was_not_taken_for_days_is_tried_once_more_before_it_is_given_up() {
+    let sandbox = Sandbox::new();
+    let receiver = Receiver::start(|number| if number == 0 { 200 } else { 503 });
+    configure(&sandbox, &receiver.url, "");
+    let tried = r#""attempts":40,"failing_since":"2001-02-03T04:05:07Z","error":"refused""#;
+    put_old_event(&sandbox, 1, tried);
+    put_old_event(&sandbox, 2, tried);
+    let told = cli(&sandbox, "webhook deliver").exits(1).stdout;
+    let lines: Vec<&str> = told.lines().collect();
+    assert_eq!(lines[..2], ["delivered: 1, left: 0", "given up: 1"]);
+    assert!(lines[2].starts_with("last error: it answered 503"), "{told}");
+    assert_eq!(receiver.so_far().len(), 2);
+    let doctor = cli(&sandbox, "doctor").exits(1).stdout;
+    assert!(doctor.contains("events that were given up: 1"), "{doctor}");
 }
 
 #[test]

@@ -305,8 +305,9 @@ impl Claude {
             let partial = std::mem::take(&mut self.partial);
             self.said.append_line(partial.as_str());
         }
-        let failure = self.why();
         let (usage, cost_usd) = self.used();
+        let worked = usage.is_some_and(|usage| usage.output_tokens > 0);
+        let failure = self.why().map(|failure| failure.after_work(worked));
         Facts {
             events: self.events,
             text: self.answer.or(Some(self.said).filter(|said| !said.is_empty())),
@@ -352,6 +353,7 @@ fn class_of(word: &str) -> Option<ErrorClass> {
     match word {
         "rate_limit" | "billing_error" => Some(ErrorClass::UsageLimit),
         "authentication_failed" | "oauth_org_not_allowed" => Some(ErrorClass::BadCredentials),
+        "invalid_request" | "model_not_found" => Some(ErrorClass::BadRequest),
         "server_error" | "overloaded" => Some(ErrorClass::Transient),
         _ => None,
     }

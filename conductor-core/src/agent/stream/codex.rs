@@ -176,15 +176,16 @@ impl Codex {
     }
 
     pub(super) fn finish(self) -> Facts {
+        let said = self.said.trimmed();
         Facts {
             events: self.events,
-            text: self.said.trimmed(),
+            failure: self.failure.map(|failure| failure.after_work(said.is_some())),
+            text: said,
             session_id: self.session,
             // Codex names neither its model nor a price.
             model: None,
             usage: self.usage,
             cost_usd: None,
-            failure: self.failure,
         }
     }
 }
@@ -208,25 +209,26 @@ fn class_of(message: &str) -> ErrorClass {
         let rest = &lower[lower.find(words)? + words.len()..];
         rest.get(..3)?.parse().ok()
     });
-    if let Some(class) = status.and_then(ErrorClass::of_status) {
-        class
-    } else if has(&["usage limit", "quota exceeded", "out of credits"]) {
-        ErrorClass::UsageLimit
-    } else if has(&["access token", "refresh token", "not logged in", "incorrect api key"]) {
-        ErrorClass::BadCredentials
-    } else if has(&[
-        "stream disconnected",
-        "high demand",
-        "at capacity",
-        "overloaded",
-        "reconnecting",
-        "error sending request",
-        "timed out",
-    ]) {
-        ErrorClass::Transient
-    } else {
-        ErrorClass::Other
-    }
+    let words = || {
+        if has(&["usage limit", "quota exceeded", "out of credits"]) {
+            Some(ErrorClass::UsageLimit)
+        } else if has(&["access token", "refresh token", "not logged in", "incorrect api key"]) {
+            Some(ErrorClass::BadCredentials)
+        } else if has(&[
+            "stream disconnected",
+            "high demand",
+            "at capacity",
+            "overloaded",
+            "reconnecting",
+            "error sending request",
+            "timed out",
+        ]) {
+            Some(ErrorClass::Transient)
+        } else {
+            None
+        }
+    };
+    ErrorClass::of_both(status.and_then(ErrorClass::of_status), words).unwrap_or(ErrorClass::Other)
 }
 
 #[cfg(test)]
@@ -240,7 +242,9 @@ mod tests {
             ("exceeded retry limit, last status: 429 Too Many Requests", ErrorClass::UsageLimit),
             ("unexpected status 401 Unauthorized: x", ErrorClass::BadCredentials),
             ("unexpected status 503 Service Unavailable: x", ErrorClass::Transient),
-            ("unexpected status 400 Bad Request: x", ErrorClass::Other),
+            ("unexpected status 400 Bad Request: x", ErrorClass::BadRequest),
+            ("unexpected status 404 Not Found: no such model", ErrorClass::BadRequest),
+            ("unexpected status 400 Bad Request: Quota exceeded", ErrorClass::UsageLimit),
             ("Your access token could not be refreshed", ErrorClass::BadCredentials),
             ("stream disconnected before completion: x", ErrorClass::Transient),
             ("unexpected status ", ErrorClass::Other),

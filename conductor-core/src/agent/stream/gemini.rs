@@ -248,9 +248,11 @@ impl Gemini {
             (Some(Failure { class: ErrorClass::Other, .. }) | None, Some(told)) => Some(told),
             (failure, _) => failure,
         };
+        let text = self.result.map(Text::from).or_else(|| self.said.trimmed());
+        let failure = failure.map(|failure| failure.after_work(text.is_some()));
         Facts {
             events: self.events,
-            text: self.result.map(Text::from).or_else(|| self.said.trimmed()),
+            text,
             session_id: self.session,
             model: self.model.filter(|model| model != NO_MODEL),
             usage: self.usage,
@@ -288,7 +290,9 @@ fn failure_of(kind: &str, message: &str) -> Failure {
     });
     let class = quoted.as_ref().and_then(|error| {
         let code = count(error.code).and_then(ErrorClass::of_status);
-        code.or_else(|| words(error.status.as_str())).or_else(|| words(error.message.as_str()))
+        ErrorClass::of_both(code, || {
+            words(error.status.as_str()).or_else(|| words(error.message.as_str()))
+        })
     });
     let class = class.or_else(|| words(kind)).or_else(|| words(message));
     Failure { class: class.unwrap_or(ErrorClass::Other), reset: None }.with_reset(message)

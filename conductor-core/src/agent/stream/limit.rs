@@ -14,7 +14,7 @@ pub(super) enum Reset {
     At(Timestamp),
     /// This long after it was said.
     In(Duration),
-    /// When clocks here next show this.
+    /// When clocks here show this, on the day that it was said: another day is told by its date.
     Clock { hour: i8, minute: i8 },
     /// When calendars and clocks here show this.
     Date { year: i16, month: i8, day: i8, hour: i8, minute: i8 },
@@ -48,13 +48,29 @@ impl Reset {
         match self {
             Reset::At(time) => Some(time),
             Reset::In(length) => Some(said.plus(length)),
-            Reset::Clock { hour, minute } => zone.next(said, hour, minute),
+            Reset::Clock { hour, minute } => {
+                over_or_later(zone.same_day(said, hour, minute)?, said)
+            }
             Reset::Date { year, month, day, hour, minute } => {
                 zone.moment(year, month, day, hour, minute)
             }
         }
     }
 }
+
+/// A clock without seconds shows a minute that began before the message, which may have been written after
+/// midnight. A moment that is just over is now; one that is long over was not meant.
+fn over_or_later(shown: Timestamp, said: Timestamp) -> Option<Timestamp> {
+    let is_just_over = |moment: Timestamp| moment <= said && said.since(moment) < JUST;
+    if is_just_over(shown) || is_just_over(shown.minus(DAY)) {
+        return Some(said);
+    }
+    (shown > said).then_some(shown)
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+/// How long after the moment a message tells of it at the latest.
+const JUST: Duration = Duration::from_secs(120);
 
 const MONTHS: [&str; 12] =
     ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
@@ -112,16 +128,38 @@ mod tests {
     use proptest::prelude::*;
 
     fn when(message: &str) -> Option<String> {
-        let said: Timestamp = "2026-08-07T15:00:00Z".parse().unwrap();
+        when_said(message, "2026-08-07T15:00:00Z")
+    }
+
+    fn when_said(message: &str, said: &str) -> Option<String> {
+        let said: Timestamp = said.parse().unwrap();
         Some(Reset::parse(message)?.resolve(said, &Zone::UTC)?.to_string())
+    }
+
+    #[test]
+    fn a_clock_is_of_the_day_and_of_a_minute_that_may_have_begun() {
+        for (clock, said, time) in [
+            // Met in the minute that the clock shows: it is over, not tomorrow's.
+            ("3:28 PM", "2026-08-07T15:28:10Z", Some("2026-08-07T15:28:10Z")),
+            ("3:28 PM", "2026-08-07T15:29:59Z", Some("2026-08-07T15:29:59Z")),
+            ("3:28 PM", "2026-08-07T15:27:59Z", Some("2026-08-07T15:28:00Z")),
+            ("11:59 PM", "2026-08-07T23:59:30Z", Some("2026-08-07T23:59:30Z")),
+            // Written after midnight.
+            ("11:59 PM", "2026-08-08T00:00:05Z", Some("2026-08-08T00:00:05Z")),
+            ("11:30 PM", "2026-08-08T00:00:05Z", Some("2026-08-08T23:30:00Z")),
+            // Another day would have a date.
+            ("12:05 AM", "2026-08-07T15:00:00Z", None),
+        ] {
+            let message = format!("try again at {clock}.");
+            assert_eq!(when_said(&message, said).as_deref(), time, "{clock} {said}");
+        }
     }
 
     #[test]
     fn the_forms_that_agents_use_are_known() {
         for (message, time) in [
             ("Visit x to buy more or try again at 3:28 PM.", "2026-08-07T15:28:00Z"),
-            ("try again at 2:59 PM.", "2026-08-08T14:59:00Z"),
-            ("try again at 12:05 AM.", "2026-08-08T00:05:00Z"),
+            ("try again at 2:59 PM.", "2026-08-07T15:00:00Z"),
             ("try again at Aug 8th, 2026 12:30 PM.", "2026-08-08T12:30:00Z"),
             ("try again in 3 days 6 hours 57 minutes.", "2026-08-10T21:57:00Z"),
             ("try again in 1 hour.", "2026-08-07T16:00:00Z"),

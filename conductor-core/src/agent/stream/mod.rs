@@ -136,6 +136,17 @@ impl From<ErrorClass> for Failure {
     }
 }
 
+impl Failure {
+    /// The failure of an agent that had worked by then: what it asked for was no bad request from the start,
+    /// and the next attempt, which asks for something else, may do better.
+    fn after_work(self, worked: bool) -> Failure {
+        match self.class {
+            ErrorClass::BadRequest if worked => ErrorClass::Other.into(),
+            _ => self,
+        }
+    }
+}
+
 impl StreamParser {
     /// A parser of this kind of stream.
     pub fn new(kind: StreamKind) -> StreamParser {

@@ -53,7 +53,8 @@ fn usual(bytes: &[u8]) -> Option<Header> {
         return None;
     }
     let crc = end.checked_sub(CRC_LINE)?..end;
-    if !header[crc.clone()].starts_with(b"crc32c: \"") || header[crc.start - 1] != b'\n' {
+    let text = &header[crc.clone()];
+    if !text.starts_with(b"crc32c: \"") || text.contains(&b'\n') || header[crc.start - 1] != b'\n' {
         return None;
     }
     // Both of these lines are short.

@@ -209,7 +209,9 @@ impl Driver {
         if self.state.goes_on() && !raw {
             let rejection = self.state.rejection.take().unwrap_or_default();
             let asked = told(&questions(&self.bus, self.state.start_cursor.as_ref())?);
-            plan.prompt.insert_str(0, &format!("{rejection}{asked}{CONTINUE}"));
+            // Whoever wrote these may not have known what to hide.
+            let before = format!("{rejection}{asked}{CONTINUE}");
+            plan.prompt.insert_str(0, &self.engine.secrets().hide(&before));
         }
         self.answers = None;
         self.set_phase(Phase::Running, None)?;

@@ -12,7 +12,7 @@ impl Driver {
     /// What the judge says of the `DONE` that stands.
     pub(super) fn judgement(&self) -> Result<Option<Judgement>> {
         let Some(judge) = &self.judge else { return Ok(None) };
-        judge.says(&self.bench()?, self.state.checks).map(Some)
+        judge.says(&self.engine, &self.plan, &self.bench()?, self.state.checks).map(Some)
     }
 
     pub(super) fn bench(&self) -> Result<Bench> {
@@ -40,6 +40,7 @@ impl Driver {
             text.push_str(". The end of what it printed:\n\n");
             text.push_str(&lines);
         }
+        let text = self.engine.secrets().hide(&text).into_owned();
         self.post_once(&format!("rejected:{number}"), "WARNING", &text)?;
         bench.set_done_aside(number)?;
         self.state.checks = number;

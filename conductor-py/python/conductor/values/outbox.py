@@ -34,6 +34,8 @@ class Delivery(Value):
     failed: int = 0
     """Tries that failed."""
     left: int = 0
+    given_up: int = 0
+    """Events that nobody took for days; they no longer wait."""
     error: str | None = None
     """Why the last try failed."""
     next_attempt: datetime | None = None
