@@ -18,15 +18,48 @@ static COUNTER: AtomicU32 = AtomicU32::new(1);
 /// How often a record is appended again that landed behind an unfinished line of somebody.
 const GLUED_TRIES: u32 = 3;
 
-/// Writes all records or none. Gives the receipts of what was to be written, and why it failed.
-pub(super) fn write(
-    store: &Store,
-    locked: &mut Locked<'_>,
-    drafts: &[&Draft],
-) -> (Vec<Posted>, Option<Failure>) {
-    let mut posted = Vec::with_capacity(drafts.len());
-    let failure = write_all(store, locked, drafts, &mut posted).err();
-    (posted, failure)
+/// What became of records that were to be written.
+#[derive(Debug, Default)]
+pub(super) struct Written {
+    /// The receipts of those that were begun with, which are all unless an error came before the
+    /// first byte.
+    pub(super) posted: Vec<Posted>,
+    /// How many of them, from the first, stand on the bus whatever happened to the others.
+    pub(super) kept: usize,
+    /// Why the others do not.
+    pub(super) failure: Option<Failure>,
+}
+
+impl Written {
+    /// The receipts, or the error where not all records are known to stand.
+    pub(super) fn into_result(self, store: &Store) -> Result<Vec<Posted>> {
+        match self.failure {
+            None => Ok(self.posted),
+            Some(failure) => Err(failure.into_error(&store.path(), &self.posted)),
+        }
+    }
+}
+
+/// Why records could not be put at the end of a file, and how many of them are there whole.
+struct Cut {
+    kept: usize,
+    failure: Failure,
+}
+
+impl<F: Into<Failure>> From<F> for Cut {
+    fn from(failure: F) -> Cut {
+        Cut { kept: 0, failure: failure.into() }
+    }
+}
+
+/// Writes records, all of them unless the file takes no more.
+pub(super) fn write(store: &Store, locked: &mut Locked<'_>, drafts: &[&Draft]) -> Written {
+    let mut written = Written { posted: Vec::with_capacity(drafts.len()), ..Written::default() };
+    match write_all(store, locked, drafts, &mut written.posted) {
+        Ok(()) => written.kept = drafts.len(),
+        Err(cut) => (written.kept, written.failure) = (cut.kept, Some(cut.failure)),
+    }
+    written
 }
 
 fn write_all(
@@ -34,7 +67,7 @@ fn write_all(
     locked: &mut Locked<'_>,
     drafts: &[&Draft],
     posted: &mut Vec<Posted>,
-) -> Result<(), Failure> {
+) -> Result<(), Cut> {
     let mut first_is_hidden = write_once(store, locked, drafts, posted)?;
     let mut tries = 0;
     while first_is_hidden {
@@ -42,17 +75,13 @@ fn write_all(
         tries += 1;
         if tries > GLUED_TRIES {
             let why = "another program keeps writing into the file without taking its lock";
-            return Err(Failure::Unknown(io::Error::other(why)));
+            return Err(Failure::Unknown(io::Error::other(why)).into());
         }
         let mut again = Vec::new();
         let answer = write_once(store, locked, &drafts[..1], &mut again);
         posted.splice(..1, again);
-        first_is_hidden = answer.map_err(|failure| match failure {
-            // The rest of the batch is there already.
-            Failure::NotWritten(error) => Failure::Unknown(error),
-            Failure::Before(error) => Failure::Unknown(io::Error::other(error)),
-            unknown => unknown,
-        })?;
+        // The rest of the batch is there already.
+        first_is_hidden = answer.map_err(|cut| cut.failure.in_part())?;
     }
     Ok(())
 }
@@ -64,25 +93,28 @@ fn write_once(
     locked: &mut Locked<'_>,
     drafts: &[&Draft],
     posted: &mut Vec<Posted>,
-) -> Result<bool, Failure> {
+) -> Result<bool, Cut> {
     let mut tail = end_of(store, locked)?;
     let file = locked.lock.file.clone();
     let mut bytes = Vec::with_capacity(drafts.iter().map(|draft| draft.most()).sum());
     let now = Moment::of(file.os().now());
     let before = tail.size;
+    let mut ends = Vec::with_capacity(drafts.len());
     for draft in drafts {
         posted.push(push(&file, &mut tail, draft, now, &mut bytes)?);
+        ends.push(bytes.len());
     }
     // Whatever comes of the write, what was known of the end is known no more.
     locked.take_tail();
-    put(&file, before, &bytes)?;
+    put_all(&file, before, &bytes, &ends)?;
     let end = file.os().position(file.fd()).map_err(Failure::Unknown)?;
     if end == tail.size {
         locked.keep_tail(tail);
         return Ok(false);
     }
     locked.size = end;
-    is_hidden(&file, end, &bytes).map_err(|error| Failure::Unknown(io::Error::other(error)))
+    let hidden = is_hidden(&file, end, &bytes);
+    hidden.map_err(|error| Failure::Unknown(io::Error::other(error)).into())
 }
 
 /// How the locked file ends, from memory where nobody wrote meanwhile.
@@ -149,8 +181,16 @@ fn stamp(file: &Segment, tail: &Tail, now: Moment) -> Result<Stamp> {
     })
 }
 
-/// Writes all bytes at the end of a file, at `start`, or takes back what was written of them.
-pub(super) fn put(file: &Segment, start: u64, bytes: &[u8]) -> Result<(), Failure> {
+/// Writes one record at the end of a file, at `start`, or takes back what was written of it.
+pub(super) fn put(file: &Segment, start: u64, record: &[u8]) -> Result<(), Failure> {
+    put_all(file, start, record, &[record.len()]).map_err(|cut| cut.failure)
+}
+
+/// Writes records, which end at `ends` of these bytes, at the end of a file, at `start`.
+///
+/// What cannot be written whole is taken back, but no whole record: readers do not lock, and may have
+/// told of it.
+fn put_all(file: &Segment, start: u64, bytes: &[u8], ends: &[usize]) -> Result<(), Cut> {
     let mut written = 0;
     while written < bytes.len() {
         let failure = match file.os().write(file.fd(), &bytes[written..]) {
@@ -161,14 +201,14 @@ pub(super) fn put(file: &Segment, start: u64, bytes: &[u8]) -> Result<(), Failur
             }
             Err(error) => error,
         };
-        if written == 0 {
-            return Err(Failure::NotWritten(failure));
-        }
+        let kept = ends.partition_point(|end| *end <= written);
+        let whole = if kept == 0 { 0 } else { ends[kept - 1] };
         // Only our own bytes are taken back.
-        let ours = file.stat().is_ok_and(|stat| stat.size == start + written as u64);
-        return Err(match ours && file.os().truncate(file.fd(), start).is_ok() {
-            true => Failure::NotWritten(failure),
-            false => Failure::Unknown(failure),
+        let ours = || file.stat().is_ok_and(|stat| stat.size == start + written as u64);
+        let back = || file.os().truncate(file.fd(), start + whole as u64).is_ok();
+        return Err(match written == 0 || (ours() && (whole == written || back())) {
+            true => Cut { kept, failure: Failure::NotWritten(failure) },
+            false => Failure::Unknown(failure).into(),
         });
     }
     Ok(())

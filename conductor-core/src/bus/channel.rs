@@ -1,7 +1,7 @@
 //! What all handles of one process share to write one bus: the line of its threads, the open file,
 //! and what is known of its end.
 
-use super::append;
+use super::append::{self, Written};
 use super::birth;
 use super::catalog;
 use super::failure::Failure;
@@ -19,6 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::LockError;
 use crate::sys::{FileSystem, Open as How, Stat};
 use parking_lot::{Mutex, MutexGuard};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 /// The writing side of a bus in this process.
 #[derive(Debug)]
@@ -27,6 +28,9 @@ pub(crate) struct Channel {
     line: Line,
     /// Touched by the leader alone, and by who closes idle files.
     state: Mutex<State>,
+    /// Whether the disk failed to keep what was written. Apart, because who opens a bus asks while a
+    /// leader may wait for long.
+    failed: AtomicBool,
 }
 
 #[derive(Debug, Default)]
@@ -34,8 +38,6 @@ pub(super) struct State {
     pub(super) open: Option<Open>,
     /// Whether the file system was found fit for writing.
     fit: bool,
-    /// Whether the disk failed to keep what was written.
-    failed: bool,
     /// A rotation that was refused or failed is tried again from this size on, in bytes.
     rotate_from: u64,
 }
@@ -102,9 +104,16 @@ impl Locked<'_> {
     }
 }
 
+/// A record that was written, and the file where it is to be synced.
+pub(super) struct Appended {
+    written: Written,
+    to_sync: Option<Segment>,
+}
+
 impl Channel {
     pub(super) fn new(store: Store) -> Channel {
-        Channel { store, line: Line::default(), state: Mutex::default() }
+        let (line, state) = (Line::default(), Mutex::default());
+        Channel { store, line, state, failed: AtomicBool::new(false) }
     }
 
     pub(super) fn store(&self) -> &Store {
@@ -113,7 +122,7 @@ impl Channel {
 
     /// Whether an earlier sync failed, so that nothing more is written through here.
     pub(super) fn is_failed(&self) -> bool {
-        self.state.lock().failed
+        self.failed.load(Ordering::Acquire)
     }
 
     /// Closes the file if nobody is writing.
@@ -131,7 +140,8 @@ impl Channel {
         wait: &Wait,
     ) -> Result<Vec<super::Posted>> {
         self.store.check_fork()?;
-        let outcome = match self.line.enter(drafts, wait).map_err(|e| self.no_turn(e))? {
+        let turn = self.line.enter(drafts, manner.is_durable(), wait);
+        let outcome = match turn.map_err(|e| self.no_turn(e))? {
             Turn::Done(outcome) => outcome,
             Turn::Lead(leader) => self.append_batch(&leader, manner, wait)?,
         };
@@ -149,11 +159,12 @@ impl Channel {
         let mut locked = self.lock(leader, manner, wait)?;
         let batch = leader.batch();
         let drafts: Vec<&Draft> = batch.drafts().collect();
-        let (posted, failure) = append::write(&self.store, &mut locked, &drafts);
+        let written = append::write(&self.store, &mut locked, &drafts);
         let file = locked.lock.file.clone();
         drop(locked);
-        let failure = failure.or_else(|| self.sync(&file, manner).err());
-        Ok(batch.finish(posted, failure))
+        let to_sync = written.kept > 0 && batch.is_durable();
+        let unsynced = if to_sync { self.sync(&file).err() } else { None };
+        Ok(batch.finish(written, unsynced.as_ref()))
     }
 
     /// Locks the bus for more than an append.
@@ -169,16 +180,34 @@ impl Channel {
         work(&mut locked)
     }
 
+    /// Appends a record under the lock that `locked` holds.
+    pub(super) fn append_locked(
+        &self,
+        locked: &mut Locked<'_>,
+        manner: Manner<'_>,
+        draft: &Draft,
+    ) -> Appended {
+        let written = append::write(&self.store, locked, &[draft]);
+        let durable = written.kept > 0 && manner.is_durable();
+        Appended { written, to_sync: durable.then(|| locked.lock.file.clone()) }
+    }
+
+    /// Brings what was appended to the disk where that was asked for, without the lock.
+    pub(super) fn finish(&self, appended: Appended) -> Result<Vec<super::Posted>> {
+        let Appended { mut written, to_sync } = appended;
+        if let Some(Err(failure)) = to_sync.map(|file| self.sync(&file)) {
+            written.failure = Some(failure);
+        }
+        written.into_result(&self.store)
+    }
+
     /// Makes what was written durable.
     ///
     /// The kernel forgets what it could not write: a second sync would succeed and mean nothing. So
     /// a channel of which one failed is over.
-    pub(super) fn sync(&self, file: &Segment, manner: Manner<'_>) -> Result<(), Failure> {
-        if !manner.is_durable() {
-            return Ok(());
-        }
+    fn sync(&self, file: &Segment) -> Result<(), Failure> {
         file.os().sync_data(file.fd()).map_err(|error| {
-            self.state.lock().failed = true;
+            self.failed.store(true, Ordering::Release);
             Failure::Unknown(error)
         })
     }
@@ -195,6 +224,9 @@ impl Channel {
             && tail.size >= locked.state.rotate_from
             && let Err(error) = self.rotate_locked(&mut locked, manner)
         {
+            if self.is_failed() {
+                return Err(error);
+            }
             // A message is never refused because of a rotation that can be done later.
             tracing::warn!(name: "bus_not_rotated", path = %path().display(), %error, "cannot rotate the bus yet");
             let tail = append::end_of(&self.store, &mut locked)?;
@@ -227,8 +259,13 @@ impl Channel {
         {
             return Ok(refused);
         }
-        let archive = rotate::rotate(&self.store, manner.scope, locked, tail)
-            .map_err(|failure| failure.into_error(&self.store.path(), &[]))?;
+        let archive =
+            rotate::rotate(&self.store, manner.scope, locked, tail).map_err(|failure| {
+                if matches!(failure, Failure::Unknown(_)) {
+                    self.failed.store(true, Ordering::Release);
+                }
+                failure.into_error(&self.store.path(), &[])
+            })?;
         locked.state.rotate_from = 0;
         Ok(Rotation::Done { archive })
     }
@@ -236,7 +273,7 @@ impl Channel {
     /// Takes the lock of the file that the path names, which is made where it is missing.
     fn lock_live(&self, _: &Leader<'_>, scope: &Scope, wait: &Wait) -> Result<Locked<'_>> {
         let mut state = self.state.lock();
-        if state.failed {
+        if self.is_failed() {
             return Err(self.failed());
         }
         self.check_fitness(&mut state)?;

@@ -12,7 +12,7 @@ use std::path::Path;
 pub(super) enum Failure {
     /// None of them is: an error met before the first byte was written.
     Before(Error),
-    /// None of them is: what was written of them was taken back.
+    /// None of them is: what was written of them was taken back. Of a batch, none of the rest.
     NotWritten(io::Error),
     /// Each of them may be.
     Unknown(io::Error),
@@ -44,14 +44,21 @@ impl Failure {
         }
     }
 
+    /// The same of records of which some are there and some are not.
+    pub(super) fn in_part(&self) -> Failure {
+        Failure::Unknown(match self.again() {
+            Failure::Before(error) => io::Error::other(error),
+            Failure::NotWritten(error) | Failure::Unknown(error) => error,
+        })
+    }
+
     /// The error for the messages `posted`, which were to be written to `path`.
     pub(super) fn into_error(self, path: &Path, posted: &[Posted]) -> Error {
         match (self, posted) {
             (Failure::Before(error), _) => error,
             (Failure::Unknown(source), [first, ..]) => unknown(path, first, posted, source),
-            (Failure::NotWritten(source) | Failure::Unknown(source), _) => {
-                not_written(path, source)
-            }
+            (Failure::Unknown(source), []) => unknown_end(path, source),
+            (Failure::NotWritten(source), _) => not_written(path, source),
         }
     }
 }
@@ -84,6 +91,18 @@ fn unknown(path: &Path, first: &Posted, posted: &[Posted], source: io::Error) ->
     .with_path(path)
     .with_hint("read the bus before posting again: a second post could double the message")
     .with_source(UnknownWrite { msg_id: first.msg_id.clone(), seq: first.seq, source })
+}
+
+/// For a rotation that could not be made durable: no message is lost or doubled by it.
+fn unknown_end(path: &Path, source: io::Error) -> Error {
+    Error::new(
+        ErrorKind::Io,
+        "bus.unknown",
+        format!("the record that ends {} may or may not outlast a power cut", path.display()),
+    )
+    .with_path(path)
+    .with_hint("check the disk, then open the bus again: the next post goes on with the rotation")
+    .with_source(source)
 }
 
 /// The source of a `bus.unknown` error: which message may or may not be on the bus.

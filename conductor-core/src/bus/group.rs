@@ -4,6 +4,7 @@
 //! write and one sync for all. Whoever waits may leave as long as its records are in no batch; a
 //! leader that does not get the lock in time hands over to the next in line.
 
+use super::append::Written;
 use super::failure::Failure;
 use super::post::Posted;
 use super::record::Draft;
@@ -48,6 +49,8 @@ struct Inner {
 #[derive(Debug)]
 pub(super) struct Ticket {
     pub(super) drafts: Vec<Draft>,
+    /// Whether they are to be on the disk before it is told that they are written.
+    durable: bool,
     /// Whether it wants more than to have its records written.
     solo: bool,
     bytes: usize,
@@ -78,8 +81,8 @@ pub(super) struct Batch {
 
 impl Line {
     /// Lines up to have records written.
-    pub(super) fn enter(&self, drafts: Vec<Draft>, wait: &Wait) -> Result<Turn<'_>> {
-        self.wait_for_turn(Ticket::new(drafts, false), wait)
+    pub(super) fn enter(&self, drafts: Vec<Draft>, durable: bool, wait: &Wait) -> Result<Turn<'_>> {
+        self.wait_for_turn(Ticket { durable, ..Ticket::new(drafts, false) }, wait)
     }
 
     /// Lines up for the lead.
@@ -138,7 +141,7 @@ impl Ticket {
     fn new(drafts: Vec<Draft>, solo: bool) -> Ticket {
         let bytes = drafts.iter().map(Draft::most).sum();
         let (state, outcome) = (AtomicU8::new(WAITING), Mutex::new(None));
-        Ticket { drafts, solo, bytes, state, outcome, thread: thread::current() }
+        Ticket { drafts, durable: false, solo, bytes, state, outcome, thread: thread::current() }
     }
 
     fn become_state(&self, state: u8) {
@@ -185,15 +188,32 @@ impl Batch {
         self.tickets.iter().flat_map(|ticket| &ticket.drafts)
     }
 
-    /// Tells each thread what became of its records; gives the leader's own.
-    pub(super) fn finish(mut self, mut posted: Vec<Posted>, failure: Option<Failure>) -> Outcome {
+    /// Whether any of the records are to be on the disk before their thread is told.
+    pub(super) fn is_durable(&self) -> bool {
+        self.tickets.iter().any(|ticket| ticket.durable)
+    }
+
+    /// Tells each thread what became of its records; gives the leader's own. `unsynced` is why those
+    /// that were written could not be brought to the disk.
+    pub(super) fn finish(mut self, written: Written, unsynced: Option<&Failure>) -> Outcome {
         let mut own = Err((Failure::from(lost()), Vec::new()));
-        for ticket in std::mem::take(&mut self.tickets).into_iter().rev() {
-            let from = posted.len().saturating_sub(ticket.drafts.len());
-            let part = posted.split_off(from);
-            let outcome = match &failure {
+        let mut posted = written.posted.into_iter();
+        let mut before = 0;
+        for ticket in std::mem::take(&mut self.tickets) {
+            let end = before + ticket.drafts.len();
+            let part: Vec<Posted> = posted.by_ref().take(ticket.drafts.len()).collect();
+            let failure = if end <= written.kept {
+                unsynced.filter(|_| ticket.durable).map(Failure::again)
+            } else {
+                let failure = written.failure.as_ref();
+                let failure = failure.map_or_else(|| Failure::from(lost()), Failure::again);
+                // Some of its records stand, some do not.
+                Some(if before < written.kept { failure.in_part() } else { failure })
+            };
+            before = end;
+            let outcome = match failure {
                 None => Ok(part),
-                Some(failure) => Err((failure.again(), part)),
+                Some(failure) => Err((failure, part)),
             };
             if Arc::ptr_eq(&ticket, &self.mine) {
                 own = outcome;
@@ -235,7 +255,7 @@ mod tests {
         assert_eq!(over.kind(), ErrorKind::Timeout);
         thread::scope(|scope| {
             let taken = scope.spawn(|| {
-                let turn = line.enter(Vec::new(), &Duration::from_secs(20).into()).unwrap();
+                let turn = line.enter(Vec::new(), true, &Duration::from_secs(20).into()).unwrap();
                 matches!(turn, Turn::Done(Ok(posted)) if posted.is_empty())
             });
             let mut batch = leader.batch();
@@ -243,7 +263,8 @@ mod tests {
                 thread::yield_now();
                 batch.tickets.extend(leader.batch().tickets.drain(1..));
             }
-            assert!(batch.finish(Vec::new(), None).is_ok());
+            assert!(batch.is_durable(), "the leader's wish decides for a thread that has another");
+            assert!(batch.finish(Written::default(), None).is_ok());
             assert!(taken.join().unwrap());
         });
         drop(leader);

@@ -1,6 +1,5 @@
 //! The bus as its users hold it.
 
-use super::append;
 use super::catalog;
 use super::channel::{Channel, Manner};
 use super::check::{self, CheckReport, Straggler};
@@ -108,10 +107,13 @@ impl Bus {
         posted.pop().ok_or_else(none_posted)
     }
 
-    /// Appends messages one right behind the other, all or none.
+    /// Appends messages one right behind the other, with one write.
+    ///
+    /// A reader may see the first of them before the last is there.
     ///
     /// # Errors
-    /// As [`Bus::post`].
+    /// As [`Bus::post`]. None is on the bus unless the error is `bus.unknown`: then some may be, from
+    /// the first, as where the disk is full in the middle.
     pub fn post_many(
         &self,
         posts: impl IntoIterator<Item = Post>,
@@ -155,16 +157,11 @@ impl Bus {
             if let Some(posted) = self.find_key(&mut walk, key)? {
                 return Ok(Err(posted));
             }
-            let (posted, failure) = append::write(self.store(), locked, &[&draft]);
-            Ok(Ok((posted, failure, locked.lock.file.clone())))
+            Ok(Ok(channel.append_locked(locked, self.manner(), &draft)))
         })?;
-        let (mut posted, failure, file) = match written {
-            Ok(written) => written,
-            Err(found) => return Ok(found),
-        };
-        match failure.or_else(|| channel.sync(&file, self.manner()).err()) {
-            None => posted.pop().ok_or_else(none_posted),
-            Some(failure) => Err(failure.into_error(&self.path(), &posted)),
+        match written {
+            Ok(appended) => channel.finish(appended)?.pop().ok_or_else(none_posted),
+            Err(found) => Ok(found),
         }
     }
 

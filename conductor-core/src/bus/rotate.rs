@@ -79,6 +79,9 @@ pub(super) fn rotate(
 }
 
 /// Goes on with the rotation of a locked file that ends with its last record.
+///
+/// Who wrote that record may have died before it was on the disk: it must be, before a name says that
+/// the file is an archive.
 pub(super) fn complete(
     store: &Store,
     scope: &Scope,
@@ -87,6 +90,7 @@ pub(super) fn complete(
     wait: &Wait,
 ) -> Result<PathBuf, Failure> {
     let file = locked.lock.file.clone();
+    file.os().sync_data(file.fd()).map_err(Failure::Unknown)?;
     let first = catalog::first_seq(&file)?;
     let next = match adopt(store, tail.last_seq + 1, wait)? {
         Some(next) => next,

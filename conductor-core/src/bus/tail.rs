@@ -91,8 +91,13 @@ pub(crate) fn inspect(
             Found::Line { end, .. } => end,
             Found::Damage { start, end, .. } => {
                 // The number of a record that broke was given away.
-                if claimed_seq(file, start)? == Some(tail.last_seq + 1) {
-                    tail.last_seq += 1;
+                let claimed = claimed_seq(file, start)?.unwrap_or(0);
+                if claimed == tail.last_seq + 1
+                    || (claimed > tail.last_seq
+                        && claimed - tail.last_seq <= SEQ_JUMP
+                        && lacks_its_end(file, start, size)?)
+                {
+                    tail.last_seq = claimed;
                 }
                 end
             }
@@ -125,6 +130,18 @@ fn claimed_seq(file: &Segment, start: u64) -> Result<Option<u64>> {
     let mut stamp = [0; STAMP_BYTES];
     let read = file.read(&mut stamp, start)?;
     Ok(record::claimed_seq(&stamp[..read]))
+}
+
+/// Whether what begins at `start` is a record but for its last line feed, whatever looks like a record
+/// within it. The next record's own line feed makes it whole.
+fn lacks_its_end(file: &Segment, start: u64, size: u64) -> Result<bool> {
+    let length = usize::try_from(size - start).unwrap_or(usize::MAX);
+    if length > RECORD_MOST {
+        return Ok(false);
+    }
+    let mut bytes = vec![0; length];
+    let read = file.read(&mut bytes, start)?;
+    Ok(record::look(&bytes[..read]) == Look::Short(length + 1))
 }
 
 /// The line feeds, at most two, before `end`.
@@ -214,6 +231,10 @@ fn cut(store: &Store, file: &Segment, start: u64, size: u64) -> Result<bool> {
     }
     if let Err(error) = keep(store, file, start, &bytes) {
         tracing::warn!(name: "bus_tail_not_kept", path = %file.path().display(), %error, "cannot keep a torn record; nothing is cut");
+        return Ok(false);
+    }
+    // Somebody who takes no lock may have appended while the copy was made.
+    if file.stat()?.size != size {
         return Ok(false);
     }
     file.os().truncate(file.fd(), start).map_err(|e| file.error("cut the torn end of", e))?;

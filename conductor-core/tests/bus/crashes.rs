@@ -245,10 +245,17 @@ fn a_power_cut_at_any_call_loses_nothing_that_was_promised() {
             work(&machine, 1, durability, "a", &mut ledger);
             machine.kill(1);
             ledger.forget_refusals();
-            if at % 2 == 1 {
-                // Another one goes on with what the first left, before the power is cut.
+            if at % 3 != 0 {
+                // Another one goes on with what the first left, before the power is cut; it may die too.
                 machine.heal();
-                work_some(&machine, 7, durability, "then", &mut ledger, 2);
+                let mut then = Ledger::default();
+                if at % 3 == 2 {
+                    machine.plan(1 + (first * 5 + n) % 24, Fault::Kill, first * 13 + n);
+                }
+                work_some(&machine, 7, durability, "then", &mut then, 2);
+                machine.kill(7);
+                then.forget_refusals();
+                ledger.merge(then);
             }
             let disk = machine.disk();
             for round in 0..CUTS {

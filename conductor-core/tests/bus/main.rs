@@ -18,4 +18,5 @@ mod kit;
 mod machine;
 mod rotation;
 mod schedules;
+mod shared;
 mod turns;
