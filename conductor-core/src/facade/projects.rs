@@ -56,7 +56,7 @@ pub struct ProjectDeleted {
 impl Conductor {
     /// What is known of a project. Reads only.
     ///
-    /// Costs a few looks at each of its tasks' folders, not at their runs.
+    /// Costs three looks at each of its tasks, which open nothing, and none at their runs.
     ///
     /// # Errors
     /// `project.not_found`.
@@ -66,11 +66,11 @@ impl Conductor {
         let own = folder.os().stat(folder.fd()).map_err(|e| folder.error("look at", "", e))?;
         let mut newest = own.modified;
         for task in &tasks {
-            // One that goes meanwhile is no activity.
-            let Some(task) = folder.folder_if_exists(task)? else { continue };
-            // Whatever happens in a task is told on its bus, at the latest.
-            for name in [".", TASK_BUS, RUNS] {
-                newest = newest.max(task.stat(name)?.map_or(0, |stat| stat.modified));
+            // Whatever happens in a task is told on its bus, at the latest. One that goes meanwhile is no
+            // activity. Nothing is opened: a project may have very many tasks.
+            let task = Path::new(task.as_str());
+            for path in [task.to_owned(), task.join(TASK_BUS), task.join(RUNS)] {
+                newest = newest.max(folder.stat(path)?.map_or(0, |stat| stat.modified));
             }
         }
         let (source_folder, unreadable_link) = match linked_folder(&folder) {

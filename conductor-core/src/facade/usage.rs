@@ -210,6 +210,18 @@ impl Conductor {
         }
         Ok(report)
     }
+
+    /// What the runs of tasks of a project used that are gone: what [`usage`](Conductor::usage) of the project
+    /// tells besides that of each of its tasks. Reads only.
+    ///
+    /// # Errors
+    /// `project.not_found`. What is damaged is told in the report.
+    pub fn usage_of_gone(&self, project: &ProjectId) -> Result<UsageReport> {
+        let layout = self.engine.layout();
+        let mut report = UsageReport::default();
+        report.add_gone(project, &layout.tasks(project)?.ids, &layout.project(project)?);
+        Ok(report)
+    }
 }
 
 impl UsageReport {

@@ -224,6 +224,8 @@ fn receipts_outlive_their_task() {
     root.collect(GcPolicy::default().delete_done_tasks(true));
     assert!(!root.path().join("p/t").exists());
     assert_eq!(used(), before);
+    let gone = root.conductor().usage_of_gone(&"p".parse().unwrap()).unwrap();
+    assert_eq!(gone.runs, before);
     // There again, with a run of its own.
     root.run("p/t", "r3", &old());
     assert_eq!(used().len(), 3);

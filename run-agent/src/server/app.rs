@@ -2,9 +2,9 @@
 
 use super::calls::{Calls, Length};
 use super::driver::Driver;
-use super::ends::Ends;
 use super::failure::Failure;
 use super::guard::Guard;
+use super::known::Known;
 use super::listen::look_outs;
 use super::metrics::Metrics;
 use super::routes::views::Rows;
@@ -27,8 +27,8 @@ struct Shared {
     driver: Driver,
     streams: Streams,
     seal: Seal,
+    known: Known,
     rows: Rows,
-    ends: Ends,
     started: Instant,
     ending: watch::Sender<bool>,
 }
@@ -64,8 +64,8 @@ impl App {
             metrics,
             streams: Streams::new(look_outs()),
             seal: Seal::new()?,
+            known: Known::default(),
             rows: Rows::default(),
-            ends: Ends::default(),
             started: Instant::now(),
             ending: watch::Sender::new(false),
         })))
@@ -76,9 +76,9 @@ impl App {
         &self.0.rows
     }
 
-    /// What runs used that ended.
-    pub(crate) fn ends(&self) -> &Ends {
-        &self.0.ends
+    /// What is known of tasks.
+    pub(crate) fn known(&self) -> &Known {
+        &self.0.known
     }
 
     /// What seals what pages may send back.

@@ -236,3 +236,50 @@ fn the_size_of_what_a_run_prints_is_told_as_it_grows() {
     assert!(sizes.is_sorted(), "{sizes:?}");
     assert_eq!(sizes.last(), Some(&("one\ntwo\nworking\n".len() as u64)));
 }
+
+#[test]
+fn what_no_run_tells_of_is_told_once_and_also_to_who_was_away() {
+    let sandbox = Sandbox::new();
+    let server = Server::open(&sandbox);
+    let mut events = server.follow("/api/v1/events?topics=changes", None);
+    assert_eq!(events.named("follows").json()["topic"], "changes");
+    let told = |events: &mut Events, wanted: serde_json::Value| loop {
+        let told = events.named("changed").json();
+        if told == wanted {
+            break;
+        }
+    };
+    let task = json!({"topic": "changes", "what": "task", "project_id": "p", "task_id": "by-hand"});
+    std::fs::create_dir_all(sandbox.root().join("p/by-hand")).unwrap();
+    // The folder may have come before that of its project was watched.
+    std::fs::write(sandbox.root().join("p/by-hand/TASK.md"), "x").unwrap();
+    told(&mut events, json!({"topic": "changes", "what": "project", "project_id": "p"}));
+    let id = events.last_id.clone().unwrap();
+    std::fs::write(sandbox.root().join("p/by-hand/DONE"), "").unwrap();
+    told(&mut events, task.clone());
+    std::fs::remove_dir_all(sandbox.root().join("p/by-hand")).unwrap();
+    told(&mut events, task.clone());
+    std::fs::create_dir_all(sandbox.root().join(".conductor/holds")).unwrap();
+    told(&mut events, json!({"topic": "changes", "what": "holds"}));
+    // The look-out stays a while for who comes back, who misses nothing.
+    drop(events);
+    let mut again = server.follow("/api/v1/events?topics=changes", Some(&id));
+    told(&mut again, task);
+    told(&mut again, json!({"topic": "changes", "what": "holds"}));
+    server.follow("/api/v1/events?topics=changes", Some("c1.1")).named("resync");
+}
+
+#[test]
+fn what_a_check_printed_that_passed_is_shown() {
+    let sandbox = Sandbox::new();
+    let server = Server::open(&sandbox);
+    let task = ["task", "--project", "p", "--task", "t", "--agent", "shell", "--prompt", DONE];
+    let program = sandbox.program(env!("CARGO_BIN_EXE_run-agent"));
+    let verify =
+        "echo first; echo all 7 passed with token=ghp_0123456789abcdefghij0123456789abcdef";
+    program.args(task).args(["--verify", verify]).succeed();
+    let view = server.json("/api/v1/views/projects/p/tasks/t");
+    let passed = view["limits"]["passed"].as_str().unwrap();
+    assert!(passed.starts_with("first\nall 7 passed with"), "{view}");
+    assert!(!passed.contains("0123456789"), "{passed}");
+}

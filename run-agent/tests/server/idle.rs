@@ -1,11 +1,9 @@
 //! A server whose clients get nothing does nothing but tell them that it lives.
 
+use crate::counting::{Calls, processes};
 use crate::support::*;
 use conductor_core::{Conductor, Options, Post, Wait};
-use conductor_tests::process::Program;
 use conductor_tests::sandbox::Sandbox;
-use conductor_tests::tools;
-use rustix::process::Signal;
 use std::collections::HashMap;
 use std::path::PathBuf;
 
@@ -23,21 +21,8 @@ fn serve(sandbox: &Sandbox, heartbeat: u64) -> Server {
     Server::of(sandbox, program(sandbox).arg("--config").arg(&config))
 }
 
-/// The server's processes: the one that was started, and those that it started.
-fn processes(server: &Server) -> Vec<u32> {
-    let own = server.running.id();
-    let mut processes = vec![own];
-    for thread in std::fs::read_dir(format!("/proc/{own}/task")).unwrap() {
-        let children = std::fs::read_to_string(thread.unwrap().path().join("children"));
-        let children = children.unwrap_or_default();
-        processes.extend(children.split_whitespace().map(|id| id.parse::<u32>().unwrap()));
-    }
-    processes
-}
-
 #[test]
 fn clients_that_get_nothing_cost_a_write_for_each_sign_of_life() {
-    let Some(strace) = tools::find("strace") else { return };
     let sandbox = Sandbox::new();
     let server = serve(&sandbox, 2);
     let mut clients: Vec<Events> = (0..CLIENTS).map(|_| server.follow(STREAM, None)).collect();
@@ -45,41 +30,23 @@ fn clients_that_get_nothing_cost_a_write_for_each_sign_of_life() {
     for client in &mut clients {
         client.named("heartbeat");
     }
-    let report = sandbox.work().join("calls");
-    let counter = format!(
-        "exec {} -f -c -U name,calls -o '{}' \"$@\" 2>&1",
-        strace.display(),
-        report.display()
-    );
-    let mut counter = Program::new(std::path::Path::new("/bin/sh")).args(["-c", &counter, "sh"]);
-    for process in processes(&server) {
-        counter = counter.arg("-p").arg(process.to_string());
-    }
-    let mut counter = counter.start();
-    counter.wait_for("the counting", |text| text.contains("attached"));
-    // One that comes now has nothing waiting for it that came before.
-    let mut clock = server.follow(STREAM, None);
-    clock.several("heartbeat", HEARTBEATS as usize);
-    counter.signal(Signal::INT);
-    let _counted = counter.finish();
-    let report = std::fs::read_to_string(report).unwrap();
-    let calls = |wanted: &dyn Fn(&str) -> bool| -> u64 {
-        let lines = report.lines().filter_map(|line| line.trim().split_once(char::is_whitespace));
-        let lines = lines.filter(|(name, _)| wanted(name));
-        lines.filter_map(|(_, count)| count.trim().parse::<u64>().ok()).sum()
-    };
-    let writes = calls(&|name| ["write", "writev", "sendto", "sendmsg"].contains(&name));
+    let counted = Calls::during(&sandbox, &server, || {
+        // One that comes now has nothing waiting for it that came before.
+        let mut clock = server.follow(STREAM, None);
+        clock.several("heartbeat", HEARTBEATS as usize);
+    });
+    let Some(counted) = counted else { return };
+    let writes = counted.of(&["write", "writev", "sendto", "sendmsg"]);
     // The first and the last of the others' may fall just inside.
     let most = (HEARTBEATS + 2) * CLIENTS;
     assert!(
         writes >= HEARTBEATS * CLIENTS / 2 && writes <= most + 20,
-        "{writes} writes, {most} signs of life\n{report}"
+        "{writes} writes, {most} signs of life\n{counted:?}"
     );
     // Each is a write, a look whether there is more, and its share of a wake-up.
-    let all = calls(&|name| name != "total");
-    assert!(all <= 4 * most + 200, "{all} calls\n{report}");
-    let looks = calls(&|name| ["openat", "pread64", "read", "fstat", "statx"].contains(&name));
-    assert!(looks <= most + 100, "nothing is looked at for any client: {looks}\n{report}");
+    assert!(counted.all() <= 4 * most + 200, "{counted:?}");
+    let looks = counted.of(&["openat", "pread64", "read", "fstat", "statx"]);
+    assert!(looks <= most + 100, "nothing is looked at for any client: {looks}\n{counted:?}");
 }
 
 #[test]

@@ -29,14 +29,18 @@ const page = /** @type {HTMLElement} */ (document.getElementById("page"));
 
 const live = new Live(
   (event, data) => {
-    if (event === "status" && data.topic === "runs") overview.touch();
+    if (event === "changed" || event === "resync" || (event === "status" && data.topic === "runs"))
+      overview.touch();
     if (event === "resync") view?.refresh?.();
     else view?.hear?.(event, data);
     changed();
   },
   () => {
     // What happened in between may be told by no event.
-    if (live.standing === "live" && wasLost) view?.refresh?.();
+    if (live.standing === "live" && wasLost) {
+      view?.refresh?.();
+      overview.touch();
+    }
     wasLost = live.standing === "lost" || live.standing === "closed";
     changed();
   },
@@ -61,7 +65,7 @@ function open() {
 
 drawWith(() => {
   if (!view) return;
-  live.follow(["runs", ...view.topics]);
+  live.follow(["runs", "changes", ...view.topics]);
   document.title = `${view.title} · conductor`;
   const after = [banner(live), shell(viewPath, view.render(), live), dialog(), helpPanel(), toasts()].filter(
     (node) => node !== null,

@@ -60,7 +60,7 @@ ${DONE}`);
   await server.start("shop", "cleanup", "echo cleaning; sleep 3600");
   const asks = `run-agent bus post --type QUESTION --body 'The old payment provider ends in March. **Shall I move all shops to the new one**, or only those that ask?'; exit 1`;
   await sandbox.cli("task", "--detach", "--project", "shop", "--task", "payments", "--agent", "shell", "--on-question", "wait", "--question-timeout", "8h", "--max-attempts", "5", "--prompt", asks);
-  await sandbox.cli("task", "--detach", "--project", "shop", "--task", "login", "--agent", "claude", "--verify", "test -e .", "--max-attempts", "10", "--max-cost-usd", "5", "--max-wall", "2h", "--prompt", PROMPT);
+  await sandbox.cli("task", "--detach", "--project", "shop", "--task", "login", "--agent", "claude", "--verify", "echo '42 tests, 42 passed'; test -e .", "--max-attempts", "10", "--max-cost-usd", "5", "--max-wall", "2h", "--prompt", PROMPT);
   await server.start("shop", "deploy", DONE, { depends_on: ["payments"] });
   const child = "run-agent job --agent shell --task split --prompt";
   await server.start("shop", "split", `${child} 'echo part one' ; ${child} 'echo part two; exit 1'; ${child} 'sleep 3600'`);

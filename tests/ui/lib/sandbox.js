@@ -18,7 +18,7 @@ const HERE = import.meta.dirname ?? path.dirname(new URL(import.meta.url).pathna
 /** The workspace. */
 export const WORKSPACE = path.resolve(HERE, "../../..");
 /** Where the programs lie; whoever starts the tests has built them. */
-const PROGRAMS = process.env.CONDUCTOR_PROGRAMS ?? path.join(WORKSPACE, "target/debug");
+export const PROGRAMS = process.env.CONDUCTOR_PROGRAMS ?? path.join(WORKSPACE, "target/debug");
 const MARK = "UI_SANDBOX";
 
 /** Longer than anything here takes; it ends a hang and measures nothing. */
@@ -86,7 +86,7 @@ export class Sandbox {
     await run(path.join(PROGRAMS, "make-root"), [this.root, ...options], { env: this.env });
   }
 
-  /** @param {{port?: number, auth?: string, args?: string[]}} [how] */
+  /** @param {{port?: number, auth?: string, args?: string[], program?: string}} [how] */
   async serve(how) {
     const server = await Server.start(this, how);
     this.servers.push(server);
@@ -133,11 +133,11 @@ function kill(pid) {
 export class Server {
   /**
    * @param {Sandbox} sandbox
-   * @param {{port?: number, auth?: string, args?: string[]}} [how]
+   * @param {{port?: number, auth?: string, args?: string[], program?: string}} [how]
    */
-  static async start(sandbox, { port, auth = "token", args = [] } = {}) {
+  static async start(sandbox, { port, auth = "token", args = [], program = path.join(PROGRAMS, "run-agent") } = {}) {
     const child = spawn(
-      path.join(PROGRAMS, "run-agent"),
+      program,
       ["serve", "--port", String(port ?? (await freePort())), "--auth", auth, ...args],
       { env: { ...sandbox.env, CONDUCTOR_LOG: "error" }, stdio: ["ignore", "pipe", "pipe"] },
     );

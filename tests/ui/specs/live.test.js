@@ -1,6 +1,7 @@
 /** The one connection of a page: cut and gone on with, without loss or repeat; closed while nobody looks. */
 
 import assert from "node:assert/strict";
+import fs from "node:fs";
 import net from "node:net";
 import { describe, test } from "node:test";
 import { around } from "../lib/around.js";
@@ -171,6 +172,60 @@ describe("the live connection", () => {
       assert.deepEqual(await numbers(page), Array.from({ length: before + 3 }, (_, at) => at));
     }));
 
+  test("shows what no run tells of: tasks made, done and deleted by hand, an account on hold", async () => {
+    const { root } = all.sandbox;
+    await Promise.all([
+      through("projects/p", async (page) => {
+        await page.getByRole("table").getByText("killed").waitFor();
+        fs.mkdirSync(`${root}/p/by-hand`);
+        fs.writeFileSync(`${root}/p/by-hand/TASK.md`, "by hand");
+        const row = page.getByRole("row").filter({ hasText: "by-hand" });
+        await row.waitFor();
+        fs.writeFileSync(`${root}/p/by-hand/DONE`, "");
+        await row.getByText("done").waitFor();
+        fs.rmSync(`${root}/p/by-hand`, { recursive: true });
+        await row.waitFor({ state: "detached" });
+      }),
+      through("", async (page) => {
+        await page.locator("main").getByRole("link", { name: "p", exact: true }).waitFor();
+        fs.mkdirSync(`${root}/made-by-hand/first`, { recursive: true });
+        await page.locator("main").getByRole("link", { name: "made-by-hand" }).waitFor();
+        fs.rmSync(`${root}/made-by-hand`, { recursive: true });
+        await page.locator("main").getByRole("link", { name: "made-by-hand" }).waitFor({ state: "detached" });
+      }),
+      through("health", async (page, _, witness) => {
+        await page.getByRole("heading", { name: "Health" }).waitFor();
+        const asked = () => witness.requests.filter((url) => url.endsWith("/views/health")).length;
+        await until("it was read", () => asked() > 0);
+        const before = asked();
+        fs.mkdirSync(`${root}/.conductor/holds`, { recursive: true });
+        fs.writeFileSync(`${root}/.conductor/holds/nobody`, "");
+        await until("it is read again", () => asked() > before);
+        fs.rmSync(`${root}/.conductor/holds/nobody`);
+      }),
+    ]);
+  });
+
+  test("asks for nothing while nothing happens", async () => {
+    const places = ["", "projects/p", "projects/p/tasks/t", "projects/p/tasks/t/bus", "usage"];
+    await Promise.all(places.map((place) => through(place, async (page, _, witness) => {
+      await page.locator("main h1").waitFor();
+      const api = () => witness.requests.filter((url) => url.includes("/api/")).map((url) => new URL(url).pathname);
+      let asked = -1;
+      // What the page reads at its beginning follows one upon the other.
+      await until("it has all", async () => {
+        const now = api().length;
+        await new Promise((resolve) => setTimeout(resolve, 2500));
+        const rests = asked === now;
+        asked = now;
+        return rests;
+      });
+      // Longer than any clock of these views.
+      await new Promise((resolve) => setTimeout(resolve, 16_000));
+      assert.deepEqual(api().slice(asked), [], place);
+    })));
+  });
+
   test("outlives the server: killed and started again, nothing is lost or told twice", async () => {
     const server = await all.sandbox.serve({ port: await freePort() });
     const { page, witness, close } = await open(all.browser, server.url);
@@ -198,7 +253,7 @@ describe("the live connection", () => {
       await page.getByRole("log").getByText("line 1", { exact: true }).waitFor();
       proxy.refuses = true;
       proxy.cut();
-      (await import("node:fs")).writeFileSync(gate, "");
+      fs.writeFileSync(gate, "");
       await page.locator(".connection").getByText("not connected").waitFor({ state: "attached" });
       proxy.refuses = false;
       await page.getByRole("log").getByText("line 500", { exact: true }).waitFor();

@@ -116,6 +116,9 @@ describe("size", () => {
       const { metrics } = await session.send("Performance.getMetrics");
       const of = (/** @type {string} */ name) => metrics.find((metric) => metric.name === name)?.value ?? 0;
       console.log(`# ${place}: heap ${Math.round(of("JSHeapUsedSize") / 1e6)} MB, ${of("Nodes")} nodes; held up at most (ms): ${[...worst].map(([name, ms]) => `${name} ${Math.round(ms)}`).join(", ")}`);
+      const memory = await rendererMemory(page);
+      console.log(`# ${place}: the page's process has ${Math.round(memory / 1e6)} MB (its proportional share, PSS)`);
+      assert.ok(memory < MOST_BYTES, `the page's process has ${memory} bytes`);
       // A node and its layout take less than 2 kB.
       assert.ok(of("JSHeapTotalSize") + of("Nodes") * 2000 < MOST_BYTES, `${of("JSHeapTotalSize")} bytes and ${of("Nodes")} nodes`);
       const slow = [...worst].filter(([, ms]) => ms > MOST_MS * SLOWER);
@@ -123,6 +126,26 @@ describe("size", () => {
     }, {}, server);
   }
 });
+
+/**
+ * The memory of the process that the page runs in, as the kernel shares it out (PSS): scripts, documents, pictures and
+ * the browser's own part of it. Other processes of the browser serve all its pages.
+ *
+ * @param {import("playwright-core").Page} page
+ */
+async function rendererMemory(page) {
+  const browser = page.context().browser();
+  assert.ok(browser);
+  const session = await browser.newBrowserCDPSession();
+  const { processInfo } = await session.send("SystemInfo.getProcessInfo");
+  const sizes = processInfo.filter(({ type }) => type === "renderer").map(({ id }) => {
+    const rollup = fs.readFileSync(`/proc/${id}/smaps_rollup`, "utf8");
+    return Number(/^Pss:\s+(\d+) kB$/m.exec(rollup)?.[1] ?? 0) * 1024;
+  });
+  await session.detach();
+  // The page's is the one that holds most; others wait for a page to come.
+  return Math.max(0, ...sizes);
+}
 
 /** How much slower than a person's machine this one is: others use it, too. */
 const SLOWER = Number(process.env.CONDUCTOR_UI_SLOWER ?? 1);

@@ -53,7 +53,7 @@ fn stream(client: Client) -> Response {
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Topics {
-    /// `runs`, `messages:PROJECT`, `messages:PROJECT/TASK`, `log:PROJECT/TASK/RUN`,
+    /// `runs`, `changes`, `messages:PROJECT`, `messages:PROJECT/TASK`, `log:PROJECT/TASK/RUN`,
     /// `size:PROJECT/TASK/RUN`, with commas between.
     topics: String,
 }

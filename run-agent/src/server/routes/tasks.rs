@@ -5,6 +5,7 @@ use super::super::app::App;
 use super::super::around::{nothing, refuse_pages};
 use super::super::calls::Length;
 use super::super::failure::{ErrorBody, Failure};
+use super::super::known::{Look, Reader, Told};
 use super::super::limits;
 use super::super::page::{Asked, Page, Part, Wanted};
 use super::super::place::{self, InProject, InTask, SomeTask};
@@ -18,6 +19,7 @@ use conductor_core::{
     TaskInfo, TaskStatus, Timestamp,
 };
 use serde::{Deserialize, Serialize};
+use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -80,17 +82,20 @@ async fn all(
             // Only what is wanted is read.
             let (all, part) = wanted.of(all);
             let mut answer = Tasks { tasks: Vec::new(), unreadable: Vec::new(), part };
-            for (_, _, task) in conductor.tasks().infos(all) {
-                let listed = task.and_then(|info| {
-                    let counts = counts_of_running(conductor, &info)?;
-                    Ok(ListedTask::of(&info, counts.as_ref()))
-                });
-                match listed {
-                    Ok(task) => answer.tasks.push(task),
-                    Err(error) if error.kind() == ErrorKind::NotFound => {}
-                    Err(error) => answer.unreadable.push(app.failure(&error).message().to_owned()),
+            app.known().read(conductor, usize::MAX, |reader| {
+                for of_project in all.chunk_by(|a, b| a.0 == b.0) {
+                    let look = reader.of(&of_project[0].0);
+                    for (_, task) in of_project {
+                        match listed(&look, task) {
+                            Ok(task) => answer.tasks.extend(task),
+                            Err(error) if error.kind() == ErrorKind::NotFound => {}
+                            Err(error) => {
+                                answer.unreadable.push(app.failure(&error).message().to_owned());
+                            }
+                        }
+                    }
                 }
-            }
+            });
             Ok(answer)
         })
         .await?;
@@ -103,6 +108,12 @@ pub(super) fn projects(conductor: &Conductor) -> Result<Vec<ProjectId>> {
         Err(error) if error.code() == "root.not_found" => Ok(Vec::new()),
         projects => Ok(projects?.ids),
     }
+}
+
+fn listed(look: &Look<'_>, task: &TaskId) -> Result<Option<ListedTask>> {
+    let Some(Told { info, .. }) = look.task(task, &look.see(task))? else { return Ok(None) };
+    let counts = counts_of_running(look.conductor, &info)?;
+    Ok(Some(ListedTask::of(&info, counts.as_ref())))
 }
 
 /// What the runs of a task that is running came to: only then does that change the word for it.
@@ -188,16 +199,11 @@ async fn page(
     Query(chosen): Query<Chosen>,
     Query(asked): Query<Asked>,
 ) -> Result<Json<Page<PageTask>>, Failure> {
-    let page = app.call(move |conductor| {
-        let mut tasks = Vec::new();
-        for (task, info) in conductor.tasks().entries(&project)? {
-            match info {
-                Ok(info) => tasks.push((created_at(conductor, &info), info)),
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
-                // Told in its own detail; here it would hide all the others.
-                Err(error) => tracing::warn!(%task, %error, "cannot read a task"),
-            }
-        }
+    let page = app.answer(Length::Short, move |app| {
+        let conductor = app.conductor();
+        let by_age = |reader: &Reader<'_>| by_age(&reader.of(&project));
+        let tasks = app.known().read(conductor, usize::MAX, by_age);
+        let mut tasks = tasks.map_err(|error| app.failure(&error))?;
         tasks.sort_by(|(a, one), (b, other)| b.cmp(a).then_with(|| one.id.cmp(&other.id)));
         let tasks = tasks.into_iter().map(|(_, info)| info);
         match chosen.status.as_deref() {
@@ -212,6 +218,25 @@ async fn page(
         }
     });
     Ok(Json(page.await?))
+}
+
+/// The tasks of a project, each with when it was made.
+fn by_age(look: &Look<'_>) -> Result<Vec<(Timestamp, Arc<TaskInfo>)>> {
+    let mut tasks = Vec::new();
+    for task in look.ids()? {
+        let seen = look.see(&task);
+        match look.task(&task, &seen) {
+            Ok(Some(Told { info, rests })) => {
+                let created = || created_at(look.conductor, &info);
+                tasks.push((look.created(&task, &seen, rests, created), info));
+            }
+            Ok(None) => {}
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            // Told in its own detail; here it would hide all the others.
+            Err(error) => tracing::warn!(%task, %error, "cannot read a task"),
+        }
+    }
+    Ok(tasks)
 }
 
 /// When its first run began; else when its prompt was written.

@@ -54,7 +54,6 @@ async fn follow(app: &App, mut member: Member) {
                     count_beginning(app, note.run.clone()).await;
                 }
                 if note.outcome.is_some() {
-                    app.ends().note();
                     ends.push(note.run.clone());
                 }
             }

@@ -4,8 +4,8 @@ use super::super::app::App;
 use super::super::failure::Failure;
 use super::frame::{self, Encoded, Form, Frames};
 use super::hub::{Batch, Join, Member, Refused};
-use super::topic::{RunKey, RunsKey, SizeKey, Topic};
-use super::{bus, file, log, runs, size};
+use super::topic::{ChangesKey, RunKey, RunsKey, SizeKey, Topic};
+use super::{bus, changes, file, log, runs, size};
 use axum::http::StatusCode;
 use bytes::Bytes;
 use conductor_core::{Conductor, Result};
@@ -49,7 +49,7 @@ impl Missed {
             Topic::Log(key) => log::Missed::new(key.clone(), from).map(Missed::Log),
             Topic::File(key) => Some(Missed::File(file::Missed::new(key.clone(), from))),
             // What is kept of these is told when a client joins.
-            Topic::Runs | Topic::Size(_) => None,
+            Topic::Runs | Topic::Changes | Topic::Size(_) => None,
         }
     }
 
@@ -424,6 +424,11 @@ pub(super) async fn join_hub(
             let key = SizeKey(key);
             (key.to_string(), streams.sizes.join(key, join, most, open).await)
         }
+        Topic::Changes => {
+            let open = move || changes::ChangesSource::open(&conductor);
+            let joined = streams.changes.join(ChangesKey, join, most, open).await;
+            (ChangesKey.to_string(), joined)
+        }
         Topic::Runs => {
             let open = move || runs::RunsSource::open(&conductor);
             (RunsKey.to_string(), streams.runs.join(RunsKey, join, usize::MAX, open).await)
@@ -433,7 +438,11 @@ pub(super) async fn join_hub(
         Ok(member) => Ok((name, member)),
         Err(Refused::Error(error)) => Err(app.failure(&error)),
         Err(Refused::Full) => {
-            let what = if name.starts_with("messages") { "bus" } else { "run" };
+            let what = match name.split(':').next() {
+                Some("messages") => "bus",
+                Some("changes") => "root",
+                _ => "run",
+            };
             let message = format!("max clients reached for {what}");
             Err(Failure::new(StatusCode::TOO_MANY_REQUESTS, "stream.full", message))
         }

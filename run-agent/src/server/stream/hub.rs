@@ -49,6 +49,10 @@ pub(crate) trait Source: Send + 'static {
     fn opening(&mut self, _from: Option<&str>, _frames: &mut Frames) -> Result<()> {
         Ok(())
     }
+    /// How long it stays open when the last client has left.
+    fn linger(&self) -> Duration {
+        Duration::ZERO
+    }
     /// What a client is told last that comes when all was found.
     fn closing(&mut self, _frames: &mut Frames) {}
 }
@@ -255,14 +259,19 @@ impl<K: Clone + Eq + Hash + Send + fmt::Display + 'static> LookOut<K> {
         let mut source = Some(source);
         let mut next = Instant::now();
         let mut look = true;
+        let linger = source.as_ref().map_or(Duration::ZERO, S::linger);
         loop {
             let mut joins = Vec::new();
             // What came meanwhile; then, where nothing is to be looked at, what comes.
             while let Ok(wish) = self.heard.try_recv() {
                 self.hear(wish, &mut joins);
             }
-            if joins.is_empty() && self.own + self.shared == 0 && self.close() {
-                return;
+            if joins.is_empty() && self.own + self.shared == 0 {
+                match tokio::time::timeout(linger, self.heard.recv()).await {
+                    Ok(Some(wish)) => self.hear(wish, &mut joins),
+                    _ if self.close() => return,
+                    _ => continue,
+                }
             }
             if joins.is_empty() && !look {
                 tokio::select! {

@@ -12,6 +12,8 @@ pub(crate) enum Topic {
     Messages(BusKey),
     /// All runs that begin and end: `runs`.
     Runs,
+    /// What no run tells of: `changes`.
+    Changes,
     /// What a run prints: `log:PROJECT/TASK/RUN`.
     Log(RunKey),
     /// How much a run has printed: `size:PROJECT/TASK/RUN`.
@@ -46,6 +48,10 @@ pub(crate) struct SizeKey(pub(crate) RunKey);
 /// All runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct RunsKey;
+
+/// What no run tells of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ChangesKey;
 
 impl fmt::Display for BusKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -82,6 +88,12 @@ impl fmt::Display for RunsKey {
     }
 }
 
+impl fmt::Display for ChangesKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("changes")
+    }
+}
+
 impl Topic {
     /// What a word of a client stands for.
     pub(crate) fn parse(word: &str) -> Result<Topic, Failure> {
@@ -89,6 +101,7 @@ impl Topic {
         let ids: Vec<&str> = ids.split('/').collect();
         match (kind, &ids[..]) {
             ("runs", [""]) => Ok(Topic::Runs),
+            ("changes", [""]) => Ok(Topic::Changes),
             ("messages", [project]) => {
                 let project = checked(ProjectId::new(project))?;
                 Ok(Topic::Messages(BusKey(project.into())))
@@ -109,8 +122,8 @@ impl Topic {
                 let message = format!("there is no topic {word:?}");
                 Err(Failure::bad_request("topic.unknown", message).detail(
                     "hint",
-                    "topics are runs, messages:PROJECT, messages:PROJECT/TASK, log:PROJECT/TASK/RUN, \
-                     size:PROJECT/TASK/RUN",
+                    "topics are runs, changes, messages:PROJECT, messages:PROJECT/TASK, \
+                     log:PROJECT/TASK/RUN, size:PROJECT/TASK/RUN",
                 ))
             }
         }
@@ -134,6 +147,7 @@ mod tests {
             assert_eq!(shown, word);
         }
         assert_eq!(Topic::parse("runs").unwrap(), Topic::Runs);
+        assert_eq!(Topic::parse("changes").unwrap(), Topic::Changes);
         for word in ["", "run", "runs:x", "messages:", "messages:../x", "log:p/t", "messages:a/b/c"]
         {
             assert!(Topic::parse(word).is_err(), "{word}");

@@ -1,5 +1,6 @@
 /** Asking the server: JSON in, JSON out, one clear error. */
 
+import { following } from "./following.js";
 import { currentToken, forgetToken, headers } from "./token.js";
 
 /** An answer that is no success. */
@@ -111,6 +112,7 @@ async function failure(response) {
  * @returns {Promise<any>}
  */
 export async function get(path, signal) {
+  await following;
   const response = await ask(path, signal ? { signal } : {});
   if (!response.ok) throw await failure(response);
   return response.json();

@@ -6,6 +6,7 @@
  */
 
 import { ask } from "./api.js";
+import { follows, isBlind } from "./following.js";
 import { EventReader } from "./sse.js";
 
 /**
@@ -83,6 +84,7 @@ export class Live {
   stand(standing) {
     if (standing === this.standing) return;
     this.standing = standing;
+    follows(standing === "live");
     if (standing === "lost") this.lostAt ??= Date.now();
     else if (standing !== "connecting") this.lostAt = undefined;
     this.changed();
@@ -126,6 +128,7 @@ export class Live {
         cache: "no-store",
       });
       if (!response.ok || !response.body) throw new Error(`status ${response.status}`);
+      follows(true);
       const reader = response.body.getReader();
       const events = new EventReader(
         (told) => this.hear(told.event, told.data),
@@ -160,6 +163,7 @@ export class Live {
     }
     // An id of which nothing is kept any more: the place is given up, and what is shown is read anew.
     if (event === "resync" && data.topic) this.places.delete(data.topic);
-    if (event !== "heartbeat") this.told(event, data);
+    if (event === "follows" || event === "blind") isBlind(event === "blind");
+    else if (event !== "heartbeat") this.told(event, data);
   }
 }

@@ -59,6 +59,7 @@
  * @property {TaskRow[]} running
  * @property {TaskRow[]} attention
  * @property {string[]} [unreadable]
+ * @property {number} [unread] tasks that are missing in this answer, as they were not read yet
  *
  * @typedef {object} Amount
  * @property {number} used
@@ -69,6 +70,7 @@
  * @property {Amount} wall_s
  * @property {Amount} tokens
  * @property {Amount} cost_usd
+ * @property {string} [passed]
  * @property {string} [verify]
  * @property {number} checks
  * @property {string} [rejection]

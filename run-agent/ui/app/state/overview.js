@@ -2,14 +2,19 @@
 
 import { changed } from "../dom/frame.js";
 import { get } from "../net/api.js";
+import { mustLook } from "../net/following.js";
 import { tellError } from "../parts/toast.js";
 
 /** @typedef {import("../net/types.js").Overview} Overview */
 
 /** How soon what changed is read anew. */
 const SOON = 400;
-/** What no stream tells of, as a task that begins to wait, is looked for so often. */
+/** So many times as long as the last reading took is waited at least. */
+const SHARE = 4;
+/** When a running task last printed something is told by no stream; it is looked for so often. */
 const ANYWAY = 15_000;
+/** The most tasks that the server reads for one answer; where there are more, the answer is told in parts. */
+const PART = 1000;
 
 class OverviewStore {
   constructor() {
@@ -18,6 +23,8 @@ class OverviewStore {
     /** @type {Error | undefined} */
     this.error = undefined;
     this.readAt = 0;
+    this.took = 0;
+    this.since = midnight();
     this.reading = false;
     this.again = false;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -25,7 +32,7 @@ class OverviewStore {
   }
 
   /** Something happened: reads anew, soon and once. @param {number} [ms] */
-  touch(ms = SOON) {
+  touch(ms = Math.max(SOON, SHARE * this.took)) {
     if (this.timer !== undefined) return;
     this.timer = setTimeout(() => {
       this.timer = undefined;
@@ -35,7 +42,8 @@ class OverviewStore {
 
   /** Reads anew what is old by now. */
   tick() {
-    if (Date.now() - this.readAt > ANYWAY) void this.read();
+    const changes = mustLook() || (this.data?.running.length ?? 0) > 0 || this.since !== midnight();
+    if (changes && Date.now() - this.readAt > ANYWAY) void this.read();
   }
 
   async read() {
@@ -46,7 +54,18 @@ class OverviewStore {
     this.reading = true;
     this.readAt = Date.now();
     try {
-      this.data = await get(`/api/v1/views/projects?since=${encodeURIComponent(midnight())}`);
+      this.since = midnight();
+      const wanted = new URLSearchParams({ since: this.since, reads: String(PART) });
+      /** @type {Overview} */
+      let data;
+      do {
+        const begun = Date.now();
+        data = await get(`/api/v1/views/projects?${wanted}`);
+        this.took = Date.now() - begun;
+        // Later looks are not shown before they are whole.
+        if (!this.data?.projects.length || this.data.unread || !data.unread) this.data = data;
+        changed();
+      } while (data.unread);
       this.error = undefined;
     } catch (error) {
       if (!this.data) this.error = /** @type {Error} */ (error);

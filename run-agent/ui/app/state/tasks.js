@@ -5,6 +5,7 @@
 
 import { changed } from "../dom/frame.js";
 import { get, path } from "../net/api.js";
+import { mustLook } from "../net/following.js";
 import { tellError } from "../parts/toast.js";
 
 /** @typedef {import("../net/types.js").TaskRow} TaskRow */
@@ -17,6 +18,10 @@ const NONE = "none";
 const FEW = 100;
 /** Rows that may change without a run's doing are looked at so often. */
 const ANYWAY = 8000;
+/** Rows of the first answer, which are shown at once. */
+const FIRST = 400;
+/** Rows of each later one. */
+const MORE = 5000;
 /** States from which nothing leads away by itself. @type {Set<State>} */
 const RESTING = new Set(["done", "failed", "stopped", "cancelled", "idle", "unreadable"]);
 
@@ -38,6 +43,12 @@ export class TaskStore {
     this.timer = undefined;
     this.lookedAt = Date.now();
     this.gone = false;
+    /** Whether all rows are being read, and what changed meanwhile. @type {Set<string> | undefined} */
+    this.meanwhile = undefined;
+    /** Whether all are to be read once more. */
+    this.again = false;
+    /** Whether rows are missing that were not read yet. */
+    this.partial = false;
   }
 
   dispose() {
@@ -45,26 +56,56 @@ export class TaskStore {
     clearTimeout(this.timer);
   }
 
-  /** Reads all rows. */
+  /** Reads all rows, the newest first; the first ones are shown while the others come. */
   async readAll() {
-    /** @type {Map<string, TaskRow>} */
-    const rows = new Map();
-    let after = "";
+    if (this.meanwhile) {
+      this.again = true;
+      return;
+    }
+    this.meanwhile = new Set();
     try {
-      do {
-        const base = path`/api/v1/views/projects/${this.project}/tasks`;
-        const answer = await get(after ? `${base}?after=${encodeURIComponent(after)}` : base);
-        this.take(rows, answer);
-        after = answer.next ?? "";
-        this.total = answer.total;
-      } while (after && !this.gone);
-      this.rows = rows;
-      this.loaded = true;
+      await this.readParts();
       this.error = undefined;
     } catch (error) {
       if (!this.loaded) this.error = /** @type {Error} */ (error);
       else tellError(error);
     }
+    const changed = this.meanwhile;
+    this.meanwhile = undefined;
+    this.show();
+    // What these parts tell of them may be older than what was read of them by itself.
+    for (const id of changed) this.touch(id);
+    if (this.again && !this.gone) {
+      this.again = false;
+      await this.readAll();
+    }
+  }
+
+  async readParts() {
+    /** @type {Map<string, TaskRow>} */
+    const rows = new Map();
+    const first = !this.loaded;
+    let after = "";
+    do {
+      const wanted = new URLSearchParams({ order: "newest", most: String(rows.size === 0 ? FIRST : MORE) });
+      if (after) wanted.set("after", after);
+      const answer = await get(`${path`/api/v1/views/projects/${this.project}/tasks`}?${wanted}`);
+      this.take(rows, answer);
+      after = answer.next ?? "";
+      this.total = answer.total;
+      if (first) {
+        this.rows = rows;
+        this.partial = after !== "";
+        this.show();
+      }
+    } while (after && !this.gone);
+    this.rows = rows;
+    this.partial = false;
+  }
+
+  /** Something is new to be shown. */
+  show() {
+    this.loaded ||= !this.error;
     this.version += 1;
     changed();
   }
@@ -91,27 +132,37 @@ export class TaskStore {
   /** A task changed: its row is read anew, soon. @param {string} id */
   touch(id) {
     this.dirty.add(id);
+    this.meanwhile?.add(id);
     this.timer ??= setTimeout(() => {
       this.timer = undefined;
       void this.readDirty();
     }, SOON);
   }
 
-  /** Looks at rows that may change without being told of. */
+  /** Looks at rows that may change without being told of: what runs prints, and nothing says so. */
   tick() {
     if (!this.loaded || Date.now() - this.lookedAt < ANYWAY) return;
     this.lookedAt = Date.now();
+    const all = mustLook();
     let left = FEW;
     for (const row of this.rows.values()) {
-      if (RESTING.has(row.state)) continue;
+      if (all ? RESTING.has(row.state) : row.state !== "running") continue;
       this.touch(row.id);
       if (--left === 0) break;
     }
     // Nothing may have changed; how many there are may.
-    if (this.dirty.size === 0) this.touch(NONE);
+    if (all && this.dirty.size === 0) this.touch(NONE);
+  }
+
+  /** Something of the project changed: how many tasks there are, perhaps. */
+  count() {
+    this.touch(NONE);
   }
 
   async readDirty() {
+    // What waits for these may go on.
+    for (const row of this.rows.values())
+      if (row.blocked_by?.some((id) => this.dirty.has(id))) this.dirty.add(row.id);
     const ids = [...this.dirty];
     this.dirty.clear();
     if (!this.loaded || ids.length > FEW) return this.readAll();
@@ -123,7 +174,7 @@ export class TaskStore {
       for (const id of ids) if (!told.has(id) && this.rows.delete(id)) news = true;
       this.take(this.rows, answer);
       // Others came or went meanwhile.
-      if (answer.total !== this.rows.size) return this.readAll();
+      if (!this.partial && answer.total !== this.rows.size) return this.readAll();
       if (!news) return;
       this.version += 1;
       changed();

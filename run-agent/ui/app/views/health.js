@@ -4,6 +4,7 @@ import { h } from "../dom/h.js";
 import { changed } from "../dom/frame.js";
 import { count, counted, duration, moment, size, time } from "../dom/format.js";
 import { get } from "../net/api.js";
+import { mustLook } from "../net/following.js";
 import { button, facts, heading, loading } from "../parts/common.js";
 import { icon } from "../parts/icon.js";
 import { overview } from "../state/overview.js";
@@ -16,6 +17,10 @@ import { UPDATE } from "../actions/upkeep.js";
 
 /** @typedef {import("../net/types.js").Health} Health */
 
+/** How soon after a look what happens is looked at. */
+const SOON = 1000;
+/** What nothing tells of is looked at so often: the disk while somebody looks on; all, where not all is told. */
+const SELDOM = 60_000;
 const ANYWAY = 5000;
 
 /** What each kind of finding is called, and how bad it is. @type {Record<string, [string, string]>} */
@@ -66,6 +71,20 @@ export function healthView() {
       )
       .finally(changed);
 
+  /** @type {ReturnType<typeof setTimeout> | undefined} */
+  let timer;
+
+  /** Something happened: it is read soon, and once. */
+  function later() {
+    timer ??= setTimeout(
+      () => {
+        timer = undefined;
+        void read();
+      },
+      Math.max(100, readAt + SOON - Date.now()),
+    );
+  }
+
   function read() {
     readAt = Date.now();
     return Promise.all([
@@ -81,11 +100,12 @@ export function healthView() {
     title: "Health",
     topics: [],
     hear(event) {
-      if (event === "status" && Date.now() - readAt > 1000) void read();
+      if (event === "status" || event === "changed") later();
     },
+    dispose: () => clearTimeout(timer),
     refresh: () => void read(),
     tick() {
-      if (Date.now() - readAt > ANYWAY) void read();
+      if (Date.now() - readAt > (mustLook() ? ANYWAY : SELDOM)) void read();
     },
     render() {
       const health = /** @type {Health | undefined} */ (parts.health);

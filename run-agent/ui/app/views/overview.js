@@ -21,7 +21,6 @@ export function overviewView() {
   return {
     title: "Projects",
     topics: ["runs"],
-    hear: () => overview.touch(),
     refresh: () => void overview.read(),
     tick: () => overview.tick(),
     key(event) {
@@ -73,7 +72,7 @@ export function overviewView() {
 }
 
 /** @param {import("../net/types.js").Overview} data */
-function summary({ projects, running }) {
+function summary({ projects, running, unread = 0 }) {
   /** @param {(project: ProjectRow) => number} of */
   const sum = (of) => projects.reduce((all, project) => all + of(project), 0);
   const waits = sum((project) => waiting(project));
@@ -89,6 +88,7 @@ function summary({ projects, running }) {
     h("span", null, h("b", null, count(waits)), " waiting"),
     h("span", null, h("b", null, money(cost)), " today"),
     h("span", null, h("b", null, tokens(sum((project) => project.tokens))), " tokens"),
+    unread > 0 && h("span", { class: "dim", role: "status" }, `reading ${count(unread)} more tasks…`),
   );
 }
 

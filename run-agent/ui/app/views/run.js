@@ -110,6 +110,7 @@ export function runView(project, task, run) {
         texts.delete("output.md");
         void read();
       }
+      if (event === "changed" && news.project_id === project && news.task_id === task) void read();
     },
     refresh() {
       void read();

@@ -4,6 +4,7 @@ import { h } from "../dom/h.js";
 import { changed } from "../dom/frame.js";
 import { count, duration, money, time, tokens } from "../dom/format.js";
 import { get, path } from "../net/api.js";
+import { mustLook } from "../net/following.js";
 import { toBus, toProject, toRun, toTask } from "../router.js";
 import { button, empty, facts, heading, loading, problem, tabs } from "../parts/common.js";
 import { badge, STATES } from "../parts/status.js";
@@ -16,6 +17,7 @@ import { answer, stop, tryAgain } from "../actions/task.js";
 /** @typedef {import("../net/types.js").OneTask} OneTask */
 /** @typedef {import("../net/types.js").Message} Message */
 
+/** Where it runs, when it last printed something is told by no stream. */
 const ANYWAY = 5000;
 /** Messages that are looked through for open questions. */
 const LOOKED_THROUGH = 500;
@@ -80,6 +82,9 @@ export function taskView(project, task) {
     if (message.type === "ANSWER") for (const parent of parents(message)) answered.add(parent);
   }
 
+  /** @param {string} other */
+  const waitsFor = (other) => data?.task.depends_on?.includes(other) ?? false;
+
   const open = () => questions.filter(({ msg_id }) => !answered.has(msg_id));
 
   void read();
@@ -107,6 +112,8 @@ export function taskView(project, task) {
         (news.task_id === task || data?.children.some((run) => run.id === news.run_id))
       )
         void read();
+      const concerns = news.project_id === project && (news.task_id === task || waitsFor(news.task_id));
+      if (event === "changed" && (news.what === "all" || concerns)) void read();
       if (event === "message") {
         take(/** @type {Message} */ (/** @type {unknown} */ (news)));
         void read();
@@ -114,8 +121,8 @@ export function taskView(project, task) {
     },
     refresh: () => void read(),
     tick() {
-      const rests = data && ["done", "failed", "stopped", "cancelled"].includes(data.task.state);
-      if (Date.now() - readAt > (rests ? 6 * ANYWAY : ANYWAY)) void read();
+      const runs = data?.task.state === "running";
+      if ((runs || mustLook()) && Date.now() - readAt > ANYWAY) void read();
     },
     render() {
       /** @type {[string, string | undefined][]} */
@@ -318,6 +325,13 @@ function limits(data) {
             ? "not run yet"
             : `run ${count(limits.checks)} ${limits.checks === 1 ? "time" : "times"}`,
         ),
+      ),
+    limits.passed &&
+      h(
+        "div",
+        { class: "verify" },
+        h("h3", null, "It passed with"),
+        h("pre", { tabIndex: 0 }, limits.passed),
       ),
     limits.rejection &&
       h(

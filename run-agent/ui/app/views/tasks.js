@@ -82,7 +82,10 @@ export function tasksView(project) {
     title: project,
     topics: [],
     hear(event, data) {
-      if (event === "status" && data.project_id === project) store.touch(data.task_id);
+      if (event === "changed" && data.what === "all") void store.readAll();
+      if (data.project_id !== project) return;
+      if (data.what === "project") store.count();
+      else if ((event === "status" || event === "changed") && data.task_id) store.touch(data.task_id);
     },
     refresh: () => void store.readAll(),
     tick: () => store.tick(),
@@ -139,7 +142,9 @@ export function tasksView(project) {
             h(
               "p",
               { class: "summary" },
-              h("span", null, h("b", null, count(store.rows.size)), " tasks"),
+              h("span", null, h("b", null, count(store.partial ? store.total : store.rows.size)), " tasks"),
+              store.partial &&
+                h("span", { class: "dim", role: "status" }, `${count(store.rows.size)} read so far…`),
               h("span", null, h("b", null, money(info.cost_usd)), " today"),
               info.source && h("span", { class: "path dim", title: info.source }, info.source),
             ),

@@ -48,7 +48,8 @@ export function usageView() {
     topics: [],
     hear(event, data) {
       // Runs count when they are over.
-      if (event !== "status" || !data.outcome || timer !== undefined) return;
+      const ended = event === "status" && data.outcome;
+      if ((!ended && event !== "changed") || timer !== undefined) return;
       timer = setTimeout(() => {
         timer = undefined;
         void read();

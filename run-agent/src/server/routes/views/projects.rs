@@ -4,11 +4,13 @@ use super::super::super::answer::Json;
 use super::super::super::app::App;
 use super::super::super::calls::Length;
 use super::super::super::failure::{ErrorBody, Failure};
+use super::super::super::known::{Look, Reader};
 use super::super::super::query::Query;
 use super::super::tasks::projects;
+use super::rows::Rows;
 use super::state::{Shared, State as Stands, TaskRow};
 use axum::extract::State;
-use conductor_core::{ErrorKind, ProjectId, Result, Timestamp};
+use conductor_core::{ErrorKind, Result, Timestamp, UsageReport};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
@@ -22,13 +24,16 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(all))
 }
 
-/// From when on costs are summed up.
+/// What is wanted.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
-struct Since {
+struct Wanted {
     /// Sums up what runs used that ended at or after this moment, as `2026-11-27T00:00:00Z`; nothing
     /// unless said.
     since: Option<String>,
+    /// Reads at most so many tasks that were not read before; the others are told as `unread`, and are read
+    /// by the same request once more. All unless said.
+    reads: Option<usize>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -46,6 +51,13 @@ struct Projects {
     /// What could not be read, in words.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     unreadable: Vec<String>,
+    /// How many tasks were not read yet, and are missing in all of this: ask once more.
+    #[serde(skip_serializing_if = "is_zero")]
+    unread: usize,
+}
+
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 #[derive(Serialize, ToSchema)]
@@ -78,33 +90,34 @@ struct Used {
 }
 
 /// All projects, what goes on in each, and what each used since a moment
-#[utoipa::path(get, path = "/api/v1/views/projects", tag = "views", params(Since),
+#[utoipa::path(get, path = "/api/v1/views/projects", tag = "views", params(Wanted),
     responses((status = 200, body = Projects), (status = "default", body = ErrorBody)))]
 async fn all(
     State(app): State<App>,
-    Query(asked): Query<Since>,
+    Query(asked): Query<Wanted>,
 ) -> std::result::Result<Json<Projects>, Failure> {
     let since = asked.since.as_deref().filter(|text| !text.is_empty());
     let since: Option<Timestamp> = since.map(str::parse).transpose().map_err(|_| {
         Failure::bad_request("since.invalid", "since is no moment, as 2026-11-27T00:00:00Z")
     })?;
-    let told =
-        app.answer(Length::Short, move |app| look(app, since).map_err(|error| app.failure(&error)));
+    let most = asked.reads.unwrap_or(usize::MAX).max(1);
+    let told = app.answer(Length::Short, move |app| {
+        let look = |reader: &Reader<'_>| look(app, reader, since);
+        app.known().read(app.conductor(), most, look).map_err(|error| app.failure(&error))
+    });
     Ok(Json(told.await?))
 }
 
-fn look(app: &App, since: Option<Timestamp>) -> Result<Projects> {
-    let conductor = app.conductor();
+fn look(app: &App, reader: &Reader<'_>, since: Option<Timestamp>) -> Result<Projects> {
     let mut answer = Projects {
         projects: Vec::new(),
         running: Vec::new(),
         attention: Vec::new(),
         unreadable: Vec::new(),
+        unread: 0,
     };
-    let mut used = used(app, since)?;
-    for project in projects(conductor)? {
-        let used = used.remove(project.as_str()).unwrap_or_default();
-        match row(app, &project, used, since, &mut answer) {
+    for project in projects(app.conductor())? {
+        match row(app.rows(), &reader.of(&project), since, &mut answer) {
             Ok(row) => answer.projects.push(row),
             // Deleted since it was listed.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
@@ -120,22 +133,34 @@ fn look(app: &App, since: Option<Timestamp>) -> Result<Projects> {
 }
 
 fn row(
-    app: &App,
-    project: &ProjectId,
-    used: Used,
+    rows: &Rows,
+    look: &Look<'_>,
     since: Option<Timestamp>,
     answer: &mut Projects,
 ) -> Result<ProjectRow> {
-    let conductor = app.conductor();
-    let info = conductor.project(project)?;
-    let mut states: BTreeMap<String, usize> = BTreeMap::new();
+    let ids = rows.ids(look)?;
+    let (mut states, mut used) = (BTreeMap::<String, usize>::new(), Used::default());
+    let mut newest = look.at();
+    if let Some(since) = since {
+        used.add(&*look.gone()?, since);
+    }
     let mut tasks = 0;
-    let ids = conductor.tasks().ids(project)?;
-    app.rows().keep(project, &ids);
-    for task in ids {
-        match app.rows().get(conductor, project, &task) {
-            Ok(row) => {
+    // The newest first, by the times in their ids: where not all are read yet, these matter most.
+    for task in ids.iter().rev() {
+        let seen = look.see(task);
+        newest = newest.max(seen.at());
+        match rows.row(look, task, &seen) {
+            Ok(None) => answer.unread += 1,
+            Ok(Some(row)) => {
                 *states.entry(row.state.as_str().to_owned()).or_default() += 1;
+                // Where nothing changed since, nothing ended since.
+                let ended = |since| seen.at() >= since || row.ended.is_some_and(|end| end >= since);
+                if let Some(since) = since.filter(|since| ended(*since)) {
+                    match look.used(task, &seen) {
+                        Err(error) if error.kind() == ErrorKind::NotFound => {}
+                        report => used.add(&*report?, since),
+                    }
+                }
                 if row.state == Stands::Running {
                     answer.running.push(row);
                 } else if needs_a_look(&row, since) {
@@ -145,15 +170,15 @@ fn row(
             Err(error) if error.kind() == ErrorKind::NotFound => continue,
             Err(error) => {
                 *states.entry("unreadable".to_owned()).or_default() += 1;
-                answer.unreadable.push(format!("{project}/{task}: {}", error.code()));
+                answer.unreadable.push(format!("{}/{task}: {}", look.project, error.code()));
             }
         }
         tasks += 1;
     }
     Ok(ProjectRow {
-        id: project.to_string(),
-        last_activity: info.last_activity.to_string(),
-        source: info.source_folder.as_ref().map(|path| path.display().to_string()),
+        id: look.project.to_string(),
+        last_activity: newest.to_string(),
+        source: look.source()?.map(|path| path.display().to_string()),
         tasks,
         states,
         cost_usd: used.cost,
@@ -173,19 +198,16 @@ fn needs_a_look(row: &TaskRow, since: Option<Timestamp>) -> bool {
     }
 }
 
-/// What each project used since a moment.
-fn used(app: &App, since: Option<Timestamp>) -> Result<BTreeMap<String, Used>> {
-    let mut sums: BTreeMap<String, Used> = BTreeMap::new();
-    let Some(since) = since else { return Ok(sums) };
-    let report = app.ends().usage(app.conductor())?;
-    for run in report.runs.iter().filter(|run| run.end >= since) {
-        let sum = sums.entry(run.project.to_string()).or_default();
-        sum.runs += 1;
-        sum.tokens += run.usage.map_or(0, |usage| usage.total());
-        match run.cost_usd {
-            Some(cost) => sum.cost = Some(sum.cost.unwrap_or(0.0) + cost),
-            None => sum.unknown_cost += 1,
+impl Used {
+    /// Adds what ended since a moment.
+    fn add(&mut self, report: &UsageReport, since: Timestamp) {
+        for run in report.runs.iter().filter(|run| run.end >= since) {
+            self.runs += 1;
+            self.tokens += run.usage.map_or(0, |usage| usage.total());
+            match run.cost_usd {
+                Some(cost) => self.cost = Some(self.cost.unwrap_or(0.0) + cost),
+                None => self.unknown_cost += 1,
+            }
         }
     }
-    Ok(sums)
 }

@@ -8,13 +8,22 @@ use super::super::super::place::InTask;
 use super::state::{RunRow, TaskRow};
 use super::tasks::row;
 use axum::extract::State;
-use conductor_core::{ErrorKind, ProjectId, Result, RunInfo, TaskId, TaskInfo};
+use conductor_core::{
+    ErrorKind, ProjectId, Result, RunInfo, TaskId, TaskInfo, TaskOutcome, redacted,
+};
+use rustix::fs::{Mode, OFlags};
 use serde::Serialize;
 use std::collections::HashSet;
+use std::fs::File;
+use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::path::Path;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+/// Lines of a check's output that are told, and bytes that are looked at for them.
+const CHECK_LINES: usize = 30;
+const CHECK_BYTES: u64 = 16 << 10;
 /// The most runs that are told of, the newest ones.
 const MOST: usize = 1000;
 
@@ -63,6 +72,9 @@ struct Limits {
     /// Why it failed last, until the next attempt was told.
     #[serde(skip_serializing_if = "Option::is_none")]
     rejection: Option<String>,
+    /// The end of what the check printed that passed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    passed: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -115,13 +127,18 @@ fn children(
 ) -> Result<Vec<RunRow>> {
     let mut known: HashSet<String> = runs.iter().map(|run| run.id.to_string()).collect();
     let mut others: Vec<RunRow> = Vec::new();
-    for other in app.conductor().tasks().ids(project)?.iter().filter(|other| *other != task) {
-        match app.rows().children(app.conductor(), project, other) {
-            // Deleted since it was listed.
-            Err(error) if error.kind() == ErrorKind::NotFound => {}
-            runs => others.extend(runs?.iter().cloned()),
+    app.known().read(app.conductor(), usize::MAX, |reader| {
+        let look = reader.of(project);
+        for other in look.ids()?.iter().filter(|other| *other != task) {
+            match app.rows().children(&look, other) {
+                Ok(runs) => others.extend(runs.iter().cloned()),
+                // Deleted since it was listed.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(error),
+            }
         }
-    }
+        Result::Ok(())
+    })?;
     // By the times in their ids.
     others.sort_by(|a, b| a.id.cmp(&b.id));
     let mut found: Vec<RunRow> = Vec::new();
@@ -162,5 +179,34 @@ fn limits(info: &TaskInfo) -> Option<Limits> {
         verify: budget.verify.clone(),
         checks: budget.checks,
         rejection: budget.rejection.clone(),
+        passed: passed(info),
     })
+}
+
+/// The end of what the check printed that passed. It lies beside the run that it judged, and goes with it.
+fn passed(info: &TaskInfo) -> Option<String> {
+    let budget =
+        info.budget.as_ref().filter(|budget| budget.verify.is_some() && budget.checks > 0)?;
+    let done = info.result.as_ref().is_some_and(|result| result.outcome == TaskOutcome::Done);
+    let run = info.latest.as_ref().filter(|_| done)?;
+    let file = run.folder.join(format!("verify-{}.txt", budget.checks));
+    let bytes = end_of(&file).ok()?;
+    let text = String::from_utf8_lossy(&bytes);
+    let lines: Vec<&str> = text.trim_end().lines().collect();
+    let shown = lines[lines.len().saturating_sub(CHECK_LINES)..].join("\n");
+    Some(redacted(&shown).into_owned()).filter(|shown| !shown.is_empty())
+}
+
+/// The last bytes of a regular file.
+fn end_of(path: &Path) -> io::Result<Vec<u8>> {
+    let how = OFlags::RDONLY | OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    let mut file = File::from(rustix::fs::open(path, how, Mode::empty())?);
+    let meta = file.metadata()?;
+    if !meta.is_file() {
+        return Err(io::ErrorKind::InvalidInput.into());
+    }
+    file.seek(SeekFrom::Start(meta.len().saturating_sub(CHECK_BYTES)))?;
+    let mut bytes = Vec::new();
+    file.take(CHECK_BYTES).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }

@@ -4,11 +4,13 @@ use super::super::super::answer::Json;
 use super::super::super::app::App;
 use super::super::super::calls::Length;
 use super::super::super::failure::{ErrorBody, Failure};
+use super::super::super::known::{Look, Reader};
 use super::super::super::place::{self, InProject};
 use super::super::super::query::Query;
+use super::rows::Rows as Kept;
 use super::state::{Shared, TaskRow};
 use axum::extract::State;
-use conductor_core::{Conductor, ErrorKind, ProjectId, Result, TaskId, TaskInfo};
+use conductor_core::{Conductor, ErrorKind, Result, TaskId, TaskInfo};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -27,13 +29,17 @@ pub(super) fn routes() -> OpenApiRouter<App> {
 struct Which {
     /// Only these, with commas between; those that do not exist are missing in the answer.
     ids: Option<String>,
-    /// Goes on behind the task with this id, in the order of ids.
+    /// Goes on behind the task with this id, in the order that is wanted.
     after: Option<String>,
+    /// `newest`: the ids in their order backwards, which begin with the times that the tasks were made at.
+    order: Option<String>,
+    /// The most tasks of this answer; 5000 unless said, and at most.
+    most: Option<usize>,
 }
 
 #[derive(Serialize, ToSchema)]
 struct Rows {
-    /// By id.
+    /// By id, in the order that was wanted.
     #[schema(value_type = Vec<TaskRow>)]
     tasks: Vec<Shared>,
     /// Tasks that cannot be read.
@@ -67,8 +73,18 @@ async fn of_project(
     let ids = given(which.ids).map(|ids| ids.split(',').map(place::task).collect());
     let ids: Option<Vec<TaskId>> = ids.transpose()?;
     let after = given(which.after).map(|after| place::task(&after)).transpose()?;
+    let part = match which.order.as_deref().map(str::trim) {
+        None | Some("" | "id") => Part { after, newest: false, most: which.most },
+        Some("newest") => Part { after, newest: true, most: which.most },
+        Some(order) => {
+            let message = format!("there is no order {order:?}: id and newest are known");
+            return Err(Failure::bad_request("order.unknown", message));
+        }
+    };
     let rows = app.answer(Length::Short, move |app| {
-        read(app, &project, ids, after.as_ref()).map_err(|error| app.failure(&error))
+        let read = |reader: &Reader<'_>| read(app.rows(), &reader.of(&project), ids, &part);
+        let rows = app.known().read(app.conductor(), usize::MAX, read);
+        rows.map_err(|error| app.failure(&error))
     });
     let mut rows = rows.await?;
     let root = format!("{}/", app.conductor().root().display());
@@ -78,34 +94,52 @@ async fn of_project(
     Ok(Json(rows))
 }
 
-fn read(
-    app: &App,
-    project: &ProjectId,
-    ids: Option<Vec<TaskId>>,
-    after: Option<&TaskId>,
-) -> Result<Rows> {
-    let all = app.conductor().tasks().ids(project)?;
+/// Which part of the tasks is wanted.
+struct Part {
+    after: Option<TaskId>,
+    newest: bool,
+    most: Option<usize>,
+}
+
+impl Part {
+    /// The ids of the part, and the one to go on behind.
+    fn of(&self, mut all: Vec<TaskId>) -> (Vec<TaskId>, Option<String>) {
+        if self.newest {
+            all.reverse();
+        }
+        if let Some(after) = &self.after {
+            all.retain(|id| if self.newest { id < after } else { id > after });
+        }
+        let most = self.most.unwrap_or(MOST).clamp(1, MOST);
+        let next = (all.len() > most).then(|| all[most - 1].to_string());
+        all.truncate(most);
+        (all, next)
+    }
+}
+
+fn read(rows: &Kept, look: &Look<'_>, ids: Option<Vec<TaskId>>, part: &Part) -> Result<Rows> {
+    let all = rows.ids(look)?;
     let total = all.len();
-    app.rows().keep(project, &all);
-    let mut ids = match ids {
-        Some(ids) => ids,
-        None => all.into_iter().filter(|id| after.is_none_or(|after| id > after)).collect(),
+    let (ids, next) = match ids {
+        Some(mut ids) => {
+            ids.truncate(MOST);
+            (ids, None)
+        }
+        None => part.of(all),
     };
-    let next = ids.get(MOST).is_some().then(|| ids[MOST - 1].to_string());
-    ids.truncate(MOST);
-    let mut rows = Rows { tasks: Vec::new(), unreadable: Vec::new(), total, next };
+    let mut answer = Rows { tasks: Vec::new(), unreadable: Vec::new(), total, next };
     for id in ids {
-        match app.rows().get(app.conductor(), project, &id) {
-            Ok(row) => rows.tasks.push(row),
+        match rows.row(look, &id, &look.see(&id)) {
+            Ok(row) => answer.tasks.extend(row),
             // Deleted since it was listed.
             Err(error) if error.kind() == ErrorKind::NotFound => {}
             Err(error) => {
                 let (code, message) = (error.code(), error.to_string());
-                rows.unreadable.push(Unreadable { id: id.to_string(), code, message });
+                answer.unreadable.push(Unreadable { id: id.to_string(), code, message });
             }
         }
     }
-    Ok(rows)
+    Ok(answer)
 }
 
 /// A row, and when its run last printed something where one lives.

@@ -4,12 +4,15 @@ use super::super::super::answer::Json;
 use super::super::super::app::App;
 use super::super::super::calls::Length;
 use super::super::super::failure::{ErrorBody, Failure};
+use super::super::super::known::Reader;
 use super::super::super::place;
 use super::super::super::query::Query;
+use super::super::tasks::projects;
 use axum::extract::State;
-use conductor_core::{ProjectId, Result};
+use conductor_core::{ErrorKind, ProjectId, Result, UsageReport};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
@@ -72,32 +75,71 @@ async fn usage(
 }
 
 fn cells(app: &App, project: Option<&ProjectId>) -> Result<Cells> {
-    let report = app.ends().usage(app.conductor())?;
-    let mut cells: BTreeMap<(String, String, String), Cell> = BTreeMap::new();
-    for run in
-        report.runs.iter().filter(|run| project.is_none_or(|project| run.project == *project))
-    {
-        let day = run.end.to_string().chars().take(10).collect::<String>();
-        let key = (day, run.project.to_string(), run.agent.clone());
-        let cell = cells.entry(key).or_default();
-        cell.runs += 1;
-        cell.failed += u64::from(run.outcome != conductor_core::Outcome::Completed);
-        match &run.usage {
-            Some(usage) => {
-                cell.input_tokens += usage.input_tokens;
-                cell.output_tokens += usage.output_tokens;
-                cell.cache_read_tokens += usage.cache_read_tokens;
-                cell.cache_creation_tokens += usage.cache_creation_tokens;
+    let projects = match project {
+        Some(project) => vec![project.clone()],
+        None => projects(app.conductor())?,
+    };
+    app.known().read(app.conductor(), usize::MAX, |reader| {
+        let mut sums = Sums::default();
+        for of in &projects {
+            match reports(reader, of) {
+                Ok(reports) => reports.iter().for_each(|report| sums.add(report)),
+                // Deleted since it was listed.
+                Err(error) if error.kind() == ErrorKind::NotFound && project.is_none() => {}
+                Err(error) => return Err(error),
             }
-            None => cell.unknown_usage += 1,
         }
-        match run.cost_usd {
-            Some(cost) => cell.cost_usd = Some(cell.cost_usd.unwrap_or(0.0) + cost),
-            None => cell.unknown_cost += 1,
+        Ok(sums.finish())
+    })
+}
+
+/// What the tasks of a project used, and those that are gone.
+fn reports(reader: &Reader<'_>, project: &ProjectId) -> Result<Vec<Arc<UsageReport>>> {
+    let look = reader.of(project);
+    let mut reports = vec![look.gone()?];
+    for task in look.ids()? {
+        let seen = look.see(&task);
+        match look.used(&task, &seen) {
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            report => reports.push(report?),
         }
     }
-    let cells = cells.into_iter();
-    let cells =
-        cells.map(|((day, project_id, agent), cell)| Cell { day, project_id, agent, ..cell });
-    Ok(Cells { cells: cells.collect(), unreadable: report.damage.len() })
+    Ok(reports)
+}
+
+#[derive(Default)]
+struct Sums {
+    cells: BTreeMap<(String, String, String), Cell>,
+    unreadable: usize,
+}
+
+impl Sums {
+    fn add(&mut self, report: &UsageReport) {
+        self.unreadable += report.damage.len();
+        for run in &report.runs {
+            let day = run.end.to_string().chars().take(10).collect::<String>();
+            let key = (day, run.project.to_string(), run.agent.clone());
+            let cell = self.cells.entry(key).or_default();
+            cell.runs += 1;
+            cell.failed += u64::from(run.outcome != conductor_core::Outcome::Completed);
+            match &run.usage {
+                Some(usage) => {
+                    cell.input_tokens += usage.input_tokens;
+                    cell.output_tokens += usage.output_tokens;
+                    cell.cache_read_tokens += usage.cache_read_tokens;
+                    cell.cache_creation_tokens += usage.cache_creation_tokens;
+                }
+                None => cell.unknown_usage += 1,
+            }
+            match run.cost_usd {
+                Some(cost) => cell.cost_usd = Some(cell.cost_usd.unwrap_or(0.0) + cost),
+                None => cell.unknown_cost += 1,
+            }
+        }
+    }
+
+    fn finish(self) -> Cells {
+        let cell = |((day, project_id, agent), cell)| Cell { day, project_id, agent, ..cell };
+        Cells { cells: self.cells.into_iter().map(cell).collect(), unreadable: self.unreadable }
+    }
 }
