@@ -72,7 +72,9 @@ fn decode(header: &str) -> Option<Told> {
         match key {
             "msg_id" => value.clone_into(&mut told.id),
             "type" => value.clone_into(&mut told.kind),
-            "ts" => drop(value.parse::<conductor_core::Timestamp>().ok()?),
+            "ts" => {
+                let _valid: conductor_core::Timestamp = value.parse().ok()?;
+            }
             _ => {}
         }
     }
@@ -83,7 +85,7 @@ fn decode(header: &str) -> Option<Told> {
 fn entry(id: &str, body: &str) -> String {
     let end = if body.ends_with('\n') { "" } else { "\n" };
     format!(
-        "---\nmsg_id: {id}\nts: 2026-11-23T14:43:36.718121721Z\ntype: INFO\nproject_id: shop\n\
+        "---\nmsg_id: {id}\nts: 2999-11-23T14:43:36.718121721Z\ntype: INFO\nproject_id: shop\n\
          task_id: fix-login\nrun_id: \"\"\n---\n{body}{end}"
     )
 }
@@ -223,14 +225,15 @@ fn both_programs_write_at_once_and_each_reads_all_in_one_order() {
 
 #[test]
 fn an_older_writer_that_died_at_any_byte_hides_nothing_of_ours() {
-    let whole = format!("\n{}", entry("MSG-20261123-144336-718114430-PID10373-9999", "a\nb"));
+    const DEAD: &str = "MSG-20261123-144336-718114430-PID10373-9999";
+    let whole = format!("\n{}", entry(DEAD, "a\nb"));
     for cut in 1..whole.len() {
         let dir = tempfile::tempdir().unwrap();
         let (bus, path) = (open(dir.path()), dir.path().join(NAME));
         let first = say(&bus, "before").msg_id.to_string();
         locked(&path).write_all(&whole.as_bytes()[..cut]).unwrap();
         let second = say(&bus, "behind").msg_id.to_string();
-        let is_ours = |id: &String| !id.ends_with("9999");
+        let is_ours = |id: &String| id.as_str() != DEAD;
         let mut told = ids(&seen(&path));
         told.retain(is_ours);
         let events = bus.read(ReadOptions::default()).unwrap().map(|event| event.unwrap());

@@ -17,6 +17,12 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+/// What is known of each project, with what it was read from.
+type OfProjects<T> = Mutex<HashMap<ProjectId, ([Changed; 2], T)>>;
+
+/// Reads a task.
+type Read<'a> = Box<dyn Fn(&TaskId) -> Result<TaskInfo> + 'a>;
+
 /// What is known.
 #[derive(Debug, Default)]
 pub(crate) struct Known {
@@ -24,9 +30,9 @@ pub(crate) struct Known {
     created: Kept<Timestamp>,
     used: Kept<Arc<UsageReport>>,
     /// What the tasks of a project used that are gone.
-    gone: Mutex<HashMap<ProjectId, ([Changed; 2], Arc<UsageReport>)>>,
+    gone: OfProjects<Arc<UsageReport>>,
     /// The folders of sources that projects are linked to.
-    sources: Mutex<HashMap<ProjectId, ([Changed; 2], Option<PathBuf>)>>,
+    sources: OfProjects<Option<PathBuf>>,
 }
 
 /// A task as far as it is known.
@@ -95,7 +101,7 @@ pub(crate) struct Look<'a> {
     pub(crate) project: &'a ProjectId,
     folder: Folder,
     left: &'a Cell<usize>,
-    info: Box<dyn Fn(&TaskId) -> Result<TaskInfo> + 'a>,
+    info: Read<'a>,
 }
 
 impl Look<'_> {
