@@ -70,9 +70,9 @@ pub use facade::{
     MonitorNews, Named, OpenPlan, Options, Outbox, OutputFile, OutputFollower, OutputPlan, Passed,
     Pause, PostPlan, ProgramEnd, ProjectDeleted, ProjectInfo, ReadPlan, Record, Records, Run,
     RunOutput, RunUsage, Runs, RunsWatch, STALE_AFTER, Service, Settings, Shell, ShellSetup,
-    ShellSources, Surroundings, TERMINAL_PROJECT, Task, TaskEvents, TaskInfo, TaskSpec, TaskStatus,
-    TaskWatch, Tasks, Update, UpdateStatus, Updater, UsageBy, UsagePlan, UsageReport, UsageSum,
-    Validate, Validation, Why, Work, Wrapped, Written, wait_any,
+    ShellSources, Surroundings, Survey, TERMINAL_PROJECT, Task, TaskEvents, TaskInfo, TaskSpec,
+    TaskStatus, TaskWatch, Tasks, Update, UpdateStatus, Updater, UsageBy, UsagePlan, UsageReport,
+    UsageSum, Validate, Validation, Why, Work, Wrapped, Written, wait_any,
 };
 pub use gc::{
     GcAction, GcDone, GcItem, GcItems, GcKind, GcPlan, GcPolicy, GcReason, GcReport, GcResult,

@@ -5,6 +5,7 @@ use crate::bus::{Event, Message, ReadOptions};
 use crate::error::Result;
 use crate::layout::{OUTPUT, STDERR, STDOUT};
 use crate::run::Status;
+use crate::supervise::RunInfo;
 use crate::time::{Timestamp, format_duration};
 use std::time::Duration;
 
@@ -87,15 +88,30 @@ impl Tasks<'_> {
         Ok(Activity {
             latest_message: last(ReadOptions::default())?,
             last_signal: last(meaningful)?.map(|message| message.time),
-            latest_output: self.latest_output(task)?,
+            latest_output: match task.current_run() {
+                Some(run) => self.latest_output(run)?,
+                None => None,
+            },
             running: running.is_some(),
             running_since: running.map(|run| run.record.start_time).filter(|at| !at.is_zero()),
         })
     }
 
-    fn latest_output(&self, task: &TaskInfo) -> Result<Option<Timestamp>> {
-        let Some(run) = task.current_run() else { return Ok(None) };
-        let folder = self.0.engine.layout().run(&task.project, &task.id, &run.id)?;
+    /// For how long a run that lives has said nothing, in whatever way.
+    pub(super) fn silence(&self, run: &RunInfo) -> Result<Duration> {
+        let bus = self.0.engine.task_bus(&run.project, &run.task)?;
+        let mut last = self.latest_output(run)?.max(Some(run.record.start_time));
+        for event in bus.read(ReadOptions::default().tail(1))? {
+            if let Event::Message(message) = event? {
+                last = last.max(Some(message.time));
+            }
+        }
+        let now = self.0.engine.now();
+        Ok(last.filter(|at| !at.is_zero()).map_or(Duration::ZERO, |last| now.since(last)))
+    }
+
+    fn latest_output(&self, run: &RunInfo) -> Result<Option<Timestamp>> {
+        let folder = self.0.engine.layout().run(&run.project, &run.task, &run.id)?;
         let mut latest = None;
         for name in [OUTPUT, STDOUT, STDERR] {
             // An empty file was made by the start of the run, not written by it.

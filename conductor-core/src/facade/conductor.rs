@@ -12,7 +12,9 @@ use crate::error::{Error, Result};
 use crate::fsx::found;
 use crate::id::ProjectId;
 use crate::layout::{Listing, RootOrigin, RootSources, resolve_root};
-use crate::supervise::{Engine, Hold, OpenEntry, RunInfo, Settings, read_info};
+use crate::supervise::{Apart, Engine, Hold, OpenEntry, RunInfo, Settings, read_info};
+use std::ffi::OsString;
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 
 /// An opened root. Opening changes nothing on disk; clones share it, across threads too.
@@ -138,6 +140,24 @@ impl Conductor {
                 Ok(holds.into_iter().filter(|hold| hold.is_in_force(self.engine.now())).collect())
             }
         }
+    }
+
+    /// Starts a program in the background, in the current folder and a session of its own; gives its process
+    /// id. It outlives this process, and also the run of an agent that this process belongs to.
+    ///
+    /// `program` is an absolute path, `env` the whole environment; its `JRUN_ID` becomes `name`, which tells
+    /// it from runs. The input is empty.
+    ///
+    /// # Errors
+    /// `keeper.not_started`.
+    pub fn start_apart(
+        &self,
+        (program, args): (&Path, &[OsString]),
+        env: &[(OsString, OsString)],
+        name: &str,
+        (stdout, stderr): (BorrowedFd<'_>, BorrowedFd<'_>),
+    ) -> Result<u32> {
+        Apart { program, args, env, name, stdout, stderr }.start(&self.engine)
     }
 
     /// Writes down the ends of runs that nobody saw ending, once in all, and gives their records.

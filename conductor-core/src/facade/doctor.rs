@@ -1,15 +1,20 @@
 //! What is wrong with a root, and the way out of each.
 
 use super::conductor::Conductor;
+use super::monitor::STALE_AFTER;
 use super::record::Record;
 use crate::error::{Error, ErrorKind, Result};
 use crate::gc;
-use crate::id::{ProjectId, TaskId};
-use crate::layout::{AUDIT, BIN, CONDUCTOR, HOLDS, RUNS};
+use crate::id::{ProjectId, RunId, TaskId};
+use crate::layout::{ATTACHED, AUDIT, BIN, CONDUCTOR, HOLDS, RUNS};
 use crate::supervise::{Hold, Known, OpenEntry, RunInfo, Sight, Verdict, known, observe};
-use crate::sys::FileKind;
-use std::collections::HashSet;
+use crate::sys::{FileKind, ProcessId, Processes};
+use crate::time::format_duration;
+use std::collections::{BTreeMap, HashSet};
+use std::ffi::OsStr;
+use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 /// Free space below which work may soon stop, in bytes.
 const LITTLE_SPACE: u64 = 1 << 30;
@@ -52,6 +57,10 @@ pub enum FindingKind {
     NotTold,
     /// The usage limit of an account is reached: nothing is started with it for now.
     OnHold,
+    /// An agent lives and has said nothing for long.
+    Stuck,
+    /// Processes of a run live on although it is over.
+    Leaking,
 }
 
 impl FindingKind {
@@ -68,6 +77,8 @@ impl FindingKind {
             FindingKind::LittleSpace => "little_space",
             FindingKind::NotTold => "not_told",
             FindingKind::OnHold => "on_hold",
+            FindingKind::Stuck => "stuck",
+            FindingKind::Leaking => "leaking",
         }
     }
 }
@@ -86,7 +97,8 @@ impl From<&Finding> for Record {
 impl Conductor {
     /// Looks for what is wrong with the root. Reads only.
     ///
-    /// Costs a look at each task and at each run that is not finished, not at each run.
+    /// Costs a look at each task, at each run that is not finished, not at each run, and at each process of
+    /// the machine.
     pub fn doctor(&self) -> Result<Vec<Finding>> {
         let mut found = Vec::new();
         match self.engine.layout().root() {
@@ -95,6 +107,8 @@ impl Conductor {
         }
         let looked_at = self.look_at_open_runs(&mut found)?;
         self.look_at_tasks(&looked_at, &mut found)?;
+        self.look_at_silence(STALE_AFTER, &mut found);
+        self.look_at_processes(&mut found)?;
         self.look_at_leftovers(&mut found)?;
         self.look_at_outbox(&mut found)?;
         self.look_at_space(&mut found)?;
@@ -233,6 +247,83 @@ impl Conductor {
         Ok(())
     }
 
+    /// Tells of runs that live and have said nothing for longer than `limit`.
+    fn look_at_silence(&self, limit: Duration, found: &mut Vec<Finding>) {
+        // What keeps a run from being read was told by the look at the open runs.
+        for run in self.runs().living().map(|living| living.runs).unwrap_or_default() {
+            let waits = run.record.waiting_for.is_some();
+            let Ok(silent) = self.tasks().silence(&run) else { continue };
+            if run.alive != Some(true) || waits || silent < limit {
+                continue;
+            }
+            let (project, task, id) = (&run.project, &run.task, &run.id);
+            let silent = format_duration(Duration::from_secs(silent.as_secs()));
+            let place = format!("--project {project} --task {task}");
+            let which = match run.record.series {
+                Some(_) => "--attempt".to_owned(),
+                None => format!("--run {id}"),
+            };
+            found.push(Finding {
+                kind: FindingKind::Stuck,
+                path: run.folder.clone(),
+                text: format!("its agent lives, and wrote and posted nothing for {silent}"),
+                way_out: format!(
+                    "wait, or `run-agent stop {place} {which}`; --idle-timeout does it by itself"
+                ),
+            });
+        }
+    }
+
+    /// Tells of processes that outlived the run that they belong to.
+    fn look_at_processes(&self, found: &mut Vec<Finding>) -> Result<()> {
+        let named = Processes
+            .naming(["JRUN_ID", "JRUN_RUN_FOLDER"])
+            .map_err(|e| Error::io("look at the processes of", self.root(), e))?;
+        let mut left: BTreeMap<PathBuf, Vec<u32>> = BTreeMap::new();
+        for (process, [run, folder]) in named {
+            let folder = Path::new(OsStr::from_bytes(&folder));
+            if self.outlived(process, &run, folder) {
+                left.entry(folder.to_owned()).or_default().push(process.pid);
+            }
+        }
+        for (path, mut pids) in left {
+            pids.sort_unstable();
+            let pids: Vec<String> = pids.iter().map(ToString::to_string).collect();
+            let pids = pids.join(" ");
+            found.push(Finding {
+                kind: FindingKind::Leaking,
+                path,
+                text: format!("the run is over, and processes that it started live on: {pids}"),
+                way_out: format!("`kill {pids}`, unless they are meant to live on"),
+            });
+        }
+        Ok(())
+    }
+
+    /// Whether a process that names this run and folder outlived it.
+    fn outlived(&self, process: ProcessId, run: &[u8], folder: &Path) -> bool {
+        let Ok(inside) = folder.strip_prefix(self.root()) else { return false };
+        let parts: Vec<&str> = inside.iter().filter_map(OsStr::to_str).collect();
+        let [project, task, RUNS, id] = parts[..] else { return false };
+        let (Ok(project), Ok(task), Ok(id)) = (project.parse(), task.parse(), id.parse()) else {
+            return false;
+        };
+        match self.runs().info(&project, &task, &id) {
+            _ if RunId::as_str(&id).as_bytes() != run => false,
+            // A keeper needs a moment to go; what a program in a terminal left behind is its user's.
+            Ok(info) => {
+                info.record.outcome.is_some()
+                    && info.record.keeper_pid != Some(process.pid)
+                    && !info.record.is_external()
+                    && std::fs::symlink_metadata(folder.join(ATTACHED)).is_err()
+            }
+            Err(error) => {
+                let has_entry = self.engine.has_entry(&project, &task, &id);
+                error.code() == "run.not_found" && matches!(has_entry, Ok(false))
+            }
+        }
+    }
+
     fn look_at_leftovers(&self, found: &mut Vec<Finding>) -> Result<()> {
         let root = self.engine.layout().root()?;
         if let Some(trash) = self.engine.layout().trash()? {
@@ -364,5 +455,23 @@ mod tests {
             let count = found.iter().filter(|found| **found == kind).count();
             assert_eq!(count, times, "{kind:?} in {found:?}");
         }
+    }
+
+    #[test]
+    fn an_agent_that_says_nothing_is_told_and_one_that_waits_is_not() {
+        let dir = tempfile::tempdir().unwrap();
+        let conductor = Conductor::open(dir.path().join("root"), Options::default()).unwrap();
+        let job = crate::JobSpec::new("p").task("t").agent("shell").prompt("exec sleep 1000");
+        let run = conductor.jobs().start(job, crate::Wait::FOREVER).unwrap();
+        let silent = |limit| {
+            let mut found = Vec::new();
+            conductor.look_at_silence(limit, &mut found);
+            found.iter().map(|finding: &Finding| finding.kind).collect::<Vec<_>>()
+        };
+        assert_eq!(silent(Duration::from_secs(3600)), []);
+        assert_eq!(silent(Duration::ZERO), [FindingKind::Stuck]);
+        let stop = crate::Stop::because("end of the test").force(true);
+        run.stop(stop, crate::Wait::FOREVER).unwrap();
+        assert_eq!(silent(Duration::ZERO), []);
     }
 }

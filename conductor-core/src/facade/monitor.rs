@@ -10,7 +10,6 @@ pub use decide::MonitorAction;
 
 use super::conductor::Conductor;
 use super::spec::TaskSpec;
-use super::tasks::TaskInfo;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::{FileLock, change_user_file, read_user_text};
@@ -200,7 +199,7 @@ impl Monitor {
                 id: run.id.clone(),
                 alive: run.alive,
                 silent_for: match run.alive {
-                    Some(true) => self.silence(&info)?,
+                    Some(true) => tasks.silence(run)?,
                     _ => Duration::ZERO,
                 },
             }),
@@ -217,15 +216,6 @@ impl Monitor {
             has_prompt: has_prompt || !text.is_empty(),
         };
         Ok((facts, has_prompt))
-    }
-
-    /// For how long a running task has said nothing, in whatever way.
-    fn silence(&self, info: &TaskInfo) -> Result<Duration> {
-        let activity = self.conductor.tasks().activity(info)?;
-        let message = activity.latest_message.map(|message| message.time);
-        let last = activity.latest_output.max(message).max(activity.running_since);
-        let now = self.conductor.engine.now();
-        Ok(last.map_or(Duration::ZERO, |last| now.since(last)))
     }
 
     /// The spec that starts a task of the list: the line says what to do, unless the task has a prompt.

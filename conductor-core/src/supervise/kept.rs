@@ -90,11 +90,11 @@ impl Kept<'_> {
     }
 }
 
-fn real_file(fd: &Fd) -> Result<&std::fs::File> {
+pub(super) fn real_file(fd: &Fd) -> Result<&std::fs::File> {
     fd.as_file().ok_or_else(|| not_started(std::io::ErrorKind::Unsupported.into()))
 }
 
-fn raw(fd: &Fd) -> Result<BorrowedFd<'_>> {
+pub(super) fn raw(fd: &Fd) -> Result<BorrowedFd<'_>> {
     fd.as_raw().ok_or_else(|| not_started(std::io::ErrorKind::Unsupported.into()))
 }
 

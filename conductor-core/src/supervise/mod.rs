@@ -1,6 +1,7 @@
 //! One run: its start, its watch, its end, and ending it on purpose.
 
 mod admission;
+mod apart;
 mod attached;
 mod bounds;
 mod check;
@@ -36,6 +37,7 @@ mod turns;
 mod verdict;
 
 pub(crate) use admission::{Admission, Admitted, Demand, Gate, is_wait_for_slot, waiter};
+pub(crate) use apart::Apart;
 pub(crate) use attached::{Attached, Changed};
 pub use bounds::OnOutputLimit;
 pub(crate) use bounds::{Family, ON_OUTPUT_LIMIT};

@@ -240,6 +240,39 @@ impl Processes {
     /// them. One whose environment says something else of the first name is left out with all below it,
     /// and so are this process and those that it descends from.
     pub fn marked(self, marks: &[&[u8]]) -> io::Result<Vec<ProcessId>> {
+        let all = self.with_environment(|environment| says(environment, marks))?;
+        let mut marked: Vec<ProcessId> = Vec::new();
+        loop {
+            let before = marked.len();
+            for (found, said) in &all {
+                let below = marked.iter().any(|parent| parent.pid == found.parent);
+                let ours = *said == Said::This || (below && *said == Said::Nothing);
+                if ours && !marked.contains(&found.id) {
+                    marked.push(found.id);
+                }
+            }
+            if marked.len() == before {
+                return Ok(marked);
+            }
+        }
+    }
+
+    /// The living processes whose environment gives values to both of these variables, with the values.
+    /// This process and those that it descends from are left out.
+    pub fn naming(self, names: [&str; 2]) -> io::Result<Vec<(ProcessId, [Vec<u8>; 2])>> {
+        let all = self.with_environment(|environment| {
+            let value = |name: &str| {
+                let mut assignments = environment.split(|byte| *byte == 0);
+                assignments.find_map(|one| one.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+            };
+            Some([value(names[0])?.to_vec(), value(names[1])?.to_vec()])
+        })?;
+        Ok(all.into_iter().filter_map(|(found, values)| Some((found.id, values?))).collect())
+    }
+
+    /// What `look` makes of the environment of each living process but this one and those that it descends
+    /// from. Of a process of another user the environment is empty.
+    fn with_environment<T>(self, look: impl Fn(&[u8]) -> T) -> io::Result<Vec<(Found, T)>> {
         let mut all = Vec::new();
         for entry in fs::read_dir("/proc")? {
             let name = entry?.file_name();
@@ -247,7 +280,7 @@ impl Processes {
             // Gone since it was listed, or nobody of ours.
             let Ok(Some(found)) = self.look(pid) else { continue };
             let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            all.push((found, says(&environment, marks)));
+            all.push((found, look(&environment)));
         }
         let mut above = vec![std::process::id()];
         while let Some((found, _)) =
@@ -256,20 +289,8 @@ impl Processes {
         {
             above.push(found.parent);
         }
-        let mut marked: Vec<ProcessId> = Vec::new();
-        loop {
-            let before = marked.len();
-            for (found, said) in &all {
-                let below = marked.iter().any(|parent| parent.pid == found.parent);
-                let ours = *said == Said::This || (below && *said == Said::Nothing);
-                if ours && !marked.contains(&found.id) && !above.contains(&found.id.pid) {
-                    marked.push(found.id);
-                }
-            }
-            if marked.len() == before {
-                return Ok(marked);
-            }
-        }
+        all.retain(|(found, _)| !above.contains(&found.id.pid));
+        Ok(all)
     }
 
     /// The id of this boot of the machine.

@@ -16,6 +16,7 @@ mod images;
 mod keeping;
 mod kit;
 mod machine;
+mod predecessor;
 mod rotation;
 mod schedules;
 mod shared;

@@ -34,12 +34,14 @@ fn container(shop: &Shop, name: &str, script: &str) -> Host {
     host_by(command, name, shop.dir(), &[(SCRIPT, script)])
 }
 
-/// Ends a container, and waits until nothing of it lives: its first process ends last.
+/// Ends a container, and waits until nothing of it lives: its first process ends last, and can be waited
+/// for when its last thread has ended all others. (One of which only the first thread ended looks like a
+/// zombie before that.)
 fn end(mut host: Host) {
     let path = format!("/proc/{pid}/task/{pid}/children", pid = host.child.id());
     let first: u32 = fs::read_to_string(path).unwrap().trim().parse().unwrap();
-    host.kill();
-    until("the container is gone", || !lives(first));
+    kill(first);
+    host.child.wait().unwrap();
 }
 
 fn script() -> String {

@@ -2,7 +2,9 @@
 
 use crate::kit::*;
 use crate::support::*;
-use conductor_core::{Conductor, JobSpec, Outcome, Run, Stop, StopReport, TaskOutcome, TaskSpec};
+use conductor_core::{
+    Conductor, FindingKind, JobSpec, Outcome, Run, Stop, StopReport, TaskOutcome, TaskSpec,
+};
 use std::fs;
 use std::path::PathBuf;
 
@@ -165,6 +167,33 @@ fn a_run_without_its_entry_is_seen_and_stopped() {
         assert_eq!(ends_told(&shop, "good", run.id().as_str()), 1);
     }
     tasks.delete(&project, &task, None, LONG).unwrap();
+}
+
+#[test]
+fn doctor_names_processes_that_outlived_their_run() {
+    let shop = Shop::new("");
+    let job = JobSpec::new("shop").task("over").agent("shell").prompt("true");
+    let run = shop.conductor().jobs().start(job, LONG).unwrap();
+    let folder = run.wait(LONG).unwrap().folder;
+    // As what moved away from its keeper before that was killed.
+    let left = |id: &str, folder: &std::path::Path| {
+        let mut command = std::process::Command::new("sleep");
+        command.arg("1000").env("JRUN_ID", id).env("JRUN_RUN_FOLDER", folder).spawn().unwrap()
+    };
+    let good = good(&shop);
+    let (id, living) = (run.id().as_str(), good.info().unwrap().folder);
+    let mut all = [left(id, &folder), left("other", &folder), left(good.id().as_str(), &living)];
+    let found = shop.conductor().doctor().unwrap();
+    let leaks: Vec<_> = found.iter().filter(|it| it.kind == FindingKind::Leaking).collect();
+    assert_eq!(leaks.len(), 1, "{leaks:?}");
+    assert_eq!(leaks[0].path, folder);
+    assert!(leaks[0].text.ends_with(&format!(": {}", all[0].id())), "{leaks:?}");
+    for child in &mut all {
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+    assert!(shop.conductor().doctor().unwrap().iter().all(|it| it.kind != FindingKind::Leaking));
+    stop_task(shop.conductor(), "good");
 }
 
 #[test]

@@ -123,7 +123,10 @@ impl Part {
                 Ok(()) => match updater.install(new) {
                     Ok(new) => match self.launcher.hand_over()? {
                         Ok(()) => {
-                            updater.finish(new)?;
+                            // The next worker serves whatever becomes of this, and settles what is left.
+                            if let Err(error) = updater.finish(new) {
+                                warn(&error);
+                            }
                             tracing::info!(subsystem = "update", version, "update_done");
                             // From here on the next worker has the part.
                             return Ok(true);

@@ -1,4 +1,5 @@
-//! Driving in the background: another process of this program, in a session of its own.
+//! Driving in the background: another process of this program, in a session of its own and under a keeper
+//! of its own, so that it does not end with the run of an agent that started it.
 //!
 //! The one in front starts the work itself, so that it can tell truthfully what became of it. The one
 //! behind only attaches: all that it needs stands in the task's folder, but for the values of
@@ -11,10 +12,13 @@ use crate::exit::{self, Failure};
 use conductor_core::{
     Conductor, Error, ErrorKind, Event, Post, Result, Step, Task, TaskResult, Wait,
 };
-use std::ffi::OsStr;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, pidfd_open};
+use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fs::File;
-use std::io::{BufRead, BufReader, Write as _};
-use std::process::{Command, Stdio};
+use std::io::{PipeReader, Read as _, Write as _};
+use std::os::fd::{AsFd, OwnedFd};
 use std::time::{Duration, Instant};
 
 /// The hidden command of the process behind.
@@ -34,39 +38,71 @@ pub(crate) fn hand_over(
     env: &[(String, String)],
 ) -> Result<u32> {
     let program = std::env::current_exe().map_err(|e| failed("cannot find this program", e))?;
-    let config = conductor.loaded_config().path();
-    let mut child = Command::new(program)
-        .arg(COMMAND)
-        .args(config.into_iter().flat_map(|path| [OsStr::new("--config"), path.as_os_str()]))
-        .arg("--root")
-        .arg(conductor.root())
-        .args(["--project", task.project().as_str(), "--task", task.id().as_str()])
-        .envs(env.iter().map(|(name, value)| (name, value)))
-        .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(|e| failed("cannot start it", e))?;
-    let pid = child.id();
-    let Some(said) = child.stdout.take() else {
-        return Err(failed("it has no output", std::io::ErrorKind::BrokenPipe.into()));
-    };
-    let mut said = BufReader::new(said);
-    if hears(&mut said, STANDS_BY) {
+    let mut args = vec![OsString::from(COMMAND)];
+    if let Some(path) = conductor.loaded_config().path() {
+        args.extend(["--config".into(), path.into()]);
+    }
+    args.extend(["--root".into(), conductor.root().into()]);
+    args.extend(
+        ["--project", task.project().as_str(), "--task", task.id().as_str()].map(Into::into),
+    );
+    // The values of variables may be secrets: they go by the environment, never by the arguments.
+    let mut variables: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+    variables.extend(env.iter().map(|(name, value)| (name.into(), value.into())));
+    // Where an agent starts this, the process behind is no part of its run.
+    variables.remove(OsStr::new("JRUN_RUN_FOLDER"));
+    let variables: Vec<_> = variables.into_iter().collect();
+    let (mut said, output) = std::io::pipe().map_err(|e| failed("it has no output", e))?;
+    let (mut words, errors) = std::io::pipe().map_err(|e| failed("it has no output", e))?;
+    for fd in [said.as_fd(), words.as_fd()] {
+        rustix::io::ioctl_fionbio(fd, true).map_err(|e| failed("it has no output", e.into()))?;
+    }
+    let name = format!("driver-{}", std::process::id());
+    let streams = (output.as_fd(), errors.as_fd());
+    let pid = conductor
+        .start_apart((&program, &args), &variables, &name, streams)
+        .map_err(|error| failed("cannot start it", std::io::Error::other(error.to_string())))?;
+    drop((output, errors));
+    let end = Pid::from_raw(i32::try_from(pid).unwrap_or(0))
+        .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    if hears(&mut said, end.as_ref(), STANDS_BY)? {
         // The lease is free now, and somebody waits for it.
         drop(task);
-        if hears(&mut said, DRIVES) {
+        if hears(&mut said, end.as_ref(), DRIVES)? {
             return Ok(pid);
         }
     }
-    let output = child.wait_with_output().map_err(|e| failed("it is gone", e))?;
-    let words = String::from_utf8_lossy(&output.stderr);
-    Err(failed(&format!("it ended with {}", output.status), std::io::Error::other(words.trim())))
+    let mut told = Vec::new();
+    // Its keeper may hold the other end for longer than there is anything to read.
+    let _all_that_is_there = words.read_to_end(&mut told);
+    let words = String::from_utf8_lossy(&told);
+    Err(failed("it ended", std::io::Error::other(words.trim())))
 }
 
-fn hears(said: &mut impl BufRead, word: &str) -> bool {
-    let mut line = String::new();
-    said.read_line(&mut line).is_ok_and(|_| line.trim_end() == word)
+/// Whether the process behind says a word before it ends.
+fn hears(said: &mut PipeReader, end: Option<&OwnedFd>, word: &str) -> Result<bool> {
+    let mut line = Vec::new();
+    loop {
+        // Looked at before what it says: what it said last is not missed.
+        let ended = end.is_none_or(has_ended);
+        let mut byte = [0];
+        match said.read(&mut byte) {
+            Ok(1) if byte == *b"\n" => return Ok(line == word.as_bytes()),
+            Ok(1) => line.extend(byte),
+            Err(error) if error.kind() == std::io::ErrorKind::WouldBlock && !ended => {
+                let fds: Vec<_> = [said.as_fd()].into_iter().chain(end.map(AsFd::as_fd)).collect();
+                wait_for_any(&fds, None)?;
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::Interrupted => {}
+            _ => return Ok(false),
+        }
+    }
+}
+
+/// Whether a process is gone: its descriptor is readable then.
+fn has_ended(process: &OwnedFd) -> bool {
+    let mut fds = [PollFd::new(process, PollFlags::IN)];
+    poll(&mut fds, Some(&Timespec::default())).is_ok_and(|ready| ready > 0)
 }
 
 fn failed(what: &str, source: std::io::Error) -> Error {
@@ -82,9 +118,6 @@ fn failed(what: &str, source: std::io::Error) -> Error {
 /// The process behind: drives the task to its end.
 pub(crate) fn drive(conductor: &Conductor, task: Task) -> Result<u8, Failure> {
     let signals = Signals::listen()?;
-    // Away from the terminal and the shell that we were started in.
-    rustix::process::setsid()
-        .map_err(|errno| failed("it cannot leave the session", errno.into()))?;
     let mut front = Front::take()?;
     front.tell(STANDS_BY).map_err(|e| failed("the one in front is gone", e))?;
     let me = std::process::id();

@@ -1,14 +1,15 @@
 //! `doctor`, `reconcile` and `why`: what is wrong, what was left open, and what ended a run.
 
 use crate::support::*;
-use conductor_core::{JobSpec, Wait};
+use conductor_core::{JobSpec, Stop, TaskSpec, Wait};
 use conductor_tests::sandbox::Sandbox;
 
 #[test]
 fn a_root_in_order_has_nothing_to_tell() {
     let sandbox = reference();
     let told = see(&sandbox, "doctor");
-    assert!(told.starts_with("nothing is wrong with /"), "{told}");
+    assert!(told.starts_with("0 runs live, 0 tasks wait\ndisk: "), "{told}");
+    assert!(told.contains(" are free\nnothing is wrong with /"), "{told}");
     assert_eq!(see(&sandbox, "doctor --json"), "");
 }
 
@@ -17,11 +18,28 @@ fn what_is_wrong_is_told_with_the_way_out() {
     let sandbox = reference();
     std::fs::create_dir(sandbox.root().join("with space")).unwrap();
     let told = look(&sandbox, cli(&sandbox, "doctor"), 1).stdout;
-    assert!(told.starts_with("foreign  "), "{told}");
+    assert!(told.contains("\nforeign  "), "{told}");
     assert!(told.contains("\n  way out: rename it"), "{told}");
     let line = look(&sandbox, cli(&sandbox, "doctor --json"), 1).stdout;
     let finding: serde_json::Value = serde_json::from_str(&line).unwrap();
     assert_eq!(finding["kind"], "foreign");
+}
+
+#[test]
+fn what_runs_and_what_waits_stands_at_its_head() {
+    let sandbox = Sandbox::new();
+    let conductor = conductor(&sandbox);
+    let spec = JobSpec::new("shop").task("fix").agent("shell").prompt("exec sleep 1000");
+    let run = conductor.jobs().start(spec, Wait::FOREVER).unwrap();
+    let spec = TaskSpec::new("shop").task("next").agent("shell").prompt("touch DONE");
+    let next = conductor.tasks().start(spec.depends_on(["fix"]), Wait::FOREVER).unwrap();
+    let told = look(&sandbox, cli(&sandbox, "doctor"), 0).stdout;
+    assert!(told.starts_with("1 run lives, 1 task waits\n"), "{told}");
+    assert!(told.contains(&format!("\n  shop/fix  {} has lived for ", run.id())), "{told}");
+    assert!(told.contains("\n  shop/next  waits for dependencies: fix\n"), "{told}");
+    assert!(told.contains(" of it in the project shop; "), "{told}");
+    next.stop(Stop::because("end of the test"), Wait::FOREVER).unwrap();
+    run.stop(Stop::because("end of the test"), Wait::FOREVER).unwrap();
 }
 
 #[test]
@@ -54,7 +72,7 @@ fn reconcile_tells_what_it_closed() {
         std::thread::yield_now();
     }
     let told = look(&sandbox, cli(&sandbox, "doctor"), 1).stdout;
-    assert!(told.starts_with("not_closed  "), "{told}");
+    assert!(told.contains("\nnot_closed  "), "{told}");
     let closed = sandbox.run_agent(["reconcile"]).succeed().stdout;
     assert!(closed.contains(run.id().as_str()) && closed.contains("failed"), "{closed}");
     assert_eq!(sandbox.run_agent(["reconcile"]).succeed().stdout, "nothing was left open\n");

@@ -101,6 +101,38 @@ fn a_detached_task_is_stopped_for_good() {
 }
 
 #[test]
+fn a_task_that_an_agent_detaches_is_driven_on_when_the_agent_has_ended() {
+    let sandbox = Sandbox::new();
+    let gate = gate(&sandbox, "gate");
+    let inner = sandbox.work().join("inner.sh");
+    fs::write(&inner, first_waits_at(&gate, TWO)).unwrap();
+    // Its run is over once its keeper has ended all that belongs to it.
+    let outer = format!(
+        "run-agent task -d --project p --task t --agent shell --restart-delay 10ms --prompt-file '{}'",
+        inner.display()
+    );
+    let job = [
+        "job",
+        "--project",
+        "p",
+        "--task",
+        "outer",
+        "--agent",
+        "shell",
+        "--prompt",
+        outer.as_str(),
+    ];
+    run_agent(&sandbox, job).succeed();
+    let pid = driver(&sandbox);
+    let end = pidfd_open(pid, PidfdFlags::empty()).unwrap();
+    assert_eq!(info(&sandbox).result, None);
+    open_gate(&gate);
+    await_end(&end);
+    let result = info(&sandbox).result.unwrap();
+    assert_eq!((result.outcome, result.attempts), (TaskOutcome::Done, 2));
+}
+
+#[test]
 fn a_driver_that_is_asked_to_go_says_so_on_the_bus() {
     let sandbox = Sandbox::new();
     let gate = gate(&sandbox, "gate");

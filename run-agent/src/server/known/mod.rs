@@ -17,8 +17,11 @@ use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-/// Something of each project, under what was seen of two of its files.
+/// What is known of each project, with what it was read from.
 type OfProjects<T> = Mutex<HashMap<ProjectId, ([Changed; 2], T)>>;
+
+/// Reads a task.
+type Read<'a> = Box<dyn Fn(&TaskId) -> Result<TaskInfo> + 'a>;
 
 /// What is known.
 #[derive(Debug, Default)]
@@ -91,9 +94,6 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Reads a task.
-type Info<'a> = Box<dyn Fn(&TaskId) -> Result<TaskInfo> + 'a>;
-
 /// A look at the tasks of a project.
 pub(crate) struct Look<'a> {
     known: &'a Known,
@@ -101,7 +101,7 @@ pub(crate) struct Look<'a> {
     pub(crate) project: &'a ProjectId,
     folder: Folder,
     left: &'a Cell<usize>,
-    info: Info<'a>,
+    info: Read<'a>,
 }
 
 impl Look<'_> {
@@ -224,7 +224,7 @@ impl Look<'_> {
 
 /// What is known of a project under what was seen of it, read where that changed.
 fn known_as<T: Clone>(
-    known: &OfProjects<T>,
+    known: &Mutex<HashMap<ProjectId, ([Changed; 2], T)>>,
     project: &ProjectId,
     seen: [Changed; 2],
     read: impl FnOnce() -> Result<T>,

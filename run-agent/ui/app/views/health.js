@@ -35,6 +35,8 @@ const FINDINGS = {
   little_space: ["Little space", "is-failed"],
   not_told: ["A webhook that was not told", "is-question"],
   on_hold: ["An account on hold", "is-waiting"],
+  stuck: ["An agent that says nothing", "is-waiting"],
+  leaking: ["Processes that outlived their run", "is-failed"],
 };
 
 /** Where something was found; a task or a run leads there. @param {string} path below the root */
