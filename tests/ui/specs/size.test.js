@@ -26,6 +26,8 @@ describe("size", () => {
     await watched(server, "projects/project-00", async (page, step) => {
       await page.getByRole("table").getByRole("row").nth(5).waitFor();
       await page.getByText("10,000").first().waitFor();
+      const whole = () => page.getByText("read so far").waitFor({ state: "detached" });
+      await whole();
       const box = page.getByRole("searchbox");
       await step("search", async () => { await box.pressSequentially("work-0777"); });
       await page.getByText("work-0777").first().waitFor();
@@ -44,6 +46,7 @@ describe("size", () => {
       await page.getByRole("table", { name: "Runs" }).waitFor();
       await step("back", () => page.goBack());
       await page.getByRole("table").getByRole("row").nth(5).waitFor();
+      await whole();
     });
     await server.kill();
   });

@@ -34,8 +34,8 @@ describe("an update of the server", () => {
     await all.server.kill();
     const server = await sandbox.serve({ program: `${sandbox.folder}/bin/run-agent` });
     const gate = `${sandbox.folder}/gate`;
-    await server.start("p", "runs", `until [ -e ${gate} ]; do sleep 0.05; done; ${DONE}`);
-    await server.stands("p", "runs", "running");
+    await server.start("p", "long", `until [ -e ${gate} ]; do sleep 0.05; done; ${DONE}`);
+    await server.stands("p", "long", "running");
     await all.at("health", async (page) => {
       const update = page.getByRole("region", { name: "Update of the server" });
       const request = async () => {
@@ -61,11 +61,11 @@ describe("an update of the server", () => {
       fs.writeFileSync(gate, "");
       // The page learns by itself that the run ended, the program was exchanged, and which one serves now.
       await update.getByText("Installed").waitFor();
-      await update.getByText(newer).waitFor();
+      await update.getByText(newer, { exact: true }).waitFor();
       await page.locator(".summary").getByText(newer).waitFor();
       await page.locator(".connection").getByText("live").waitFor({ state: "attached" });
       assert.equal((await server.ask("/api/v1/version")).version, newer);
-      await server.stands("p", "runs", "done");
+      await server.stands("p", "long", "done");
       assert.equal(fs.readdirSync(`${sandbox.folder}/bin`).includes("run-agent"), true);
     }, {}, server);
   });
