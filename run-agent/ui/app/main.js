@@ -109,3 +109,5 @@ addEventListener("keydown", (event) => {
 });
 
 open();
+// For the projects beside every view.
+if (!overview.reading) void overview.read();

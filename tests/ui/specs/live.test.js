@@ -223,6 +223,8 @@ describe("the live connection", () => {
       // Longer than any clock of these views.
       await new Promise((resolve) => setTimeout(resolve, 16_000));
       assert.deepEqual(api().slice(asked), [], place);
+      // It asked for all that it shows, the projects beside each view among it.
+      assert.equal(await page.getByRole("navigation", { name: "Projects" }).getByRole("link", { name: "p", exact: true }).count(), 1, place);
     })));
   });
 
