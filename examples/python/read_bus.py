@@ -93,7 +93,9 @@ def is_unfinished(rest: bytes) -> bool:
     length = re.search(rb"\nlen: (\d{1,8})\ncrc32c: [^\n]*$", rest[: max(head, 0)])
     if not rest.startswith(BEGIN[: len(rest)]):
         return False
-    return head < 0 or bool(length) and len(rest) < head + 5 + int(length[1]) + 1
+    if head < 0:
+        return True
+    return length is not None and len(rest) < head + 5 + int(length[1]) + 1
 
 
 class Reader:
