@@ -206,36 +206,55 @@ impl Channel {
     /// The kernel forgets what it could not write: a second sync would succeed and mean nothing. So
     /// a channel of which one failed is over.
     fn sync(&self, file: &Segment) -> Result<(), Failure> {
-        file.os().sync_data(file.fd()).map_err(|error| {
+        file.os().sync_data(file.fd()).map_err(|error| self.noted(Failure::Unsynced(error)))
+    }
+
+    /// Remembers a failure that ends the channel.
+    fn noted(&self, failure: Failure) -> Failure {
+        if matches!(failure, Failure::Unsynced(_)) {
             self.failed.store(true, Ordering::Release);
-            Failure::Unknown(error)
-        })
+        }
+        failure
     }
 
     /// Takes the lock of the file that the next record belongs into.
     fn lock(&self, leader: &Leader<'_>, manner: Manner<'_>, wait: &Wait) -> Result<Locked<'_>> {
         let mut locked = self.lock_live(leader, manner.scope, wait)?;
-        let path = || self.store.path();
         let tail = append::end_of(&self.store, &mut locked)?;
         if tail.sealed {
-            rotate::complete(&self.store, manner.scope, &mut locked, tail, wait)
-                .map_err(|failure| failure.into_error(&path(), &[]))?;
+            self.complete(&mut locked, manner, tail, wait)?;
         } else if manner.options.max_size.is_some_and(|most| tail.size >= most)
             && tail.size >= locked.state.rotate_from
             && let Err(error) = self.rotate_locked(&mut locked, manner)
         {
             if self.is_failed() {
-                return Err(error);
+                // Nothing of what the caller wants was written.
+                return Err(self.failed().with_source(error));
             }
             // A message is never refused because of a rotation that can be done later.
-            tracing::warn!(name: "bus_not_rotated", path = %path().display(), %error, "cannot rotate the bus yet");
+            tracing::warn!(name: "bus_not_rotated", path = %self.store.path().display(), %error, "cannot rotate the bus yet");
             let tail = append::end_of(&self.store, &mut locked)?;
             if tail.sealed {
-                rotate::complete(&self.store, manner.scope, &mut locked, tail, wait)
-                    .map_err(|failure| failure.into_error(&path(), &[]))?;
+                self.complete(&mut locked, manner, tail, wait)?;
             }
         }
         Ok(locked)
+    }
+
+    /// Goes on with the rotation of a locked file that ends with its last record.
+    fn complete(
+        &self,
+        locked: &mut Locked<'_>,
+        manner: Manner<'_>,
+        tail: Tail,
+        wait: &Wait,
+    ) -> Result<()> {
+        let done = rotate::complete(&self.store, manner.scope, locked, tail, wait);
+        done.map(drop).map_err(|failure| match self.noted(failure) {
+            // Of what the caller wants, nothing was written.
+            Failure::Unsynced(source) => self.failed().with_source(source),
+            other => other.into_error(&self.store.path(), &[]),
+        })
     }
 
     /// Rotates the bus now.
@@ -259,13 +278,8 @@ impl Channel {
         {
             return Ok(refused);
         }
-        let archive =
-            rotate::rotate(&self.store, manner.scope, locked, tail).map_err(|failure| {
-                if matches!(failure, Failure::Unknown(_)) {
-                    self.failed.store(true, Ordering::Release);
-                }
-                failure.into_error(&self.store.path(), &[])
-            })?;
+        let archive = rotate::rotate(&self.store, manner.scope, locked, tail)
+            .map_err(|failure| self.noted(failure).into_error(&self.store.path(), &[]))?;
         locked.state.rotate_from = 0;
         Ok(Rotation::Done { archive })
     }

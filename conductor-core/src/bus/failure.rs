@@ -16,6 +16,8 @@ pub(super) enum Failure {
     NotWritten(io::Error),
     /// Each of them may be.
     Unknown(io::Error),
+    /// Each of them is, and may be gone after a power cut.
+    Unsynced(io::Error),
 }
 
 impl From<Error> for Failure {
@@ -41,6 +43,7 @@ impl Failure {
             }
             Failure::NotWritten(error) => Failure::NotWritten(io_again(error)),
             Failure::Unknown(error) => Failure::Unknown(io_again(error)),
+            Failure::Unsynced(error) => Failure::Unsynced(io_again(error)),
         }
     }
 
@@ -48,7 +51,9 @@ impl Failure {
     pub(super) fn in_part(&self) -> Failure {
         Failure::Unknown(match self.again() {
             Failure::Before(error) => io::Error::other(error),
-            Failure::NotWritten(error) | Failure::Unknown(error) => error,
+            Failure::NotWritten(error) | Failure::Unknown(error) | Failure::Unsynced(error) => {
+                error
+            }
         })
     }
 
@@ -56,8 +61,10 @@ impl Failure {
     pub(super) fn into_error(self, path: &Path, posted: &[Posted]) -> Error {
         match (self, posted) {
             (Failure::Before(error), _) => error,
-            (Failure::Unknown(source), [first, ..]) => unknown(path, first, posted, source),
-            (Failure::Unknown(source), []) => unknown_end(path, source),
+            (Failure::Unknown(source) | Failure::Unsynced(source), [first, ..]) => {
+                unknown(path, first, posted, source)
+            }
+            (Failure::Unknown(source) | Failure::Unsynced(source), []) => unknown_end(path, source),
             (Failure::NotWritten(source), _) => not_written(path, source),
         }
     }
@@ -93,12 +100,12 @@ fn unknown(path: &Path, first: &Posted, posted: &[Posted], source: io::Error) ->
     .with_source(UnknownWrite { msg_id: first.msg_id.clone(), seq: first.seq, source })
 }
 
-/// For a rotation that could not be made durable: no message is lost or doubled by it.
+/// For a rotation that came to no end: no message is lost or doubled by it.
 fn unknown_end(path: &Path, source: io::Error) -> Error {
     Error::new(
         ErrorKind::Io,
         "bus.unknown",
-        format!("the record that ends {} may or may not outlast a power cut", path.display()),
+        format!("the record that ends {} may or may not be on the disk", path.display()),
     )
     .with_path(path)
     .with_hint("check the disk, then open the bus again: the next post goes on with the rotation")

@@ -74,7 +74,7 @@ pub(super) fn rotate(
         return Err(failure);
     }
     locked.size = ended.size;
-    file.os().sync_data(file.fd()).map_err(Failure::Unknown)?;
+    file.os().sync_data(file.fd()).map_err(Failure::Unsynced)?;
     publish(store, locked, next, (first, ended.last_seq))
 }
 
@@ -90,7 +90,7 @@ pub(super) fn complete(
     wait: &Wait,
 ) -> Result<PathBuf, Failure> {
     let file = locked.lock.file.clone();
-    file.os().sync_data(file.fd()).map_err(Failure::Unknown)?;
+    file.os().sync_data(file.fd()).map_err(Failure::Unsynced)?;
     let first = catalog::first_seq(&file)?;
     let next = match adopt(store, tail.last_seq + 1, wait)? {
         Some(next) => next,

@@ -42,6 +42,11 @@ impl Tail {
         if self.size == 0 { 0 } else { MARK_LEAD - self.feeds }
     }
 
+    /// Whether a record with this number may follow: it was not had, and is not somebody's invention.
+    fn explains(&self, seq: u64) -> bool {
+        seq > self.last_seq && seq - self.last_seq <= SEQ_JUMP
+    }
+
     fn take(&mut self, head: &record::Head, bytes: &[u8]) {
         self.last_seq = head.seq;
         if let Some(time) = id_time(&bytes[head.id.clone()]) {
@@ -76,7 +81,7 @@ pub(crate) fn inspect(
             Found::End => break,
             Found::Record { start, head } => {
                 // A number that no loss explains is somebody's invention, as is one that was had.
-                if head.seq > tail.last_seq && head.seq - tail.last_seq <= SEQ_JUMP {
+                if tail.explains(head.seq) {
                     tail.take(&head, scanner.bytes(start, head.total()));
                 }
                 start + head.total() as u64
@@ -91,11 +96,9 @@ pub(crate) fn inspect(
             Found::Line { end, .. } => end,
             Found::Damage { start, end, .. } => {
                 // The number of a record that broke was given away.
-                let claimed = claimed_seq(file, start)?.unwrap_or(0);
-                if claimed == tail.last_seq + 1
-                    || (claimed > tail.last_seq
-                        && claimed - tail.last_seq <= SEQ_JUMP
-                        && lacks_its_end(file, start, size)?)
+                if let Some(claimed) = claimed_seq(file, start)?
+                    && tail.explains(claimed)
+                    && (claimed == tail.last_seq + 1 || lacks_its_end(file, start, size)?)
                 {
                     tail.last_seq = claimed;
                 }
@@ -109,9 +112,10 @@ pub(crate) fn inspect(
                 }
                 // It stays. Where it lacks nothing but its last line feed, the next record's own will
                 // make it whole: its number is not to be had again.
-                let claimed = claimed_seq(file, start)?.filter(|seq| *seq > tail.last_seq);
-                if let Some(seq) = claimed.filter(|seq| seq - tail.last_seq <= SEQ_JUMP) {
-                    tail.last_seq = seq;
+                if let Some(claimed) = claimed_seq(file, start)?
+                    && tail.explains(claimed)
+                {
+                    tail.last_seq = claimed;
                 }
                 break;
             }
@@ -135,13 +139,20 @@ fn claimed_seq(file: &Segment, start: u64) -> Result<Option<u64>> {
 /// Whether what begins at `start` is a record but for its last line feed, whatever looks like a record
 /// within it. The next record's own line feed makes it whole.
 fn lacks_its_end(file: &Segment, start: u64, size: u64) -> Result<bool> {
+    let rest = rest(file, start, size)?;
+    Ok(rest.is_some_and(|rest| record::look(&rest) == Look::Short(rest.len() + 1)))
+}
+
+/// The bytes from `start` to the end of a file; `None` where they are more than any record has, or not
+/// there any more.
+fn rest(file: &Segment, start: u64, size: u64) -> Result<Option<Vec<u8>>> {
     let length = usize::try_from(size - start).unwrap_or(usize::MAX);
     if length > RECORD_MOST {
-        return Ok(false);
+        return Ok(None);
     }
     let mut bytes = vec![0; length];
     let read = file.read(&mut bytes, start)?;
-    Ok(record::look(&bytes[..read]) == Look::Short(length + 1))
+    Ok((read == length).then_some(bytes))
 }
 
 /// The line feeds, at most two, before `end`.
@@ -221,14 +232,9 @@ fn record_at(file: &Segment, start: u64) -> Result<Option<(Tail, u64)>> {
 /// Cuts the torn bytes from `start` off, once a copy of them is safe; `false` where it is not, and
 /// nothing was cut.
 fn cut(store: &Store, file: &Segment, start: u64, size: u64) -> Result<bool> {
-    let length = usize::try_from(size - start).unwrap_or(usize::MAX);
-    if length > RECORD_MOST {
+    let Some(bytes) = rest(file, start, size)?.filter(|bytes| record::is_torn(bytes)) else {
         return Ok(false);
-    }
-    let mut bytes = vec![0; length];
-    if file.read(&mut bytes, start)? != length || !record::is_torn(&bytes) {
-        return Ok(false);
-    }
+    };
     if let Err(error) = keep(store, file, start, &bytes) {
         tracing::warn!(name: "bus_tail_not_kept", path = %file.path().display(), %error, "cannot keep a torn record; nothing is cut");
         return Ok(false);

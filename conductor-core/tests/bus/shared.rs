@@ -184,3 +184,55 @@ fn an_end_that_cannot_be_synced_is_told_and_ends_the_handle() {
     }
     assert_eq!(seen, 1, "the sync of the end fails once");
 }
+
+#[test]
+fn a_post_that_meets_an_end_which_cannot_be_synced_was_not_written() {
+    // A file that one who died had ended, and one that is to be rotated by its size.
+    for (ended, size) in [(true, None), (false, Some(1))] {
+        let mut failed = 0;
+        for at in 1.. {
+            let machine = Machine::new(Disk::with_file(NAME, live_file(ended)));
+            let options =
+                size.map_or_else(BusOptions::default, |size| BusOptions::default().max_size(size));
+            let bus = bus_of(&machine, 1, options).unwrap();
+            machine.plan(at, Fault::Error(libc::EIO), at);
+            let posted = bus.post(Post::new("INFO", "two"), Wait::NONE);
+            if !machine.is_over() {
+                break;
+            }
+            machine.heal();
+            machine.kill(1);
+            let other = bus_of(&machine, 2, BusOptions::default()).unwrap();
+            say(&other, "three");
+            let there = all(&other).contains(&"two".to_owned());
+            match posted {
+                Ok(_) => assert!(there, "at {at}"),
+                Err(error) if error.code() == "bus.unknown" => {}
+                Err(error) => {
+                    failed += u32::from(error.code() == "bus.failed");
+                    assert!(!there, "at {at}: {error}");
+                }
+            }
+        }
+        assert_eq!(failed, 1, "ended by another: {ended}");
+    }
+}
+
+/// A live file with a message; with its last record, as of one who died before it was named an archive.
+fn live_file(ended: bool) -> Vec<u8> {
+    for at in 1.. {
+        let machine = Machine::new(Disk::default());
+        let bus = bus_of(&machine, 1, BusOptions::default()).unwrap();
+        say(&bus, "one");
+        machine.plan(at, Fault::Kill, at);
+        drop(bus.rotate(Wait::NONE));
+        let mut files = machine.disk().contents();
+        let archived = files.keys().any(|name| name.to_string_lossy().ends_with(".archived"));
+        let live = files.remove(Path::new(NAME).as_os_str()).unwrap();
+        let whole = live.ends_with(b"\nthe bus goes on in its next segment\n");
+        if !archived && (whole || !ended) {
+            return live;
+        }
+    }
+    unreachable!()
+}
