@@ -106,7 +106,7 @@ fn a_check_that_prints_too_much_fills_no_disk_and_is_not_disturbed() {
     let check = "yes | head -c 4194304; file=\"$JRUN_RUN_FOLDER/verify-1.txt\"
         while [ $(stat -c %b \"$file\") -gt 2048 ]; do sleep 0.05; done; echo last";
     let spec = task(CLAIMS).max_attempts(1).output_limit(256 << 10).verify(check);
-    let spec = spec.verify_timeout(Duration::from_secs(20));
+    let spec = spec.verify_timeout(LONG);
     let result = root.conductor.tasks().start(spec, LONG).unwrap().wait(LONG).unwrap();
     assert_eq!(result.outcome, TaskOutcome::Done, "{:?}", root.told());
 }

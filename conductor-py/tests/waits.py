@@ -153,8 +153,8 @@ def nanoseconds_to_interrupt(wait: Callable[[], object]) -> int:
 
     # Not in step with any beat that the wait might have.
     timer = threading.Timer(0.02 + time.perf_counter_ns() % 101 / 1000, send)
-    timer.start()
     try:
+        timer.start()
         wait()
     except KeyboardInterrupt:
         return time.perf_counter_ns() - sent

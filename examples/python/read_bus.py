@@ -80,8 +80,10 @@ def record(data: bytes, start: int) -> tuple[dict[str, Any], int] | None:
     fields: dict[str, Any] = {}
     for line in lines[:-2]:
         key, _, text = line.decode().partition(": ")
-        if key in fields and key in ONCE:
-            return None
+        if key in fields:
+            if key in ONCE:
+                return None
+            continue
         fields[key] = int(text) if key == "seq" else value(text)
     fields["body"] = LINE.sub(lambda match: match[0][1:], data[body:end]).decode()
     return fields, end + 1

@@ -1,9 +1,11 @@
 //! Runs of another pid namespace, as of a container, seen from the next one.
 
+use crate::idle::files;
 use crate::kit::*;
 use crate::slots::kill;
 use crate::support::*;
 use conductor_core::{JobSpec, Outcome, RunInfo, TaskOutcome, TaskSpec};
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::FileExt as _;
 use std::path::Path;
@@ -184,18 +186,15 @@ fn a_run_whose_starter_noted_no_locks_is_left_alone() {
 /// Files are all that was made: who looked has written nothing.
 #[test]
 fn a_look_writes_nothing() {
-    let files = |folder: &Path| {
-        let entries = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap());
-        let mut all: Vec<_> = entries
-            .map(|entry| (entry.path(), entry.metadata().unwrap().modified().unwrap()))
-            .collect();
-        all.sort();
-        all
+    let look = |folder: &Path| {
+        let mut found = BTreeMap::new();
+        files(folder, &mut found);
+        found
     };
     alone("true", |shop| {
         let folder = shop.runs("fix")[0].folder.clone();
-        let before = files(&folder);
+        let before = look(&folder);
         let info = shop.runs("fix").remove(0);
-        assert_eq!((info.alive, files(&folder)), (None, before));
+        assert_eq!((info.alive, look(&folder)), (None, before));
     });
 }

@@ -6,16 +6,14 @@ use conductor_core::{
     Conductor, FindingKind, JobSpec, Outcome, Run, Stop, StopReport, TaskOutcome, TaskSpec,
 };
 use std::fs;
-use std::path::PathBuf;
 
 /// Starts a run whose agent damages its own folder by these commands and lives on.
-fn evil(shop: &Shop, task: &str, damage: &str) -> (Run, u32, PathBuf) {
+fn evil(shop: &Shop, task: &str, damage: &str) -> (Run, u32) {
     let script = format!("{damage}; echo $$ >\"$JRUN_TASK_FOLDER/pid\"; sleep 1000");
     let job = JobSpec::new("shop").task(task).agent("shell").prompt(script);
     let run = shop.conductor().jobs().start(job, LONG).unwrap();
     let pid = number_in(&shop.root.path().join(format!("shop/{task}/pid")));
-    let folder = shop.root.path().join(format!("shop/{task}/runs/{}", run.id()));
-    (run, pid, folder)
+    (run, pid)
 }
 
 fn good(shop: &Shop) -> Run {
@@ -45,7 +43,7 @@ fn ends_told(shop: &Shop, task: &str, run: &str) -> usize {
 fn a_run_that_ruined_its_folder_is_stopped_and_stands_in_nobodys_way() {
     for (name, damage) in DAMAGES {
         let shop = Shop::new("");
-        let (evil, pid, _) = evil(&shop, name, damage);
+        let (evil, pid) = evil(&shop, name, damage);
         let good = good(&shop);
         let kinds: Vec<_> = shop.conductor().doctor().unwrap();
         assert!(kinds.iter().any(|it| it.way_out.contains("run-agent stop")), "{name}: {kinds:?}");
@@ -68,7 +66,7 @@ fn a_run_that_ruined_its_folder_is_stopped_and_stands_in_nobodys_way() {
 fn a_run_that_ruined_its_folder_and_died_is_closed_as_lost() {
     for (name, damage) in DAMAGES {
         let shop = Shop::new("");
-        let (evil, pid, folder) = evil(&shop, name, damage);
+        let (evil, pid) = evil(&shop, name, damage);
         for process in marked(evil.id().as_str()) {
             crate::slots::kill(process);
         }
@@ -85,7 +83,6 @@ fn a_run_that_ruined_its_folder_and_died_is_closed_as_lost() {
         assert_eq!(ends_told(&shop, name, evil.id().as_str()), told, "{name}: once");
         let open = shop.root.path().join(".conductor/open");
         assert_eq!(fs::read_dir(open).unwrap().count(), 0, "{name}");
-        drop(folder);
     }
 }
 

@@ -44,7 +44,7 @@ fn host_drives_a_silent_agent_with_limits() {
 }
 
 /// Every file below a folder with its length and its last change.
-fn files(folder: &Path, into: &mut BTreeMap<PathBuf, (u64, std::time::SystemTime)>) {
+pub(crate) fn files(folder: &Path, into: &mut BTreeMap<PathBuf, (u64, std::time::SystemTime)>) {
     for entry in std::fs::read_dir(folder).unwrap() {
         let entry = entry.unwrap();
         let meta = entry.metadata().unwrap();

@@ -296,7 +296,8 @@ class Bus:
         """The same bus for code that is not asynchronous."""
 
     async def post(self, type: str, body: str, **options: Any) -> Posted:
-        """Posts a message; options as :meth:`conductor.Bus.post`."""
+        """Posts a message; options as :meth:`conductor.Bus.post`, but for ``cancel``: cancel the
+        awaiting task instead."""
         return await _in_thread(
             lambda cancel: self.sync.post(type, body, cancel=cancel, **options)
         )

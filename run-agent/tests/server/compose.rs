@@ -5,7 +5,7 @@ use conductor_tests::sandbox::Sandbox;
 use conductor_tests::{tools, workspace};
 use std::path::PathBuf;
 
-/// What the reference's compose file could be told, and so can this one.
+/// What the older program's compose file could be told, and so can this one.
 const VARIABLES: [&str; 5] = [
     "CONDUCTOR_IMAGE",
     "CONDUCTOR_HOST_PORT",

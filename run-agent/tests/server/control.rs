@@ -6,7 +6,6 @@ use rustix::process::Signal;
 use serde_json::json;
 use std::io::Write as _;
 use std::net::TcpStream;
-use std::time::{Duration, Instant};
 
 /// A script that waits until somebody ends it.
 const SLEEP: &str = "echo sleeping; sleep 600";
@@ -263,12 +262,4 @@ while :; do sleep 0.01; done",
         let text = std::fs::read_to_string(&audit).unwrap_or_default();
         text.contains("DELETE /api/v1/tasks/{task_id}")
     });
-}
-
-fn until(what: &str, done: impl Fn() -> bool) {
-    let begun = Instant::now();
-    while !done() {
-        assert!(begun.elapsed() < LONG, "still not: {what}");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }

@@ -238,7 +238,7 @@ fn the_size_of_what_a_run_prints_is_told_as_it_grows() {
 }
 
 #[test]
-fn what_no_run_tells_of_is_told_once_and_also_to_who_was_away() {
+fn what_no_run_tells_of_is_told_also_to_who_was_away() {
     let sandbox = Sandbox::new();
     let server = Server::open(&sandbox);
     let mut events = server.follow("/api/v1/events?topics=changes", None);

@@ -2,26 +2,9 @@
 
 use crate::support::*;
 use conductor_tests::sandbox::Sandbox;
+use conductor_tests::snapshot::snapshot;
 use serde_json::{Value, json};
 use std::fs;
-use std::path::Path;
-
-/// What a reader may change of a folder without anybody being told: nothing.
-fn content(folder: &Path) -> Vec<(String, Vec<u8>)> {
-    let mut all = Vec::new();
-    let mut folders = vec![folder.to_owned()];
-    while let Some(folder) = folders.pop() {
-        for entry in fs::read_dir(folder).unwrap() {
-            let path = entry.unwrap().path();
-            match path.is_dir() {
-                true => folders.push(path),
-                false => all.push((path.display().to_string(), fs::read(&path).unwrap())),
-            }
-        }
-    }
-    all.sort();
-    all
-}
 
 #[test]
 fn runs_of_extra_roots_are_shown_and_never_changed() {
@@ -54,7 +37,7 @@ fn runs_of_extra_roots_are_shown_and_never_changed() {
         format!("storage: {{extra_roots: [{older:?}, {:?}]}}\n", older.join("none")),
     )
     .unwrap();
-    let before = content(&older);
+    let before = snapshot(&older);
     let own = program(&sandbox).args(["--auth", "off", "--config"]).arg(&config);
     let server = Server::of(&sandbox, own);
     let own = server.start_task("t", DONE)["run_id"].as_str().unwrap().to_owned();
@@ -102,5 +85,5 @@ fn runs_of_extra_roots_are_shown_and_never_changed() {
     server.await_json("/api/projects/p/tasks/t", |task| task["outcome"] == "done");
     let status = server.json("/api/v1/status");
     assert_eq!((&status["active_runs_count"], &status["running_tasks"]), (&json!(1), &json!([])));
-    assert_eq!(content(&older), before, "nothing was written");
+    before.assert_same(&snapshot(&older));
 }

@@ -16,11 +16,7 @@ fn foreign(sandbox: &Sandbox) -> Running {
         work.display()
     );
     let running = sandbox.program("/bin/sh").args(["-c", &script]).start();
-    let until_it_writes = std::time::Instant::now();
-    while !work.join("log").exists() {
-        assert!(until_it_writes.elapsed() < LONG, "it writes nothing");
-        std::thread::sleep(std::time::Duration::from_millis(5));
-    }
+    until("it writes", || work.join("log").exists());
     running
 }
 

@@ -13,17 +13,15 @@ fn one_at_a_time(sandbox: &Sandbox) -> Server {
 }
 
 /// A script that waits until a file is there, and is done then.
-fn waits_for(sandbox: &Sandbox, name: &str) -> String {
-    let path = sandbox.work().join(name);
-    format!("while [ ! -e '{}' ]; do sleep 0.05; done; {DONE}", path.display())
-}
-
 #[test]
 fn the_place_in_the_line_is_told_and_the_line_moves_on() {
     let sandbox = Sandbox::new();
     let server = one_at_a_time(&sandbox);
-    assert_eq!(server.start_task("first", &waits_for(&sandbox, "go-1"))["status"], "started");
-    let second = server.start_task("second", &waits_for(&sandbox, "go-2"));
+    assert_eq!(
+        server.start_task("first", &waits_for(&sandbox.work().join("go-1")))["status"],
+        "started"
+    );
+    let second = server.start_task("second", &waits_for(&sandbox.work().join("go-2")));
     assert_eq!((&second["status"], second.get("run_id")), (&json!("queued"), None));
     server.await_json("/api/v1/tasks/second", |task| task["queue_position"] == 1);
     let third = server.start_task("third", DONE);
@@ -75,7 +73,7 @@ fn the_line_survives_a_restart() {
         let (alive, seen) = (alive.display(), seen.display());
         format!("touch '{alive}'/$$; ls '{alive}' | wc -l >>'{seen}'; {script}; rm '{alive}'/$$")
     };
-    server.start_task("first", &counts(&waits_for(&sandbox, "go")));
+    server.start_task("first", &counts(&waits_for(&sandbox.work().join("go"))));
     server.start_task("second", &counts(DONE));
     server.await_json("/api/v1/tasks/second", |task| task["queue_position"] == 1);
     server.running.signal(rustix::process::Signal::KILL);

@@ -175,10 +175,6 @@ fn the_older_names_of_metrics_are_there() {
 }
 
 /// A script that ends when the file is there.
-fn waits_for(gate: &Path) -> String {
-    format!("until [ -e '{}' ]; do sleep 0.02; done; {DONE}", gate.display())
-}
-
 #[test]
 fn a_run_that_lives_has_no_end_and_no_code() {
     let sandbox = Sandbox::new();

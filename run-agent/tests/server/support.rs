@@ -5,13 +5,28 @@ use conductor_tests::sandbox::Sandbox;
 use serde_json::Value;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::net::TcpStream;
-use std::time::Duration;
+use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// Longer than anything here takes; it ends a hang and measures nothing.
 pub(crate) const LONG: Duration = Duration::from_secs(60);
 
 /// A script that is done at once.
 pub(crate) const DONE: &str = "echo working; touch \"$JRUN_TASK_FOLDER/DONE\"";
+
+/// A script that is done once the file `gate` stands.
+pub(crate) fn waits_for(gate: &Path) -> String {
+    format!("until [ -e '{}' ]; do sleep 0.02; done; {DONE}", gate.display())
+}
+
+/// Waits until something is so.
+pub(crate) fn until(what: &str, done: impl Fn() -> bool) {
+    let begun = Instant::now();
+    while !done() {
+        assert!(begun.elapsed() < LONG, "still not: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
 
 /// A running server.
 pub(crate) struct Server {

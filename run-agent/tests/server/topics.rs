@@ -1,19 +1,12 @@
 //! What it costs the server to follow things, and that there is an end to it.
 
 use crate::support::*;
+use crate::update_kill::worker_of;
 use conductor_tests::sandbox::Sandbox;
 use std::fs;
 
 /// The most descriptors that following one thing may need.
 const MOST: usize = 16;
-
-fn worker(sandbox: &Sandbox, server: &Server) -> u32 {
-    let launcher = server.running.id();
-    let children = format!("/proc/{launcher}/task/{launcher}/children");
-    let children = fs::read_to_string(children).unwrap();
-    assert!(sandbox.living().contains(&launcher));
-    children.trim().parse().unwrap()
-}
 
 fn descriptors(pid: u32) -> usize {
     fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count()
@@ -26,7 +19,7 @@ fn a_thing_costs_the_same_however_many_follow_it() {
     let gate = sandbox.work().join("gate");
     let script = format!("until [ -e '{}' ]; do sleep 0.05; done; {DONE}", gate.display());
     let run = server.start_task("t", &script)["run_id"].as_str().unwrap().to_owned();
-    let worker = worker(&sandbox, &server);
+    let worker = worker_of(server.running.id());
     let mut kept = Vec::new();
     for path in [
         "/api/projects/p/messages/stream".to_owned(),
@@ -70,13 +63,9 @@ fn a_server_follows_as_many_things_as_its_descriptors_allow() {
     assert_eq!(problem.json()["code"], "stream.too_many");
     // What is followed anyway, and all runs, cost nothing more.
     kept.extend((0..20).map(|_| server.follow("/api/v1/events?topics=runs,messages:p/a", None)));
-    assert!(descriptors(worker(&sandbox, &server)) < 256);
+    assert!(descriptors(worker_of(server.running.id())) < 256);
     server.get("/api/v1/tasks").expect(200);
     // Who goes makes room.
     kept.remove(1);
-    let deadline = std::time::Instant::now() + LONG;
-    while server.get_head(&path("e")) != 200 {
-        assert!(std::time::Instant::now() < deadline, "it makes no room");
-        std::thread::sleep(std::time::Duration::from_millis(10));
-    }
+    until("it makes room", || server.get_head(&path("e")) == 200);
 }

@@ -112,11 +112,6 @@ pub(crate) fn cli(sandbox: &Sandbox) -> Program {
 }
 
 /// A script that ends when the file is there.
-pub(crate) fn waits_for(gate: &Path) -> String {
-    let gate = gate.display();
-    format!("until [ -e {gate} ]; do sleep 0.05; done; touch \"$JRUN_TASK_FOLDER/DONE\"")
-}
-
 #[test]
 fn it_is_looked_at_asked_for_and_taken_back() {
     let served = Served::new();

@@ -67,7 +67,7 @@ fn killed_at_a_step_the_old_program_serves_again() {
 }
 
 /// The oldest child of a launcher: the worker that serves.
-fn worker_of(launcher: u32) -> u32 {
+pub(crate) fn worker_of(launcher: u32) -> u32 {
     let children =
         fs::read_to_string(format!("/proc/{launcher}/task/{launcher}/children")).unwrap();
     let children = children.split_whitespace().map(|pid| pid.parse().unwrap());

@@ -2,7 +2,7 @@
 
 use crate::candidate;
 use crate::support::*;
-use crate::update::{PATH, Served, cli, waits_for};
+use crate::update::{PATH, Served, cli};
 use conductor_tests::process::Running;
 use rustix::process::Signal;
 use serde_json::json;

@@ -40,7 +40,8 @@ fn main() {
     let mut columns = vec![("Rust", in_rust(&sandbox.folder("rust"), rounds))];
     columns.extend(in_c(&sandbox, rounds).map(|figures| ("C", figures)));
     columns.extend(in_go(&sandbox, rounds).map(|figures| ("Go", figures)));
-    columns.extend(in_python(&sandbox, rounds).map(|figures| ("Python", figures)));
+    let venv = python::installed_as("release", &artifacts::target_folder());
+    columns.extend(venv.as_ref().map(|venv| ("Python", in_python(&sandbox, venv, rounds))));
 
     print!("| microseconds a call |");
     for (language, _) in &columns {
@@ -68,7 +69,7 @@ fn main() {
     }
     let python = columns.iter().find(|(language, _)| *language == "Python");
     python.iter().for_each(|(_, figures)| tell_interrupts(figures));
-    tell_sizes(&sandbox);
+    tell_sizes(&sandbox, venv.as_deref());
 }
 
 /// How long Python takes from Ctrl-C to the end of each wait.
@@ -86,17 +87,15 @@ fn tell_interrupts(figures: &Figures) {
 }
 
 /// What is installed, in bytes.
-fn tell_sizes(sandbox: &Sandbox) {
+fn tell_sizes(sandbox: &Sandbox, venv: Option<&Path>) {
     println!("\n| installed | MB |\n| --- | --- |");
     let lib = prefix(sandbox).join("lib");
     for name in ["libconductor.so.1", "libconductor.a"] {
         println!("| {name} | {:.1} |", size(&lib.join(name)) as f64 / 1e6);
     }
-    if let Some(venv) = python::installed_before() {
-        println!(
-            "| the Python package, with its commands | {:.1} |",
-            size_of_package(&venv) as f64 / 1e6
-        );
+    if let Some(venv) = venv {
+        let size = size_of_package(venv) as f64 / 1e6;
+        println!("| the Python package, with its commands | {size:.1} |");
     }
 }
 
@@ -200,11 +199,10 @@ fn in_go(sandbox: &Sandbox, rounds: usize) -> Option<Figures> {
     Some(run(sandbox, &program, &[], "go", rounds))
 }
 
-fn in_python(sandbox: &Sandbox, rounds: usize) -> Option<Figures> {
-    let venv = python::installed_as("release", &artifacts::target_folder())?;
+fn in_python(sandbox: &Sandbox, venv: &Path, rounds: usize) -> Figures {
     let script = workspace().join("tests/benches/bindings/bus.py");
     let python = venv.join("bin/python");
-    Some(run(sandbox, &python, &[script.to_str().unwrap()], "python", rounds))
+    run(sandbox, &python, &[script.to_str().unwrap()], "python", rounds)
 }
 
 /// What the wheel installed, in bytes.

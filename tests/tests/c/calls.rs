@@ -23,9 +23,11 @@ struct Call {
 
 /// The declarations of the header, as another test keeps them, one a line.
 fn declared() -> BTreeMap<String, Declared> {
-    let folder = workspace().join("tests/abi/declarations");
-    let newest = fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()).max().unwrap();
-    let text = fs::read_to_string(newest).unwrap();
+    let header = fs::read_to_string(workspace().join("include/conductor.h")).unwrap();
+    let number =
+        header.lines().find_map(|line| line.strip_prefix("#define CONDUCTOR_ABI_VERSION "));
+    let name = format!("tests/abi/declarations/{}.txt", number.unwrap());
+    let text = fs::read_to_string(workspace().join(name)).unwrap();
     let functions = text.lines().filter_map(|line| {
         let (head, parameters) = line.strip_suffix(");")?.split_once('(')?;
         let at = head.rfind(|c: char| !c.is_ascii_alphanumeric() && c != '_')? + 1;

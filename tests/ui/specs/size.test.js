@@ -147,7 +147,9 @@ async function rendererMemory(page) {
   });
   await session.detach();
   // The page's is the one that holds most; others wait for a page to come.
-  return Math.max(0, ...sizes);
+  const most = Math.max(0, ...sizes);
+  assert.ok(most > 0, "no renderer was measured");
+  return most;
 }
 
 /** How much slower than a person's machine this one is: others use it, too. */

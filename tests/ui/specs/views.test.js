@@ -261,7 +261,7 @@ describe("views", () => {
     for (const place of ["", "projects/shop", task, `${task}/bus`, "projects/shop/tasks/split", run, `${run}?tab=result`, `${run}?tab=record`, "projects/shop/bus", "usage", "health"]) {
       await all.at(place, async (page) => {
         await page.locator("main h1").waitFor();
-        await page.getByText("Reading…").waitFor({ state: "detached" });
+        await page.getByText("Reading…").first().waitFor({ state: "detached" });
         const wide = await page.evaluate(() => ({ page: document.documentElement.scrollWidth, window: innerWidth, main: document.querySelector("main")?.scrollWidth }));
         assert.ok(wide.page <= wide.window && (wide.main ?? 0) <= wide.window, `${place}: ${JSON.stringify(wide)}`);
       }, { viewport: { width: 360, height: 740 }, hasTouch: true, isMobile: true });
