@@ -169,6 +169,12 @@ fn not_executable(program: &Path) -> Error {
     .with_hint("make it an executable file: chmod +x")
 }
 
+/// The first program of this name in the folders of `path` that may be executed.
+pub(crate) fn on_path(name: &Path, path: &OsStr) -> Option<PathBuf> {
+    let folders = std::env::split_paths(path).filter(|folder| folder.is_absolute());
+    folders.map(|folder| folder.join(name)).find(|program| executable(program) == Some(true))
+}
+
 /// Whether a regular file is executable; `None` where there is no file.
 fn executable(program: &Path) -> Option<bool> {
     let meta = crate::sys::program_metadata(program)?;

@@ -10,6 +10,7 @@ mod probe;
 pub mod rest;
 pub mod stream;
 
+pub(crate) use command::on_path;
 pub use command::{AgentCommand, PromptForm};
 pub use environment::{
     Environment, RunContext, attached_environment, is_own as is_own_variable, run_environment,

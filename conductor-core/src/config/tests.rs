@@ -184,7 +184,8 @@ fn to_hcl(document: &Value, style: u64) -> String {
                     let head = match next(&mut style, 4) {
                         0 => format!("agents \"{name}\""),
                         1 => format!("agents {{\n{name}"),
-                        2 if typed => name.to_owned(),
+                        // Such a name by itself is a key of the user's own.
+                        2 if typed && !name.starts_with("x-") => name.to_owned(),
                         _ => format!("agent \"{name}\""),
                     };
                     block(&mut out, &head, body, &mut style);

@@ -193,7 +193,7 @@ impl Conductor {
 
     /// As [`reconcile`](Conductor::reconcile), and also closes the runs for which no entry stands: somebody
     /// removed it, or brought the root back from a copy without hidden folders. One that lives gets its
-    /// entry again.
+    /// entry again, without the bounds of what its agent may start.
     ///
     /// Costs a look at each run of the root.
     ///
@@ -206,11 +206,19 @@ impl Conductor {
             Err(error) => (Vec::new(), Some(error)),
         };
         let projects = match self.projects() {
-            Err(error) if error.code() == "root.not_found" => return Ok(closed),
-            projects => projects?.ids,
+            Ok(projects) => projects.ids,
+            Err(error) if error.code() == "root.not_found" => Vec::new(),
+            Err(error) => return Err(first_error.unwrap_or(error)),
         };
         for project in projects {
-            for task in found(self.engine.layout().tasks(&project))?.unwrap_or_default().ids {
+            let tasks = match found(self.engine.layout().tasks(&project)) {
+                Ok(tasks) => tasks.unwrap_or_default().ids,
+                Err(error) => {
+                    first_error = first_error.or(Some(error));
+                    continue;
+                }
+            };
+            for task in tasks {
                 wait.check()?;
                 let runs = match found(self.engine.close_unlisted(&project, &task, &wait)) {
                     Ok(None) => continue,

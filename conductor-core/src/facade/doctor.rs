@@ -252,8 +252,10 @@ impl Conductor {
         // What keeps a run from being read was told by the look at the open runs.
         for run in self.runs().living().map(|living| living.runs).unwrap_or_default() {
             let waits = run.record.waiting_for.is_some();
+            // A person's terminal and another program's process may be silent, and are not ours to stop.
+            let others = run.record.is_external() || run.folder.join(ATTACHED).exists();
             let Ok(silent) = self.tasks().silence(&run) else { continue };
-            if run.alive != Some(true) || waits || silent < limit {
+            if run.alive != Some(true) || waits || others || silent < limit {
                 continue;
             }
             let (project, task, id) = (&run.project, &run.task, &run.id);
@@ -458,7 +460,7 @@ mod tests {
     }
 
     #[test]
-    fn an_agent_that_says_nothing_is_told_and_one_that_waits_is_not() {
+    fn an_agent_that_says_nothing_is_told_and_a_persons_terminal_is_not() {
         let dir = tempfile::tempdir().unwrap();
         let conductor = Conductor::open(dir.path().join("root"), Options::default()).unwrap();
         let job = crate::JobSpec::new("p").task("t").agent("shell").prompt("exec sleep 1000");
@@ -470,6 +472,10 @@ mod tests {
         };
         assert_eq!(silent(Duration::from_secs(3600)), []);
         assert_eq!(silent(Duration::ZERO), [FindingKind::Stuck]);
+        let mark = run.info().unwrap().folder.join(ATTACHED);
+        fs::write(&mark, "").unwrap();
+        assert_eq!(silent(Duration::ZERO), []);
+        fs::remove_file(mark).unwrap();
         let stop = crate::Stop::because("end of the test").force(true);
         run.stop(stop, crate::Wait::FOREVER).unwrap();
         assert_eq!(silent(Duration::ZERO), []);

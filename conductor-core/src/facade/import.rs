@@ -44,7 +44,8 @@ impl Jobs<'_> {
     /// The process is looked at and never signalled: such a run cannot be stopped, and stopping its task
     /// leaves it. Its exit code is never known. It takes no slot, no limit of time holds for it, and it
     /// lives on without this process, as every run. Of `spec` the project, the task, the agent (what the
-    /// record calls it, and how its output is read), the prompt, the folder and the parent count.
+    /// record calls it, and how its output is read), the prompt, the folder, the parent, the run before it
+    /// and the output limit count.
     ///
     /// # Errors
     /// `import.pid`, `import.no_output`, `import.path`, `import.group`, `import.not_alive`,
@@ -111,12 +112,16 @@ fn check_source(field: &'static str, path: &Path) -> Result<()> {
 }
 
 fn refuse_unused(work: &Asked) -> Result<()> {
-    let Asked { first_byte_timeout, idle_timeout, total_timeout, grace, .. } = work;
-    let times = [first_byte_timeout, idle_timeout, total_timeout, grace];
     let unused = [
         ("command", !work.command.is_empty()),
         ("env", !work.env.is_empty()),
-        ("total_timeout", times.iter().any(|time| time.is_some())),
+        ("first_byte_timeout", work.first_byte_timeout.is_some()),
+        ("idle_timeout", work.idle_timeout.is_some()),
+        ("total_timeout", work.total_timeout.is_some()),
+        ("grace", work.grace.is_some()),
+        ("on_output_limit", work.on_output_limit.is_some()),
+        ("max_depth", work.max_depth.is_some()),
+        ("max_children", work.max_children.is_some()),
     ];
     match unused.iter().find(|(_, given)| *given) {
         None => Ok(()),

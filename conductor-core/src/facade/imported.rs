@@ -1,7 +1,7 @@
 //! Following a process of another program: copying what it writes, waiting for its end.
 
 use crate::agent::IMPORT_COMMAND;
-use crate::cancel::Wait;
+use crate::cancel::{Cancel, Wait};
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits;
 use crate::sys::{LOOK_OFTEN, News, Poller, ProcessId, Processes, Watch, open_user_file};
@@ -82,6 +82,9 @@ impl Imported {
         let mut sources =
             [Source::new("stdout", &self.stdout), Source::new("stderr", &self.stderr)];
         let mut outs: [&mut dyn Write; 2] = [out, err];
+        if let Some(cancel) = wait.cancel().and_then(Cancel::fd) {
+            poller.add(cancel, 3).map_err(failed)?;
+        }
         loop {
             news.drain();
             // Looked at first: what it wrote before its end is copied once it has ended.

@@ -6,7 +6,7 @@ use super::wrap::project_of;
 use crate::agent::{AgentCommand, is_own_variable};
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::TaskId;
+use crate::id::{ProjectId, TaskId};
 use crate::layout::TASK_PROMPT;
 use crate::limits;
 use crate::supervise::{Engine, External, Family, OnOutputLimit, PlannedAgent, RunPlan};
@@ -116,37 +116,14 @@ pub(super) fn plan_attached(engine: &Engine, work: Asked) -> Result<RunPlan> {
     let grace = work.grace.or(configured.grace).unwrap_or(limits::STOP_GRACE);
     let total = limit(work.total_timeout);
     Ok(RunPlan {
-        project,
-        task,
-        agent,
-        agent_name,
-        agent_env: Vec::new(),
-        model: None,
-        version: String::new(),
-        resumes: false,
-        redacts: false,
-        session: None,
-        others: Vec::new(),
-        shared: false,
         command: work.command,
-        prompt,
         cwd: Some(cwd),
         parent_run,
         previous_run,
-        series: None,
         env: work.env,
-        limits: KeeperLimits {
-            grace,
-            first_byte: None,
-            idle: None,
-            total,
-            output: None,
-            stop_on_output: false,
-        },
-        family,
-        account: None,
+        limits: KeeperLimits { grace, total, ..KeeperLimits::default() },
         attached: true,
-        external: None,
+        ..one_program((project, task), (agent, agent_name), prompt, family)
     })
 }
 
@@ -169,7 +146,28 @@ pub(super) fn plan_import(
     };
     let bounds = &engine.settings().config.config().limits;
     let output = work.output_limit.or(bounds.output_limit).unwrap_or(limits::OUTPUT);
+    let output = Some(output).filter(|limit| *limit > 0);
+    let family = family_of(engine, work);
     Ok(RunPlan {
+        redacts,
+        cwd,
+        parent_run,
+        previous_run,
+        // How long it takes is its starter's affair, and its output cannot be stopped, only cut.
+        limits: KeeperLimits { grace: limits::STOP_GRACE, output, ..KeeperLimits::default() },
+        external: Some(external),
+        ..one_program((project, task), (agent, agent_name), prompt, family)
+    })
+}
+
+/// A run of one program, without what a configured agent brings.
+fn one_program(
+    (project, task): (ProjectId, TaskId),
+    (agent, agent_name): (AgentCommand, String),
+    prompt: String,
+    family: Family,
+) -> RunPlan {
+    RunPlan {
         project,
         task,
         agent,
@@ -178,31 +176,23 @@ pub(super) fn plan_import(
         model: None,
         version: String::new(),
         resumes: false,
-        redacts,
+        redacts: false,
         session: None,
         others: Vec::new(),
         shared: false,
         command: Vec::new(),
         prompt,
-        cwd,
-        parent_run,
-        previous_run,
+        cwd: None,
+        parent_run: None,
+        previous_run: None,
         series: None,
         env: Vec::new(),
-        // How long it takes is its starter's affair, and its output cannot be stopped, only cut.
-        limits: KeeperLimits {
-            grace: limits::STOP_GRACE,
-            first_byte: None,
-            idle: None,
-            total: None,
-            output: Some(output).filter(|limit| *limit > 0),
-            stop_on_output: false,
-        },
-        family: family_of(engine, work),
+        limits: KeeperLimits::default(),
+        family,
         account: None,
         attached: false,
-        external: Some(external),
-    })
+        external: None,
+    }
 }
 
 /// What the agent of this work may start.

@@ -174,11 +174,11 @@ impl Admission {
 
     fn size(&self) -> u64 {
         let defaults = &self.engine.settings().config.config().defaults;
-        let size = match self.pool {
-            Pool::Runs => defaults.max_concurrent_runs,
-            Pool::Tasks => defaults.max_concurrent_root_tasks,
-        };
-        size.filter(|_| self.demand.slot).unwrap_or(0)
+        match self.pool {
+            _ if !self.demand.slot => 0,
+            Pool::Runs => defaults.max_concurrent_runs.unwrap_or(0),
+            Pool::Tasks => self.engine.most_root_tasks(),
+        }
     }
 
     fn facts(&self) -> Result<Facts> {

@@ -36,9 +36,7 @@ impl Engine {
         let living =
             self.living_runs(|entry| entry.run == *parent || entry.parent() == Some(parent))?;
         // Of what nobody can say whether it lives, the bounds hold.
-        let living: Vec<OpenEntry> = (living.runs.into_iter().map(|run| run.entry))
-            .chain(living.unknown.into_iter().map(|(entry, _)| entry))
-            .collect();
+        let living: Vec<OpenEntry> = living.or_unknown().into_iter().map(|run| run.entry).collect();
         let Some(above) = living.iter().find(|entry| entry.run == *parent) else {
             return root(vec![parent.clone()]);
         };

@@ -32,6 +32,8 @@ pub(crate) struct Meter {
     parser: StreamParser,
     stdout: Option<Source>,
     stderr: Option<Source>,
+    /// The tokens and the US dollars that it told of so far.
+    used: (u64, f64),
     state: State,
 }
 
@@ -63,7 +65,8 @@ impl Meter {
         let stdout = source(STDOUT, parser.wants_stdout())?;
         let stderr = source(STDERR, parser.wants_stderr())?;
         let state = State::Due(Instant::now() + PAUSE);
-        Ok(Some(Meter { engine: engine.clone(), record, folder, parser, stdout, stderr, state }))
+        let (engine, used) = (engine.clone(), (0, 0.0));
+        Ok(Some(Meter { engine, record, folder, parser, stdout, stderr, used, state }))
     }
 
     /// Looks if there is something to look at. How soon to come back; `None` where `poller` wakes up
@@ -117,14 +120,17 @@ impl Meter {
         if let Some(source) = stderr {
             new |= source.read_on(folder, |bytes| parser.push_stderr(bytes))?;
         }
+        if new {
+            let (usage, cost) = self.parser.used();
+            let own = own_usage(&self.engine, &self.record, usage);
+            self.used = (own.map_or(0, |usage| usage.total()), cost.unwrap_or(0.0));
+        }
         Ok(new)
     }
 
     /// The tokens and the US dollars that it told of so far; 0 where it told of none.
     pub(crate) fn used(&self) -> (u64, f64) {
-        let (usage, cost) = self.parser.used();
-        let own = own_usage(&self.engine, &self.record, usage);
-        (own.map_or(0, |usage| usage.total()), cost.unwrap_or(0.0))
+        self.used
     }
 }
 

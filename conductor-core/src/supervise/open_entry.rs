@@ -64,14 +64,14 @@ impl OpenEntry {
         Ok(entry)
     }
 
-    /// What an entry of a run would say that has none.
+    /// What an entry of a run would say that has none, as far as its record tells.
     pub(super) fn stand_in(
         project: &ProjectId,
         task: &TaskId,
         run: &RunId,
-        record: &RunRecord,
+        record: Option<&RunRecord>,
     ) -> OpenEntry {
-        let parent = record.parent_run_id.as_deref().and_then(|id| id.parse().ok());
+        let parent = record.and_then(|record| record.parent_run_id.as_deref()?.parse().ok());
         OpenEntry {
             name: String::new(),
             project: project.clone(),

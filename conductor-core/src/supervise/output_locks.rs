@@ -6,11 +6,12 @@
 //! back when the last process that has the open file is gone.
 
 use super::note::Note;
-use crate::error::{ErrorKind, Result};
+use super::output::opened;
+use crate::error::Result;
 use crate::fsx::Folder;
 use crate::id::RunId;
 use crate::layout::{STDERR, STDOUT};
-use crate::sys::{Fd, Listed, LockKind, Open, Processes};
+use crate::sys::{Fd, Listed, LockKind, Processes};
 
 /// The output files of a run whose open files are locked, by their inodes: an agent may have put others in
 /// their places.
@@ -51,11 +52,7 @@ impl OutputLocks {
     /// Whether nobody has them any more. Reads only; `false` also where that cannot be told.
     fn are_free(self, folder: &Folder) -> Result<bool> {
         for (name, inode) in [(STDOUT, self.stdout), (STDERR, self.stderr)] {
-            let fd = match folder.open_if_exists(name, Open::Read) {
-                Err(error) if error.kind() == ErrorKind::InvalidInput => None,
-                fd => fd?,
-            };
-            let Some(fd) = fd else { return Ok(false) };
+            let Some(fd) = opened(folder, name)? else { return Ok(false) };
             let failed = |e| folder.error("look at the lock of", name, e);
             if folder.os().stat(&fd).map_err(failed)?.inode != inode {
                 return Ok(false);

@@ -27,7 +27,8 @@ impl Engine {
     }
 
     /// Closes the runs of a task that are over and for which no entry stands: somebody removed it, or
-    /// brought the root back without it. One that lives gets its entry again. Gives those that it closed.
+    /// brought the root back without it. One that lives gets its entry again,
+    /// without the bounds of what its agent may start. Gives those that it closed.
     ///
     /// Costs a look at each run of the task.
     ///
@@ -39,9 +40,8 @@ impl Engine {
         task: &TaskId,
         wait: &Wait,
     ) -> Result<(Vec<RunId>, Option<Error>)> {
-        let entries = OpenEntry::list(self.layout())?.entries;
         let (mut closed, mut first_error) = (Vec::new(), None);
-        for (run, folder) in self.unlisted(&entries, project, task)? {
+        for (run, folder) in self.unlisted(project, task)? {
             let close = || -> Result<()> {
                 let record = known(&folder?)?.record;
                 let told = record.outcome.is_some() && record.stop_msg.is_some();
@@ -52,7 +52,7 @@ impl Engine {
                     Finished::Over => closed.push(run.clone()),
                     Finished::NotYet => {
                         let OpenEntry { parents, family, .. } =
-                            OpenEntry::stand_in(project, task, &run, &record);
+                            OpenEntry::stand_in(project, task, &run, Some(&record));
                         OpenEntry::create(self.layout(), (project, task, &run), &parents, family)?;
                     }
                 }

@@ -3,7 +3,7 @@
 //! and no such run stands in the way of another.
 
 use super::engine::Engine;
-use super::evidence::{is_damage, known, observe, processes_live};
+use super::evidence::{Known, is_damage, known, observe, processes_live};
 use super::finish::{Finished, finish, tell_deleted};
 use super::open_entry::OpenEntry;
 use super::prepared::hidden;
@@ -61,6 +61,12 @@ pub(crate) struct LivingRuns {
 }
 
 impl LivingRuns {
+    /// All of them, for somebody whom those of which nothing can be said concern like those that live.
+    pub(crate) fn or_unknown(self) -> Vec<LivingRun> {
+        let unknown = self.unknown.into_iter().map(|(entry, _)| LivingRun { entry, record: None });
+        self.runs.into_iter().chain(unknown).collect()
+    }
+
     /// One of them, for somebody who wants none to live.
     ///
     /// # Errors
@@ -146,9 +152,8 @@ impl Engine {
     pub(crate) fn living_in_task(&self, project: &ProjectId, task: &TaskId) -> Result<LivingRuns> {
         let mut living = self.living_runs(|entry| entry.is_of(project, task))?;
         let unlisted = self.living_unlisted(project, task)?;
-        living.runs.extend(
-            unlisted.into_iter().map(|(entry, record)| LivingRun { entry, record: Some(record) }),
-        );
+        living.runs.extend(unlisted.runs);
+        living.unknown.extend(unlisted.unknown);
         Ok(living)
     }
 
@@ -156,45 +161,45 @@ impl Engine {
     /// the root back without it.
     ///
     /// Costs a look at each run of the task.
-    pub(crate) fn living_unlisted(
-        &self,
-        project: &ProjectId,
-        task: &TaskId,
-    ) -> Result<Vec<(OpenEntry, RunRecord)>> {
-        let entries = OpenEntry::list(self.layout())?.entries;
-        let mut living = Vec::new();
-        for (run, folder) in self.unlisted(&entries, project, task)? {
+    pub(crate) fn living_unlisted(&self, project: &ProjectId, task: &TaskId) -> Result<LivingRuns> {
+        let mut living = LivingRuns::default();
+        for (run, folder) in self.unlisted(project, task)? {
             let look = || {
                 let folder = folder?;
                 let lives = folder.is_locked(RUN_LOCK)? || processes_live(&folder)?;
                 lives.then(|| known(&folder)).transpose()
             };
             match look() {
-                Ok(Some(known)) => {
-                    let entry = OpenEntry::stand_in(project, task, &run, &known.record);
-                    living.push((entry, known.record));
+                Ok(Some(Known { record, .. })) => {
+                    let entry = OpenEntry::stand_in(project, task, &run, Some(&record));
+                    living.runs.push(LivingRun { entry, record: Some(record) });
                 }
                 Ok(None) => {}
                 // Nothing says that it is a run of ours, let alone that it lives.
                 Err(error) if is_damage(&error) => {}
-                Err(error) => return Err(error),
+                Err(error) => {
+                    let entry = OpenEntry::stand_in(project, task, &run, None);
+                    living.unknown.push((entry, error));
+                }
             }
         }
         Ok(living)
     }
 
-    /// The runs of a task for which none of `entries` stands, each with its folder.
+    /// The runs of a task for which no entry stands, each with its folder.
     pub(super) fn unlisted(
         &self,
-        entries: &[OpenEntry],
         project: &ProjectId,
         task: &TaskId,
     ) -> Result<Vec<(RunId, Result<Folder>)>> {
-        let listed: HashSet<&RunId> =
-            entries.iter().filter(|it| it.is_of(project, task)).map(|it| &it.run).collect();
-        let task = self.layout().task(project, task)?;
-        let runs = Layout::runs_in(&task)?.ids.into_iter().filter(|run| !listed.contains(run));
-        Ok(runs.map(|run| (run.clone(), task.folder(Path::new(RUNS).join(&run)))).collect())
+        let folder = self.layout().task(project, task)?;
+        // Listed first: an entry is there before its run has its name.
+        let runs = Layout::runs_in(&folder)?.ids;
+        let entries = OpenEntry::list(self.layout())?.entries.into_iter();
+        let listed: HashSet<RunId> =
+            entries.filter(|it| it.is_of(project, task)).map(|it| it.run).collect();
+        let runs = runs.into_iter().filter(|run| !listed.contains(run));
+        Ok(runs.map(|run| (run.clone(), folder.folder(Path::new(RUNS).join(&run)))).collect())
     }
 
     /// Writes down the end of a run of which nothing lives and whose folder cannot tell of it; whether

@@ -5,7 +5,7 @@ use super::evidence::{Actors, actors, keeper_record, known, observe, processes_l
 use super::finish::{DELETED, tell_deleted};
 use super::handle::RunWatch;
 use super::open_entry::OpenEntry;
-use super::sight::LivingRuns;
+use super::sight::{LivingRun, LivingRuns};
 use super::tree::Marks;
 use super::verdict::Verdict;
 use crate::cancel::Wait;
@@ -106,22 +106,24 @@ impl Engine {
         wait: &Wait,
     ) -> Result<StopReport> {
         let this = |entry: &OpenEntry| entry.is_of(project, task) && entry.run == *run;
+        let mut unlisted = LivingRuns::default();
+        let listed = self.has_entry(project, task, run)?;
         match self.folder_and_record(project, task, run) {
             Ok((folder, record)) => {
-                if !record.is_open() && !processes_live(&folder)? {
+                let lives = processes_live(&folder)?;
+                if !record.is_open() && !lives {
                     return Ok(StopReport::default());
                 }
                 refuse_foreign(&folder, &record)?;
-            }
-            // What lives of it is known without its folder.
-            Err(error) => {
-                if !self.has_entry(project, task, run)? {
-                    return Err(error);
+                if !listed && (lives || folder.is_locked(RUN_LOCK)?) {
+                    let entry = OpenEntry::stand_in(project, task, run, Some(&record));
+                    unlisted.runs.push(LivingRun { entry, record: Some(record) });
                 }
             }
+            // What lives of it is known without its folder.
+            Err(error) if !listed => return Err(error),
+            Err(_) => {}
         }
-        let mut unlisted = self.living_unlisted(project, task)?;
-        unlisted.retain(|(entry, _)| this(entry));
         self.stop_open_runs(stop, wait, unlisted, this, |id| id == run.as_str())
     }
 
@@ -146,15 +148,16 @@ impl Engine {
         &self,
         stop: &Stop,
         wait: &Wait,
-        unlisted: Vec<(OpenEntry, RunRecord)>,
+        unlisted: LivingRuns,
         chosen: impl Fn(&OpenEntry) -> bool,
         parent: impl Fn(&str) -> bool,
     ) -> Result<StopReport> {
         let mut report = StopReport::default();
-        let unlisted = unlisted.into_iter().filter(|(_, record)| !record.is_external());
-        let mut unlisted: Vec<OpenEntry> = unlisted.map(|(entry, _)| entry).collect();
+        let LivingRuns { runs, unknown } = unlisted;
+        let mut first_error = unknown.into_iter().next().map(|(_, error)| error);
+        let mut unlisted: Vec<OpenEntry> =
+            runs.into_iter().filter(|run| !run.is_external()).map(|run| run.entry).collect();
         let mut asked: Vec<RunId> = unlisted.iter().map(|entry| entry.run.clone()).collect();
-        let mut first_error = None;
         loop {
             let (mut picked, unknown) = self.picked(&chosen, &parent, &asked)?;
             first_error = first_error.or(unknown);

@@ -188,6 +188,13 @@ pub(crate) fn open_working_folder(path: &Path) -> io::Result<File> {
 /// Reads a whole regular file that a person named, of at most `limit` bytes, with what the system
 /// knows of it. Anything that could be waited for, as a pipe, is refused.
 pub(crate) fn read_regular_file(path: &Path, limit: u64) -> io::Result<(Vec<u8>, Metadata)> {
+    let file = open_user_file(path)?;
+    let meta = file.metadata()?;
+    read_whole(file, limit).map(|bytes| (bytes, meta))
+}
+
+/// Opens a regular file to be read that a person named, without waiting for anything.
+pub(crate) fn open_user_file(path: &Path) -> io::Result<File> {
     let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
     let meta = file.metadata()?;
     if meta.is_dir() {
@@ -196,16 +203,7 @@ pub(crate) fn read_regular_file(path: &Path, limit: u64) -> io::Result<(Vec<u8>,
     if !meta.is_file() {
         return Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file"));
     }
-    read_whole(file, limit).map(|bytes| (bytes, meta))
-}
-
-/// Opens a regular file to be read that a person named, without waiting for anything.
-pub(crate) fn open_user_file(path: &Path) -> io::Result<File> {
-    let file = OpenOptions::new().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
-    match file.metadata()?.is_file() {
-        true => Ok(file),
-        false => Err(io::Error::new(io::ErrorKind::InvalidInput, "it is not a regular file")),
-    }
+    Ok(file)
 }
 
 /// Whether the file at `path`, which was opened and found to be `meta`, lies below a folder that only the

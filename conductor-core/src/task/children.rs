@@ -93,7 +93,7 @@ impl Children {
         project: &ProjectId,
         task: &TaskId,
     ) -> Result<Vec<(TaskId, RunId)>> {
-        let living = engine.living_runs(|entry| entry.project == *project)?.runs;
+        let living = engine.living_runs(|entry| entry.project == *project)?.or_unknown();
         let own = match living.is_empty() {
             true => HashSet::new(),
             false => own_runs(&engine.layout().task(project, task)?)?,

@@ -100,8 +100,8 @@ impl Ended {
         let Some(outcome) = record.outcome else { return Ok(None) };
         let hopeless = outcome == Outcome::Refused && cannot_be_executed(folder)?;
         // What was wrong may be what went on: a fresh session can do better.
-        let refused = Some(ErrorClass::BadRequest).filter(|_| record.resumed_session.is_some());
-        let class = record.error_class.filter(|class| Some(*class) != refused);
+        let resumed = record.resumed_session.is_some();
+        let class = record.error_class.filter(|class| *class != ErrorClass::BadRequest || !resumed);
         let error = record.error_summary.clone();
         let spread = run.as_str().bytes().fold(0u8, |sum, byte| sum.wrapping_mul(31) ^ byte);
         let attempt = LastAttempt { outcome, class, error, ago, hopeless, spread };

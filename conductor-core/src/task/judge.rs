@@ -2,7 +2,7 @@
 
 use super::decide::Judgement;
 use super::parameters::Parameters;
-use crate::agent::{Environment, RunContext, run_environment};
+use crate::agent::{Environment, RunContext, on_path, run_environment};
 use crate::error::{Error, Result};
 use crate::fsx::Folder;
 use crate::id::RunId;
@@ -117,9 +117,7 @@ impl Judge {
         if named.components().count() > 1 || named.is_absolute() {
             return Some(named);
         }
-        let path = env.get(OsStr::new("PATH")).cloned().unwrap_or_default();
-        let folders: Vec<PathBuf> = std::env::split_paths(&path).collect();
-        folders.iter().map(|folder| folder.join(&named)).find(|program| program.is_file())
+        on_path(&named, env.get(OsStr::new("PATH"))?)
     }
 
     fn not_found(&self) -> String {

@@ -249,11 +249,12 @@ impl LoopState {
         self.start_cursor.as_ref()
     }
 
-    /// What it waits for.
+    /// Its newest attempt.
     pub(crate) fn last_run(&self) -> Option<&RunId> {
         self.last_run.as_ref()
     }
 
+    /// What it waits for.
     pub(crate) fn waiting(&self) -> Option<&Waiting> {
         self.waiting.as_ref()
     }

@@ -237,11 +237,12 @@ impl Gemini {
         self.session = event.session_id.known().or(self.session.take());
     }
 
-    /// What is known in the end, with what stderr told.
+    /// What it told of so far.
     pub(super) fn used(&self) -> Option<Usage> {
         self.usage
     }
 
+    /// What is known in the end, with what stderr told.
     pub(super) fn finish(self, stderr: GeminiErrors) -> Facts {
         let told = stderr.failure.filter(|_| !self.ended_well);
         let failure = match (self.failure, told) {
