@@ -40,6 +40,11 @@ pub(crate) fn json(status: StatusCode, body: &impl Serialize) -> Response {
     response
 }
 
+/// Whether a field is left out of an answer for it.
+pub(crate) fn is_zero(count: &usize) -> bool {
+    *count == 0
+}
+
 /// The bytes of an answer.
 pub(crate) fn encode(body: &impl Serialize) -> serde_json::Result<Vec<u8>> {
     let mut bytes = escape(serde_json::to_vec(body)?);

@@ -131,16 +131,22 @@ impl Part {
                             // From here on the next worker has the part.
                             return Ok(true);
                         }
-                        Err(why) if !self.go_on_without(&updater, new, &why)? => return Ok(false),
-                        Err(_) => {}
+                        Err(why) => {
+                            if !self.go_on_without(&updater, new, &why)? {
+                                return Ok(false);
+                            }
+                        }
                     },
                     Err(error) => {
                         self.launcher.drop_next()?;
                         warn(&error);
                     }
                 },
-                Err(why) if !self.go_on_without(&updater, new, &why)? => return Ok(false),
-                Err(_) => {}
+                Err(why) => {
+                    if !self.go_on_without(&updater, new, &why)? {
+                        return Ok(false);
+                    }
+                }
             }
         }
     }

@@ -13,6 +13,7 @@ use conductor_core::{
     Conductor, Error, ErrorKind, Event, Post, Result, Step, Task, TaskResult, Wait,
 };
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
 use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use std::collections::BTreeMap;
 use std::ffi::{OsStr, OsString};
@@ -61,10 +62,16 @@ pub(crate) fn hand_over(
     let streams = (output.as_fd(), errors.as_fd());
     let pid = conductor
         .start_apart((&program, &args), &variables, &name, streams)
-        .map_err(|error| failed("cannot start it", std::io::Error::other(error.to_string())))?;
+        .map_err(|error| failed("cannot start it", std::io::Error::other(error)))?;
     drop((output, errors));
-    let end = Pid::from_raw(i32::try_from(pid).unwrap_or(0))
-        .and_then(|pid| pidfd_open(pid, PidfdFlags::empty()).ok());
+    let end = match Pid::from_raw(i32::try_from(pid).unwrap_or(0)) {
+        Some(pid) => match pidfd_open(pid, PidfdFlags::empty()) {
+            Ok(end) => Some(end),
+            Err(Errno::SRCH) => None,
+            Err(errno) => return Err(failed("it cannot be waited for", errno.into())),
+        },
+        None => None,
+    };
     if hears(&mut said, end.as_ref(), STANDS_BY)? {
         // The lease is free now, and somebody waits for it.
         drop(task);

@@ -190,7 +190,9 @@ fn ctrl_z_stops_a_script_around_it_as_a_whole() {
 #[test]
 fn ctrl_c_ends_a_loop_of_the_shell_as_without_us() {
     let sandbox = Sandbox::new();
-    let line = line(&sandbox, "endless", "echo begun; sleep 1000");
+    // A shell that forks in the moment of the signal loses it without a trap of its own.
+    let script = "trap 'trap - INT; kill -INT $$' INT; echo begun; while :; do sleep 0.1; done";
+    let line = line(&sandbox, "endless", script);
     let mut shell = Terminal::shell(&sandbox);
     shell.answer(&format!("for n in 1 2 3; do {line}; done"), "begun");
     shell.press_for(CTRL_C, "ready> ");

@@ -32,20 +32,30 @@ impl<T: Clone> Kept<T> {
         (*known == stamp).then(|| kept.clone())
     }
 
-    /// Keeps something of a task in the place of what was kept; nothing instead of `None`.
-    pub(super) fn put(&self, project: &ProjectId, task: &TaskId, new: Option<(Stamp, T)>) {
+    /// Keeps something of a task in the place of what was kept; nothing instead of `None`, and where
+    /// there is no room. Whether it is kept.
+    pub(super) fn put(&self, project: &ProjectId, task: &TaskId, new: Option<(Stamp, T)>) -> bool {
         let mut all = self.0.lock();
         let All { projects, count } = &mut *all;
         let Some(new) = new else {
             let gone = projects.get_mut(project).and_then(|tasks| tasks.remove(task));
             *count -= usize::from(gone.is_some());
-            return;
+            return false;
         };
         if *count >= MOST && projects.get(project).is_none_or(|tasks| !tasks.contains_key(task)) {
-            return;
+            return false;
         }
         let tasks = projects.entry(project.clone()).or_default();
         *count += usize::from(tasks.insert(task.clone(), new).is_none());
+        true
+    }
+
+    /// Forgets the projects that are not among these.
+    pub(crate) fn only_projects(&self, ids: &HashSet<&ProjectId>) {
+        let mut all = self.0.lock();
+        let All { projects, count } = &mut *all;
+        projects.retain(|id, _| ids.contains(id));
+        *count = projects.values().map(HashMap::len).sum();
     }
 
     /// Forgets the tasks of a project that are not among these.
@@ -53,11 +63,9 @@ impl<T: Clone> Kept<T> {
         let mut all = self.0.lock();
         let All { projects, count } = &mut *all;
         let Some(known) = projects.get_mut(project) else { return };
-        if known.len() > tasks.len() || known.keys().any(|task| !tasks.contains(task)) {
-            let before = known.len();
-            known.retain(|task, _| tasks.contains(task));
-            *count -= before - known.len();
-        }
+        let before = known.len();
+        known.retain(|task, _| tasks.contains(task));
+        *count -= before - known.len();
     }
 }
 
@@ -84,5 +92,10 @@ mod tests {
         assert_eq!((kept.get(&project, &other, stamp), kept.0.lock().count), (None, 1));
         kept.put(&project, &task, None);
         assert_eq!((kept.get(&project, &task, stamp), kept.0.lock().count), (None, 0));
+        assert!(kept.put(&project, &task, Some((stamp, 3))));
+        kept.only_projects(&HashSet::new());
+        assert_eq!((kept.get(&project, &task, stamp), kept.0.lock().count), (None, 0));
+        kept.0.lock().count = MOST;
+        assert!(!kept.put(&project, &task, Some((stamp, 4))), "there is no room");
     }
 }

@@ -71,6 +71,17 @@ impl Known {
     }
 }
 
+impl Known {
+    /// Forgets the projects that are not among these.
+    pub(crate) fn only_projects(&self, ids: &HashSet<&ProjectId>) {
+        self.infos.only_projects(ids);
+        self.created.only_projects(ids);
+        self.used.only_projects(ids);
+        self.gone.lock().retain(|id, _| ids.contains(id));
+        self.sources.lock().retain(|id, _| ids.contains(id));
+    }
+}
+
 impl<'a> Reader<'a> {
     /// The tasks of a project.
     pub(crate) fn of<'b>(&'b self, project: &'b ProjectId) -> Look<'b> {
@@ -144,9 +155,10 @@ impl Look<'_> {
         let info = (self.info)(task).map(Arc::new);
         let rests = seen.is_firm() && info.as_ref().is_ok_and(|info| rests(info));
         let new = info.as_ref().ok().filter(|_| rests);
-        self.known.infos.put(self.project, task, new.map(|info| (seen.stamp, info.clone())));
+        let new = new.map(|info| (seen.stamp, info.clone()));
+        let kept = self.known.infos.put(self.project, task, new);
         // What is read each time is no progress.
-        self.left.set(self.left.get() - usize::from(rests));
+        self.left.set(self.left.get() - usize::from(kept));
         info.map(|info| Some(Told { info, rests }))
     }
 

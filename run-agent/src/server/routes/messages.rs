@@ -1,6 +1,6 @@
 //! Messages: reading a bus, posting on it.
 
-use super::super::answer::{Json, Status, length};
+use super::super::answer::{Json, Status, is_zero, length};
 use super::super::app::App;
 use super::super::body::Read;
 use super::super::failure::{ErrorBody, Failure};
@@ -48,10 +48,6 @@ struct Messages {
     /// Regions of the file that hold no message.
     #[serde(skip_serializing_if = "is_zero")]
     damaged: usize,
-}
-
-fn is_zero(count: &usize) -> bool {
-    *count == 0
 }
 
 /// Whose bus, and from where.

@@ -1,6 +1,6 @@
 //! Runs by their ids alone: looking at them, stopping them.
 
-use super::super::answer::{Json, Status};
+use super::super::answer::{Json, Status, is_zero};
 use super::super::app::App;
 use super::super::failure::{ErrorBody, Failure};
 use super::super::limits;
@@ -41,10 +41,6 @@ struct Runs {
     unreadable: usize,
     #[serde(flatten)]
     part: Part,
-}
-
-fn is_zero(count: &usize) -> bool {
-    *count == 0
 }
 
 /// Where a run lies.

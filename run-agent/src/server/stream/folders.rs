@@ -132,7 +132,11 @@ impl Folders {
             return;
         }
         if what.contains(ReadFlags::IGNORED) {
-            self.places.remove(place);
+            // Its folder is gone; a root may be made again.
+            if let Some(Place::Root) = self.places.remove(place) {
+                self.watch_root();
+                changes.insert(Change::All);
+            }
             return;
         }
         let Some(place) = self.places.get(place).cloned() else { return };
@@ -205,7 +209,9 @@ impl Folders {
             }
         }
         self.watch_conductor();
-        for project in names(&self.root).filter_map(|name| ProjectId::new(name).ok()) {
+        for project in
+            self.names(&self.root.clone()).into_iter().filter_map(|name| ProjectId::new(name).ok())
+        {
             self.watch_project(&project);
         }
     }
@@ -220,7 +226,7 @@ impl Folders {
     fn watch_project(&mut self, project: &ProjectId) {
         let folder = self.root.join(project.as_str());
         if self.add(&folder, Place::Project(project.clone())) {
-            for task in names(&folder).filter_map(|name| TaskId::new(name).ok()) {
+            for task in self.names(&folder).into_iter().filter_map(|name| TaskId::new(name).ok()) {
                 self.watch_task(project, &task);
             }
         }
@@ -230,6 +236,20 @@ impl Folders {
         let folder = self.root.join(project.as_str()).join(task.as_str());
         if self.add(&folder, Place::Task(project.clone(), task.clone())) {
             self.add(&folder.join("runs"), Place::Runs(project.clone(), task.clone()));
+        }
+    }
+
+    /// The names in a folder; those that are no text are nothing of ours. One that cannot be read blinds.
+    fn names(&mut self, folder: &Path) -> Vec<String> {
+        let names = fs::read_dir(folder).and_then(|entries| {
+            entries.map(|entry| Ok(entry?.file_name())).collect::<io::Result<Vec<_>>>()
+        });
+        match names {
+            Ok(names) => names.into_iter().filter_map(|name| name.into_string().ok()).collect(),
+            Err(error) => {
+                self.blind |= error.kind() != io::ErrorKind::NotFound;
+                Vec::new()
+            }
         }
     }
 
@@ -270,12 +290,6 @@ impl Folders {
     }
 }
 
-/// The names in a folder; those that are no text are nothing of ours.
-fn names(folder: &Path) -> impl Iterator<Item = String> + use<> {
-    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
-    entries.filter_map(|entry| entry.file_name().into_string().ok())
-}
-
 fn failed(what: &'static str, errno: Errno) -> Error {
     Error::new(ErrorKind::Io, "wait.failed", what).with_source(io::Error::from(errno))
 }
@@ -291,6 +305,21 @@ mod tests {
 
     fn project() -> Change {
         Change::Project(ProjectId::new("p").unwrap())
+    }
+
+    #[test]
+    fn a_root_that_was_deleted_and_made_again_is_watched_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path().join("root");
+        fs::create_dir(&root).unwrap();
+        let mut folders = Folders::watch(&root).unwrap();
+        fs::remove_dir(&root).unwrap();
+        assert!(folders.changes().unwrap().contains(&Change::All));
+        fs::create_dir(&root).unwrap();
+        assert!(folders.changes().unwrap().contains(&Change::All));
+        fs::create_dir(root.join("p")).unwrap();
+        assert_eq!(folders.changes().unwrap(), [project()].into());
+        assert!(!folders.is_blind());
     }
 
     #[test]

@@ -128,7 +128,6 @@ export class Live {
         cache: "no-store",
       });
       if (!response.ok || !response.body) throw new Error(`status ${response.status}`);
-      follows(true);
       const reader = response.body.getReader();
       const events = new EventReader(
         (told) => this.hear(told.event, told.data),

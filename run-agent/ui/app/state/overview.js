@@ -42,7 +42,7 @@ class OverviewStore {
 
   /** Reads anew what is old by now. */
   tick() {
-    const changes = !this.data || mustLook() || (this.data?.running.length ?? 0) > 0 || this.since !== midnight();
+    const changes = !this.data || mustLook() || (this.data?.running.length ?? 0) > 0 || this.since !== midnight() || (this.data?.unread ?? 0) > 0;
     if (changes && Date.now() - this.readAt > ANYWAY) void this.read();
   }
 

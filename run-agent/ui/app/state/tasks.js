@@ -70,11 +70,11 @@ export class TaskStore {
       if (!this.loaded) this.error = /** @type {Error} */ (error);
       else tellError(error);
     }
-    const changed = this.meanwhile;
+    const { meanwhile } = this;
     this.meanwhile = undefined;
     this.show();
     // What these parts tell of them may be older than what was read of them by itself.
-    for (const id of changed) this.touch(id);
+    for (const id of meanwhile) this.touch(id);
     if (this.again && !this.gone) {
       this.again = false;
       await this.readAll();
@@ -143,6 +143,8 @@ export class TaskStore {
   tick() {
     if (!this.loaded || Date.now() - this.lookedAt < ANYWAY) return;
     this.lookedAt = Date.now();
+    // Some rows could not be read.
+    if (this.partial && !this.meanwhile) return void this.readAll();
     const all = mustLook();
     let left = FEW;
     for (const row of this.rows.values()) {

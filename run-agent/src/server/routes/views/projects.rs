@@ -1,6 +1,6 @@
 //! All projects, with what goes on in each.
 
-use super::super::super::answer::Json;
+use super::super::super::answer::{Json, is_zero};
 use super::super::super::app::App;
 use super::super::super::calls::Length;
 use super::super::super::failure::{ErrorBody, Failure};
@@ -54,10 +54,6 @@ struct Projects {
     /// How many tasks were not read yet, and are missing in all of this: ask once more.
     #[serde(skip_serializing_if = "is_zero")]
     unread: usize,
-}
-
-fn is_zero(count: &usize) -> bool {
-    *count == 0
 }
 
 #[derive(Serialize, ToSchema)]
@@ -116,7 +112,11 @@ fn look(app: &App, reader: &Reader<'_>, since: Option<Timestamp>) -> Result<Proj
         unreadable: Vec::new(),
         unread: 0,
     };
-    for project in projects(app.conductor())? {
+    let projects = projects(app.conductor())?;
+    let listed = projects.iter().collect();
+    app.known().only_projects(&listed);
+    app.rows().only_projects(&listed);
+    for project in projects {
         match row(app.rows(), &reader.of(&project), since, &mut answer) {
             Ok(row) => answer.projects.push(row),
             // Deleted since it was listed.

@@ -3,7 +3,8 @@
 use super::super::super::known::{Kept, Look, Seen, Told};
 use super::state::{RunRow, Shared};
 use super::tasks::row;
-use conductor_core::{Result, TaskId};
+use conductor_core::{ProjectId, Result, TaskId};
+use std::collections::HashSet;
 use std::sync::Arc;
 
 /// The rows of tasks at rest.
@@ -21,6 +22,12 @@ impl Rows {
         look.only(&self.rows, &ids);
         look.only(&self.children, &ids);
         Ok(ids)
+    }
+
+    /// Forgets the projects that are not among these.
+    pub(super) fn only_projects(&self, ids: &HashSet<&ProjectId>) {
+        self.rows.only_projects(ids);
+        self.children.only_projects(ids);
     }
 
     /// The row of a task; `None` where it was not read, as enough others were.

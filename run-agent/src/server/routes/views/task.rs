@@ -1,6 +1,6 @@
 //! One task: where it stands, its runs, what they started in other tasks, and its limits.
 
-use super::super::super::answer::Json;
+use super::super::super::answer::{Json, is_zero};
 use super::super::super::app::App;
 use super::super::super::calls::Length;
 use super::super::super::failure::{ErrorBody, Failure};
@@ -50,10 +50,6 @@ struct OneTask {
     /// What its loop may use up, and what it did; missing where it has no loop.
     #[serde(skip_serializing_if = "Option::is_none")]
     limits: Option<Limits>,
-}
-
-fn is_zero(count: &usize) -> bool {
-    *count == 0
 }
 
 /// What a loop may use up; what is missing is not limited.
