@@ -106,8 +106,9 @@ struct Launcher {
     serving: Worker,
     listener: Option<OwnedFd>,
     next: Option<Next>,
-    /// Those that served before.
-    retired: Vec<Pid>,
+    /// Those that served before. Each hears the end of its line as the end of the server, and has not handed
+    /// its clients over by then.
+    retired: Vec<Worker>,
     /// Whether the server was asked to end.
     ending: bool,
     /// How the next one ended since it was ready to serve.
@@ -289,7 +290,7 @@ impl Launcher {
         let Some(next) = self.next.take() else { return };
         let before = std::mem::replace(&mut self.serving, next.worker);
         before.say(Word::NextServes, &[], None);
-        self.retired.push(before.pid);
+        self.retired.push(before);
     }
 
     fn look_at_the_clock(&mut self) {
@@ -366,7 +367,7 @@ impl Launcher {
 
     /// A process ended that may have served before.
     fn retired(&mut self, pid: Pid) {
-        let Some(at) = self.retired.iter().position(|known| *known == pid) else { return };
+        let Some(at) = self.retired.iter().position(|known| known.pid == pid) else { return };
         self.retired.swap_remove(at);
         if self.retired.is_empty() {
             self.serving.say(Word::Alone, &[], None);
