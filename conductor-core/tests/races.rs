@@ -1,8 +1,6 @@
 //! Several who start, stop and delete one task at the same time.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
-#[path = "support/hooked.rs"]
-mod hooked;
 mod support;
 
 use conductor_core::{ErrorKind, Stop, TaskOutcome};
@@ -167,7 +165,7 @@ struct Rival {
     id: std::sync::OnceLock<String>,
 }
 
-impl hooked::Hook for Rival {
+impl support::hooked::Hook for Rival {
     fn renames(
         &self,
         (_, old): (&conductor_core::sys::Fd, &std::ffi::OsStr),
@@ -189,7 +187,7 @@ fn a_start_that_tries_the_id_of_a_living_run_takes_nothing_of_that_away() {
     let dir = tempfile::tempdir().unwrap();
     let root = dir.path().join("root");
     let rival = std::sync::Arc::new(Rival { root: root.clone(), id: Default::default() });
-    let conductor = hooked::open_hooked(&root, &rival);
+    let conductor = support::hooked::open_hooked(&root, &rival);
     let run = conductor.jobs().start(job("true"), LONG).unwrap();
     let taken = rival.id.get().unwrap();
     assert_ne!(run.id().as_str(), taken);
