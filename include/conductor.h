@@ -620,7 +620,7 @@ void conductor_run_free(conductor_run *run);
 // Options: as conductor_job_start(), and "depends_on" (a task of the project), "max_attempts" ("100"),
 // "restart_delay" ("1s"), "child_wait_timeout" ("5m"), "verify" (a line for /bin/sh), "verify_timeout",
 // "on_question" ("go_on", "wait"), "question_timeout", "max_wall" ("24h"), "max_tokens" ("5000000"),
-// "max_cost_usd" ("25"). CONDUCTOR_CONFLICT where another process drives it with other parameters.
+// "max_cost_usd" ("25"), "result_grace" ("60s"). CONDUCTOR_CONFLICT where another process drives it with other parameters.
 conductor_status conductor_task_start(const conductor *conductor,
                                       const conductor_options *options,
                                       const conductor_cancel *cancel,

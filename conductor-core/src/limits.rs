@@ -28,6 +28,8 @@ pub const PROBE: Duration = Duration::from_secs(60);
 pub const KEEPER_START: Duration = Duration::from_secs(10);
 /// The time between the polite signal and the one that cannot be ignored.
 pub const STOP_GRACE: Duration = Duration::from_secs(10);
+/// How long an agent that told its result may take to exit, unless its task says otherwise.
+pub const RESULT_GRACE: Duration = Duration::from_secs(60);
 /// The longest time between two looks at the truth while a notification is awaited.
 pub const SAFETY_POLL: Duration = Duration::from_secs(30);
 /// The same where the kernel tells of all that can happen: the end of a process, names in a folder. A

@@ -1,7 +1,7 @@
 //! What the streams of real and synthetic agents say, in whatever pieces they come and however damaged.
 #![allow(clippy::unwrap_used, clippy::panic, reason = "a test")]
 
-use conductor_core::agent::stream::{StreamKind, StreamParser, StreamSummary, Zone};
+use conductor_core::agent::stream::{StreamKind, StreamParser, StreamSummary, TurnEnd, Zone};
 use conductor_core::{ErrorClass, Timestamp, Usage};
 use proptest::prelude::*;
 use std::path::PathBuf;
@@ -139,6 +139,68 @@ fn what_claude_used_is_known_before_it_says_so() {
     assert_eq!((usage.map(parts), cost), (Some([40, 41, 5, 0]), Some(0.5)));
     let end = parser.finish(Timestamp::UNIX_EPOCH, &Zone::UTC);
     assert_eq!((end.usage, end.cost_usd), (usage, cost));
+}
+
+#[test]
+fn the_end_of_a_turn_is_known_until_another_one_begins() {
+    use StreamKind::{Claude, Codex, Gemini};
+    let (success, failure) = (Some(TurnEnd::Success), Some(TurnEnd::Failure));
+    let streams: [(StreamKind, &[(&str, Option<TurnEnd>)]); 3] = [
+        (
+            Claude,
+            &[
+                (r#"{"type":"system","subtype":"init"}"#, None),
+                (r#"{"type":"assistant","message":{"content":[]}}"#, None),
+                (r#"{"type":"result","subtype":"success","result":"ok"}"#, success),
+                (r#"{"type":"system","subtype":"hook_response"}"#, success),
+                // A sub-agent works on.
+                (r#"{"type":"user","parent_tool_use_id":"t","message":{}}"#, None),
+                (r#"{"type":"result","subtype":"error_max_turns","is_error":true}"#, failure),
+                (r#"{"type":"system","subtype":"init"}"#, None),
+                (r#"{"result":"ok","is_error":false,"type":"result"}"#, success),
+                (r#"{"message":{"content":[]},"type":"assistant"}"#, None),
+            ],
+        ),
+        (
+            Codex,
+            &[
+                (r#"{"type":"turn.started"}"#, None),
+                (r#"{"type":"error","message":"stream disconnected"}"#, None),
+                (r#"{"type":"turn.failed","error":{"message":"x"}}"#, failure),
+                (r#"{"type":"turn.started"}"#, None),
+                (r#"{"type":"turn.completed","usage":{}}"#, success),
+                (r#"{"type":"item.started","item":{"type":"command_execution"}}"#, None),
+            ],
+        ),
+        (
+            Gemini,
+            &[
+                (r#"{"type":"init","session_id":"s"}"#, None),
+                (r#"{"type":"result","status":"error","error":{"message":"x"}}"#, failure),
+                (r#"{"type":"tool_use","tool_name":"x"}"#, None),
+                (r#"{"type":"result","status":"success"}"#, success),
+                (r#"{"type":"message","role":"assistant","content":"x","delta":true}"#, None),
+            ],
+        ),
+    ];
+    for (kind, lines) in streams {
+        let mut parser = StreamParser::new(kind);
+        for (line, end) in lines {
+            parser.push(format!("{line}\n").as_bytes());
+            assert_eq!(parser.turn_end(), *end, "{kind:?}: {line}");
+        }
+        assert_eq!(parser.finish(ended(), &Zone::UTC).turn_end, None);
+    }
+    for name in names() {
+        let found = summary(&name);
+        // Cut off, at work, or waiting when it was recorded.
+        let open = ["synthetic-claude-cut", "synthetic-claude-retrying", "gemini-ratelimit"];
+        if !open.contains(&name.as_str()) {
+            let went_well = found.error_class.is_none();
+            let end = if went_well { success } else { failure };
+            assert!(found.turn_end == end || name.contains("gemini"), "{name}: {found:?}");
+        }
+    }
 }
 
 #[test]

@@ -35,7 +35,7 @@ handle!(Task, conductor_core::Task);
 /// Options: as conductor_job_start(), and "depends_on" (a task of the project), "max_attempts" ("100"),
 /// "restart_delay" ("1s"), "child_wait_timeout" ("5m"), "verify" (a line for /bin/sh), "verify_timeout",
 /// "on_question" ("go_on", "wait"), "question_timeout", "max_wall" ("24h"), "max_tokens" ("5000000"),
-/// "max_cost_usd" ("25"). CONDUCTOR_CONFLICT where another process drives it with other parameters.
+/// "max_cost_usd" ("25"), "result_grace" ("60s"). CONDUCTOR_CONFLICT where another process drives it with other parameters.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conductor_task_start(
     conductor: *const Conductor,

@@ -56,6 +56,7 @@ limits {
   output_limit       = "256MB"
   on_output_limit    = "stop"
   grace              = "30s"
+  result_grace       = "2m"
 }
 
 api {

@@ -87,6 +87,7 @@ section! {
         output_limit: u64 = Kind::Size, "1GB" "256MB" "most that is kept of each output stream; 0 is no limit";
         on_output_limit: String = Kind::Word(ON_OUTPUT_LIMIT), "trim" "stop" "answer to an output that is too long";
         grace: Duration = Kind::Duration, "10s" "30s" "time between SIGTERM and SIGKILL";
+        result_grace: Duration = Kind::Duration, "60s" "2m" "time after which an agent of a task that told its result and does not exit is ended; 0 is none";
     }
 }
 

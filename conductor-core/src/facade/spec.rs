@@ -315,6 +315,7 @@ pub struct TaskSpec {
     pub(crate) max_wall: Option<Duration>,
     pub(crate) max_tokens: Option<u64>,
     pub(crate) max_cost_usd: Option<f64>,
+    pub(crate) result_grace: Option<Duration>,
     pub(crate) restart_delay: Option<Duration>,
     pub(crate) child_wait_timeout: Option<Duration>,
     pub(crate) verify: Vec<String>,
@@ -335,6 +336,7 @@ impl TaskSpec {
             max_wall: None,
             max_tokens: None,
             max_cost_usd: None,
+            result_grace: None,
             restart_delay: None,
             child_wait_timeout: None,
             verify: Vec::new(),
@@ -377,6 +379,14 @@ impl TaskSpec {
     #[must_use]
     pub fn max_cost_usd(mut self, cost: f64) -> TaskSpec {
         self.max_cost_usd = Some(cost);
+        self
+    }
+
+    /// How long an agent that told its result may take to exit before it is ended; [`limits::RESULT_GRACE`]
+    /// unless set, zero is no limit.
+    #[must_use]
+    pub fn result_grace(mut self, limit: Duration) -> TaskSpec {
+        self.result_grace = Some(limit);
         self
     }
 
@@ -436,6 +446,7 @@ impl TaskSpec {
         self.max_wall = self.max_wall.or(limits.max_wall);
         self.max_tokens = self.max_tokens.or(limits.max_tokens);
         self.max_cost_usd = self.max_cost_usd.or(limits.max_cost_usd);
+        self.result_grace = self.result_grace.or(limits.result_grace);
     }
 
     /// Takes what is not said from what the task was asked for before; the names of variables whose
@@ -474,6 +485,7 @@ impl TaskSpec {
         self.max_wall = self.max_wall.or(stored.budget.max_wall);
         self.max_tokens = self.max_tokens.or(stored.budget.max_tokens);
         self.max_cost_usd = self.max_cost_usd.or(stored.budget.max_cost_usd);
+        self.result_grace = self.result_grace.or(limit(stored.result_grace));
         self.restart_delay = self.restart_delay.or(Some(stored.restart_delay));
         self.child_wait_timeout = self.child_wait_timeout.or(Some(stored.child_wait_timeout));
         if self.verify.is_empty() {
@@ -508,6 +520,10 @@ impl TaskSpec {
                 max_tokens: self.max_tokens.or(configured.max_tokens),
                 max_cost_usd: self.max_cost_usd.or(configured.max_cost_usd),
             },
+            result_grace: self
+                .result_grace
+                .or(configured.result_grace)
+                .unwrap_or(limits::RESULT_GRACE),
             restart_delay: self.restart_delay.unwrap_or(limits::RESTART_DELAY),
             child_wait: self.child_wait_timeout.unwrap_or(limits::CHILD_WAIT),
             verify: self.verify.clone(),
@@ -537,6 +553,7 @@ impl TaskSpec {
             "max_wall" => self.max_wall = Some(duration(key, value)?),
             "max_tokens" => self.max_tokens = Some(number(key, value)?.into()),
             "max_cost_usd" => self.max_cost_usd = Some(amount(key, value)?),
+            "result_grace" => self.result_grace = Some(duration(key, value)?),
             "restart_delay" => self.restart_delay = Some(duration(key, value)?),
             "child_wait_timeout" => self.child_wait_timeout = Some(duration(key, value)?),
             "verify" => self.verify = shell_line(value.to_owned()),

@@ -76,6 +76,15 @@ fn judge(info: &RunInfo, reason: Option<KeeperReason>, adopted: bool) -> (String
     if let Some(told) = class_of(record, &again) {
         return told;
     }
+    // It was ended, and its own word stands.
+    if let (Outcome::Completed | Outcome::Failed, Some(why)) = (outcome, &record.stop_reason) {
+        let word = match outcome {
+            Outcome::Completed => "the agent told that it had succeeded",
+            _ => "the agent told that it had failed",
+        };
+        let next = format!("raise --result-grace if it was at work; {again}");
+        return (format!("{word}, and was ended: {why}"), next);
+    }
     match outcome {
         Outcome::Completed => match record.series {
             Some(_) => {
@@ -305,6 +314,13 @@ mod tests {
             record.series = Some(1);
         });
         assert!(stopped.contains("lunch") && stopped.contains("task resume"), "{stopped}");
+        for (outcome, word) in [(Outcome::Completed, "succeeded"), (Outcome::Failed, "failed")] {
+            let told = told(None, &|record: &mut RunRecord| {
+                record.outcome = Some(outcome);
+                record.stop_reason = Some("it did not exit".into());
+            });
+            assert!(told.contains(word) && told.contains("it did not exit"), "{told}");
+        }
         let living = info(|_| {});
         assert!(judge(&living, None, false).1.contains("output -f"));
         assert!(judge(&living, None, true).0.contains("its keeper died"));

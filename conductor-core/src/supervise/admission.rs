@@ -373,6 +373,7 @@ mod tests {
             known: true,
             probes: 0,
             run: "r1".into(),
+            running: false,
         };
         let facts = |free, held: &Held, size| Facts { free, held: held.clone(), size };
         let (enough, held) = (limits::MIN_FREE_SPACE, Held::Wait(hold.clone()));

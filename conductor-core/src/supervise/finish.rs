@@ -14,6 +14,7 @@ use super::output::{ensure_output, last_stderr_lines, misplaced, read_stream, re
 use super::prepared::{start_key, start_message};
 use super::session::own_usage;
 use super::stop::{stop_reason, stop_wished};
+use super::told::take_its_word;
 use super::verdict::{Ending, Verdict, judge};
 use crate::agent::stream::StreamSummary;
 use crate::bus::{Cursor, Post};
@@ -159,6 +160,7 @@ fn write_down(
             (ending.outcome, ending.exit_code) = (Outcome::Failed, 1);
         }
     }
+    let told = take_its_word(folder, &mut ending, stream.as_ref())?;
     let stop_reason = stop_reason(folder)?;
     store::update(folder, wait, Keep::Durably, |record| {
         noted.restore(record);
@@ -174,9 +176,10 @@ fn write_down(
         record.phase = None;
         record.waiting_for = None;
         record.waiting_until = None;
-        if ending.outcome == Outcome::Stopped {
-            record.stop_reason = stop_reason;
-        }
+        record.stop_reason = match ending.outcome {
+            Outcome::Stopped => stop_reason.or(told),
+            _ => told,
+        };
         if let Some(stream) = stream {
             tell(record, stream);
         }
@@ -275,6 +278,12 @@ fn post_end(
         folder.path().display(),
         folder.join(OUTPUT).display(),
     );
+    if record.outcome != Some(Outcome::Stopped)
+        && let Some(why) = &record.stop_reason
+    {
+        body.push_str("\nit was ended: ");
+        body.push_str(why);
+    }
     for name in misplaced(folder)? {
         body.push_str("\nnot read, because it is no plain file any more: ");
         body.push_str(name);

@@ -40,6 +40,8 @@ pub struct Hold {
     pub probes: u32,
     /// The run that told of the limit last.
     pub run: String,
+    /// Whether that run lived, and waited for the limit to end by itself.
+    pub(crate) running: bool,
 }
 
 /// What whoever wants to start a run has to do about a hold.
@@ -88,18 +90,19 @@ impl Hold {
         let told = told.filter(|_| !is_over);
         // One that ended as it had said has nothing to do with this one.
         let before = before.filter(|hold| is_over || hold.is_in_force(now));
-        let since = match &before {
+        let (since, probes) = match &before {
+            // What it told while it ran is told anew, and is no probe.
+            Some(hold) if hold.run == record.run_id && hold.running => (hold.since, hold.probes),
             Some(hold) if hold.run == record.run_id => return None,
-            Some(hold) => hold.since,
-            None => ended,
+            Some(hold) => (hold.since, hold.probes + 1),
+            None => (ended, 0),
         };
-        let probes = before.as_ref().map_or(0, |hold| hold.probes + 1);
         let known = told.is_some();
         let until = match told {
             Some(reset) => reset.max(ended.plus(limits::SHORTEST_HOLD)),
             // The clocks of the two may differ by a moment.
             None if is_over && before.is_none() => ended.plus(limits::SHORTEST_HOLD),
-            None => ended.plus(probe_pause(probes - u32::from(is_over))),
+            None => ended.plus(probe_pause(probes.saturating_sub(u32::from(is_over)))),
         };
         // One that was told long ago, by a run that nobody saw ending.
         if until <= now {
@@ -111,7 +114,22 @@ impl Hold {
             return None;
         }
         let (account, run) = (account.to_owned(), record.run_id.clone());
-        Some(Hold { account, since, until, known, probes, run })
+        Some(Hold { account, since, until, known, probes, run, running: false })
+    }
+
+    /// The change of the hold after a run that lives told of a limit; `None` where that changes nothing: it
+    /// tells again and again, and its hold stands until its own end.
+    fn met(before: Option<Hold>, account: &str, told: &RunRecord) -> Option<Option<Hold>> {
+        let now = told.end_time;
+        let stands = before.as_ref().is_some_and(|hold| {
+            let own = hold.running && hold.run == told.run_id && hold.until > now;
+            own && (hold.known || told.limit_reset.is_none())
+        });
+        if stands {
+            return None;
+        }
+        let hold = Hold::raised(before, account, told, now)?;
+        Some(Some(Hold { running: true, ..hold }))
     }
 
     fn to_mapping(&self) -> Mapping {
@@ -123,6 +141,9 @@ impl Hold {
         map.insert("known", Value::from(self.known));
         map.insert("probes", Value::from(u64::from(self.probes)));
         map.insert("run", Value::from(self.run.as_str()));
+        if self.running {
+            map.insert("running", Value::from(true));
+        }
         map
     }
 
@@ -139,6 +160,7 @@ impl Hold {
             known: text("known")? == "true",
             probes: text("probes")?.parse().map_err(|_| wrong("probes"))?,
             run: text("run")?,
+            running: map.get_text("running").as_deref() == Some("true"),
         }))
     }
 }
@@ -230,8 +252,38 @@ impl Engine {
         }
         // It began after the limit was met, and the model answered: the account works.
         self.change_hold(&holds, account, wait, |before| match before {
+            // Its own told of a limit that was over before it ended.
+            Some(hold) if hold.running && hold.run == record.run_id => Some(None),
             Some(hold) if record.start_time <= hold.since => None,
             _ => Some(None),
+        })
+    }
+
+    /// What a run that lives says of the hold of its account: it met a limit, which ends at `reset` where
+    /// that is known, and waits for its end by itself.
+    pub(crate) fn note_limit_met(
+        &self,
+        account: &str,
+        record: &RunRecord,
+        reset: Option<Timestamp>,
+        wait: &Wait,
+    ) -> Result<()> {
+        let now = self.now();
+        let mut told = record.clone();
+        (told.end_time, told.limit_reset) = (now, reset);
+        let conductor = self.layout().ensure_root()?.ensure_folder(CONDUCTOR)?;
+        let holds = conductor.ensure_folder(HOLDS)?;
+        self.change_hold(&holds, account, wait, |before| Hold::met(before, account, &told))
+    }
+
+    /// What a run that lives says when it went on with its work behind a limit: what it told is over.
+    pub(crate) fn note_limit_over(&self, account: &str, run: &str, wait: &Wait) -> Result<()> {
+        let Some(holds) = self.holds()? else { return Ok(()) };
+        if holds.stat(file_of(account))?.is_none() {
+            return Ok(());
+        }
+        self.change_hold(&holds, account, wait, |before| {
+            before.filter(|hold| hold.running && hold.run == run).map(|_| None)
         })
     }
 
@@ -332,6 +384,29 @@ mod tests {
         assert_eq!((endless.until, endless.known), (at(105), false), "nobody waits for ever");
         let late = Hold::raised(None, "a", &limited("r1", 100, Some(120)), at(500));
         assert_eq!(late, None, "it was told long ago");
+    }
+
+    #[test]
+    fn a_run_that_waits_for_a_limit_by_itself_tells_again_and_makes_no_probe() {
+        let met = |before: Option<&Hold>, minute, reset| {
+            Hold::met(before.cloned(), "a", &limited("r1", minute, reset)).flatten()
+        };
+        let hold = met(None, 100, None).unwrap();
+        assert_eq!((hold.until, hold.known, hold.probes, hold.running), (at(105), false, 0, true));
+        assert_eq!(met(Some(&hold), 102, None), None, "nothing new");
+        let later = met(Some(&hold), 106, None).unwrap();
+        assert_eq!((later.since, later.until, later.probes), (at(100), at(111), 0));
+        assert_eq!(met(Some(&hold), 102, Some(300)).unwrap().until, at(300));
+        // It gives up: its end counts as any other's, once.
+        let ended = raised(Some(&hold), &limited("r1", 104, None)).unwrap();
+        assert_eq!((ended.until, ended.probes, ended.running), (at(109), 0, false));
+        assert_eq!(raised(Some(&ended), &limited("r1", 104, None)), None);
+        assert_eq!(raised(Some(&ended), &limited("r2", 110, None)).unwrap().probes, 1);
+        // Told to be over, by one that had told of no end before.
+        assert_eq!(raised(Some(&hold), &limited("r1", 106, Some(100))).unwrap().until, at(111));
+        // What another run told of is not told shorter.
+        let known = raised(None, &limited("r0", 90, Some(300))).unwrap();
+        assert_eq!(met(Some(&known), 100, None), None);
     }
 
     #[test]

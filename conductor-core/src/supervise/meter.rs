@@ -1,4 +1,5 @@
-//! What a run has used so far, as its agent's stream tells while it runs.
+//! What a run's agent tells while it runs: what it has used so far, that its turn is over, that it waits
+//! for a usage limit to end.
 //!
 //! It sleeps while the agent prints nothing, and looks at most once a second while it does, each time at what
 //! is new. A look comes a second after the news: an agent that tells what it used because it is
@@ -8,12 +9,13 @@ use super::engine::Engine;
 use super::evidence::known;
 use super::output::{opened, stream_kind};
 use super::session::own_usage;
-use crate::agent::stream::StreamParser;
+use crate::agent::stream::{StreamParser, Waits, Zone};
 use crate::error::Result;
 use crate::fsx::Folder;
 use crate::layout::{STDERR, STDOUT};
 use crate::run::RunRecord;
 use crate::sys::{Fd, News, Poller, Watch};
+use crate::time::Timestamp;
 use std::time::{Duration, Instant};
 
 /// Between two looks.
@@ -23,7 +25,25 @@ const MOST: u64 = 8 << 20;
 /// How much is read at once.
 const CHUNK: usize = 256 << 10;
 
-/// Follows what one run uses.
+/// What a run needs to be followed for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    /// The tokens and the cost that it tells of.
+    pub(crate) use_so_far: bool,
+    /// The end of its turn.
+    pub(crate) turn_end: bool,
+}
+
+/// What became of a usage limit that an agent waits out by itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum LimitNews {
+    /// It was met; when it ends, where that was told.
+    Met(Option<Timestamp>),
+    /// The agent went on with its work.
+    Over,
+}
+
+/// Follows what one run tells.
 #[derive(Debug)]
 pub(crate) struct Meter {
     engine: Engine,
@@ -34,6 +54,11 @@ pub(crate) struct Meter {
     stderr: Option<Source>,
     /// The tokens and the US dollars that it told of so far.
     used: (u64, f64),
+    wanted: Wanted,
+    /// When something was new at the last.
+    news: Instant,
+    waits: Waits,
+    limit: Option<LimitNews>,
     state: State,
 }
 
@@ -53,20 +78,37 @@ enum State {
 }
 
 impl Meter {
-    /// A meter of the run in `folder`; `None` for an agent whose stream tells nothing.
-    pub(crate) fn of_run(engine: &Engine, folder: Folder) -> Result<Option<Meter>> {
+    /// A meter of the run in `folder`; `None` for an agent whose stream tells nothing of what is wanted, and
+    /// does not wait for limits by itself.
+    pub(crate) fn of_run(engine: &Engine, folder: Folder, wanted: Wanted) -> Result<Option<Meter>> {
         let record = known(&folder)?.record;
         let Some(kind) = stream_kind(&record) else { return Ok(None) };
         let parser = StreamParser::new(kind);
+        let turns = wanted.turn_end && parser.tells_turns();
+        if !wanted.use_so_far && !turns && !parser.tells_of_limits() {
+            return Ok(None);
+        }
         let source = |name, wanted| -> Result<Option<Source>> {
             let file = if wanted { opened(&folder, name)? } else { None };
             Ok(file.map(|file| Source { name, file, read: 0 }))
         };
         let stdout = source(STDOUT, parser.wants_stdout())?;
         let stderr = source(STDERR, parser.wants_stderr())?;
-        let state = State::Due(Instant::now() + PAUSE);
-        let (engine, used) = (engine.clone(), (0, 0.0));
-        Ok(Some(Meter { engine, record, folder, parser, stdout, stderr, used, state }))
+        let news = Instant::now();
+        Ok(Some(Meter {
+            engine: engine.clone(),
+            record,
+            folder,
+            parser,
+            stdout,
+            stderr,
+            used: (0, 0.0),
+            wanted,
+            news,
+            waits: Waits::default(),
+            limit: None,
+            state: State::Due(news + PAUSE),
+        }))
     }
 
     /// Looks if there is something to look at. How soon to come back; `None` where `poller` wakes up
@@ -121,11 +163,64 @@ impl Meter {
             new |= source.read_on(folder, |bytes| parser.push_stderr(bytes))?;
         }
         if new {
+            self.news = Instant::now();
+            self.look_for_limits()?;
+        }
+        if new && self.wanted.use_so_far {
             let (usage, cost) = self.parser.used();
             let own = own_usage(&self.engine, &self.record, usage);
             self.used = (own.map_or(0, |usage| usage.total()), cost.unwrap_or(0.0));
         }
         Ok(new)
+    }
+
+    /// Whether a limit was met since the last look, or work went on.
+    fn look_for_limits(&mut self) -> Result<()> {
+        let (before, now) = (self.waits, self.parser.waits());
+        self.waits = now;
+        let (limits, moves) = (now.limits > before.limits, now.moves > before.moves);
+        let met = match (&self.stdout, &self.stderr) {
+            // Both are new, as for whoever takes over: what was written last tells.
+            (Some(stdout), Some(stderr)) if limits && moves => {
+                let [at_work, told] = [stdout, stderr].map(|source| source.written(&self.folder));
+                told? >= at_work?
+            }
+            _ => limits,
+        };
+        if met {
+            let reset = self.parser.limit_reset(self.engine.now(), &Zone::local());
+            self.limit = Some(LimitNews::Met(reset));
+        } else if moves && now.limits > 0 {
+            self.limit = Some(LimitNews::Over);
+        }
+        Ok(())
+    }
+
+    /// What became of a usage limit since this was asked for the last time.
+    pub(crate) fn take_limit_news(&mut self) -> Option<LimitNews> {
+        self.limit.take()
+    }
+
+    /// The run's record as it was when it was first looked at.
+    pub(crate) fn record(&self) -> &RunRecord {
+        &self.record
+    }
+
+    /// Since when nothing more was told after the end of its turn; `None` while its turn goes on.
+    pub(crate) fn silent_since(&self) -> Option<Instant> {
+        self.parser.turn_end().map(|_| self.news)
+    }
+
+    /// Lets it be silent for as long again, because it may be at work.
+    pub(crate) fn forgive_silence(&mut self) {
+        self.news = Instant::now();
+    }
+
+    /// Whether the agent wrote anything to standard error, which need not be read here, this lately.
+    pub(crate) fn complained_within(&self, length: Duration) -> Result<bool> {
+        let written = self.folder.stat(STDERR)?.filter(|stat| stat.size > 0);
+        let written = written.map(|stat| Timestamp::from_unix_nanos(stat.modified));
+        Ok(written.is_some_and(|at| self.engine.now() < at.plus(length)))
     }
 
     /// The tokens and the US dollars that it told of so far; 0 where it told of none.
@@ -135,6 +230,12 @@ impl Meter {
 }
 
 impl Source {
+    /// When it was written to the last time.
+    fn written(&self, folder: &Folder) -> Result<i128> {
+        let stat = folder.os().stat(&self.file);
+        Ok(i128::from(stat.map_err(|e| folder.error("look at", self.name, e))?.modified))
+    }
+
     fn read_on(&mut self, folder: &Folder, mut take: impl FnMut(&[u8])) -> Result<bool> {
         let mut buffer = Vec::new();
         let end = self.read + MOST;

@@ -26,7 +26,7 @@ const STOP_NOW: &str = ".stop-now";
 /// How long a forced stop waits for who keeps the run, before it looks after the run itself.
 const HURRIED: Duration = Duration::from_secs(1);
 /// The longest reason that is kept, in bytes.
-const LONGEST: usize = 4096;
+pub(super) const LONGEST: usize = 4096;
 
 /// How to stop.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -127,7 +127,7 @@ impl Engine {
         self.stop_open_runs(stop, wait, unlisted, this, |id| id == run.as_str())
     }
 
-    fn folder_and_record(
+    pub(super) fn folder_and_record(
         &self,
         project: &ProjectId,
         task: &TaskId,
@@ -332,7 +332,7 @@ fn unless_deleted<T: Default>(answer: Result<T>) -> Result<T> {
 }
 
 /// Runs that conductor did not start are not ended by it.
-fn refuse_foreign(folder: &Folder, record: &RunRecord) -> Result<()> {
+pub(super) fn refuse_foreign(folder: &Folder, record: &RunRecord) -> Result<()> {
     if record.is_supervised() && !record.is_external() {
         return Ok(());
     }
@@ -347,7 +347,7 @@ fn refuse_foreign(folder: &Folder, record: &RunRecord) -> Result<()> {
 
 /// Writes the wish that the run ends, before anybody is signalled: a starter that has no keeper yet
 /// looks for it before the agent is released, and who keeps a run in a terminal watches for it.
-fn note(folder: &Folder, name: &str, reason: &str) -> Result<()> {
+pub(super) fn note(folder: &Folder, name: &str, reason: &str) -> Result<()> {
     let mut end = reason.len().min(LONGEST);
     while !reason.is_char_boundary(end) {
         end -= 1;
@@ -358,7 +358,12 @@ fn note(folder: &Folder, name: &str, reason: &str) -> Result<()> {
 }
 
 /// Signals the keeper, or the agent whose keeper died; `false` when neither lives.
-fn signal(folder: &Folder, record: &RunRecord, marks: &Marks, force: bool) -> Result<bool> {
+pub(super) fn signal(
+    folder: &Folder,
+    record: &RunRecord,
+    marks: &Marks,
+    force: bool,
+) -> Result<bool> {
     let failed = |e| folder.error("signal the processes of", "", e);
     let Actors { keeper, agent, elsewhere } =
         actors(record, keeper_record(folder)?.as_ref()).map_err(failed)?;

@@ -187,7 +187,7 @@ fn of_external(ending: Ending) -> Ending {
 }
 
 /// What an exit code says, in the words that users of the older program know.
-fn summary(code: i32) -> String {
+pub(super) fn summary(code: i32) -> String {
     match code {
         1 => "agent reported failure".into(),
         2 => "agent usage error".into(),

@@ -22,6 +22,8 @@ pub(crate) struct Facts {
     pub(crate) attempt: bool,
     /// The tokens and the US dollars that it used so far, as far as it told.
     pub(crate) running: (u64, f64),
+    /// Why it shall end that told its result and does not exit, where it is time.
+    pub(crate) told: Option<String>,
     /// What the attempts of this series used up so far.
     pub(crate) tally: Tally,
     /// How the last attempt of this series ended.
@@ -59,6 +61,8 @@ pub(crate) struct Bounds {
     pub(crate) budget: Budget,
     /// The pause between two attempts.
     pub(crate) restart_delay: Duration,
+    /// How long an attempt that told its result may take to exit; zero is no limit.
+    pub(crate) result_grace: Duration,
     /// How long a finished task waits for children.
     pub(crate) child_wait: Duration,
     /// The completion check: a program and its arguments; empty for none.
@@ -93,6 +97,8 @@ pub(crate) enum Next {
     Start,
     /// End the attempt that lives, because a stop is wished or a limit was passed; why.
     StopAttempt(String),
+    /// End the attempt that lives, which told its result and does not exit; why.
+    EndTold(String),
     /// Begin the completion check.
     Check,
     /// End the completion check that runs, because a stop is wished.
@@ -141,7 +147,10 @@ pub(crate) fn decide(facts: &Facts, bounds: &Bounds) -> Next {
         let overrun = || bounds.budget.overrun(&facts.tally, facts.running);
         return match facts.stop.clone().or_else(overrun) {
             Some(why) => Next::StopAttempt(why),
-            None => Next::Wait(WaitFor::Attempt),
+            None => match &facts.told {
+                Some(why) => Next::EndTold(why.clone()),
+                None => Next::Wait(WaitFor::Attempt),
+            },
         };
     }
     if let Some(reason) = &facts.stop {
@@ -214,6 +223,7 @@ mod tests {
         Bounds {
             budget: Budget { max_attempts: 3, max_tokens: Some(10), ..Budget::default() },
             restart_delay: Duration::from_secs(1),
+            result_grace: Duration::from_secs(60),
             child_wait: Duration::from_secs(300),
             verify: Vec::new(),
             verify_timeout: Duration::from_secs(600),
@@ -263,6 +273,16 @@ mod tests {
                     ..none.clone()
                 },
                 Next::StopAttempt("it used 11 tokens; max tokens is 10".into()),
+            ),
+            (
+                "alive, and told its result long ago",
+                Facts { attempt: true, done: true, told: stop(), ..none.clone() },
+                Next::EndTold("enough".into()),
+            ),
+            (
+                "alive, told its result, and a stop is wished",
+                Facts { attempt: true, told: Some("silent".into()), stop: stop(), ..none.clone() },
+                Next::StopAttempt("enough".into()),
             ),
             (
                 "stop wins over done and over the next attempt",

@@ -212,7 +212,10 @@ impl Driver {
                 self.untold = true;
             }
             if self.untold {
-                self.charge()?;
+                if self.charge()? {
+                    // Whoever takes over counts it, also where an agent removes the receipts.
+                    self.state.write(&self.folder)?;
+                }
                 self.tell_failure()?;
                 self.untold = false;
             }
@@ -226,6 +229,10 @@ impl Driver {
                 }
                 Next::StopAttempt(why) => {
                     self.ask_attempt_to_stop(&why)?;
+                    return self.rest(None, limits::SAFETY_POLL);
+                }
+                Next::EndTold(why) => {
+                    self.end_told_attempt(&why)?;
                     return self.rest(None, limits::SAFETY_POLL);
                 }
                 Next::Check => {
@@ -279,6 +286,7 @@ impl Driver {
             },
             attempt: self.attempt.is_some(),
             running: self.gauge.used(),
+            told: self.told_and_silent()?,
             tally: self.tally.clone(),
             last,
             children: if done && self.attempt.is_none() {

@@ -351,6 +351,7 @@ pub(crate) fn parameters(mine: &CanDrive, stored_prompt: Option<&str>) -> Parame
         idle_timeout: plan.limits.idle.unwrap_or_default(),
         total_timeout: plan.limits.total.unwrap_or_default(),
         grace: plan.limits.grace,
+        result_grace: mine.bounds.result_grace,
         output_limit: plan.limits.output.unwrap_or(0),
         on_output_limit: match plan.limits.stop_on_output {
             true => OnOutputLimit::Stop,

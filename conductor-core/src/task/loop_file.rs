@@ -277,6 +277,7 @@ impl Reader<'_> {
                 idle_timeout: self.length("idle_timeout")?,
                 total_timeout: self.length("total_timeout")?,
                 grace: self.length("grace")?,
+                result_grace: self.length_or("result_grace", limits::RESULT_GRACE)?,
                 output_limit: self.parsed("output_limit")?.unwrap_or(0),
                 on_output_limit: self
                     .word("on_output_limit", &ON_OUTPUT_LIMIT)?

@@ -28,6 +28,8 @@ pub(crate) struct Parameters {
     pub(crate) idle_timeout: Duration,
     pub(crate) total_timeout: Duration,
     pub(crate) grace: Duration,
+    /// Zero is no limit.
+    pub(crate) result_grace: Duration,
     /// Bytes that are kept of each output stream; 0 is no limit.
     pub(crate) output_limit: u64,
     pub(crate) on_output_limit: OnOutputLimit,
@@ -56,7 +58,7 @@ impl Parameters {
             family.max_depth "max_depth" family.max_children "max_children"
             restart_delay "restart_delay" child_wait_timeout "child_wait_timeout"
             first_byte_timeout "first_byte_timeout" idle_timeout "idle_timeout"
-            total_timeout "total_timeout" grace "grace"
+            total_timeout "total_timeout" grace "grace" result_grace "result_grace"
             output_limit "output_limit" on_output_limit "on_output_limit"
             verify "verify" verify_timeout "verify_timeout"
             on_question "on_question" question_timeout "question_timeout"
@@ -113,6 +115,7 @@ impl Parameters {
             ("idle_timeout", self.idle_timeout),
             ("total_timeout", self.total_timeout),
             ("grace", self.grace),
+            ("result_grace", self.result_grace),
             ("verify_timeout", self.verify_timeout),
             ("question_timeout", self.question_timeout),
         ];

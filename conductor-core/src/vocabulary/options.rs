@@ -78,6 +78,7 @@ options! {
     "max_wall": Duration           TASK   false "24h"        "longest time that its attempts run, all together";
     "max_tokens": Number           TASK   false "5000000"    "most tokens of the task";
     "max_cost_usd": Decimal        TASK   false "25"         "highest cost of the task, in US dollars";
+    "result_grace": Duration       TASK   false "60s"        "end an agent that told its result and did not exit for this long";
     "restart_delay": Duration      TASK   false "1s"         "pause between two attempts";
     "child_wait_timeout": Duration TASK   false "5m"         "how long a finished task waits for its children";
     "verify"                       TASK   false "make test"  "line for /bin/sh that says whether the work is done";

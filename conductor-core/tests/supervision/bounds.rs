@@ -83,6 +83,42 @@ fn an_attempt_that_runs_is_stopped_when_it_passes_the_cost_of_its_task() {
     assert_eq!(shop.runs("dear")[0].outcome(), Some(Outcome::Stopped));
 }
 
+/// A host that drives a task until it is killed: the check of its `DONE` removes the receipts, and waits.
+#[test]
+fn host_drives_a_check_that_removes_receipts() {
+    let Some((_, conductor)) = hosted() else { return };
+    conductor.tasks().start(checked("fix"), LONG).unwrap().wait(LONG).unwrap();
+}
+
+fn checked(task: &str) -> TaskSpec {
+    let check = "rm -f .receipts.jsonl; touch checks; until [ -e go ]; do sleep 0.01; done; exit 1";
+    spec(task, "x").agent("claude").max_tokens(21_000).verify(check)
+}
+
+#[test]
+fn what_an_attempt_used_is_known_while_its_check_runs_whatever_becomes_of_driver_and_receipts() {
+    let shop = Shop::new("");
+    // The last tokens are those of the result: the attempt is over before a look finds them.
+    let text = fs::read_to_string(stream("claude-tool")).unwrap();
+    let result = text.lines().last().unwrap();
+    fs::write(shop.dir().join("stream"), format!("{result}\n")).unwrap();
+    let script = format!("cat {}/stream; touch $JRUN_TASK_FOLDER/DONE", shop.dir().display());
+    shop.agent("claude", &script);
+    let mut host = shop.host("bounds::host_drives_a_check_that_removes_receipts", &[]);
+    let folder = shop.root.path().join("shop/fix");
+    until("the check runs", || folder.join("checks").exists());
+    host.kill();
+    let (project, id) = of("fix");
+    let budget = shop.conductor().tasks().info(&project, &id).unwrap().budget.unwrap();
+    assert_eq!(budget.spent_tokens, 21088);
+    assert!(budget.spent_cost_usd > 0.02, "{budget:?}");
+    fs::write(folder.join("go"), "").unwrap();
+    let task = shop.conductor().tasks().start(checked("fix"), LONG).unwrap();
+    let result = task.wait(LONG).unwrap();
+    assert_eq!((result.outcome, result.attempts), (TaskOutcome::GaveUp, 1));
+    assert!(result.reason.unwrap().starts_with("it used 21088 tokens"));
+}
+
 #[test]
 fn the_receipts_that_an_agent_removes_stay_counted() {
     let shop = Shop::new("");

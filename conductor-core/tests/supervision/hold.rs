@@ -192,3 +192,45 @@ fn a_hold_that_cannot_be_read_is_told_with_its_file() {
     let doctor = shop.conductor().doctor().unwrap();
     assert!(doctor.iter().any(|finding| finding.kind.as_str() == "damaged"), "{doctor:?}");
 }
+
+#[test]
+fn a_limit_that_a_running_agent_waits_out_holds_its_account_until_it_goes_on() {
+    let shop = Shop::new("");
+    let quota = "Attempt 1 failed: You exceeded your current quota. Retrying after 5006ms...";
+    let piece = r#"{"type":"message","role":"assistant","content":"I go on.","delta":true}"#;
+    let result = r#"{"type":"result","status":"success"}"#;
+    let wait = |name: &str| format!("until [ -e {name} ]; do sleep 0.01; done");
+    let script = format!(
+        "cd $JRUN_TASK_FOLDER; echo '{{\"type\":\"init\",\"session_id\":\"s\"}}'; echo '{quota}' >&2; {}; \
+         echo '{piece}'; {}; echo '{result}'; touch DONE",
+        wait("go"),
+        wait("end")
+    );
+    shop.agent("gemini", &script);
+    let task = shop.conductor().tasks().start(spec("one", "gemini"), LONG).unwrap();
+    let holds = || shop.conductor().holds().unwrap();
+    drive_until(&task, "its account is held", || !holds().is_empty());
+    let hold = holds().remove(0);
+    assert_eq!((hold.account.as_str(), hold.known, hold.probes), ("gemini-login", false, 0));
+    let run = shop.runs("one").remove(0);
+    assert_eq!((hold.run.as_str(), run.outcome()), (run.id.as_str(), None));
+    // Another task of the account waits, and says what for.
+    let other = shop.conductor().tasks().start(spec("two", "gemini"), LONG).unwrap();
+    other.step().unwrap();
+    let waiting = other.info().unwrap().waiting.unwrap();
+    assert!(waiting.what.starts_with("the usage limit of gemini-login"), "{waiting:?}");
+    assert!(shop.runs("two").is_empty());
+    // Whoever takes over knows which of both was told last.
+    drop(task);
+    let task = shop.conductor().tasks().start(spec("one", "gemini"), LONG).unwrap();
+    assert!(task.wait(Duration::from_secs(2)).is_err());
+    assert_eq!(holds(), [hold]);
+    // The agent goes on: the account works.
+    let file = |name: &str| shop.root.path().join("shop/one").join(name);
+    fs::write(file("go"), "").unwrap();
+    drive_until(&task, "nothing is held", || holds().is_empty());
+    assert_eq!(shop.runs("one")[0].outcome(), None);
+    fs::write(file("end"), "").unwrap();
+    assert_eq!(task.wait(LONG).unwrap().outcome, TaskOutcome::Done);
+    assert!(holds().is_empty());
+}

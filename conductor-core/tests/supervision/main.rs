@@ -21,5 +21,6 @@ mod lost;
 mod older;
 mod power;
 mod slots;
+mod told;
 mod tree;
 mod trouble;

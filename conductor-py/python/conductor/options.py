@@ -73,6 +73,8 @@ class TaskOptions(WorkOptions, total=False):
     """The longest time that its attempts run, all together."""
     max_tokens: int | None
     max_cost_usd: float | None
+    result_grace: Duration | None
+    """How long an agent that told its result may take to exit."""
     restart_delay: Duration | None
     """The pause between two attempts."""
     child_wait_timeout: Duration | None

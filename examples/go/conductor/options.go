@@ -147,6 +147,7 @@ type TaskSpec struct {
 	MaxWall          time.Duration     // longest time that its attempts run, all together
 	MaxTokens        int               // most tokens
 	MaxCostUsd       float64           // highest cost in US dollars
+	ResultGrace      time.Duration     // how long an agent that told its result may take to exit
 	RestartDelay     time.Duration     // pause between two attempts
 	ChildWaitTimeout time.Duration     // how long a finished task waits for its children
 	Verify           string            // line for /bin/sh that says whether the work is done

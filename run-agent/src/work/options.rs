@@ -115,6 +115,9 @@ pub(crate) struct TaskBounds {
     /// Highest cost in US dollars, as far as agents tell it [default: no limit]
     #[arg(long, value_name = "USD", value_parser = amount, help_heading = "Limits")]
     pub(crate) max_cost_usd: Option<f64>,
+    /// End an agent that told its result and did not exit for this long; 0s never does [default: 60s]
+    #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Limits")]
+    pub(crate) result_grace: Option<Duration>,
     /// Pause between two attempts; it doubles with each further one that fails [default: 1s]
     #[arg(long, value_name = "DURATION", value_parser = duration, help_heading = "Limits")]
     pub(crate) restart_delay: Option<Duration>,
@@ -206,6 +209,7 @@ impl TaskOptions {
             self.bounds.max_wall => max_wall,
             self.bounds.max_tokens => max_tokens,
             self.bounds.max_cost_usd => max_cost_usd,
+            self.bounds.result_grace => result_grace,
             self.bounds.restart_delay => restart_delay,
             self.bounds.child_wait_timeout => child_wait_timeout,
             self.bounds.verify => verify,

@@ -10,7 +10,7 @@ use super::loose::{Raw, Word, count, kind_of, read, utf8, with};
 use super::messages::Messages;
 use super::peek::{is_object, peek};
 use super::text::Text;
-use super::{Facts, Failure};
+use super::{Facts, Failure, TurnEnd};
 use crate::usage::{ErrorClass, Usage};
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -31,6 +31,8 @@ pub(super) struct Claude {
     /// A message that is not complete yet.
     partial: Text,
     last: Option<Ended>,
+    /// How the last turn ended, unless another one has begun.
+    turn_end: Option<TurnEnd>,
     /// What was asked of the service since.
     since: Messages,
     /// What stood in the way since something last went well.
@@ -172,7 +174,12 @@ struct ModelTokens<'a> {
 
 impl Sink for Claude {
     fn look(&mut self, start: &[u8]) -> Look {
-        let wanted = match peek(start, &["type"]) {
+        let kind = peek(start, &["type"]);
+        if matches!(kind, Some(b"assistant" | b"user" | b"stream_event")) {
+            // Another turn, or a sub-agent that works on behind the turn's end.
+            self.turn_end = None;
+        }
+        let wanted = match kind {
             None => is_object(start),
             Some(b"assistant" | b"result" | b"rate_limit_event") => true,
             Some(b"system") => match peek(start, &["subtype"]) {
@@ -209,6 +216,7 @@ impl Claude {
     fn system(&mut self, event: System<'_>) {
         match event.subtype.as_str() {
             "init" => {
+                self.turn_end = None;
                 self.session = event.session_id.known().or(self.session.take());
                 self.asked = event.model.known().or(self.asked.take());
             }
@@ -221,6 +229,7 @@ impl Claude {
     }
 
     fn assistant(&mut self, event: Assistant<'_>) {
+        self.turn_end = None;
         let message = event.message;
         if let Some(used) = read(message.usage).and_then(used_by) {
             self.since.count(message.id.known(), used);
@@ -292,6 +301,7 @@ impl Claude {
         });
         self.session = event.session_id.known().or(self.session.take());
         self.last = Some(Ended { failed, status: count(event.api_error_status), usage, cost });
+        self.turn_end = Some(TurnEnd::of(!failed));
         self.since = Messages::default();
     }
 
@@ -316,7 +326,12 @@ impl Claude {
             usage,
             cost_usd,
             failure,
+            turn_end: self.turn_end,
         }
+    }
+
+    pub(super) fn turn_end(&self) -> Option<TurnEnd> {
+        self.turn_end
     }
 
     /// The tokens and the cost that are known: those of the last `result`, and the tokens of the messages

@@ -8,7 +8,7 @@ use super::lines::{Look, Sink};
 use super::loose::{Raw, Word, count, kind_of, read, text_field, utf8, with};
 use super::peek::{is_object, peek};
 use super::text::{News, Text};
-use super::{Facts, Failure};
+use super::{Facts, Failure, TurnEnd};
 use crate::usage::{ErrorClass, Usage};
 use serde::Deserialize;
 use serde_json::Value;
@@ -24,6 +24,8 @@ pub(super) struct Codex {
     said: Text,
     usage: Option<Usage>,
     failure: Option<Failure>,
+    /// How the last turn ended, unless another one has begun.
+    turn_end: Option<TurnEnd>,
 }
 
 #[derive(Deserialize)]
@@ -94,7 +96,11 @@ struct Reason<'a> {
 
 impl Sink for Codex {
     fn look(&mut self, start: &[u8]) -> Look {
-        let wanted = match peek(start, &["type"]) {
+        let kind = peek(start, &["type"]);
+        if kind.is_some_and(|kind| kind == b"turn.started" || kind.starts_with(b"item.")) {
+            self.turn_end = None;
+        }
+        let wanted = match kind {
             None => is_object(start),
             Some(kind) if kind.starts_with(b"item.") => {
                 matches!(
@@ -124,9 +130,10 @@ impl Sink for Codex {
             "thread.started" => with(line, |event: Started<'_>| {
                 self.session = event.thread_id.known().or(self.session.take());
             }),
-            "turn.failed" => {
-                with(line, |event: Failed<'_>| self.fail(event.error.message.as_str()))
-            }
+            "turn.failed" => with(line, |event: Failed<'_>| {
+                self.fail(event.error.message.as_str());
+                self.turn_end = Some(TurnEnd::Failure);
+            }),
             "error" => with(line, |event: Reason<'_>| self.fail(event.message.as_str())),
             "turn.completed" | "result" | "response.completed" | "message" => {
                 with(line, |event| self.complete(kind, event))
@@ -149,6 +156,7 @@ impl Codex {
         if kind == "turn.completed" {
             // Also what was only retried is over.
             self.failure = None;
+            self.turn_end = Some(TurnEnd::Success);
             self.usage = read::<Tokens<'_>>(event.usage).as_ref().and_then(tokens).or(self.usage);
         }
     }
@@ -171,6 +179,10 @@ impl Codex {
         self.failure = Some(Failure { class, reset });
     }
 
+    pub(super) fn turn_end(&self) -> Option<TurnEnd> {
+        self.turn_end
+    }
+
     pub(super) fn used(&self) -> Option<Usage> {
         self.usage
     }
@@ -186,6 +198,7 @@ impl Codex {
             model: None,
             usage: self.usage,
             cost_usd: None,
+            turn_end: self.turn_end,
         }
     }
 }

@@ -9,7 +9,7 @@ use super::lines::{Look, Sink};
 use super::loose::{Raw, Word, count, kind_of, read, text_field, utf8, with};
 use super::peek::{is_object, peek};
 use super::text::{News, Text};
-use super::{Facts, Failure};
+use super::{Facts, Failure, TurnEnd};
 use crate::usage::{ErrorClass, Usage};
 use serde::Deserialize;
 use serde_json::Value;
@@ -37,6 +37,10 @@ pub(super) struct Gemini {
     usage: Option<Usage>,
     ended_well: bool,
     failure: Option<Failure>,
+    /// How the last turn ended, unless another one has begun.
+    turn_end: Option<TurnEnd>,
+    /// How often something came that shows it at work.
+    moves: u64,
 }
 
 #[derive(Deserialize)]
@@ -142,7 +146,11 @@ struct QuotedError<'a> {
 
 impl Sink for Gemini {
     fn look(&mut self, start: &[u8]) -> Look {
-        let wanted = match peek(start, &["type"]) {
+        let kind = peek(start, &["type"]);
+        if matches!(kind, Some(kind) if kind != b"result" && kind != b"error") {
+            self.goes_on();
+        }
+        let wanted = match kind {
             None => is_object(start),
             Some(b"init" | b"assistant" | b"result" | b"error") => true,
             Some(b"message") => {
@@ -162,6 +170,7 @@ impl Sink for Gemini {
         let line = &*utf8(line);
         let read = match kind_of(line).as_deref() {
             Some("init") => with(line, |event: Init<'_>| {
+                self.goes_on();
                 self.session = event.session_id.known().or(self.session.take());
                 self.model = event.model.known().or(self.model.take());
             }),
@@ -189,8 +198,14 @@ fn is_assistant(role: &Word<'_>) -> bool {
 }
 
 impl Gemini {
+    fn goes_on(&mut self) {
+        self.turn_end = None;
+        self.moves += 1;
+    }
+
     /// A piece goes right behind the one before it, blanks and all.
     fn piece(&mut self, piece: Piece<'_>) {
+        self.goes_on();
         if !is_assistant(&piece.role) {
             self.interrupted = true;
             return;
@@ -202,6 +217,7 @@ impl Gemini {
     }
 
     fn message(&mut self, event: Message<'_>) {
+        self.goes_on();
         if !is_assistant(&event.role) {
             self.interrupted = true;
             return;
@@ -227,6 +243,8 @@ impl Gemini {
             self.model = busiest(stats.models).or(self.model.take());
         }
         self.ended_well = event.status.as_str() != "error";
+        self.turn_end = Some(TurnEnd::of(self.ended_well));
+        self.moves += u64::from(self.ended_well);
         self.failure = match (self.ended_well, read::<Reason<'_>>(event.error)) {
             (true, _) => None,
             (false, Some(reason)) => {
@@ -235,6 +253,15 @@ impl Gemini {
             (false, None) => self.failure.or(Some(ErrorClass::Other.into())),
         };
         self.session = event.session_id.known().or(self.session.take());
+    }
+
+    pub(super) fn turn_end(&self) -> Option<TurnEnd> {
+        self.turn_end
+    }
+
+    /// How often something came that shows it at work: at least once for each piece of it.
+    pub(super) fn moves(&self) -> u64 {
+        self.moves
     }
 
     /// What it told of so far.
@@ -260,6 +287,7 @@ impl Gemini {
             // Gemini names no price.
             cost_usd: None,
             failure,
+            turn_end: self.turn_end,
         }
     }
 }
@@ -328,6 +356,20 @@ fn words(text: &str) -> Option<ErrorClass> {
 #[derive(Debug, Default)]
 pub(super) struct GeminiErrors {
     failure: Option<Failure>,
+    /// Lines that told of a usage limit.
+    limits: u64,
+}
+
+impl GeminiErrors {
+    /// How often it told of a usage limit.
+    pub(super) fn limits(&self) -> u64 {
+        self.limits
+    }
+
+    /// When the limit ends that it told of last.
+    pub(super) fn reset(&self) -> Option<Reset> {
+        self.failure?.reset
+    }
 }
 
 /// How such a line begins.
@@ -344,6 +386,7 @@ impl Sink for GeminiErrors {
         let Some(why) = rest.strip_prefix("failed") else { return };
         if number.parse::<u32>().is_ok() {
             let class = words(why).unwrap_or(ErrorClass::Other);
+            self.limits += u64::from(class == ErrorClass::UsageLimit);
             self.failure = Some(Failure { class, reset: None }.with_reset(why));
         }
     }

@@ -70,6 +70,22 @@ impl StreamKind {
     }
 }
 
+/// How an agent's turn ended, as its stream tells.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum TurnEnd {
+    /// It told a result.
+    Success,
+    /// It told what kept it from one.
+    Failure,
+}
+
+impl TurnEnd {
+    const fn of(went_well: bool) -> TurnEnd {
+        if went_well { TurnEnd::Success } else { TurnEnd::Failure }
+    }
+}
+
 /// What a stream said. What it did not say is `None`, and never zero.
 #[derive(Clone, Debug, Default, PartialEq)]
 #[non_exhaustive]
@@ -90,10 +106,20 @@ pub struct StreamSummary {
     pub error_class: Option<ErrorClass>,
     /// When the limit ends that kept it from its work.
     pub limit_reset: Option<Timestamp>,
+    /// How the last turn ended; `None` where it goes on, or no end of one was told.
+    pub turn_end: Option<TurnEnd>,
     /// Events that were understood. None means that this was no such stream.
     pub events: u64,
     /// Lines that may have mattered and were too long to be read.
     pub too_long: u64,
+}
+
+/// How often an agent told of a usage limit that it waits out by itself, and how often it went on with its
+/// work.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Waits {
+    pub(crate) limits: u64,
+    pub(crate) moves: u64,
 }
 
 /// Reads one run's stream.
@@ -121,6 +147,7 @@ struct Facts {
     usage: Option<Usage>,
     cost_usd: Option<f64>,
     failure: Option<Failure>,
+    turn_end: Option<TurnEnd>,
 }
 
 /// Why a run failed, before it is known when that was said.
@@ -210,6 +237,42 @@ impl StreamParser {
         }
     }
 
+    /// How the last turn ended, as told so far; `None` while one goes on, or where no end was told.
+    pub fn turn_end(&self) -> Option<TurnEnd> {
+        match &self.reader {
+            Reader::Claude(reader) => reader.turn_end(),
+            Reader::Codex(reader) => reader.turn_end(),
+            Reader::Gemini(reader, _) => reader.turn_end(),
+            Reader::Rest(_) => None,
+        }
+    }
+
+    /// Whether this kind of agent tells where a turn ends.
+    pub(crate) fn tells_turns(&self) -> bool {
+        !matches!(self.reader, Reader::Rest(_))
+    }
+
+    /// Whether this kind of agent waits a usage limit out by itself, and tells of it meanwhile.
+    pub(crate) fn tells_of_limits(&self) -> bool {
+        matches!(self.reader, Reader::Gemini(..))
+    }
+
+    /// What was told so far of a usage limit that the agent waits out by itself.
+    pub(crate) fn waits(&self) -> Waits {
+        match &self.reader {
+            Reader::Gemini(reader, errors) => {
+                Waits { limits: errors.1.limits(), moves: reader.moves() }
+            }
+            Reader::Claude(_) | Reader::Codex(_) | Reader::Rest(_) => Waits::default(),
+        }
+    }
+
+    /// When the limit ends that was told of last, at `said`.
+    pub(crate) fn limit_reset(&self, said: Timestamp, zone: &Zone) -> Option<Timestamp> {
+        let Reader::Gemini(_, errors) = &self.reader else { return None };
+        errors.1.reset()?.resolve(said, zone)
+    }
+
     /// What the stream said, the run having ended at `ended`: agents name the end of a limit by a
     /// length from then on, or by what clocks here show.
     pub fn finish(self, ended: Timestamp, zone: &Zone) -> StreamSummary {
@@ -249,6 +312,7 @@ impl StreamParser {
             cost_usd: facts.cost_usd,
             error_class: facts.failure.map(|failure| failure.class),
             limit_reset: reset.and_then(|reset| reset.resolve(ended, zone)),
+            turn_end: facts.turn_end,
             events: facts.events,
             too_long: lines.too_long,
         }

@@ -44,6 +44,8 @@ impl Rest {
             usage,
             cost_usd,
             failure: error_class.map(|class| Failure { class, reset }),
+            // Its program ends with its call.
+            turn_end: None,
         }
     }
 }

@@ -99,11 +99,13 @@ impl Driver {
         }
     }
 
-    /// Adds up what the attempts of the series used, and the runs that their agents started in the task.
-    pub(super) fn charge(&mut self) -> Result<()> {
+    /// Adds up what the attempts of the series used, and the runs that their agents started in the task;
+    /// whether it is more than was known.
+    pub(super) fn charge(&mut self) -> Result<bool> {
+        let before = self.state.spent;
         let receipts = receipts::read(&self.folder)?.all;
         self.charge_for(&receipts);
-        Ok(())
+        Ok(self.state.spent != before)
     }
 
     fn charge_for(&mut self, receipts: &BTreeMap<String, Receipt>) {
@@ -273,6 +275,12 @@ impl Driver {
         self.ask_to_stop(&self.plan.task, run, reason)
     }
 
+    /// Asks the attempt that lives to end, which told its result and does not exit.
+    pub(super) fn end_told_attempt(&self, why: &str) -> Result<()> {
+        let Some((run, _)) = &self.attempt else { return Ok(()) };
+        deleted_or_foreign(self.engine.end_told_run(&self.plan.project, &self.plan.task, run, why))
+    }
+
     /// Asks what agents of this task started to end: who wished the stop may know nothing of it, as the
     /// older program.
     pub(super) fn ask_children_to_stop(&mut self, reason: &str) -> Result<()> {
@@ -283,12 +291,18 @@ impl Driver {
     }
 
     fn ask_to_stop(&self, task: &TaskId, run: &RunId, reason: &str) -> Result<()> {
-        match self.engine.ask_run_to_stop(&self.plan.project, task, run, &Stop::because(reason)) {
-            // Its agent deleted its folder; the end of its process is awaited.
-            Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
-            // A run of another program, which only that ends.
-            Err(error) if error.code() == "run.not_ours" => Ok(()),
-            asked => asked.map(drop),
-        }
+        let stop = Stop::because(reason);
+        deleted_or_foreign(self.engine.ask_run_to_stop(&self.plan.project, task, run, &stop))
+    }
+}
+
+/// What became of asking a run to end, where that could be asked.
+fn deleted_or_foreign(asked: Result<bool>) -> Result<()> {
+    match asked {
+        // Its agent deleted its folder; the end of its process is awaited.
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(()),
+        // A run of another program, which only that ends.
+        Err(error) if error.code() == "run.not_ours" => Ok(()),
+        asked => asked.map(drop),
     }
 }

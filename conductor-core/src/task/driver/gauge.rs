@@ -1,18 +1,23 @@
-//! What the attempt that lives has used so far.
+//! What the attempt that lives tells: what it used so far, that its turn is over, that it waits for a limit.
 
-use super::Driver;
+use super::{Driver, STEP_LOCK};
+use crate::cancel::Wait;
 use crate::error::Result;
 use crate::id::RunId;
 use crate::layout::RUNS;
 use crate::limits;
-use crate::supervise::Meter;
+use crate::supervise::{LimitNews, Meter, Wanted};
+use crate::task::children::Children;
+use crate::time::format_duration;
 use std::path::Path;
 use std::time::Duration;
 
 /// The tag under which the driver is woken by what its attempt prints.
 const TAG: u64 = 7;
+/// The shortest time to a next look.
+const SHORTEST: Duration = Duration::from_millis(1);
 
-/// The meter of an attempt, where its task has limits that it can pass.
+/// The meter of an attempt, where its stream tells something that decides.
 #[derive(Debug, Default)]
 pub(super) struct Gauge {
     /// The run, and its meter where its stream tells something.
@@ -29,8 +34,17 @@ impl Gauge {
     }
 
     /// How soon the driver of a silent attempt has to look again.
-    pub(super) fn next_look(&self) -> Duration {
-        self.next.map_or(limits::CALM_POLL, |next| next.min(limits::CALM_POLL))
+    pub(super) fn next_look(&self, result_grace: Duration) -> Duration {
+        let left = self.silence().filter(|_| !result_grace.is_zero());
+        let left = left.map(|silence| result_grace.saturating_sub(silence).max(SHORTEST));
+        let looks = self.next.into_iter().chain(left);
+        looks.fold(limits::CALM_POLL, Duration::min)
+    }
+
+    /// For how long nothing came behind the end of the agent's turn; `None` while its turn goes on.
+    fn silence(&self) -> Option<Duration> {
+        let (_, meter) = self.of.as_ref()?;
+        Some(meter.as_ref()?.silent_since()?.elapsed())
     }
 }
 
@@ -48,19 +62,61 @@ impl Driver {
     }
 
     fn look_at_gauge(&mut self) -> Result<()> {
-        let Some((run, _)) = self.attempt.as_ref().filter(|_| self.bounds.budget.bounds_use())
-        else {
+        let Some((run, _)) = self.attempt.as_ref() else {
             self.gauge = Gauge::default();
             return Ok(());
         };
         if self.gauge.of.as_ref().is_none_or(|(known, _)| known != run) {
             self.gauge = Gauge { of: Some((run.clone(), None)), next: None };
             let folder = self.folder.folder(Path::new(RUNS).join(run))?;
-            self.gauge.of = Some((run.clone(), Meter::of_run(&self.engine, folder)?));
+            let wanted = Wanted {
+                use_so_far: self.bounds.budget.bounds_use(),
+                turn_end: !self.bounds.result_grace.is_zero(),
+            };
+            self.gauge.of = Some((run.clone(), Meter::of_run(&self.engine, folder, wanted)?));
         }
         if let Some((_, Some(meter))) = &mut self.gauge.of {
             self.gauge.next = meter.step(&self.poller, TAG)?;
         }
+        self.note_limit_news();
         Ok(())
+    }
+
+    /// Holds the account of an attempt that waits for a usage limit by itself, until it goes on. Where that
+    /// cannot be written, the end of the attempt tells.
+    fn note_limit_news(&mut self) {
+        let Some((_, Some(meter))) = &mut self.gauge.of else { return };
+        let Some(news) = meter.take_limit_news() else { return };
+        let record = meter.record();
+        // The older program drops the account from the record.
+        let Some(account) = record.account.as_ref().or(self.plan.account.as_ref()) else { return };
+        let wait = self.cancel.as_ref().map_or(Wait::FOREVER, Wait::from).at_most(STEP_LOCK);
+        let noted = match news {
+            LimitNews::Met(reset) => self.engine.note_limit_met(account, record, reset, &wait),
+            LimitNews::Over => self.engine.note_limit_over(account, &record.run_id, &wait),
+        };
+        if let Err(error) = noted {
+            tracing::warn!(%error, "what a running attempt tells of its usage limit is not noted");
+        }
+    }
+
+    /// Why the attempt that lives shall end that told its result and does not exit, where it is time: nothing
+    /// came for as long as it was given, and no run that it started lives.
+    pub(super) fn told_and_silent(&mut self) -> Result<Option<String>> {
+        let grace = self.bounds.result_grace;
+        if grace.is_zero() || self.gauge.silence().is_none_or(|silence| silence < grace) {
+            return Ok(None);
+        }
+        let Some((_, Some(meter))) = &mut self.gauge.of else { return Ok(None) };
+        // The driver's own children are those of attempts that are over.
+        let mut children = Children::of_loop_since(self.state.started_at);
+        let at_work = meter.complained_within(grace)?
+            || !children.living(&self.engine, &self.plan.project, &self.plan.task)?.is_empty();
+        if at_work {
+            meter.forgive_silence();
+            return Ok(None);
+        }
+        let grace = format_duration(grace);
+        Ok(Some(format!("it told its result and did not exit within {grace}")))
     }
 }

@@ -14,7 +14,7 @@ use clap::Args;
 use std::time::Duration;
 
 /// What is said of one task; each of all goes on as it was.
-const NOT_WITH_ALL: [&str; 21] = [
+const NOT_WITH_ALL: [&str; 22] = [
     "agent",
     "cwd",
     "env",
@@ -29,6 +29,7 @@ const NOT_WITH_ALL: [&str; 21] = [
     "prompt_file",
     "depends_on",
     "max_attempts",
+    "result_grace",
     "restart_delay",
     "child_wait_timeout",
     "verify",
