@@ -3,6 +3,7 @@
 use super::engine::Engine;
 use crate::error::Result;
 use crate::id::{ProjectId, RunId, TaskId};
+use crate::layout::{CONDUCTOR, OUTBOX};
 use crate::outbox::{EventKind, Notice, Outbox, event_id};
 use crate::run::RunRecord;
 use crate::time::Timestamp;
@@ -28,7 +29,16 @@ impl Engine {
         fields: impl IntoIterator<Item = (&'static str, Value)>,
     ) -> Result<()> {
         let id = event_id(self.layout().path(), kind, key, anchor);
-        Outbox::of(self.layout()).put(&Notice::new(id, kind, at, fields))
+        // What is about to be told is not given up for a folder that somebody can mend.
+        Outbox::of(self.layout()).put(&Notice::new(id, kind, at, fields)).map_err(|error| {
+            let outbox = self.layout().path().join(CONDUCTOR).join(OUTBOX);
+            error.with_hint(format!(
+                "the event {} for the webhook cannot be kept: make {} a folder that you may write, or take \
+                 the section webhook out of the configuration; then run-agent reconcile",
+                kind.as_str(),
+                outbox.display()
+            ))
+        })
     }
 
     /// Has the start of a run told, where that is configured.
