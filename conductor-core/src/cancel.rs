@@ -1,7 +1,7 @@
 //! Ending waits from outside, and how long a wait may take.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::{Born, EventFd};
+use crate::sys::{Born, EventFd, was_interrupted};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -67,24 +67,39 @@ impl Cancel {
 pub struct Wait {
     deadline: Option<Instant>,
     cancel: Option<Cancel>,
+    interruptible: bool,
 }
 
 impl Wait {
     /// Waits until the thing has happened.
-    pub const FOREVER: Wait = Wait { deadline: None, cancel: None };
+    pub const FOREVER: Wait = Wait { deadline: None, cancel: None, interruptible: false };
 
     /// Does not wait: one look.
     pub const NONE: NoWait = NoWait;
 
     /// Waits until the moment `deadline`.
     pub fn until(deadline: Instant) -> Wait {
-        Wait { deadline: Some(deadline), cancel: None }
+        Wait { deadline: Some(deadline), ..Wait::FOREVER }
     }
 
     /// The same wait, ended by `cancel` too.
     #[must_use]
     pub fn or_cancelled(mut self, cancel: &Cancel) -> Wait {
         self.cancel = Some(cancel.clone());
+        self
+    }
+
+    /// The same wait, ended by a signal too that a handler of the program takes in the thread that
+    /// waits: with `wait.interrupted`, at once. For programs that do their part of the work of a signal
+    /// outside of its handler, as language runtimes do; then they wait again.
+    ///
+    /// A signal that comes between two looks and the wait for the next is noticed when that ends: who
+    /// cannot miss one waits in parts.
+    #[must_use]
+    pub fn or_interrupted(mut self) -> Wait {
+        // What came before this wait is none of it.
+        let _before = was_interrupted();
+        self.interruptible = true;
         self
     }
 
@@ -124,6 +139,14 @@ impl Wait {
                 "the wait was cancelled",
             ));
         }
+        if self.interruptible && was_interrupted() {
+            return Err(Error::new(
+                ErrorKind::Cancelled,
+                "wait.interrupted",
+                "a signal interrupted the wait",
+            )
+            .with_hint("do what the signal asks for, then wait again"));
+        }
         if self.deadline.is_some_and(|deadline| deadline <= Instant::now()) {
             return Err(Error::new(
                 ErrorKind::Timeout,
@@ -141,20 +164,20 @@ pub struct NoWait;
 
 impl From<NoWait> for Wait {
     fn from(_: NoWait) -> Wait {
-        Wait { deadline: Some(Instant::now()), cancel: None }
+        Wait::until(Instant::now())
     }
 }
 
 impl From<Duration> for Wait {
     fn from(limit: Duration) -> Wait {
         // A time too long to be represented is no deadline.
-        Wait { deadline: Instant::now().checked_add(limit), cancel: None }
+        Wait { deadline: Instant::now().checked_add(limit), ..Wait::FOREVER }
     }
 }
 
 impl From<&Cancel> for Wait {
     fn from(cancel: &Cancel) -> Wait {
-        Wait { deadline: None, cancel: Some(cancel.clone()) }
+        Wait { cancel: Some(cancel.clone()), ..Wait::FOREVER }
     }
 }
 

@@ -50,6 +50,26 @@ fn silence_is_that_of_output_and_bus() {
 }
 
 #[test]
+fn it_is_about_the_attempt_and_not_about_what_its_agent_started_in_the_same_task() {
+    let root = root();
+    let monitor = monitor(&root, "- [ ] `fix` x\n");
+    let script = "echo $JRUN_ID >next; mv next parent; sleep 1000";
+    let _task = root.conductor.tasks().start(task(script), LONG).unwrap();
+    let parent = root.task_folder().join("parent");
+    until("the parent's id", || parent.exists());
+    let parent = fs::read_to_string(parent).unwrap().trim().to_owned();
+    let child = root.conductor.jobs().start(job("echo x").parent_run_id(&parent), LONG).unwrap();
+    child.wait(LONG).unwrap();
+    let item = monitor.clone().stale_after(Duration::ZERO).look().unwrap().items.remove(0);
+    assert_eq!(item.action, MonitorAction::EndAttempt, "{}", item.reason);
+    assert_eq!(item.run.unwrap().as_str(), parent);
+    let (project, id) = ids();
+    let info = root.conductor.tasks().info(&project, &id).unwrap();
+    assert_eq!(info.attempt.unwrap().id.as_str(), parent);
+    assert_eq!(info.latest.unwrap().id, *child.id());
+}
+
+#[test]
 fn one_monitor_holds_a_project() {
     let root = root();
     let monitor = monitor(&root, "");

@@ -117,6 +117,31 @@ fn every_stream_says_what_it_should() {
 }
 
 #[test]
+fn what_claude_used_is_known_before_it_says_so() {
+    let message = |id: &str, parent: &str, input: u64| {
+        format!(
+            r#"{{"type":"assistant","parent_tool_use_id":{parent},"message":{{"id":"{id}","content":[],"usage":{{"input_tokens":{input},"output_tokens":1,"cache_read_input_tokens":5}}}}}}"#
+        ) + "\n"
+    };
+    let mut parser = StreamParser::new(StreamKind::Claude);
+    assert_eq!(parser.used(), (None, None));
+    // Two pieces of one message, and one of a sub-agent's in between.
+    for line in [message("a", "null", 10), message("b", "\"t\"", 20), message("a", "null", 10)] {
+        parser.push(line.as_bytes());
+    }
+    assert_eq!(parser.used().0.map(parts), Some([30, 2, 10, 0]));
+    // The agent's own sum takes the place of ours.
+    let result = r#"{"type":"result","result":"ok","usage":{"input_tokens":33,"output_tokens":40},"total_cost_usd":0.5}"#;
+    parser.push(format!("{result}\n").as_bytes());
+    assert_eq!(parser.used().0.map(parts), Some([33, 40, 0, 0]));
+    parser.push(message("c", "null", 7).as_bytes());
+    let (usage, cost) = parser.used();
+    assert_eq!((usage.map(parts), cost), (Some([40, 41, 5, 0]), Some(0.5)));
+    let end = parser.finish(Timestamp::UNIX_EPOCH, &Zone::UTC);
+    assert_eq!((end.usage, end.cost_usd), (usage, cost));
+}
+
+#[test]
 fn what_is_no_stream_says_nothing() {
     for kind in StreamKind::ALL {
         let text = b"I failed: usage limit reached, 401 Unauthorized\n[1]\n\"x\"\n{\"a\":1}\n{}\n";

@@ -3,9 +3,13 @@
 
 mod support;
 
+use conductor_core::sys::Fd;
 use conductor_core::{ErrorKind, Event, Outcome, Stop, TaskOutcome, TaskSpec, Wait, wait_any};
+use std::ffi::OsStr;
 use std::fs;
+use std::sync::Arc;
 use std::time::Duration;
+use support::hooked::{Hook, open_hooked};
 use support::*;
 
 /// Counts its attempts in a file, and is done with the second.
@@ -304,6 +308,39 @@ fn what_is_done_is_not_done_again_unless_resumed() {
     assert_eq!(fs::read_to_string(root.task_folder().join("count")).unwrap(), "x\nx\n");
     // The completion is told once for each state of the task's facts.
     assert_eq!(messages(&root.conductor.bus("shop").unwrap()).len(), 2);
+}
+
+/// A disk on which no state of a loop can be written.
+#[derive(Default)]
+struct NoLoop;
+
+impl Hook for NoLoop {
+    fn renames(&self, _: (&Fd, &OsStr), (_, name): (&Fd, &OsStr)) -> std::io::Result<()> {
+        match name == ".loop.yaml" {
+            true => Err(std::io::ErrorKind::StorageFull.into()),
+            false => Ok(()),
+        }
+    }
+}
+
+#[test]
+fn a_refused_resume_changes_nothing() {
+    let root = root();
+    root.conductor.tasks().start(task("touch DONE"), LONG).unwrap().wait(LONG).unwrap();
+    let read = |name| fs::read(root.task_folder().join(name)).unwrap();
+    let before = (read("DONE"), read(".loop.yaml"), root.told());
+    let long = TaskSpec::new("shop").task("fix").prompt("x".repeat(5 << 20));
+    let error = root.conductor.tasks().resume(long, LONG).unwrap_err();
+    assert_eq!(error.code(), "loop.too_large");
+    assert_eq!((read("DONE"), read(".loop.yaml"), root.told()), before);
+
+    let full = open_hooked(&root.path(), &Arc::new(NoLoop));
+    let error = full.tasks().resume(TaskSpec::new("shop").task("fix"), LONG).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::StorageFull);
+    assert_eq!((read("DONE"), read(".loop.yaml"), root.told()), before);
+    let (project, id) = ids();
+    full.tasks().set_back(&project, &id, LONG).unwrap_err();
+    assert_eq!((read("DONE"), read(".loop.yaml"), root.told()), before);
 }
 
 #[test]

@@ -22,6 +22,8 @@ pub(crate) fn to_messages<'py>(
     let set = object.getattr(intern!(py, "__setattr__"))?;
     let dict_name = intern!(py, "__dict__");
     let list = PyList::empty(py);
+    // What neighbours have in common is one object.
+    let mut known: [Option<(&str, Bound<'py, PyString>)>; 4] = Default::default();
     for row in rows.rows() {
         if row.event.is_some() {
             let record = to_dict(py, &Record::of_row(rows, row))?;
@@ -32,14 +34,28 @@ pub(crate) fn to_messages<'py>(
         dict.set_item(intern!(py, "msg_id"), rows.msg_id(row))?;
         dict.set_item(intern!(py, "seq"), row.seq)?;
         dict.set_item(intern!(py, "_ns"), row.nanos)?;
-        for (name, text) in [
+        let often = [
             (intern!(py, "type"), Text::Type),
             (intern!(py, "project_id"), Text::Project),
             (intern!(py, "task_id"), Text::Task),
             (intern!(py, "run_id"), Text::Run),
-            (intern!(py, "body"), Text::Body),
-            (intern!(py, "cursor"), Text::Cursor),
-        ] {
+        ];
+        for ((name, text), known) in often.into_iter().zip(&mut known) {
+            let value = rows.get(row, text);
+            if value.is_empty() {
+                continue;
+            }
+            match known {
+                Some((before, object)) if *before == value => dict.set_item(name, &*object)?,
+                _ => {
+                    let (_, object) = known.insert((value, PyString::new(py, value)));
+                    dict.set_item(name, &*object)?;
+                }
+            }
+        }
+        for (name, text) in
+            [(intern!(py, "body"), Text::Body), (intern!(py, "cursor"), Text::Cursor)]
+        {
             let value = rows.get(row, text);
             if !value.is_empty() {
                 dict.set_item(name, PyString::new(py, value))?;

@@ -5,10 +5,11 @@ use conductor_core::boundary::contain;
 use conductor_core::{Cancel, Error, ErrorKind, Result, Wait};
 use parking_lot::Mutex;
 use pyo3::prelude::*;
-use std::sync::mpsc::{RecvTimeoutError, sync_channel};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use std::sync::mpsc::{TryRecvError, sync_channel};
 use std::time::{Duration, Instant};
 
-/// The longest time between two looks at Ctrl-C.
+/// A signal ends a wait at once. One that comes right before the wait begins is seen after this time.
 const SLICE: Duration = Duration::from_millis(100);
 
 /// Runs what takes moments, without the interpreter.
@@ -41,8 +42,8 @@ fn wait_of(deadline: Option<Instant>, cancel: Option<&Cancel>) -> Wait {
     }
 }
 
-/// Waits by asking again and again: `ask` is given a wait of at most 100 ms, where Ctrl-C matters, and
-/// may be asked again after the error of a wait that is over.
+/// Waits by asking again and again: where Ctrl-C matters `ask` is given a wait of at most 100 ms that
+/// ends at a signal. It may be asked again after the error of a wait that is over.
 pub(crate) fn ask<T: Send>(
     py: Python<'_>,
     timeout: Option<f64>,
@@ -50,11 +51,14 @@ pub(crate) fn ask<T: Send>(
     mut ask: impl FnMut(Wait) -> Result<T> + Send,
 ) -> PyResult<T> {
     let end = deadline(timeout);
-    let in_slices = is_main_thread(py)?;
+    let is_main = is_main_thread(py)?;
     loop {
         let whole = wait_of(end, cancel);
-        let slice = if in_slices { whole.clone().at_most(SLICE) } else { whole.clone() };
-        let answer = py.detach(|| contain(|| ask(slice)).unwrap_or_else(|panic| Err(panic.into())));
+        let part = match is_main {
+            true => whole.clone().at_most(SLICE).or_interrupted(),
+            false => whole.clone(),
+        };
+        let answer = py.detach(|| contain(|| ask(part)).unwrap_or_else(|panic| Err(panic.into())));
         py.check_signals()?;
         match answer {
             Ok(answer) => return Ok(answer),
@@ -66,7 +70,21 @@ pub(crate) fn ask<T: Send>(
 
 /// Whether a wait was over, and nothing was done.
 fn is_over(error: &Error) -> bool {
-    error.kind() == ErrorKind::Timeout || error.code() == "lock.timeout"
+    error.kind() == ErrorKind::Timeout
+        || matches!(error.code(), "lock.timeout" | "wait.interrupted")
+}
+
+/// Waits until the switch is set, a signal comes, or 100 ms are over.
+fn rest(switch: &Cancel) {
+    let limit = Timespec { tv_sec: 0, tv_nsec: SLICE.subsec_nanos().into() };
+    match switch.fd() {
+        Some(fd) => {
+            // Whatever ended it, the caller looks what there is.
+            let _ended = poll(&mut [PollFd::from_borrowed_fd(fd, PollFlags::IN)], Some(&limit));
+        }
+        // The process is out of descriptors.
+        None => std::thread::sleep(SLICE),
+    }
 }
 
 /// As [`once`], for at most so many seconds.
@@ -92,20 +110,24 @@ pub(crate) fn once<T: Send>(
     }
     let own = Cancel::new();
     let switch = cancel.unwrap_or(&own);
+    let done = Cancel::new();
     let (sender, receiver) = sync_channel(1);
     let receiver = Mutex::new(receiver);
     std::thread::scope(|scope| {
         let wait = Wait::from(switch);
+        let told = done.clone();
         scope.spawn(move || {
             let answer = contain(|| body(wait)).unwrap_or_else(|panic| Err(panic.into()));
             // Nobody is there to be told where Ctrl-C came first.
             let _left = sender.send(answer);
+            told.set();
         });
         loop {
-            match py.detach(|| receiver.lock().recv_timeout(SLICE)) {
+            py.detach(|| rest(&done));
+            match receiver.lock().try_recv() {
                 Ok(answer) => return answer.map_err(|error| raise(py, &error)),
-                Err(RecvTimeoutError::Timeout) => {}
-                Err(RecvTimeoutError::Disconnected) => {
+                Err(TryRecvError::Empty) => {}
+                Err(TryRecvError::Disconnected) => {
                     let message = "a thread ended without an answer";
                     let error = Error::new(ErrorKind::Internal, "internal.panic", message);
                     return Err(raise(py, &error));

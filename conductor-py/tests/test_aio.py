@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from waits import Scene, scene
 
 import conductor
 from conductor import aio
@@ -132,3 +133,34 @@ def test_what_is_told_of_a_root_and_its_buses(root: Path) -> None:
         await c.tasks.delete("shop", "two")
 
     run(root, work)
+
+
+def test_what_works_in_the_pool_ends_when_it_is_cancelled(tmp_path: Path) -> None:
+    async def work(there: Scene) -> None:
+        c, held = aio.Conductor(there.c), aio.Bus(there.held)
+        for call in (
+            aio.Run(there.hard).stop("enough"),
+            aio.Task(there.stubborn).stop("enough"),
+            held.post("FACT", "late", wait="10m"),
+            held.rotate("10m"),
+            c.jobs.start("shop", "true", agent="shell", task="held"),
+            c.tasks.start("shop", "held", agent="shell", prompt="true"),
+            c.tasks.resume("shop", "held", agent="shell", prompt="true"),
+            c.tasks.cancel("shop", "stubborn", "enough"),
+            c.tasks.set_back("shop", "held"),
+            c.tasks.delete("shop", "held"),
+        ):
+            waiting = asyncio.ensure_future(call)
+            done, _ = await asyncio.wait({waiting}, timeout=0.05)
+            assert not done
+            waiting.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await waiting
+        # As the end of asyncio.run() does, also after Ctrl-C: it waits for what is at work there.
+        pool = asyncio.get_running_loop().shutdown_default_executor()
+        await asyncio.wait_for(pool, 60)
+
+    with scene(tmp_path / "root") as there:
+        asyncio.run(work(there))
+        latest = there.stubborn.info.latest
+        assert latest is not None and latest.status == "running"

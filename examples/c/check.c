@@ -1,6 +1,6 @@
 /* Checks ids and lengths of time before they are used, and says what is wrong with those that are.
  *
- *     cc check.c -I../../include -L../../target/debug -lconductor -o check
+ *     cc check.c $(pkg-config --cflags --libs conductor) -o check
  *     ./check task=fix-login timeout=1h30m
  */
 #include <conductor.h>

@@ -8,6 +8,7 @@
 #include <conductor.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
 #define S CONDUCTOR_STR
 #define TEXT(s) (int)(s).len, (s).ptr
@@ -24,6 +25,13 @@ static int fail(conductor_error *e) {
     fprintf(stderr, "hint: %.*s\n", TEXT(conductor_error_text(e, S("hint"))));
     conductor_error_free(e);
     return 1;
+}
+
+/* What stands before the first line feed. */
+static conductor_str first_line(conductor_str text) {
+    const char *end = text.ptr ? memchr(text.ptr, '\n', text.len) : NULL;
+    if (end) text.len = (size_t)(end - text.ptr);
+    return text;
 }
 
 int main(void) {
@@ -56,7 +64,7 @@ int main(void) {
     /* Reading its messages drives it: the next attempt is started in here. */
     while (!(status = conductor_reader_next(news, -1, interrupt, &m, &err)) && m) {
         printf("%-10.*s %.*s\n", TEXT(conductor_record_text(m, S("type"))),
-               TEXT(conductor_record_text(m, S("body"))));
+               TEXT(first_line(conductor_record_text(m, S("body")))));
         conductor_record_free(m);
     }
     if (status == CONDUCTOR_CANCELLED) {

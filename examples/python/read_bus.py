@@ -4,18 +4,24 @@
     python3 read_bus.py PATH-OF-THE-BUS
 
 Prints one JSON object for each record of the bus and its archives, oldest first: `seq`, `msg_id`, `ts`,
-`type`, `body` and the other fields of its header. What is no record of this format is an object with
-`damage`: where it lies and how long it is. The records that begin and end files are left out.
+`type`, `body` and the other fields of its header. Where numbers are missing there is an object with `gap`.
+What is no record of this format is one with `damage`, or with `older` where the older program may have written
+it: where it lies and how long it is. The records that begin and end files are left out, and so is what is
+still being written. Nothing is changed, whatever a crash left behind.
 """
 
+import fcntl
 import json
 import os
 import re
 import sys
+import time
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, BinaryIO
 
-MARK = b"\n\n---\nmsg_id: "
+BEGIN = b"---\nmsg_id: "
+MARK = b"\n\n" + BEGIN
+START, END = "BUS_SEGMENT_START", "BUS_SEGMENT_END"
 LINE = re.compile(rb"^\\+---[ \t\r]*$", re.MULTILINE)
 QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 ONCE = "ts type project_id task_id run_id issue_id parents links meta".split()
@@ -59,7 +65,7 @@ def value(text: str) -> Any:
 def record(data: bytes, start: int) -> tuple[dict[str, Any], int] | None:
     """The record at `start` and its end; None where there is no whole one."""
     head = data.find(b"\n---\n", start)
-    if not data.startswith(b"---\nmsg_id: ", start) or head < 0:
+    if not data.startswith(BEGIN, start) or head < 0:
         return None
     lines = data[start + 4 : head].split(b"\n")
     length = re.fullmatch(rb"len: (0|[1-9]\d{0,7})", lines[-2]) if len(lines) > 3 else None
@@ -81,37 +87,127 @@ def record(data: bytes, start: int) -> tuple[dict[str, Any], int] | None:
     return fields, end + 1
 
 
-def read(path: str) -> Iterator[dict[str, Any]]:
-    """What one file holds."""
-    with open(path, "rb") as file:
-        data = file.read()
-    at = 0
-    while True:
-        while data[at : at + 1] == b"\n":
-            at += 1
-        if at == len(data):
+def is_unfinished(rest: bytes) -> bool:
+    """Whether this, at the end of a file, is the beginning of a record."""
+    head = rest.find(b"\n---\n")
+    length = re.search(rb"\nlen: (\d{1,8})\ncrc32c: [^\n]*$", rest[: max(head, 0)])
+    if not rest.startswith(BEGIN[: len(rest)]):
+        return False
+    return head < 0 or bool(length) and len(rest) < head + 5 + int(length[1]) + 1
+
+
+class Reader:
+    """What was read so far."""
+
+    def __init__(self) -> None:
+        self.last = 0
+        self.sealed = False
+
+    def read(self, path: str, is_archive: bool) -> Iterator[dict[str, Any]]:
+        """What one file holds."""
+        try:
+            file = open(path, "rb")
+        except FileNotFoundError:  # Removed meanwhile: the numbers tell.
             return
-        found = record(data, at)
-        if found:
-            fields, at = found
-            yield fields
-            continue
-        # Up to the next record; at the very end it may be one that is still being written.
-        mark = data.find(MARK, at)
-        end = len(data) if mark < 0 else mark + 2
-        yield {"damage": {"path": path, "offset": at, "len": end - at}}
-        at = end
+        with file:
+            yield from self.records(file, path, is_archive)
+
+    def records(self, file: BinaryIO, path: str, is_archive: bool) -> Iterator[dict[str, Any]]:
+        data, at, self.sealed = file.read(), 0, False
+        is_sure = is_archive
+        while not self.sealed:
+            while data[at : at + 1] == b"\n":
+                at += 1
+            if at == len(data):
+                return
+            found = record(data, at)
+            if not found and not is_sure:
+                # A writer may be at work. Looked at again while none is, and from there on believed.
+                data, is_sure = read_locked(file), True
+                continue
+            if found and 0 < found[0]["seq"] - self.last <= 1 << 32:
+                fields, at = found
+                if fields["seq"] > self.last + 1:
+                    yield {"gap": {"from": self.last + 1, "to": fields["seq"] - 1}}
+                self.last, self.sealed = fields["seq"], fields["type"] == END
+                if fields["type"] not in (START, END):
+                    yield fields
+                continue
+            mark = data.find(MARK, at)
+            end = len(data) if mark < 0 else mark + 2
+            if mark < 0 and not is_archive and is_unfinished(data[at:]):
+                return
+            older = not re.search(rb"^crc32c: ", data[at:end], re.MULTILINE) and 0 not in data[at:end]
+            yield {"older" if older else "damage": {"path": path, "offset": at, "len": end - at}}
+            at = end
+
+
+def read_locked(file: BinaryIO) -> bytes:
+    """The whole file, at a moment at which nobody writes, if there is one within a tenth of a second."""
+    for _ in range(100):
+        try:
+            fcntl.flock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
+            break
+        except BlockingIOError:
+            time.sleep(0.001)
+    file.seek(0)
+    data = file.read()
+    fcntl.flock(file, fcntl.LOCK_UN)
+    return data
+
+
+def first_number(path: str) -> int:
+    """The number of a file's first record; 0 where it has none."""
+    try:
+        with open(path, "rb") as file:
+            data = file.read().lstrip(b"\n")
+    except FileNotFoundError:
+        return 0
+    found = record(data, 0)
+    return found[0]["seq"] if found else 0
+
+
+def archives(folder: str, name: str) -> list[str]:
+    """The paths of the archives, oldest first."""
+    ours = re.compile(re.escape(name) + r"\.s(\d{20})-\d{20}(-\d+)?\.archived")
+    dated = re.compile(re.escape(name) + r"\.\d{8}-\d{6}\.archived")
+    found, before = [], 0
+    for entry in sorted(os.listdir(folder)):
+        path = os.path.join(folder, entry)
+        if match := ours.fullmatch(entry):
+            found.append((int(match[1]), entry, path))
+        elif dated.fullmatch(entry):
+            # The older program's. Without a number it follows the one before it.
+            before = first_number(path) or before
+            found.append((before, entry, path))
+    return [path for _, _, path in sorted(found)]
 
 
 def read_bus(path: str) -> Iterator[dict[str, Any]]:
     """What a bus and its archives hold, oldest first."""
     folder, name = os.path.split(os.path.abspath(path))
-    archive = re.compile(re.escape(name) + r"\.s\d{20}-\d{20}(-\d+)?\.archived")
-    files = sorted(found for found in os.listdir(folder) if archive.fullmatch(found)) + [name]
-    for file in files:
-        for fields in read(os.path.join(folder, file)):
-            if fields.get("type") not in ("BUS_SEGMENT_START", "BUS_SEGMENT_END"):
-                yield fields
+    live, waiting = os.path.join(folder, name), os.path.join(folder, f".{name}.next")
+    reader = Reader()
+    # Opened before archives are listed: if it is archived in between, it is among them.
+    file = open(live, "rb") if os.path.exists(live) else None
+    older = archives(folder, name)
+    if file:
+        same = [os.path.exists(old) and os.path.samestat(os.stat(old), os.fstat(file.fileno())) for old in older]
+        older = older[: same.index(True)] if True in same else older
+    for old in older:
+        yield from reader.read(old, True)
+    if file:
+        with file:
+            yield from reader.records(file, live, False)
+        if not reader.sealed:
+            return
+    elif not older and not os.path.exists(waiting):
+        raise FileNotFoundError(f"there is no bus {path}")
+    # What follows was published meanwhile, or waits for it: a power cut may have taken that back.
+    for following in (live, waiting, live):
+        if first_number(following) == reader.last + 1:
+            yield from reader.read(following, False)
+            return
 
 
 if __name__ == "__main__":

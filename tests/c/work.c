@@ -333,6 +333,7 @@ static void a_bus_is_read_on_from_a_kept_place_checked_and_rotated(void) {
     DO(conductor_bus_rotate(bus, LONG, NULL, &report, &err));
     CHECK(is(text(report, "result"), "empty") && text(report, "archive").ptr == NULL);
     conductor_record_free(report);
+    DO(conductor_bus_rotate(bus, LONG, NULL, NULL, &err));
     DO(conductor_bus_check(bus, &report, &err));
     CHECK(number(report, "messages") >= 3 && number(report, "files") == 2);
     CHECK(number(report, "damaged") == 0 && conductor_record_count(report, S("findings")) == 0);
@@ -359,6 +360,7 @@ static void a_task_is_cancelled_set_back_and_deleted(void) {
     DO(conductor_task_wait(task, 0, NULL, &end, &err));
     CHECK(is(text(end, "outcome"), "stopped") && is(text(end, "reason"), "not wanted"));
     conductor_task_free(task);
+    DO(conductor_task_cancel(root, S("shop"), S("unwanted"), o_why, NULL, NULL, &err));
     FAILS("task.cancelled", conductor_task_start(root, o, NULL, &task, &err));
     DO(conductor_task_set_back(root, S("shop"), S("unwanted"), NULL, &err));
     DO(conductor_task_start(root, o, NULL, &task, &err));

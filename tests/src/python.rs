@@ -17,6 +17,11 @@ pub fn installed_as(profile: &str, target: &Path) -> Option<PathBuf> {
     Some(venv)
 }
 
+/// The environment of [`installed`], as it is; `None` where there is none.
+pub fn installed_before() -> Option<PathBuf> {
+    Some(folder().join("venv")).filter(|venv| venv.join("bin/python").exists())
+}
+
 /// The folder of everything that is made here. Its cargo target folder is another one than the
 /// tests', so that neither build waits for the other or undoes it.
 pub fn folder() -> PathBuf {

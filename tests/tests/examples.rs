@@ -46,6 +46,79 @@ fn the_readmes_first_command_works_as_it_stands() {
     assert!(sandbox.home().join("run-agent/demo").is_dir(), "in ~/run-agent: {told}");
 }
 
+/// What the reader in Python tells of a bus.
+fn read_by_python(python: &Path, bus: &Path) -> Vec<Value> {
+    let script = workspace().join("examples/python/read_bus.py");
+    let output = tools::check(Command::new(python).arg(script).arg(bus));
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+#[test]
+fn the_python_reader_reads_what_a_crash_or_an_older_program_left() {
+    let Some(python) = tools::find("python3") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let folder = Folder::open_root(Arc::new(RealOs), dir.path()).unwrap();
+    let name = "BUS.md";
+    let scope = Scope::try_from("shop").unwrap();
+    let bus = Bus::open(folder, name, scope, BusOptions::default()).unwrap();
+    for n in 0..6 {
+        bus.post(Post::new("FACT", n.to_string()), Wait::NONE).unwrap();
+        if n % 2 == 1 && n < 5 {
+            bus.rotate(Wait::NONE).unwrap();
+        }
+    }
+    let path = |name: &str| dir.path().join(name);
+    let (live, next) = (path(name), path(&format!(".{name}.next")));
+    let bodies = |told: &[Value]| -> Vec<String> {
+        told.iter().map(|told| told["body"].as_str().unwrap_or("?").to_owned()).collect()
+    };
+    let read = || read_by_python(&python, &live);
+    let all: Vec<String> = (0..6).map(|n| n.to_string()).collect();
+    assert_eq!(bodies(&read()), all);
+    let archives: Vec<_> = [
+        "s00000000000000000001-00000000000000000004",
+        "s00000000000000000005-00000000000000000008",
+    ]
+    .map(|numbers| path(&format!("{name}.{numbers}.archived")))
+    .into();
+    // A power cut took the publication back.
+    fs::rename(&live, &next).unwrap();
+    assert_eq!(bodies(&read()), all, "the live name is gone");
+    fs::hard_link(&archives[1], &live).unwrap();
+    assert_eq!(bodies(&read()), all, "the sealed file has its name still");
+    fs::rename(&next, &live).unwrap();
+    // A record that is being written.
+    let whole = fs::read(&live).unwrap();
+    for cut in [1, 3, 40, 150] {
+        let begun = whole[..whole.len() - cut].to_vec();
+        fs::write(&live, [&whole[..], b"\n", &whole[..60]].concat()).unwrap();
+        assert_eq!(bodies(&read()), all, "the beginning of a header");
+        fs::write(&live, begun).unwrap();
+        assert_eq!(bodies(&read()), all[..5], "{cut} bytes are lacking");
+    }
+    fs::write(&live, &whole).unwrap();
+    // An older program archived it.
+    let dated = path(&format!("{name}.20010101-000000.archived"));
+    fs::rename(&archives[0], &dated).unwrap();
+    assert_eq!(bodies(&read()), all);
+    let older = b"---\nmsg_id: MSG-1\nts: 2001-01-01T00:00:00Z\ntype: A\nproject_id: p\n---\nold\n";
+    fs::write(path(&format!("{name}.20000101-000000.archived")), older).unwrap();
+    let told = read();
+    assert_eq!(told[0]["older"]["len"], older.len());
+    assert_eq!(bodies(&told[1..]), all);
+    fs::remove_file(path(&format!("{name}.20000101-000000.archived"))).unwrap();
+    // Numbers that are missing.
+    fs::remove_file(&archives[1]).unwrap();
+    let told = read();
+    assert_eq!(told[2]["gap"], serde_json::json!({"from": 5, "to": 8}));
+    assert_eq!(told.len(), 5);
+    // The very first file, unpublished.
+    fs::rename(&dated, &next).unwrap();
+    fs::remove_file(&live).unwrap();
+    assert_eq!(bodies(&read()), all[..2]);
+}
+
 /// A reader that was written from the description of the format alone agrees with the library.
 #[test]
 fn the_python_reader_of_a_bus_reads_what_was_posted() {
@@ -67,13 +140,7 @@ fn the_python_reader_of_a_bus_reads_what_was_posted() {
         }
     }
     let path = dir.path().join(name);
-    let read = || {
-        let script = workspace().join("examples/python/read_bus.py");
-        let output = tools::check(Command::new(&python).arg(script).arg(&path));
-        let text = String::from_utf8(output.stdout).unwrap();
-        let lines = text.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        lines.collect::<Vec<_>>()
-    };
+    let read = || read_by_python(&python, &path);
     let posted: Vec<_> = bus
         .read(ReadOptions::default())
         .unwrap()

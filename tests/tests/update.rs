@@ -1,7 +1,7 @@
 //! An update of a server holds new root runs back in every language, and is asked for and cancelled in each.
 
 use conductor_core::{Conductor, JobSpec, Options, Stop, Updater};
-use conductor_tests::c::{C, CPP, Link, compile};
+use conductor_tests::c::{C, CPP, Link, SANITIZED, compile};
 use conductor_tests::go::Go;
 use conductor_tests::sandbox::Sandbox;
 use conductor_tests::{python, tools, workspace};
@@ -48,7 +48,8 @@ impl Served {
 #[test]
 fn new_root_runs_are_held_back_in_c() {
     let (served, source) = (Served::new(), "tests/c/update.c");
-    for (compiler, link) in [(&C, Link::Shared), (&CPP, Link::Static)] {
+    let all = [(&C, Link::Shared), (&CPP, Link::Static), (&SANITIZED, Link::Shared)];
+    for (compiler, link) in all {
         let Some(program) = compile(&served.sandbox, compiler, source, link) else { return };
         let program = served.sandbox.program(program).arg(served.sandbox.root()).arg(BINARY);
         assert_eq!(program.succeed().stderr, "");

@@ -1,14 +1,25 @@
 //! Looking at every byte of a bus, and saying what is not as it should be.
 
-use super::catalog;
+use super::catalog::{self, Archive};
+use super::lock::SharedLock;
+use super::post::ONCE_KEY;
 use super::record::{self, SEGMENT_END, SEGMENT_START, SEQ_JUMP};
 use super::scan::{Found, Scanner};
 use super::store::{Segment, Store};
 use super::walk::header_of_legacy;
 use crate::error::Result;
-use crate::sys::Open;
+use crate::sys::{Open, Stat};
+use std::collections::HashSet;
 use std::ffi::OsStr;
 use std::path::PathBuf;
+use std::time::Duration;
+
+/// What the key begins with under which a straggler is posted again.
+const ADOPTED: &str = "adopted:";
+/// How long a check waits in all for a moment at which no writer is at work.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// The rest between two looks for such a moment.
+const PAUSE: Duration = Duration::from_micros(200);
 
 /// What a check found.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -63,8 +74,12 @@ pub enum FindingKind {
     Torn,
     /// An older program appended to an archive, where followers do not look any more.
     Straggler,
-    /// A file that waits to be published and continues nothing.
+    /// Such a message that was posted again since.
+    Adopted,
+    /// A file that a rotation left half made; the next one removes it.
     Stray,
+    /// A file with messages that waits to be published and continues nothing: nobody reads them.
+    Hidden,
     /// Torn records that were moved aside.
     KeptAside,
     /// The live file has another name too, as after a backup by hard links.
@@ -80,7 +95,9 @@ impl FindingKind {
             FindingKind::Gap => "gap",
             FindingKind::Torn => "torn",
             FindingKind::Straggler => "straggler",
+            FindingKind::Adopted => "adopted",
             FindingKind::Stray => "stray",
+            FindingKind::Hidden => "hidden",
             FindingKind::KeptAside => "kept_aside",
             FindingKind::Linked => "linked",
         }
@@ -88,7 +105,18 @@ impl FindingKind {
 
     /// Whether messages are lost or hidden by it.
     pub fn is_damage(self) -> bool {
-        matches!(self, FindingKind::Corrupt | FindingKind::Gap | FindingKind::Straggler)
+        match self {
+            FindingKind::Corrupt
+            | FindingKind::Gap
+            | FindingKind::Straggler
+            | FindingKind::Hidden => true,
+            FindingKind::Foreign
+            | FindingKind::Torn
+            | FindingKind::Adopted
+            | FindingKind::Stray
+            | FindingKind::KeptAside
+            | FindingKind::Linked => false,
+        }
     }
 }
 
@@ -97,40 +125,96 @@ impl FindingKind {
 pub(super) struct Straggler {
     pub(super) message: super::Message,
     pub(super) archive: String,
+    /// Its place among the findings.
+    finding: usize,
+}
+
+impl Straggler {
+    /// The key under which it is posted again, once.
+    pub(super) fn key(&self) -> String {
+        format!("{ADOPTED}{}:{}", self.archive, self.message.cursor)
+    }
+}
+
+/// The live file as it was opened.
+#[derive(Debug)]
+struct Live {
+    file: Segment,
+    stat: Stat,
 }
 
 #[derive(Debug, Default)]
 struct Check {
     report: CheckReport,
     stragglers: Vec<Straggler>,
+    /// The keys under which stragglers were posted again.
+    adopted: HashSet<String>,
     /// Whether the last file ended with its last record.
     sealed: bool,
 }
 
-/// Looks at every file of a bus. Changes nothing.
+/// Looks at every file of a bus, and gives the stragglers that were not posted again. Changes nothing.
+///
+/// Others may write and rotate meanwhile: what is told is how the bus stood at some moment between the
+/// call and its answer.
 pub(super) fn check(store: &Store) -> Result<(CheckReport, Vec<Straggler>)> {
     let mut check = Check::default();
-    for archive in catalog::archives(store)? {
+    let (archives, live) = files(store)?;
+    for archive in archives {
         if let Some(file) = store.open(&archive.name, Open::Read)? {
             check.file(&file, true)?;
         }
     }
-    if let Some(file) = store.open(store.live(), Open::Read)? {
-        // While no writer is at work nothing is half done; one that does not end is waited for
-        // by who needs to write, not by a check.
-        let lock = super::lock::SharedLock::try_new(&file)?;
-        check.file(&file, false)?;
-        drop(lock);
-        let stat = file.stat()?;
+    if let Some(Live { file, stat }) = &live {
+        check.file(file, false)?;
         if stat.links > 1 && !check.sealed {
-            check.find(&file, FindingKind::Linked, (0, 0), "the file has another name too");
+            check.find(file, FindingKind::Linked, (0, 0), "the file has another name too");
         }
     }
-    if let Some(next) = store.open(store.next(), Open::Read)? {
-        check.next(&next)?;
-    }
+    check.unpublished(store, live.as_ref())?;
     check.kept_aside(store, &store.torn())?;
-    Ok((check.report, check.stragglers))
+    Ok(check.finish())
+}
+
+/// The archives of one moment, oldest first, and the live file that followed them.
+fn files(store: &Store) -> Result<(Vec<Archive>, Option<Live>)> {
+    loop {
+        // Opened before archives are listed: where it is archived in between, it is among them.
+        let live = store.open(store.live(), Open::Read)?;
+        let mut archives = catalog::archives(store)?;
+        let Some(file) = live else {
+            if store.stat_live()?.is_none() {
+                return Ok((archives, None));
+            }
+            continue;
+        };
+        let stat = file.stat()?;
+        for (at, archive) in archives.iter().enumerate() {
+            // It has its archive's name already, beside its own or alone; what follows came later.
+            if store.folder().stat(&archive.name)?.is_some_and(|named| named.same_file(&stat)) {
+                archives.truncate(at);
+                return Ok((archives, Some(Live { file, stat })));
+            }
+        }
+        if store.stat_live()?.is_some_and(|named| named.same_file(&stat)) {
+            return Ok((archives, Some(Live { file, stat })));
+        }
+    }
+}
+
+/// Waits a little for a moment at which no writer is at work in a file.
+fn without_writers<'a>(
+    file: &'a Segment,
+    patience: &mut Duration,
+) -> Result<Option<SharedLock<'a>>> {
+    loop {
+        let lock = SharedLock::try_new(file)?;
+        if lock.is_some() || patience.is_zero() {
+            return Ok(lock);
+        }
+        file.os().sleep(PAUSE);
+        *patience = patience.saturating_sub(PAUSE);
+    }
 }
 
 impl Check {
@@ -150,8 +234,17 @@ impl Check {
         self.report.bytes += file.stat()?.size;
         self.sealed = false;
         let mut scanner = Scanner::new();
+        let (mut lock, mut patience) = (None, PATIENCE);
         loop {
-            let found = scanner.look(file)?;
+            let mut found = scanner.look(file)?;
+            let unfinished = found.is_doubtful() || matches!(found, Found::Short { .. });
+            if unfinished && !is_archive && lock.is_none() {
+                // A writer in the middle of its work could have made it look so. From here on none
+                // is, unless one was stopped.
+                lock = without_writers(file, &mut patience)?;
+                scanner.forget();
+                found = scanner.look(file)?;
+            }
             let end = match found {
                 Found::End => return Ok(()),
                 Found::Short { start } => {
@@ -207,6 +300,9 @@ impl Check {
         }
         self.report.last_seq = seq;
         self.sealed = message.msg_type == SEGMENT_END;
+        if let Some(key) = message.meta(ONCE_KEY).filter(|key| key.starts_with(ADOPTED)) {
+            self.adopted.insert(key.to_owned());
+        }
         if !record::is_control(&message.msg_type) {
             self.report.messages += 1;
         }
@@ -228,14 +324,34 @@ impl Check {
             self.find(file, FindingKind::Straggler, place, text);
             let name = file.path().file_name().unwrap_or(OsStr::new(""));
             let archive = name.to_string_lossy().into_owned();
-            self.stragglers.push(Straggler { message, archive });
+            let finding = self.report.findings.len() - 1;
+            self.stragglers.push(Straggler { message, archive, finding });
         }
     }
 
-    /// The file that waits to be published.
-    fn next(&mut self, next: &Segment) -> Result<()> {
+    /// The file that waits to be published, where it stands behind the live one that was read.
+    fn unpublished(&mut self, store: &Store, live: Option<&Live>) -> Result<()> {
+        // While no writer is at work there is no rotation either.
+        let mut patience = PATIENCE;
+        let _lock = match live {
+            Some(live) => without_writers(&live.file, &mut patience)?,
+            None => None,
+        };
+        let next = store.open(store.next(), Open::Read)?;
+        let stands = match (live, store.stat_live()?) {
+            (Some(read), Some(named)) => named.same_file(&read.stat),
+            (None, None) => true,
+            _ => false,
+        };
+        match next {
+            Some(next) if stands => self.next(&next, live.is_none()),
+            _ => Ok(()),
+        }
+    }
+
+    fn next(&mut self, next: &Segment, is_first: bool) -> Result<()> {
         let first = catalog::first_seq(next)?;
-        if first == self.report.last_seq + 1 && (self.sealed || self.report.files == 0) {
+        if first == self.report.last_seq + 1 && (self.sealed || is_first) {
             return self.file(next, false);
         }
         let mut scanner = Scanner::new();
@@ -255,12 +371,15 @@ impl Check {
             };
             scanner.accept(end);
         }
-        let text = match messages {
-            0 => "left by a rotation that was cut short; the next one removes it".to_owned(),
-            count => format!("holds {count} messages and continues no file"),
+        let (kind, text) = match messages {
+            0 => {
+                let text = "left by a rotation that was cut short; the next one removes it";
+                (FindingKind::Stray, text.to_owned())
+            }
+            count => (FindingKind::Hidden, format!("holds {count} messages and continues no file")),
         };
         let size = next.stat()?.size;
-        self.find(next, FindingKind::Stray, (0, size), text);
+        self.find(next, kind, (0, size), text);
         Ok(())
     }
 
@@ -271,5 +390,19 @@ impl Check {
             self.find(&file, FindingKind::KeptAside, (0, size), text);
         }
         Ok(())
+    }
+
+    /// What was found, and the stragglers that were not posted again.
+    fn finish(self) -> (CheckReport, Vec<Straggler>) {
+        let Check { mut report, mut stragglers, adopted, .. } = self;
+        stragglers.retain(|straggler| {
+            let again = adopted.contains(&straggler.key());
+            if again && let Some(finding) = report.findings.get_mut(straggler.finding) {
+                finding.kind = FindingKind::Adopted;
+                finding.text.push_str(", and posted again since");
+            }
+            !again
+        });
+        (report, stragglers)
     }
 }

@@ -6,7 +6,7 @@ use super::check::{self, CheckReport, Straggler};
 use super::cursor::Cursor;
 use super::follow::Follower;
 use super::message::Event;
-use super::named::{self, NamedCursor};
+use super::named::NamedCursor;
 use super::options::{BusOptions, Durability, ReadOptions};
 use super::place::walk_from;
 use super::post::{ONCE_KEY, Post, Posted};
@@ -109,7 +109,8 @@ impl Bus {
 
     /// Appends messages one right behind the other, with one write.
     ///
-    /// A reader may see the first of them before the last is there.
+    /// A reader may see the first of them before the last is there, and a process that dies in the midst
+    /// of it may leave only those.
     ///
     /// # Errors
     /// As [`Bus::post`]. None is on the bus unless the error is `bus.unknown`: then some may be, from
@@ -200,9 +201,10 @@ impl Bus {
         self.store().check_fork()?;
         let (_, stragglers) = check::check(self.store())?;
         let mut adopted = 0;
-        for Straggler { message, archive } in stragglers {
+        for straggler in stragglers {
             let end = self.end()?;
-            let key = format!("adopted:{archive}:{}", message.cursor);
+            let key = straggler.key();
+            let Straggler { message, archive, .. } = straggler;
             let posted =
                 self.append_once(&key, None, Post::again(message, archive), wait.clone())?;
             adopted += u64::from(end.and_then(|end| end.seq()) < posted.cursor.seq());
@@ -240,14 +242,11 @@ impl Bus {
     }
 
     /// Removes archives that hold nothing but messages before the number `before`, oldest first;
-    /// gives their paths. Archives that a named cursor in `cursors` has still to read are kept.
+    /// gives their paths. Archives that a named cursor in `cursors` has still to read are kept; one that
+    /// was not committed for 30 days is not heeded, and the log says so.
     pub fn remove_archives(&self, before: u64, cursors: Option<&Folder>) -> Result<Vec<PathBuf>> {
         self.store().check_fork()?;
-        let wanted = match cursors {
-            Some(folder) => named::oldest_wanted(folder, self.scope(), self.store().os().now())?.0,
-            None => None,
-        };
-        let before = wanted.map_or(before, |wanted| wanted.min(before));
+        let before = self.oldest_wanted(cursors)?.map_or(before, |wanted| wanted.min(before));
         let folder = self.store().folder();
         let mut removed = Vec::new();
         for archive in catalog::archives(self.store())? {

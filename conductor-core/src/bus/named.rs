@@ -8,6 +8,7 @@ use crate::fsx::{FileLock, Folder};
 use crate::id::check_id;
 use crate::sys::{FileKind, LockKind};
 use crate::time::Timestamp;
+use std::path::PathBuf;
 use std::time::Duration;
 
 /// The most bytes of a cursor's file.
@@ -58,9 +59,18 @@ impl NamedCursor {
         })?;
         let cursor = match folder.read_if_exists(&file, FILE_MOST)? {
             Some(text) => parse(&folder, &file, &text)?,
-            None => Cursor::START,
+            None => {
+                // From here on the archives wait for it, also where it is never committed.
+                folder.replace(&file, format!("{}\n", Cursor::START).as_bytes())?;
+                Cursor::START
+            }
         };
         Ok(NamedCursor { folder, file, cursor, _lock: lock })
+    }
+
+    /// The file that keeps it.
+    pub fn path(&self) -> PathBuf {
+        self.folder.join(&self.file)
     }
 
     /// The place that was committed last.
@@ -71,7 +81,8 @@ impl NamedCursor {
     /// Keeps a place, durably.
     ///
     /// # Errors
-    /// Those of the file; the earlier place then stays.
+    /// Those of the file. The next holder of the name then finds the earlier place or this one: where the
+    /// sync of the folder failed, the new file has its name already.
     pub fn commit(&mut self, cursor: &Cursor) -> Result<()> {
         self.folder.replace(&self.file, format!("{cursor}\n").as_bytes())?;
         self.cursor = cursor.clone();

@@ -1,6 +1,7 @@
 //! How a bus is written and read.
 
 use super::cursor::Cursor;
+use super::message::Message;
 use crate::id::RunId;
 use crate::layout::Layout;
 use crate::limits;
@@ -137,6 +138,14 @@ impl ReadOptions {
     pub fn until(mut self, time: Timestamp) -> ReadOptions {
         self.until = Some(time);
         self
+    }
+
+    /// Whether the filters choose this message, for who reads without them and wants to know how far.
+    pub fn takes(&self, message: &Message) -> bool {
+        (self.types.is_empty() || self.types.contains(&message.msg_type))
+            && self.run.as_ref().is_none_or(|run| run.as_str() == message.run_id)
+            && self.since.is_none_or(|time| message.time >= time)
+            && self.until.is_none_or(|time| message.time < time)
     }
 
     /// Whether a place to read after is named.

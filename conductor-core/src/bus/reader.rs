@@ -39,11 +39,7 @@ impl Filter {
 
     pub(crate) fn takes(&self, event: &Event) -> bool {
         let Event::Message(message) = event else { return true };
-        let wanted = &self.0;
-        (wanted.types.is_empty() || wanted.types.contains(&message.msg_type))
-            && wanted.run.as_ref().is_none_or(|run| run.as_str() == message.run_id)
-            && wanted.since.is_none_or(|time| message.time >= time)
-            && wanted.until.is_none_or(|time| message.time < time)
+        self.0.takes(message)
     }
 
     /// Adds what a walk told to `rows`, where it is wanted; whether it is.

@@ -45,10 +45,7 @@ impl Bus {
     ) -> Result<Vec<OldArchive>> {
         let store = self.store();
         store.check_fork()?;
-        let wanted = match cursors {
-            Some(folder) => named::oldest_wanted(folder, self.scope(), store.os().now())?.0,
-            None => None,
-        };
+        let wanted = self.oldest_wanted(cursors)?;
         let mut old = Vec::new();
         for archive in catalog::archives(store)? {
             let Some(stat) = store.folder().stat(&archive.name)? else { continue };
@@ -59,6 +56,21 @@ impl Bus {
             old.push(OldArchive { name: archive.name, bytes: stat.size, ended });
         }
         Ok(old)
+    }
+
+    /// The lowest number that a named cursor in `cursors` waits for; tells of those that are idle for so
+    /// long that they are not heeded.
+    pub(super) fn oldest_wanted(&self, cursors: Option<&Folder>) -> Result<Option<u64>> {
+        let Some(folder) = cursors else { return Ok(None) };
+        let now = self.store().os().now();
+        let (wanted, idle) = named::oldest_wanted(folder, self.scope(), now)?;
+        for name in idle {
+            tracing::warn!(
+                name: "bus_cursor_idle", path = %self.path().display(), cursor = %name,
+                "archives do not wait for a reader that kept no place for 30 days"
+            );
+        }
+        Ok(wanted)
     }
 
     /// Whether a reader that goes on at the number `wanted` needs the archive.

@@ -98,6 +98,11 @@ impl Scanner {
         self.window.clear();
     }
 
+    /// How often the file was read so far.
+    pub(crate) fn reads(&self) -> u64 {
+        self.window.reads
+    }
+
     /// Bytes of what was found last.
     pub(crate) fn bytes(&self, start: u64, length: usize) -> &[u8] {
         self.window.held(start, length)
@@ -182,7 +187,8 @@ impl Scanner {
     /// A line before the first record, or the text up to the next such line or record.
     fn line(&mut self, file: &Segment, start: u64) -> Result<Found> {
         let lines = self.lines.unwrap_or(0) + (start - self.at);
-        let mut want = FIRST_CHUNK;
+        // Mostly the whole line is held.
+        let mut want = 1;
         loop {
             let (bytes, at_end) = self.window.get(file, start, want)?;
             let is_line = bytes[0] == b'[';
@@ -247,11 +253,12 @@ struct Window {
     chunk: usize,
     /// Nothing is read from here on.
     limit: u64,
+    reads: u64,
 }
 
 impl Default for Window {
     fn default() -> Window {
-        Window { buffer: Vec::new(), end: 0, offset: 0, chunk: 0, limit: u64::MAX }
+        Window { buffer: Vec::new(), end: 0, offset: 0, chunk: 0, limit: u64::MAX, reads: 0 }
     }
 }
 
@@ -290,6 +297,7 @@ impl Window {
             self.buffer.resize(wanted, 0);
         }
         (self.end, self.offset) = (0, start);
+        self.reads += 1;
         self.end = file.read(&mut self.buffer[..wanted], start)?;
         Ok((&self.buffer[..self.end], self.end < least))
     }

@@ -17,13 +17,13 @@ const MEANINGFUL: [&str; 4] = ["FACT", "DECISION", "ERROR", "REVIEW"];
 pub struct Activity {
     /// The last message on its bus.
     pub latest_message: Option<Message>,
-    /// When its newest run last wrote something.
+    /// When its attempt, or else its newest run, last wrote something.
     pub latest_output: Option<Timestamp>,
     /// When a fact, a decision, an error or a review was last posted.
     pub last_signal: Option<Timestamp>,
-    /// Since when its newest run has been running; `None` where it is not.
+    /// Since when that run has been running; `None` where it is not.
     pub running_since: Option<Timestamp>,
-    /// Whether its newest run is running.
+    /// Whether that run is running.
     pub running: bool,
 }
 
@@ -68,7 +68,8 @@ impl Activity {
 }
 
 impl Tasks<'_> {
-    /// What a task did last. Reads its bus from the end, and looks at its newest run's files.
+    /// What a task did last. Reads its bus from the end, and looks at the files of its attempt, or else
+    /// of its newest run.
     pub fn activity(&self, task: &TaskInfo) -> Result<Activity> {
         let bus = self.0.engine.task_bus(&task.project, &task.id)?;
         let last = |options: ReadOptions| -> Result<Option<Message>> {
@@ -82,7 +83,7 @@ impl Tasks<'_> {
         };
         let meaningful =
             MEANINGFUL.iter().fold(ReadOptions::default(), |options, kind| options.of_type(*kind));
-        let running = task.latest.as_ref().filter(|run| run.status() == Status::Running);
+        let running = task.current_run().filter(|run| run.status() == Status::Running);
         Ok(Activity {
             latest_message: last(ReadOptions::default())?,
             last_signal: last(meaningful)?.map(|message| message.time),
@@ -93,7 +94,7 @@ impl Tasks<'_> {
     }
 
     fn latest_output(&self, task: &TaskInfo) -> Result<Option<Timestamp>> {
-        let Some(run) = &task.latest else { return Ok(None) };
+        let Some(run) = task.current_run() else { return Ok(None) };
         let folder = self.0.engine.layout().run(&task.project, &task.id, &run.id)?;
         let mut latest = None;
         for name in [OUTPUT, STDOUT, STDERR] {

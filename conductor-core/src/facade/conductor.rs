@@ -9,6 +9,7 @@ use super::update::Update;
 use crate::bus::{Bus, Scope};
 use crate::cancel::Wait;
 use crate::error::{Error, Result};
+use crate::fsx::found;
 use crate::id::ProjectId;
 use crate::layout::{Listing, RootOrigin, RootSources, resolve_root};
 use crate::supervise::{Engine, Hold, OpenEntry, RunInfo, Settings, read_info};
@@ -163,6 +164,52 @@ impl Conductor {
                 done => done.map(drop),
             };
             first_error = first_error.or(done.err());
+        }
+        match first_error {
+            None => Ok(closed),
+            Some(error) => Err(error),
+        }
+    }
+
+    /// As [`reconcile`](Conductor::reconcile), and also closes the runs for which no entry stands: somebody
+    /// removed it, or brought the root back from a copy without hidden folders. One that lives gets its
+    /// entry again.
+    ///
+    /// Costs a look at each run of the root.
+    ///
+    /// # Errors
+    /// The first of what could not be closed or read, once everything else is closed.
+    pub fn reconcile_all(&self, wait: impl Into<Wait>) -> Result<Vec<RunInfo>> {
+        let wait = wait.into();
+        let (mut closed, mut first_error) = match self.reconcile(wait.clone()) {
+            Ok(closed) => (closed, None),
+            Err(error) => (Vec::new(), Some(error)),
+        };
+        let projects = match self.projects() {
+            Err(error) if error.code() == "root.not_found" => return Ok(closed),
+            projects => projects?.ids,
+        };
+        for project in projects {
+            for task in found(self.engine.layout().tasks(&project))?.unwrap_or_default().ids {
+                wait.check()?;
+                let runs = match found(self.engine.close_unlisted(&project, &task, &wait)) {
+                    Ok(None) => continue,
+                    Ok(Some((runs, error))) => {
+                        first_error = first_error.or(error);
+                        runs
+                    }
+                    Err(error) => {
+                        first_error = first_error.or(Some(error));
+                        continue;
+                    }
+                };
+                for run in runs {
+                    match read_info(&self.engine, &project, &task, &run) {
+                        Ok(info) => closed.push(info),
+                        Err(error) => first_error = first_error.or(Some(error)),
+                    }
+                }
+            }
         }
         match first_error {
             None => Ok(closed),

@@ -6,8 +6,9 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::gc;
 use crate::id::{ProjectId, TaskId};
 use crate::layout::{AUDIT, BIN, CONDUCTOR, HOLDS, RUNS};
-use crate::supervise::{Hold, Known, OpenEntry, Verdict, known, observe};
+use crate::supervise::{Hold, Known, OpenEntry, RunInfo, Sight, Verdict, known, observe};
 use crate::sys::FileKind;
+use std::collections::HashSet;
 use std::path::{Path, PathBuf};
 
 /// Free space below which work may soon stop, in bytes.
@@ -92,12 +93,26 @@ impl Conductor {
             Err(error) if error.code() == "root.not_found" => return Ok(found),
             root => drop(root?),
         }
-        self.look_at_open_runs(&mut found)?;
-        self.look_at_tasks(&mut found)?;
-        self.look_at_leftovers(&mut found)?;
-        self.look_at_outbox(&mut found)?;
-        self.look_at_space(&mut found)?;
-        self.look_at_holds(&mut found)?;
+        // What cannot be looked at is a finding, and hides no other.
+        let looked_at = match self.look_at_open_runs(&mut found) {
+            Ok(looked_at) => looked_at,
+            Err(error) => {
+                found.push(damaged(&error, self.root()));
+                HashSet::new()
+            }
+        };
+        let looks: [&dyn Fn(&mut Vec<Finding>) -> Result<()>; 5] = [
+            &|found| self.look_at_tasks(&looked_at, found),
+            &|found| self.look_at_leftovers(found),
+            &|found| self.look_at_outbox(found),
+            &|found| self.look_at_space(found),
+            &|found| self.look_at_holds(found),
+        ];
+        for look in looks {
+            if let Err(error) = look(&mut found) {
+                found.push(damaged(&error, self.root()));
+            }
+        }
         Ok(found)
     }
 
@@ -122,53 +137,75 @@ impl Conductor {
         Ok(())
     }
 
-    fn look_at_open_runs(&self, found: &mut Vec<Finding>) -> Result<()> {
-        let layout = self.engine.layout();
-        let entries = OpenEntry::list(layout)?;
+    fn look_at_open_runs(&self, found: &mut Vec<Finding>) -> Result<HashSet<PathBuf>> {
+        let entries = OpenEntry::list(self.engine.layout())?;
         found.extend(entries.damaged.iter().map(|error| damaged(error, self.root())));
-        for OpenEntry { project, task, run, .. } in entries.entries {
-            let folder = match layout.run(&project, &task, &run) {
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                folder => folder?,
-            };
-            let record = match known(&folder) {
-                Ok(Known { record, damage }) => {
-                    found.extend(damage.iter().map(|error| damaged(error, folder.path())));
-                    record
-                }
-                Err(error) => {
-                    found.push(damaged(&error, folder.path()));
-                    continue;
-                }
-            };
-            let place = format!("--project {project} --task {task} --run {run}");
-            let mut tell = |kind, text: &str, way_out: String| {
-                let (path, text) = (folder.path().to_owned(), text.to_owned());
-                found.push(Finding { kind, path, text, way_out });
-            };
-            match observe(&folder, &record)? {
-                Verdict::Supervised => {}
-                Verdict::Adopted => tell(
-                    FindingKind::Unsupervised,
-                    "the agent lives although its keeper was killed; nobody enforces its limits",
-                    format!("let it end, or `run-agent stop {place}`"),
-                ),
-                Verdict::PossiblyAlive => tell(
-                    FindingKind::Unknown,
-                    "it may live: its process numbers are not of this machine's boot or container",
-                    "look where it was started".to_owned(),
-                ),
-                Verdict::Over(_) => tell(
-                    FindingKind::NotClosed,
-                    "it ended and nobody wrote it down",
-                    "`run-agent reconcile`".to_owned(),
-                ),
+        let mut looked_at = HashSet::new();
+        // One of which nothing can be told hides no other.
+        for entry in entries.entries {
+            let OpenEntry { project, task, run, .. } = &entry;
+            let path = self.root().join(project).join(task).join(RUNS).join(run);
+            match self.engine.look_at(&entry) {
+                Ok(Sight::Living(_) | Sight::Over) => match self.look_at_open_run(&entry) {
+                    Ok(more) => found.extend(more),
+                    Err(error) if error.kind() == ErrorKind::NotFound => {}
+                    Err(error) => found.push(damaged(&error, &path)),
+                },
+                Ok(Sight::Untold(error)) => found.push(Finding {
+                    kind: FindingKind::Damaged,
+                    path: path.clone(),
+                    text: format!("its agent lives, and its folder tells nothing of it: {error}"),
+                    way_out: format!(
+                        "let it end, or `run-agent stop --project {project} --task {task}`"
+                    ),
+                }),
+                Ok(Sight::Lost(error)) => found.push(Finding {
+                    kind: FindingKind::NotClosed,
+                    path: path.clone(),
+                    text: format!("it ended, and its folder tells nothing of it: {error}"),
+                    way_out: "`run-agent reconcile`".to_owned(),
+                }),
+                Ok(Sight::Gone) => {}
+                Err(error) => found.push(damaged(&error, &path)),
             }
+            looked_at.insert(path);
         }
-        Ok(())
+        Ok(looked_at)
     }
 
-    fn look_at_tasks(&self, found: &mut Vec<Finding>) -> Result<()> {
+    fn look_at_open_run(&self, entry: &OpenEntry) -> Result<Vec<Finding>> {
+        let OpenEntry { project, task, run, .. } = entry;
+        let folder = self.engine.layout().run(project, task, run)?;
+        let Known { record, damage } = known(&folder)?;
+        let mut found: Vec<_> = damage.iter().map(|error| damaged(error, folder.path())).collect();
+        let mut tell = |kind, text: &str, way_out: String| {
+            let (path, text) = (folder.path().to_owned(), text.to_owned());
+            found.push(Finding { kind, path, text, way_out });
+        };
+        match observe(&folder, &record)? {
+            Verdict::Supervised => {}
+            Verdict::Adopted => tell(
+                FindingKind::Unsupervised,
+                "the agent lives although its keeper was killed; nobody enforces its limits",
+                format!(
+                    "let it end, or `run-agent stop --project {project} --task {task} --run {run}`"
+                ),
+            ),
+            Verdict::PossiblyAlive => tell(
+                FindingKind::Unknown,
+                "it may live: its process numbers are not of this machine's boot or container",
+                "look where it was started".to_owned(),
+            ),
+            Verdict::Over(_) => tell(
+                FindingKind::NotClosed,
+                "it ended and nobody wrote it down",
+                "`run-agent reconcile`".to_owned(),
+            ),
+        }
+        Ok(found)
+    }
+
+    fn look_at_tasks(&self, looked_at: &HashSet<PathBuf>, found: &mut Vec<Finding>) -> Result<()> {
         let projects = self.projects()?;
         // The server's own.
         let foreign_names = projects.foreign.iter().filter(|name| *name != AUDIT);
@@ -195,6 +232,8 @@ impl Conductor {
                         found.push(damaged(&error, &path));
                     }
                 }
+                let unlisted = info.latest.as_ref().filter(|run| !looked_at.contains(&run.folder));
+                found.extend(unlisted.and_then(not_listed));
                 if info.is_unfinished() && info.driver.is_none() {
                     found.push(Finding {
                         kind: FindingKind::NotDriven,
@@ -248,6 +287,19 @@ impl Conductor {
         }
         Ok(())
     }
+}
+
+/// A run that is not closed and has no entry, so that nobody who closes runs would come to it.
+fn not_listed(run: &RunInfo) -> Option<Finding> {
+    if !run.record.is_supervised() || !run.record.is_open() {
+        return None;
+    }
+    let (kind, text) = match run.ended {
+        Some(_) => (FindingKind::NotClosed, "it ended and nobody wrote it down"),
+        None => (FindingKind::Damaged, "it lives, and its entry among the open runs is gone"),
+    };
+    let (path, text) = (run.folder.clone(), text.to_owned());
+    Some(Finding { kind, path, text, way_out: "`run-agent reconcile --all`".to_owned() })
 }
 
 /// How to go on with a task that nobody drives.

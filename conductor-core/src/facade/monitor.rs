@@ -14,7 +14,7 @@ use super::tasks::TaskInfo;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::{FileLock, change_user_file, read_user_text};
-use crate::id::{ProjectId, TaskId};
+use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{MONITOR_LOCK, STOP_REQUESTED, TASK_PROMPT};
 use crate::sys::{LockKind, News, Poller, Watch};
 use decide::{Facts, RunFacts, decide};
@@ -52,6 +52,8 @@ pub struct MonitorItem {
     pub action: MonitorAction,
     /// Why.
     pub reason: String,
+    /// The run that this is about: the attempt of the task's loop, or else its newest run.
+    pub run: Option<RunId>,
     /// What keeps the task from being looked at; nothing is done with it then.
     pub error: Option<Error>,
     /// Whether the task has a prompt of its own.
@@ -166,14 +168,14 @@ impl Monitor {
     }
 
     fn item(&self, line: usize, task: TaskId, text: String) -> MonitorItem {
-        let (action, reason, has_prompt, error) = match self.facts(&task, &text) {
+        let (action, reason, run, has_prompt, error) = match self.facts(&task, &text) {
             Ok((facts, has_prompt)) => {
                 let (action, reason) = decide(&facts, self.stale_after);
-                (action, reason, has_prompt, None)
+                (action, reason, facts.run.map(|run| run.id), has_prompt, None)
             }
-            Err(error) => (MonitorAction::Leave, error.to_string(), false, Some(error)),
+            Err(error) => (MonitorAction::Leave, error.to_string(), None, false, Some(error)),
         };
-        MonitorItem { line, task, text, action, reason, error, has_prompt }
+        MonitorItem { line, task, text, action, reason, run, error, has_prompt }
     }
 
     /// What is known of a task, and whether it has a prompt of its own.
@@ -186,14 +188,16 @@ impl Monitor {
             folder => folder?,
         };
         let info = tasks.info(&self.project, task)?;
-        if let Some(run) = info.unreadable.last() {
+        // Where the attempt of its loop is known, no other run is what this is about.
+        if let Some(run) = info.unreadable.last().filter(|_| info.attempt.is_none()) {
             // It may be the one that lives.
             self.conductor.runs().info(&self.project, task, run)?;
         }
         let has_prompt = folder.stat(TASK_PROMPT)?.is_some();
-        let run = match &info.latest {
+        let run = match info.current_run() {
             None => None,
             Some(run) => Some(RunFacts {
+                id: run.id.clone(),
                 alive: run.alive,
                 silent_for: match run.alive {
                     Some(true) => self.silence(&info)?,

@@ -82,8 +82,8 @@ impl Runs<'_> {
             match self.info(&project, &task, &run) {
                 Ok(info) if info.ended.is_none() => living.runs.push(info),
                 Ok(_) => {}
-                // Its starter died before it had a record: nothing of it ran.
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                // It has no folder yet, or none any more.
+                Err(error) if error.code() == "run.not_found" => {}
                 Err(error) => living.unreadable.push(error),
             }
         }

@@ -180,8 +180,8 @@ impl Tasks<'_> {
                     }
                 }
                 Ok(_) => {}
-                // Its starter died before it had a record: nothing of it ran.
-                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                // It has no folder yet, or none any more.
+                Err(error) if error.code() == "run.not_found" => {}
                 Err(error) => unreadable.push(error),
             }
         }

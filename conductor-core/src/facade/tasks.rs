@@ -12,7 +12,7 @@ use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{CANCELLED, DONE};
 use crate::limits;
 use crate::supervise::{
-    Engine, Lines, RunInfo, Stop, StopReport, glance, is_wait_for_slot, waiter,
+    Engine, Lines, RunInfo, Stop, StopReport, glance, is_wait_for_slot, read_info_in, waiter,
 };
 use crate::task::{
     Begin, CanDrive, LoopState, TaskBudget, TaskConfig, TaskOutcome, TaskResult, Waiter, Waiting,
@@ -207,6 +207,9 @@ pub struct TaskInfo {
     pub runs: usize,
     /// The newest run whose record can be read.
     pub latest: Option<RunInfo>,
+    /// The attempt that its loop waits for, or made last; `None` where its loop has ended, or its record
+    /// cannot be read. Runs that agents started in the same task may be newer.
+    pub attempt: Option<RunInfo>,
     /// Runs that are newer than it and whose record cannot be read, the newest last.
     pub unreadable: Vec<RunId>,
     /// Whether `DONE` stands.
@@ -241,6 +244,12 @@ impl TaskInfo {
         self.has_loop && self.result.is_none()
     }
 
+    /// The run that shows what the task does: the attempt of its loop; its newest run where it has no loop,
+    /// or one that has ended.
+    pub fn current_run(&self) -> Option<&RunInfo> {
+        self.attempt.as_ref().or(self.latest.as_ref())
+    }
+
     /// Whether it was stopped by a person.
     pub fn is_stopped(&self) -> bool {
         self.result.as_ref().is_some_and(|result| result.outcome == TaskOutcome::Stopped)
@@ -271,6 +280,12 @@ pub(crate) fn read_task(
         None if state.is_some() => living_driver(&folder)?.map(|driver| driver.pid),
         _ => None,
     };
+    let last_run = state.as_ref().filter(|_| result.is_none()).and_then(LoopState::last_run);
+    let attempt = match (last_run, &runs.latest) {
+        (Some(run), Some(latest)) if latest.id == *run => runs.latest.clone(),
+        (Some(run), _) => read_info_in(&folder, project, task, run).ok(),
+        (None, _) => None,
+    };
     // A run that is no attempt waits as itself.
     let queued = runs.latest.as_ref().filter(|run| run.ended.is_none()).and_then(|run| {
         let what = run.record.waiting_for.as_deref()?;
@@ -286,6 +301,7 @@ pub(crate) fn read_task(
         folder: folder.path().to_owned(),
         runs: runs.count,
         latest: runs.latest,
+        attempt,
         unreadable: runs.unreadable,
         done,
         cancelled: folder.has_file(CANCELLED)?,

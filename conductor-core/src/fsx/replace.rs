@@ -121,12 +121,26 @@ impl Folder {
     /// synced. Whoever sees the name sees all of the content. A crash may leave a temporary file
     /// `.<name>.*.next`.
     pub fn create_once(&self, name: impl AsRef<OsStr>, bytes: &[u8]) -> Result<()> {
-        let name = name.as_ref();
+        self.create_name_once(name.as_ref(), bytes, false)
+    }
+
+    /// As [`Folder::create_once`], with the content on the disk before it has its name. The name itself
+    /// is durable with the next sync of the folder.
+    pub fn create_once_synced(&self, name: impl AsRef<OsStr>, bytes: &[u8]) -> Result<()> {
+        self.create_name_once(name.as_ref(), bytes, true)
+    }
+
+    fn create_name_once(&self, name: &OsStr, bytes: &[u8], synced: bool) -> Result<()> {
         if self.stat(name)?.is_some() {
             return Ok(());
         }
         let next = self.next_of_many(name);
-        drop(self.create(&next, bytes)?);
+        let fd = self.create(&next, bytes)?;
+        if synced && let Err(error) = self.os().sync_data(&fd) {
+            // The first error is the one to tell.
+            let _stray = self.remove_file(&next);
+            return Err(self.error("sync", name, error));
+        }
         match self.os().rename_at(self.fd(), &next, self.fd(), name, false) {
             Ok(()) => Ok(()),
             Err(error) => {

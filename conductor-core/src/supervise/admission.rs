@@ -6,6 +6,7 @@ use super::hold::{Held, Hold};
 use super::slots::{Pool, Ticket};
 use super::start::RunPlan;
 use super::task_slot::OwnSlot;
+use super::turns::Turns;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::{FileLock, Folder, found};
@@ -17,7 +18,7 @@ use crate::sys::{News, Poller, TimerFd, Watch};
 use crate::time::Timestamp;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// How soon to look again where notification may miss what is waited for.
 const LOOK_AGAIN: Duration = Duration::from_secs(2);
@@ -143,6 +144,7 @@ pub(crate) struct Admission {
     demand: Demand,
     pool: Pool,
     ticket: Option<Ticket>,
+    turns: Turns,
     poller: Poller,
     timer: TimerFd,
     news: Watch,
@@ -166,8 +168,8 @@ impl Admission {
         let (poller, timer) = (Poller::new().map_err(failed)?, TimerFd::new().map_err(failed)?);
         let news = Watch::join(&poller, 2, News::Names).map_err(failed)?;
         poller.add(&timer, 1).map_err(failed)?;
-        let ticket = None;
-        Ok(Admission { engine, demand, pool, ticket, poller, timer, news, watched: false })
+        let (ticket, turns) = (None, Turns::default());
+        Ok(Admission { engine, demand, pool, ticket, turns, poller, timer, news, watched: false })
     }
 
     fn size(&self) -> u64 {
@@ -261,8 +263,12 @@ impl Admission {
                 self.ticket.insert(self.engine.queue_up(self.pool, &self.demand.who)?)
             }
         };
-        if ticket.ahead()? > 0 {
-            return Ok(None);
+        let ahead = ticket.ahead()?;
+        if !ahead.is_empty() {
+            let is_free = self.engine.has_free_slot(self.pool, size)?;
+            if !self.turns.has_come(&ahead, is_free, Instant::now()) {
+                return Ok(None);
+            }
         }
         let slot = self.engine.take_slot(ticket, &self.demand.who, size)?;
         if slot.is_some() {

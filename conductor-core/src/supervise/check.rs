@@ -66,7 +66,7 @@ impl Check<'_> {
             stderr: &files.output,
             record: &files.record,
             lock: &lock,
-            note: "",
+            note: None,
             slot: None,
             task_slot: None,
             cwd: self.cwd,

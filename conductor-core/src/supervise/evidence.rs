@@ -1,11 +1,12 @@
 //! What stands on disk and in the kernel about one run: its record, its keeper's record, its processes.
 //! Nothing is changed here.
 
+use super::output_locks;
 use super::stop::stop_wished;
 use super::verdict::{Evidence, Verdict, judge};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
-use crate::layout::{ATTACHED, KEEPER, RUN_LOCK};
+use crate::layout::{ATTACHED, KEEPER, PROMPT, RUN_LOCK};
 use crate::run::{RunRecord, store};
 use crate::sys::{
     self, KeeperIdentity, KeeperMoment, KeeperRecord, KeeperState, Open, ProcessId, Processes,
@@ -28,7 +29,10 @@ pub(crate) fn known(folder: &Folder) -> Result<Known> {
         Ok(record) => return Ok(Known { record, damage: None }),
         Err(error) => error,
     };
-    if !is_damage(&damage) || folder.stat(RUN_LOCK)?.is_none() {
+    if !is_damage(&damage) {
+        return Err(damage);
+    }
+    if folder.stat(RUN_LOCK)?.is_none() && !folder.has_file(KEEPER)? {
         return Err(damage);
     }
     let mut record = store::stand_in(folder);
@@ -93,13 +97,16 @@ fn look(folder: &Folder, record: &RunRecord) -> Result<(Evidence, Actors)> {
         };
         (Actors::default(), alive)
     };
+    let unseen = keeper.as_ref().is_some_and(|keeper| keeper.ended.is_none());
     let evidence = Evidence {
-        keeper,
+        gone: actors.elsewhere && unseen && output_locks::is_gone(folder)?,
         locked: false,
         agent_alive,
         elsewhere: actors.elsewhere,
         ours: record.is_supervised(),
-        named: record.pid > 0,
+        // The prompt is written before anything else: where it is gone, too, the agent emptied the folder.
+        named: record.pid > 0 || (keeper.is_none() && folder.stat(PROMPT)?.is_none()),
+        keeper,
         stop_wished: stop_wished(folder)?,
         external: record.is_external(),
     };
@@ -150,7 +157,8 @@ fn here(boot: &[u8], namespace: u64, actors: Actors) -> std::io::Result<Actors> 
 }
 
 /// Whether the agent or the keeper of a run lives, by the identity of the processes alone: whatever its
-/// record and its locks say. One of another pid namespace may, as long as no end is known.
+/// record and its locks say. One of another pid namespace may, as long as neither its end is known nor its
+/// output is free.
 pub(crate) fn processes_live(folder: &Folder) -> Result<bool> {
     let look = |e| folder.error("look at the processes of", "", e);
     let (actors, may_go_on) = match keeper_record(folder)? {
@@ -167,7 +175,7 @@ pub(crate) fn processes_live(folder: &Folder) -> Result<bool> {
         },
     };
     if actors.elsewhere {
-        return Ok(may_go_on);
+        return Ok(may_go_on && !output_locks::is_gone(folder)?);
     }
     let Actors { mut keeper, agent, .. } = actors;
     if folder.stat(ATTACHED)?.is_some() {

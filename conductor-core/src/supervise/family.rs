@@ -2,6 +2,7 @@
 
 use super::bounds::Family;
 use super::engine::Engine;
+use super::open_entry::OpenEntry;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::{FileLock, found};
@@ -34,12 +35,16 @@ impl Engine {
         }
         let living =
             self.living_runs(|entry| entry.run == *parent || entry.parent() == Some(parent))?;
-        let Some((above, _)) = living.iter().find(|(entry, _)| entry.run == *parent) else {
+        // Of what nobody can say whether it lives, the bounds hold.
+        let living: Vec<OpenEntry> = (living.runs.into_iter().map(|run| run.entry))
+            .chain(living.unknown.into_iter().map(|(entry, _)| entry))
+            .collect();
+        let Some(above) = living.iter().find(|entry| entry.run == *parent) else {
             return root(vec![parent.clone()]);
         };
         let mut parents = above.parents.clone();
         parents.push(parent.clone());
-        let children = living.iter().filter(|(entry, _)| entry.parent() == Some(parent)).count();
+        let children = living.iter().filter(|entry| entry.parent() == Some(parent)).count();
         let family = family.within(above.family);
         if above.family.max_depth.is_some_and(|max| parents.len() as u64 > max) {
             return Err(too_deep(parent, above.family.max_depth.unwrap_or_default()));

@@ -14,7 +14,6 @@ use super::output::{ensure_output, last_stderr_lines, misplaced, read_stream, re
 use super::prepared::{start_key, start_message};
 use super::session::own_usage;
 use super::stop::{stop_reason, stop_wished};
-use super::tree::end_leftovers;
 use super::verdict::{Ending, Verdict, judge};
 use crate::agent::stream::StreamSummary;
 use crate::bus::{Cursor, Post};
@@ -94,7 +93,7 @@ fn finish_locked(
                 if keeper_record(folder)?.is_some_and(|keeper| keeper.left_work())
                     && owns_leftovers(folder)?
                 {
-                    end_leftovers(folder, run)?;
+                    engine.marks(project, task, run).end_leftovers(folder.os().as_ref())?;
                 }
                 write_down(engine, folder, &record, ending, space, wait)?;
             }
@@ -235,17 +234,16 @@ fn in_words(stream: &StreamSummary) -> Option<String> {
 /// Why nothing is known of a run whose folder was deleted while it ran.
 pub(crate) const DELETED: &str = "its folder was deleted while it ran";
 
-/// Tells the end of such a run, once in all; its end is lost.
+/// Tells the end of a run of which nothing is left on disk, once in all; its end is lost.
 pub(crate) fn tell_deleted(
     engine: &Engine,
-    project: &ProjectId,
-    task: &TaskId,
-    run: &RunId,
+    (project, task, run): (&ProjectId, &TaskId, &RunId),
+    why: &str,
     wait: &Wait,
 ) -> Result<()> {
-    let post = Post::new("RUN_CRASH", format!("run lost: {DELETED}")).run(run);
+    let post = Post::new("RUN_CRASH", format!("run lost: {why}")).run(run);
     engine.task_bus(project, task)?.append_once(&end_key(run), None, post, wait.clone())?;
-    engine.tell_lost(project, task, run, DELETED)?;
+    engine.tell_lost(project, task, run, why)?;
     OpenEntry::remove(engine.layout(), project, task, run)
 }
 

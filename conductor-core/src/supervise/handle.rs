@@ -6,7 +6,7 @@ use super::finish::{Finished, finish};
 use super::start::Started;
 use super::verdict::Verdict;
 use crate::cancel::Wait;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{ATTACHED, RUNS};
@@ -85,12 +85,8 @@ impl RunWatch {
         let seen = self.engine.layout().run(&self.project, &self.task, &self.run);
         let seen = seen.and_then(|folder| Ok((known(&folder)?.record, folder)));
         let (record, folder) = match seen {
-            // An agent that deletes its own folder runs on.
-            Err(error) if error.kind() == ErrorKind::NotFound && self.process_lives()? => {
-                self.look_again(limits::SAFETY_POLL)?;
-                return Ok(Step::Pending);
-            }
-            seen => seen?,
+            Err(error) => return self.step_without_folder(error, wait),
+            Ok(seen) => seen,
         };
         if !record.is_open() && record.stop_msg.is_some() {
             return Ok(Step::Ready(record));
@@ -105,6 +101,25 @@ impl RunWatch {
                 self.look_again(SOON)?;
                 Ok(Step::Pending)
             }
+        }
+    }
+
+    /// As [`step`](RunWatch::step), for a run whose folder tells nothing: its agent deleted, emptied or
+    /// replaced it. What lives of it runs on.
+    fn step_without_folder(&self, error: Error, wait: &Wait) -> Result<Step<RunRecord>> {
+        if self.process_lives()? {
+            self.look_again(limits::SAFETY_POLL)?;
+            return Ok(Step::Pending);
+        }
+        let RunWatch { engine, project, task, run, .. } = self;
+        if let Some(process) = engine.marks(project, task, run).living()?.first() {
+            self.watch_process(Some(*process))?;
+            return Ok(Step::Pending);
+        }
+        match engine.close_if_lost(project, task, run, wait)? {
+            None => Err(error),
+            Some(false) => Err(engine.told_lost(project, task, run)),
+            Some(true) => store::read(&engine.layout().run(project, task, run)?).map(Step::Ready),
         }
     }
 
@@ -128,6 +143,8 @@ impl RunWatch {
             Verdict::Supervised if folder.stat(ATTACHED)?.is_some() => self.watch_process(agent)?,
             Verdict::Supervised => self.watch_process(keeper)?,
             Verdict::Adopted => self.watch_process(agent)?,
+            // Its keeper is gone, and the rest of its container may be going.
+            Verdict::PossiblyAlive if elsewhere => self.look_again(ELSEWHERE)?,
             Verdict::PossiblyAlive => self.look_again(limits::SAFETY_POLL)?,
         }
         Ok(false)

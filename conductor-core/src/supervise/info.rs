@@ -1,8 +1,7 @@
 //! What is known of a run: its record, and what its processes say.
 
 use super::engine::Engine;
-use super::evidence::{known, moment, observe, observe_to_tell};
-use super::open_entry::OpenEntry;
+use super::evidence::{moment, observe_to_tell};
 use super::verdict::{Ending, Verdict};
 use crate::error::{ErrorKind, Result};
 use crate::fsx::Folder;
@@ -118,33 +117,6 @@ fn tell(record: &mut RunRecord, ending: Ending) {
     }
     if record.error_summary.is_none() {
         record.error_summary = ending.error;
-    }
-}
-
-impl Engine {
-    /// The runs that live, or may, of those that `chosen` picks.
-    ///
-    /// Reads the entries of open runs: the cost is that of what is open in the root.
-    pub(crate) fn living_runs(
-        &self,
-        chosen: impl Fn(&OpenEntry) -> bool,
-    ) -> Result<Vec<(OpenEntry, RunRecord)>> {
-        let mut living = Vec::new();
-        let found = OpenEntry::list(self.layout())?;
-        for error in &found.damaged {
-            tracing::warn!(name: "open_entry_damaged", %error, "an entry of an open run names none");
-        }
-        for entry in found.entries.into_iter().filter(chosen) {
-            let folder = match self.layout().run(&entry.project, &entry.task, &entry.run) {
-                Err(error) if error.kind() == ErrorKind::NotFound => continue,
-                folder => folder?,
-            };
-            let record = known(&folder)?.record;
-            if record.is_open() && !matches!(observe(&folder, &record)?, Verdict::Over(_)) {
-                living.push((entry, record));
-            }
-        }
-        Ok(living)
     }
 }
 

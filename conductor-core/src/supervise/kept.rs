@@ -1,6 +1,8 @@
 //! Starting a program under a keeper of its own: the files that the two share, and the talk.
 
 use super::engine::Engine;
+use super::note::Note;
+use super::output_locks::OutputLocks;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::{FILE_MODE, FileLock, Folder};
 use crate::limits;
@@ -24,8 +26,9 @@ pub(super) struct Kept<'a> {
     pub(super) stderr: &'a str,
     /// The keeper's own record; made anew.
     pub(super) record: &'a str,
-    /// What its starter wants to be known of it whatever becomes of other files.
-    pub(super) note: &'a str,
+    /// What its starter wants to be known of it whatever becomes of other files, and of which processes may
+    /// be asked from another pid namespace; of a run only.
+    pub(super) note: Option<Note>,
     /// Held by the keeper while anything of the program lives.
     pub(super) lock: &'a FileLock,
     /// Held likewise: what lets the program count among those that run.
@@ -50,7 +53,13 @@ impl Kept<'_> {
         let stdout = self.folder.open(self.stdout, Open::AppendOrCreate(FILE_MODE))?;
         let stderr = self.folder.open(self.stderr, Open::AppendOrCreate(FILE_MODE))?;
         let record = self.folder.open(self.record, Open::CreateNew(FILE_MODE))?;
-        sys::prepare_keeper_file(real_file(&record)?, self.note)
+        let (mut note, mut _copy) = (self.note.clone(), None);
+        if let Some(note) = &mut note {
+            _copy = OutputLocks::take(self.folder, &stdout, &stderr)?;
+            note.output_locks = _copy.as_ref().map(|(locks, _)| *locks);
+        }
+        let note = note.map(|note| note.to_text()).unwrap_or_default();
+        sys::prepare_keeper_file(real_file(&record)?, &note)
             .map_err(|e| self.folder.error("prepare", self.record, e))?;
         self.folder.sync()?;
         let cwd = sys::open_working_folder(self.cwd)

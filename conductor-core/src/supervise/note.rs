@@ -1,9 +1,11 @@
 //! What a run's starter notes beside the keeper's record, where the older program does not come.
 //!
 //! The older program rewrites the record of a run that lives and drops the keys that it does not know.
-//! Some of them are needed when the run is finished, and stand here too.
+//! Some of them are needed when the run is finished, and stand here too; and what tells from another pid
+//! namespace whether the run lives.
 
 use super::evidence::keeper_note;
+use super::output_locks::OutputLocks;
 use crate::error::Result;
 use crate::fsx::Folder;
 use crate::run::RunRecord;
@@ -16,6 +18,8 @@ pub(super) struct Note {
     model: Option<String>,
     resumed_session: Option<String>,
     series: Option<u64>,
+    /// The output files that its processes hold locked.
+    pub(super) output_locks: Option<OutputLocks>,
 }
 
 impl Note {
@@ -27,6 +31,7 @@ impl Note {
             model: record.model.clone(),
             resumed_session: record.resumed_session.clone(),
             series: record.series,
+            output_locks: None,
         }
     }
 
@@ -42,6 +47,12 @@ impl Note {
                 "model" => note.model = text(),
                 "resumed_session" => note.resumed_session = text(),
                 "series" => note.series = value.parse().ok(),
+                "output_locks" => {
+                    note.output_locks = value.split_once(' ').and_then(|(stdout, stderr)| {
+                        let (stdout, stderr) = (stdout.parse().ok()?, stderr.parse().ok()?);
+                        Some(OutputLocks { stdout, stderr })
+                    });
+                }
                 _ => {}
             }
         }
@@ -51,8 +62,10 @@ impl Note {
     /// As lines. A value that does not fit into one is left out.
     pub(super) fn to_text(&self) -> String {
         let series = self.series.map(|series| series.to_string());
+        let locks = self.output_locks.map(|locks| format!("{} {}", locks.stdout, locks.stderr));
         let all = [
             ("series", &series),
+            ("output_locks", &locks),
             ("parser", &self.parser),
             ("agent_name", &self.agent_name),
             ("resumed_session", &self.resumed_session),

@@ -9,6 +9,7 @@ use crate::error::{Error, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{Layout, RUNS};
+use crate::run::RunRecord;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
 use std::path::Path;
@@ -24,7 +25,7 @@ const MAX_CHILDREN: &str = "max_children";
 /// A run that is not finished.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct OpenEntry {
-    /// The name of the entry's file.
+    /// The name of the entry's file; empty of a run that has none.
     pub(crate) name: String,
     pub(crate) project: ProjectId,
     pub(crate) task: TaskId,
@@ -61,6 +62,24 @@ impl OpenEntry {
         // Whole or not there: an empty one would name no run, and so stand for ever.
         folder.replace(&entry.name, entry.text().as_bytes())?;
         Ok(entry)
+    }
+
+    /// What an entry of a run would say that has none.
+    pub(super) fn stand_in(
+        project: &ProjectId,
+        task: &TaskId,
+        run: &RunId,
+        record: &RunRecord,
+    ) -> OpenEntry {
+        let parent = record.parent_run_id.as_deref().and_then(|id| id.parse().ok());
+        OpenEntry {
+            name: String::new(),
+            project: project.clone(),
+            task: task.clone(),
+            run: run.clone(),
+            parents: parent.into_iter().collect(),
+            family: Family::default(),
+        }
     }
 
     fn text(&self) -> String {

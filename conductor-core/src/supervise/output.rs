@@ -114,7 +114,7 @@ fn fill_output(run: &Folder, copy: &Fd, stream: Option<&StreamSummary>) -> Resul
 }
 
 /// Opens what the agent wrote to; `None` where that is gone or is no plain file any more.
-fn opened(run: &Folder, name: &str) -> Result<Option<Fd>> {
+pub(super) fn opened(run: &Folder, name: &str) -> Result<Option<Fd>> {
     match run.open_if_exists(name, Open::Read) {
         Err(error) if error.kind() == ErrorKind::InvalidInput => Ok(None),
         fd => fd,

@@ -432,7 +432,7 @@ impl<'a> Prepared<'a> {
             stderr: STDERR,
             record: KEEPER,
             lock,
-            note: &Note::of(&self.record(engine)).to_text(),
+            note: Some(Note::of(&self.record(engine))),
             slot: slots.run.as_ref(),
             task_slot: slots.task,
             cwd: &self.cwd,

@@ -167,7 +167,7 @@ fn answer(
         lock: &lock,
         slot: None,
         task_slot: None,
-        note: "",
+        note: None,
         cwd: folder.path(),
         program: command.program.as_os_str(),
         argv: &argv,

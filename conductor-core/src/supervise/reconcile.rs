@@ -1,11 +1,13 @@
 //! Closing runs that ended while nobody looked.
 
 use super::engine::Engine;
+use super::evidence::known;
 use super::finish::{Finished, finish};
 use super::open_entry::OpenEntry;
+use super::sight::Sight;
 use crate::cancel::Wait;
-use crate::error::{ErrorKind, Result};
-use crate::id::{ProjectId, TaskId};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::RUN_LOCK;
 
 impl Engine {
@@ -14,11 +16,55 @@ impl Engine {
         let OpenEntry { project, task, run, .. } = entry;
         match finish(self, project, task, run, wait) {
             Ok(finished) => Ok(finished == Finished::Over),
-            Err(error) if error.kind() == ErrorKind::NotFound => {
-                self.forget_if_gone(entry).map(|_| false)
-            }
-            Err(error) => Err(error),
+            Err(error) => match self.look_at(entry)? {
+                Sight::Gone => self.forget_if_gone(entry).map(|_| false),
+                Sight::Lost(_) => self.close_lost(project, task, run, wait),
+                // Its agent works on without the folder that would tell of it.
+                Sight::Untold(_) => Ok(false),
+                Sight::Living(_) | Sight::Over => Err(error),
+            },
         }
+    }
+
+    /// Closes the runs of a task that are over and for which no entry stands: somebody removed it, or
+    /// brought the root back without it. One that lives gets its entry again. Gives those that it closed.
+    ///
+    /// Costs a look at each run of the task.
+    ///
+    /// # Errors
+    /// The first of what cannot be closed, once everything else is, beside what was closed.
+    pub(crate) fn close_unlisted(
+        &self,
+        project: &ProjectId,
+        task: &TaskId,
+        wait: &Wait,
+    ) -> Result<(Vec<RunId>, Option<Error>)> {
+        let entries = OpenEntry::list(self.layout())?.entries;
+        let (mut closed, mut first_error) = (Vec::new(), None);
+        for (run, folder) in self.unlisted(&entries, project, task)? {
+            let close = || -> Result<()> {
+                let record = known(&folder?)?.record;
+                let told = record.outcome.is_some() && record.stop_msg.is_some();
+                if told || !record.is_supervised() {
+                    return Ok(());
+                }
+                match finish(self, project, task, &run, wait)? {
+                    Finished::Over => closed.push(run.clone()),
+                    Finished::NotYet => {
+                        let OpenEntry { parents, family, .. } =
+                            OpenEntry::stand_in(project, task, &run, &record);
+                        OpenEntry::create(self.layout(), (project, task, &run), &parents, family)?;
+                    }
+                }
+                Ok(())
+            };
+            match close() {
+                // Deleted meanwhile, or nothing says that it was ever a run of ours: `doctor` tells.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                done => first_error = first_error.or(done.err()),
+            }
+        }
+        Ok((closed, first_error))
     }
 
     /// Closes the runs of a task that are over, for whoever starts another one there. What cannot be

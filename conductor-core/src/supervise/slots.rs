@@ -127,19 +127,25 @@ impl Engine {
         Ok(None)
     }
 
+    /// Whether a slot is free, whoever's turn it is. Reads only.
+    pub(super) fn has_free_slot(&self, pool: Pool, size: u64) -> Result<bool> {
+        let path = Path::new(CONDUCTOR).join(SLOTS).join(pool.name());
+        let Some(slots) = self.layout().root()?.folder_if_exists(path)? else { return Ok(true) };
+        for number in 1..=size {
+            let name = number.to_string();
+            if !slots.is_locked(&name)? && !self.is_spoken_for(&slots, pool, &name)? {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
     /// Whether whoever asks for a slot now has to wait. Reads only.
     pub(crate) fn is_crowded(&self, pool: Pool, size: u64) -> Result<bool> {
         if !self.waiting_in_line(pool)?.is_empty() {
             return Ok(true);
         }
-        let path = Path::new(CONDUCTOR).join(SLOTS).join(pool.name());
-        let Some(slots) = self.layout().root()?.folder_if_exists(path)? else { return Ok(false) };
-        for number in 1..=size {
-            if !slots.is_locked(number.to_string())? {
-                return Ok(false);
-            }
-        }
-        Ok(true)
+        Ok(!self.has_free_slot(pool, size)?)
     }
 
     /// The folders in which something changes when a slot becomes free or the line moves on.
@@ -164,16 +170,19 @@ impl Engine {
 }
 
 impl Ticket {
-    /// How many living waiters are before this one. Those who died are taken out of the line.
-    pub(crate) fn ahead(&self) -> Result<usize> {
-        let mut ahead = 0;
+    /// The tickets of those before this one that live and are not stopped, in their order. Those who died
+    /// are taken out of the line.
+    pub(super) fn ahead(&self) -> Result<Vec<String>> {
+        let mut ahead = Vec::new();
         for name in tickets(&self.queue)? {
             if name >= self.name {
                 break;
             }
             if self.queue.is_locked(&name)? {
                 // Who was stopped (Ctrl-Z) keeps nobody else from running.
-                ahead += usize::from(!is_stopped(&self.queue, &name)?);
+                if !is_stopped(&self.queue, &name)? {
+                    ahead.push(name);
+                }
             } else if let Some(_dead) = self.queue.try_lock(&name, LockKind::Exclusive)? {
                 self.queue.remove_file(&name)?;
             }
@@ -248,7 +257,10 @@ mod tests {
         let engine = Engine::new(dir.path().join("root"), settings);
         let enter = |who: &str| engine.queue_up(Pool::Runs, who).unwrap();
         let (first, second, third) = (enter("p/one"), enter("p/two"), enter("p/three"));
-        assert_eq!([&first, &second, &third].map(|ticket| ticket.ahead().unwrap()), [0, 1, 2]);
+        assert_eq!(
+            [&first, &second, &third].map(|ticket| ticket.ahead().unwrap().len()),
+            [0, 1, 2]
+        );
         let line = engine.waiting_in_line(Pool::Runs).unwrap();
         assert_eq!(line, ["p/one", "p/two", "p/three"]);
         let place = |who: &str| Lines::default().place_of(&engine, who).unwrap();
@@ -256,12 +268,12 @@ mod tests {
         let slot = engine.take_slot(&first, "p/one", 1).unwrap().unwrap();
         assert!(engine.take_slot(&second, "p/two", 1).unwrap().is_none());
         drop(first);
-        assert_eq!(second.ahead().unwrap(), 0);
+        assert!(second.ahead().unwrap().is_empty());
         // As of a waiter that was killed: its ticket is there, its lock is not.
         let queue = dir.path().join("root/.conductor/queue/run");
         std::fs::write(queue.join("00000000000000000001-1-1"), "1 1\np/dead\n").unwrap();
         assert_eq!(engine.waiting_in_line(Pool::Runs).unwrap(), ["p/two", "p/three"]);
-        assert_eq!(second.ahead().unwrap(), 0);
+        assert!(second.ahead().unwrap().is_empty());
         assert_eq!(std::fs::read_dir(&queue).unwrap().count(), 2);
         drop(slot);
         let _slot = engine.take_slot(&second, "p/two", 1).unwrap().unwrap();

@@ -219,6 +219,10 @@ impl Engine {
             };
             runs.remove_tree(hidden(run))?;
         }
+        // An agent that deleted its own folder lives on, and so does what says that it lives.
+        if !self.marks(project, task, run).living()?.is_empty() {
+            return Ok(false);
+        }
         // Its starter may have given it its name between the two looks.
         if exists()? {
             return Ok(false);

@@ -1,10 +1,12 @@
 //! Ending a run on purpose: the wish, the reason, and the keeper that carries it out.
 
 use super::engine::Engine;
-use super::evidence::{Actors, actors, keeper_record, known, observe};
+use super::evidence::{Actors, actors, keeper_record, known, observe, processes_live};
+use super::finish::{DELETED, tell_deleted};
 use super::handle::RunWatch;
 use super::open_entry::OpenEntry;
-use super::tree::signal_all;
+use super::sight::LivingRuns;
+use super::tree::Marks;
 use super::verdict::Verdict;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
@@ -103,42 +105,80 @@ impl Engine {
         stop: &Stop,
         wait: &Wait,
     ) -> Result<StopReport> {
-        let folder = self.layout().run(project, task, run)?;
-        let record = known(&folder)?.record;
-        if !record.is_open() {
-            return Ok(StopReport::default());
-        }
-        refuse_foreign(&folder, &record)?;
         let this = |entry: &OpenEntry| entry.is_of(project, task) && entry.run == *run;
-        self.stop_open_runs(stop, wait, this, |id| id == run.as_str())
+        match self.folder_and_record(project, task, run) {
+            Ok((folder, record)) => {
+                if !record.is_open() && !processes_live(&folder)? {
+                    return Ok(StopReport::default());
+                }
+                refuse_foreign(&folder, &record)?;
+            }
+            // What lives of it is known without its folder.
+            Err(error) => {
+                if !self.has_entry(project, task, run)? {
+                    return Err(error);
+                }
+            }
+        }
+        let mut unlisted = self.living_unlisted(project, task)?;
+        unlisted.retain(|(entry, _)| this(entry));
+        self.stop_open_runs(stop, wait, unlisted, this, |id| id == run.as_str())
     }
 
-    /// Stops every open run that `chosen` picks, the runs that their agents started, and those that
-    /// descend from a run whose id `parent` accepts, wherever in the root they are. All are asked before
-    /// any is waited for.
+    fn folder_and_record(
+        &self,
+        project: &ProjectId,
+        task: &TaskId,
+        run: &RunId,
+    ) -> Result<(Folder, RunRecord)> {
+        let folder = self.layout().run(project, task, run)?;
+        let record = known(&folder)?.record;
+        Ok((folder, record))
+    }
+
+    /// Stops every open run that `chosen` picks, those in `unlisted`, which have no entry, the runs that
+    /// their agents started, and those that descend from a run whose id `parent` accepts, wherever in the
+    /// root they are. All are asked before any is waited for.
+    ///
+    /// # Errors
+    /// The first of a run that cannot be stopped, once all others are.
     pub(crate) fn stop_open_runs(
         &self,
         stop: &Stop,
         wait: &Wait,
+        unlisted: Vec<(OpenEntry, RunRecord)>,
         chosen: impl Fn(&OpenEntry) -> bool,
         parent: impl Fn(&str) -> bool,
     ) -> Result<StopReport> {
         let mut report = StopReport::default();
-        let mut asked: Vec<RunId> = Vec::new();
+        let mut unlisted: Vec<OpenEntry> = unlisted.into_iter().map(|(entry, _)| entry).collect();
+        let mut asked: Vec<RunId> = unlisted.iter().map(|entry| entry.run.clone()).collect();
+        let mut first_error = None;
         loop {
-            let mut picked = self.picked(&chosen, &parent, &asked)?;
+            let (mut picked, unknown) = self.picked(&chosen, &parent, &asked)?;
+            first_error = first_error.or(unknown);
+            picked.append(&mut unlisted);
             if picked.is_empty() {
-                return Ok(report);
+                return first_error.map_or(Ok(report), Err);
             }
             wait.check()?;
             for OpenEntry { project, task, run, .. } in &picked {
-                if unless_deleted(self.ask_run_to_stop(project, task, run, stop))? {
-                    report.signalled.push(run.clone());
+                match unless_deleted(self.ask_run_to_stop(project, task, run, stop)) {
+                    Ok(true) => report.signalled.push(run.clone()),
+                    Ok(false) => {}
+                    Err(error) => first_error = first_error.or(Some(error)),
                 }
             }
             for OpenEntry { project, task, run, .. } in &picked {
-                report.killed +=
-                    unless_deleted(self.await_stopped(project, task, run, stop.force, wait))?;
+                match self.await_stopped(project, task, run, stop.force, wait) {
+                    Ok(killed) => report.killed += killed,
+                    Err(over)
+                        if matches!(over.kind(), ErrorKind::Timeout | ErrorKind::Cancelled) =>
+                    {
+                        return Err(over);
+                    }
+                    Err(error) => first_error = first_error.or(Some(error)),
+                }
             }
             // While they ended, their agents may have started others.
             asked.extend(picked.drain(..).map(|entry| entry.run));
@@ -152,20 +192,23 @@ impl Engine {
         chosen: impl Fn(&OpenEntry) -> bool,
         parent: impl Fn(&str) -> bool,
         asked: &[RunId],
-    ) -> Result<Vec<OpenEntry>> {
-        let open = self.living_runs(|entry| !asked.contains(&entry.run))?;
+    ) -> Result<(Vec<OpenEntry>, Option<Error>)> {
+        let LivingRuns { runs, unknown } = self.living_runs(|entry| !asked.contains(&entry.run))?;
         // A process that is only followed goes on, and so does who follows it.
-        let open = open.into_iter().filter(|(_, record)| !record.is_external());
+        let runs = runs.into_iter().filter(|run| !run.is_external());
         let (mut picked, mut rest): (Vec<_>, Vec<_>) =
-            open.map(|(entry, _)| entry).partition(|entry| chosen(entry));
+            runs.map(|run| run.entry).partition(|entry| chosen(entry));
         let mut above: HashSet<RunId> = asked.iter().cloned().collect();
         above.extend(picked.iter().map(|entry| entry.run.clone()));
         // An entry names all runs above its own, also those that are over by now.
-        rest.retain(|entry| {
+        let descends = |entry: &OpenEntry| {
             entry.parents.iter().any(|id| above.contains(id) || parent(id.as_str()))
-        });
+        };
+        rest.retain(|entry| descends(entry));
         picked.append(&mut rest);
-        Ok(picked)
+        let mut unknown = unknown.into_iter();
+        let unknown = unknown.find(|(entry, _)| chosen(entry) || descends(entry));
+        Ok((picked, unknown.map(|(_, error)| error)))
     }
 
     /// Waits for the end of a run that was asked to end; how many of its processes were killed.
@@ -178,14 +221,41 @@ impl Engine {
         wait: &Wait,
     ) -> Result<u32> {
         let watch = RunWatch::new(self.clone(), project.clone(), task.clone(), run.clone())?;
-        let folder = self.layout().run(project, task, run)?;
         let patience = if force { HURRIED } else { limits::STOP_GRACE };
-        match watch.wait(&wait.clone().at_most(patience)) {
+        let ended = match watch.wait(&wait.clone().at_most(patience)) {
             Err(over) if over.kind() == ErrorKind::Timeout => {
+                self.end_grace(project, task, run, force)?;
+                watch.wait(wait)
+            }
+            ended => ended,
+        };
+        match ended {
+            // Nothing of it lives any more, and nothing else tells that it ended.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                unless_deleted(tell_deleted(self, (project, task, run), DELETED, wait)).map(|()| 0)
+            }
+            Err(error) => Err(error),
+            Ok(_) => {
+                let folder = self.layout().run(project, task, run)?;
+                Ok(keeper_record(&folder)?.map_or(0, |keeper| keeper.killed))
+            }
+        }
+    }
+
+    /// Kills what is left of a run that had its time to end, where nobody else does.
+    fn end_grace(
+        &self,
+        project: &ProjectId,
+        task: &TaskId,
+        run: &RunId,
+        force: bool,
+    ) -> Result<()> {
+        match self.folder_and_record(project, task, run) {
+            Err(_) => self.marks(project, task, run).end_leftovers(self.layout().os().as_ref()),
+            Ok((folder, record)) => {
                 // A keeper keeps count of the grace. An agent whose keeper died has none.
-                let record = known(&folder)?.record;
                 if observe(&folder, &record)? == Verdict::Adopted {
-                    signal(&folder, &record, true)?;
+                    signal(&folder, &record, &self.marks(project, task, run), true)?;
                 } else if force && folder.stat(ATTACHED)?.is_some() {
                     // Whoever has it in his terminal does not answer.
                     let failed = |e| folder.error("signal the processes of", "", e);
@@ -194,11 +264,9 @@ impl Engine {
                         Processes.signal(agent, Signal::Kill).map_err(failed)?;
                     }
                 }
-                watch.wait(wait)?;
+                Ok(())
             }
-            ended => drop(ended?),
         }
-        Ok(keeper_record(&folder)?.map_or(0, |keeper| keeper.killed))
     }
 
     /// Asks a run to end and does not wait for it; `false` when nothing was there to be signalled.
@@ -212,8 +280,10 @@ impl Engine {
         run: &RunId,
         stop: &Stop,
     ) -> Result<bool> {
-        let folder = self.layout().run(project, task, run)?;
-        let record = known(&folder)?.record;
+        let (folder, record) = match self.folder_and_record(project, task, run) {
+            Ok(found) => found,
+            Err(error) => return self.ask_untold_run((project, task, run), stop, error),
+        };
         refuse_foreign(&folder, &record)?;
         if stop.force && folder.stat(ATTACHED)?.is_some() {
             note(&folder, STOP_NOW, "")?;
@@ -223,7 +293,29 @@ impl Engine {
             name: "run_stop_requested", project_id = %project, task_id = %task, run_id = %run,
             reason = stop.reason, force = stop.force,
         );
-        signal(&folder, &record, stop.force)
+        let marks = self.marks(project, task, run);
+        signal(&folder, &record, &marks, stop.force)
+    }
+
+    /// Asks a run to end whose folder tells nothing for the reason `error`: its keeper, and everything
+    /// else of it, is known by its environment.
+    fn ask_untold_run(
+        &self,
+        (project, task, run): (&ProjectId, &TaskId, &RunId),
+        stop: &Stop,
+        error: Error,
+    ) -> Result<bool> {
+        let marks = self.marks(project, task, run);
+        if marks.living()?.is_empty() {
+            return Err(error);
+        }
+        // Where something else took the folder's place, the reason has none.
+        let folder = self.layout().run(project, task, run).ok();
+        let noted = folder.map_or(Ok(()), |folder| note(&folder, STOP_REASON, &stop.reason));
+        let any = marks.signal(None, if stop.force { Signal::Kill } else { Signal::Term })?;
+        // One that somebody stopped (SIGSTOP) would sleep through it.
+        marks.signal(None, Signal::Continue)?;
+        noted.map(|()| any)
     }
 }
 
@@ -262,7 +354,7 @@ fn note(folder: &Folder, name: &str, reason: &str) -> Result<()> {
 }
 
 /// Signals the keeper, or the agent whose keeper died; `false` when neither lives.
-fn signal(folder: &Folder, record: &RunRecord, force: bool) -> Result<bool> {
+fn signal(folder: &Folder, record: &RunRecord, marks: &Marks, force: bool) -> Result<bool> {
     let failed = |e| folder.error("signal the processes of", "", e);
     let Actors { keeper, agent, elsewhere } =
         actors(record, keeper_record(folder)?.as_ref()).map_err(failed)?;
@@ -286,14 +378,11 @@ fn signal(folder: &Folder, record: &RunRecord, force: bool) -> Result<bool> {
     }
     // Its keeper died, and with it all that kept its processes together.
     let to_all = if force { Signal::Kill } else { Signal::Term };
-    let mut any = match agent {
+    let any = match agent {
         Some(agent) => Processes.signal(agent, to_all).map_err(failed)?,
         None => false,
     };
-    if let Ok(run) = RunId::new(record.run_id.as_str()) {
-        any |= signal_all(folder, &run, agent, to_all)?;
-    }
-    Ok(any)
+    Ok(marks.signal(agent, to_all)? | any)
 }
 
 fn elsewhere_error(folder: &Folder) -> Error {

@@ -17,9 +17,12 @@ pub(crate) struct Evidence {
     pub(crate) agent_alive: bool,
     /// Whether its processes are of a pid namespace other than ours, whose numbers mean nothing here.
     pub(crate) elsewhere: bool,
+    /// Whether nothing of one of another namespace lives, as the locks of its output tell.
+    pub(crate) gone: bool,
     /// Whether the run's record was written by conductor and not by the older program.
     pub(crate) ours: bool,
-    /// Whether the record names the agent's process, so that it was about to be released.
+    /// Whether the record names the agent's process, so that it was about to be released; or nothing is
+    /// left that could, so that somebody emptied the run's folder.
     pub(crate) named: bool,
     /// Whether somebody wished it to end.
     pub(crate) stop_wished: bool,
@@ -35,7 +38,7 @@ pub(crate) enum Verdict {
     /// The agent lives although its keeper died: nobody enforces limits.
     Adopted,
     /// It may live, and is left alone: a run of the older program whose process number is in use, or
-    /// one of another pid namespace whose keeper is gone.
+    /// one of another pid namespace whose keeper is gone while its output is still held.
     PossiblyAlive,
     /// It is over.
     Over(Ending),
@@ -78,6 +81,8 @@ pub(crate) fn judge(evidence: &Evidence) -> Verdict {
     let Some(keeper) = &evidence.keeper else {
         return match (evidence.ours, evidence.agent_alive) {
             (true, true) => Verdict::Adopted,
+            // Its agent may live, and what would tell is gone.
+            (true, false) if evidence.named && evidence.elsewhere => Verdict::PossiblyAlive,
             // The keeper's file is gone, and with it the end.
             (true, false) if evidence.named => Verdict::Over(lost(evidence)),
             (true, false) => {
@@ -91,7 +96,13 @@ pub(crate) fn judge(evidence: &Evidence) -> Verdict {
         let ending = seen(end, keeper);
         return Verdict::Over(if evidence.external { of_external(ending) } else { ending });
     }
-    if evidence.elsewhere && keeper.state == KeeperState::Released {
+    // The keeper writes `released` right after the agent is.
+    let began = match keeper.state {
+        KeeperState::Released => true,
+        KeeperState::Born => evidence.named,
+        _ => false,
+    };
+    if evidence.elsewhere && began && !evidence.gone {
         return Verdict::PossiblyAlive;
     }
     if evidence.agent_alive {
@@ -122,6 +133,10 @@ fn never_began(evidence: &Evidence, why: &str) -> Ending {
 fn lost(evidence: &Evidence) -> Ending {
     if evidence.stop_wished {
         return Ending::unseen(Outcome::Stopped, "stopped after its keeper had died");
+    }
+    if evidence.elsewhere {
+        let why = "nobody saw it end: its container is gone, as nothing holds its output any more";
+        return Ending::unseen(Outcome::Lost, why);
     }
     Ending::unseen(Outcome::Lost, "nobody saw it end")
 }
@@ -246,6 +261,7 @@ mod tests {
         use KeeperState::{Born, ExecFailed, NeverStarted, Released};
         let none = Evidence { ours: true, ..Evidence::default() };
         let theirs = Evidence::default();
+        let afar = |state| Evidence { elsewhere: true, ..with(state) };
         let table = [
             ("locked", Evidence { locked: true, ..with(NeverStarted) }, Err(Verdict::Supervised)),
             ("starter died first", none.clone(), Ok(Outcome::Refused)),
@@ -271,6 +287,24 @@ mod tests {
                 Ok(Outcome::Stopped),
             ),
             ("alone", Evidence { agent_alive: true, ..with(Released) }, Err(Verdict::Adopted)),
+            ("in a container", afar(Released), Err(Verdict::PossiblyAlive)),
+            ("its container is gone", Evidence { gone: true, ..afar(Released) }, Ok(Outcome::Lost)),
+            (
+                "perhaps released in a container",
+                Evidence { named: true, ..afar(Born) },
+                Err(Verdict::PossiblyAlive),
+            ),
+            ("never released in a container", afar(Born), Ok(Outcome::Refused)),
+            (
+                "in a container, keeper's file removed",
+                Evidence { keeper: None, named: true, ..afar(Released) },
+                Err(Verdict::PossiblyAlive),
+            ),
+            (
+                "it ended in a container",
+                Evidence { elsewhere: true, ..ended(KeeperEnd::Code(0), KeeperReason::Exit) },
+                Ok(Outcome::Completed),
+            ),
             ("starter died", with(NeverStarted), Ok(Outcome::Refused)),
             ("no program", Evidence { named: true, ..with(ExecFailed) }, Ok(Outcome::Refused)),
             ("good", ended(KeeperEnd::Code(0), KeeperReason::Exit), Ok(Outcome::Completed)),

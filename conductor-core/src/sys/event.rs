@@ -4,6 +4,7 @@ use super::fork::Born;
 use crate::error::TooManyWatches;
 use rustix::event::{EventfdFlags, epoll};
 use rustix::time::{Itimerspec, TimerfdClockId, TimerfdFlags, TimerfdTimerFlags, Timespec};
+use std::cell::Cell;
 use std::io;
 use std::mem::MaybeUninit;
 use std::ops::{Deref, DerefMut};
@@ -76,6 +77,21 @@ impl AsFd for TimerFd {
 #[derive(Debug)]
 pub struct Poller(Arc<OwnedFd>);
 
+thread_local! {
+    /// Whether a signal ended a wait of this thread, and nobody has asked since.
+    static INTERRUPTED: Cell<bool> = const { Cell::new(false) };
+}
+
+/// Whether a signal ended a wait of this thread since this was last asked.
+pub(crate) fn was_interrupted() -> bool {
+    INTERRUPTED.take()
+}
+
+/// Remembers that a signal ended a wait of this thread.
+pub(super) fn note_interruption() {
+    INTERRUPTED.set(true);
+}
+
 /// The tags of what became ready.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Ready(Vec<u64>);
@@ -127,7 +143,7 @@ impl Poller {
 
     /// Waits until something is ready or `limit` passed; `None` waits without limit.
     ///
-    /// A signal that interrupts the wait ends it with nothing ready.
+    /// A signal that interrupts the wait ends it with nothing ready, and [`was_interrupted`] tells of it.
     pub fn wait(&self, limit: Option<Duration>) -> io::Result<Ready> {
         let mut events: [MaybeUninit<epoll::Event>; 16] = [MaybeUninit::uninit(); 16];
         let limit = limit.map(|limit| Timespec {
@@ -136,7 +152,10 @@ impl Poller {
         });
         match epoll::wait(&self.0, &mut events, limit.as_ref()) {
             Ok((ready, _)) => Ok(Ready(ready.iter().map(|event| event.data.u64()).collect())),
-            Err(rustix::io::Errno::INTR) => Ok(Ready::default()),
+            Err(rustix::io::Errno::INTR) => {
+                note_interruption();
+                Ok(Ready::default())
+            }
             Err(error) => Err(error.into()),
         }
     }
@@ -187,7 +206,9 @@ impl AsFd for Poller {
 #[cfg(test)]
 mod tests {
     use super::super::watch::{News, Watch};
+    use super::super::{Os as _, RealOs};
     use super::*;
+    use std::sync::atomic::{AtomicBool, Ordering};
 
     #[test]
     fn an_event_a_timer_and_a_file_wake_one_poller() {
@@ -210,5 +231,38 @@ mod tests {
         event.raise();
         event.raise();
         assert!(poller.wait(None).unwrap().has(1));
+    }
+
+    extern "C" fn nothing(_signal: libc::c_int) {}
+
+    #[test]
+    fn a_signal_ends_a_wait_and_is_told_of_once_as_in_a_rest() {
+        // SAFETY: a zeroed sigaction is one without flags and with an empty mask.
+        let mut action: libc::sigaction = unsafe { std::mem::zeroed() };
+        action.sa_sigaction = nothing as extern "C" fn(libc::c_int) as usize;
+        // A signal that nobody else here uses, and that does nothing where it is not handled.
+        // SAFETY: the handler is a function of the right type that does nothing.
+        let set = unsafe { libc::sigaction(libc::SIGURG, &raw const action, std::ptr::null_mut()) };
+        assert_eq!(set, 0);
+        // SAFETY: always succeeds.
+        let here = unsafe { libc::pthread_self() };
+        let over = AtomicBool::new(false);
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    // SAFETY: the thread waits for this one, so it lives.
+                    unsafe { libc::pthread_kill(here, libc::SIGURG) };
+                    std::thread::sleep(Duration::from_millis(1));
+                }
+            });
+            let poller = Poller::new().unwrap();
+            assert!(poller.wait(None).unwrap().is_empty());
+            assert!(was_interrupted());
+            assert!(!was_interrupted());
+            while !was_interrupted() {
+                RealOs.sleep(Duration::from_millis(5));
+            }
+            over.store(true, Ordering::Relaxed);
+        });
     }
 }

@@ -27,6 +27,7 @@ mod watch;
 
 pub(crate) use child::{Child, ChildEnd, ChildLook, ChildSpec};
 pub(crate) use errno::may_pass;
+pub(crate) use event::was_interrupted;
 pub use event::{EventFd, Polled, Poller, Ready, TimerFd};
 pub use file::{Entry, Fd, FileKind, FileSystem, LockKind, Open, Stat};
 pub(crate) use file::{

@@ -1,11 +1,14 @@
 //! The real machine behind [`Os`].
 
+use super::event::note_interruption;
 use super::file::{Entry, Fd, FileKind, FileSystem, LockKind, Open, Stat};
 use super::os::Os;
 use crate::time::Timestamp;
 use fs2::FileExt as _;
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, RawDir, RenameFlags, ResolveFlags};
 use rustix::process::Uid;
+use rustix::thread::NanosleepRelativeResult;
+use rustix::time::Timespec;
 use std::ffi::{OsStr, OsString};
 use std::fs::{DirBuilder, File};
 use std::io;
@@ -430,7 +433,15 @@ impl Os for RealOs {
     }
 
     fn sleep(&self, length: Duration) {
-        std::thread::sleep(length);
+        let mut left = Timespec {
+            tv_sec: i64::try_from(length.as_secs()).unwrap_or(i64::MAX),
+            tv_nsec: length.subsec_nanos().into(),
+        };
+        // Rests are short. A signal ends none, since some count how often they rested.
+        while let NanosleepRelativeResult::Interrupted(rest) = rustix::thread::nanosleep(&left) {
+            note_interruption();
+            left = rest;
+        }
     }
 
     fn process_id(&self) -> u32 {

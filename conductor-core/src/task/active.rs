@@ -4,8 +4,7 @@ use super::handle::living_driver;
 use super::state::LoopState;
 use crate::error::{ErrorKind, Result};
 use crate::fsx::{Folder, found};
-use crate::run::RunRecord;
-use crate::supervise::{Engine, OpenEntries, OpenEntry, Verdict, known, observe};
+use crate::supervise::{Engine, OpenEntries, OpenEntry, Sight};
 use crate::time::Timestamp;
 use crate::update::ActiveRoots;
 use std::collections::HashSet;
@@ -30,29 +29,24 @@ impl Engine {
         active.unreadable = damaged;
         let mut living = Vec::new();
         for entry in entries {
-            match self.living_record(&entry) {
-                Ok(record) => living.extend(record.map(|record| (entry, record))),
+            match self.look_at(&entry) {
+                Ok(Sight::Living(record)) => living.push((entry, record.parent_run_id)),
+                Ok(Sight::Untold(_)) => {
+                    let parent = entry.parent().map(ToString::to_string);
+                    living.push((entry, parent));
+                }
+                Ok(Sight::Lost(_) | Sight::Over | Sight::Gone) => {}
                 Err(error) => active.unreadable.push(error),
             }
         }
         let ids: HashSet<&str> = living.iter().map(|(entry, _)| entry.run.as_str()).collect();
-        let is_root = |record: &RunRecord| {
-            record.parent_run_id.as_deref().is_none_or(|parent| !ids.contains(parent))
-        };
-        active.count = living.iter().filter(|(_, record)| is_root(record)).count() as u64;
+        let is_root =
+            |parent: &Option<String>| parent.as_deref().is_none_or(|parent| !ids.contains(parent));
+        active.count = living.iter().filter(|(_, parent)| is_root(parent)).count() as u64;
         if active.total() == 0 {
             self.count_loops(&mut active)?;
         }
         Ok(active)
-    }
-
-    /// The record of an open run that lives, or may.
-    fn living_record(&self, entry: &OpenEntry) -> Result<Option<RunRecord>> {
-        let run = self.layout().run(&entry.project, &entry.task, &entry.run);
-        let Some(folder) = found(run)? else { return Ok(None) };
-        let record = known(&folder)?.record;
-        let lives = record.is_open() && !matches!(observe(&folder, &record)?, Verdict::Over(_));
-        Ok(lives.then_some(record))
     }
 
     fn count_loops(&self, active: &mut ActiveRoots) -> Result<()> {

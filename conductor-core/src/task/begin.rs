@@ -13,7 +13,7 @@ use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::{Folder, found};
 use crate::id::{ProjectId, TaskId};
-use crate::layout::{CANCELLED, DONE, TASK_PROMPT};
+use crate::layout::{CANCELLED, DONE, LOOP, TASK_PROMPT};
 use crate::limits;
 use crate::supervise::{Engine, RunPlan};
 use crate::sys::LockKind;
@@ -60,7 +60,8 @@ impl Engine {
         let passage = passage?;
         let before = LoopState::read(&folder)?;
         if resume {
-            set_aside(&folder)?;
+            // Taken away once all that may fail has been done; what is no file is an error now.
+            look_at_marks(&folder)?;
         } else if folder.has_file(CANCELLED)? {
             return Err(cancelled(&folder));
         } else if folder.has_file(DONE)? {
@@ -78,15 +79,24 @@ impl Engine {
         let first_prompt = stored.is_none().then(|| wanted.prompt.take().unwrap_or_default());
         let bus = self.task_bus(&project, &task)?;
         let state =
-            self.next_state(&bus, before, wanted, waiter.means().clone(), &lease, resume)?;
+            self.next_state(&bus, before.clone(), wanted, waiter.means().clone(), &lease, resume)?;
         state.check_size(&folder)?;
         if let Some(tasks) = &depends_on {
             TaskConfig::set_depends_on(&folder, tasks)?;
         }
         if let Some(prompt) = first_prompt {
-            folder.create_once(TASK_PROMPT, format!("{prompt}\n").as_bytes())?;
+            // The loop that is written next does not hold it; its sync of the folder keeps both names.
+            folder.create_once_synced(TASK_PROMPT, format!("{prompt}\n").as_bytes())?;
         }
         state.write(&folder)?;
+        if resume && let Err(error) = set_aside(&folder) {
+            // Nothing is begun. What kept the mark in its place is the error to tell.
+            let _first_error_is_told = match before {
+                Some(before) => before.write(&folder),
+                None => folder.remove_file(LOOP).map(drop),
+            };
+            return Err(error);
+        }
         tracing::info!(
             name: "task_run_started", project_id = %project, task_id = %task, series = state.series,
             attempts = state.attempts, max_attempts = state.parameters.budget.max_attempts,
@@ -144,13 +154,25 @@ impl Engine {
     }
 }
 
+/// The marks of an end that stand.
+///
+/// # Errors
+/// `file.not_plain` where one is something else than a file.
+fn look_at_marks(folder: &Folder) -> Result<Vec<&'static str>> {
+    let mut marks = Vec::new();
+    for mark in [DONE, CANCELLED] {
+        if folder.has_file(mark)? {
+            marks.push(mark);
+        }
+    }
+    Ok(marks)
+}
+
 /// Takes the marks of an end away, so that the task can go on.
 pub(super) fn set_aside(folder: &Folder) -> Result<()> {
     let mut changed = false;
-    for mark in [DONE, CANCELLED] {
-        if folder.has_file(mark)? {
-            changed |= folder.remove_file(mark)?;
-        }
+    for mark in look_at_marks(folder)? {
+        changed |= folder.remove_file(mark)?;
     }
     if changed { folder.sync() } else { Ok(()) }
 }

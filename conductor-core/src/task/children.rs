@@ -5,7 +5,7 @@ use crate::error::{ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::Layout;
-use crate::supervise::{Engine, is_damage};
+use crate::supervise::{Engine, LivingRun, is_damage};
 use crate::sys::Stat;
 use crate::time::Timestamp;
 use std::collections::{BTreeSet, HashSet};
@@ -93,20 +93,21 @@ impl Children {
         project: &ProjectId,
         task: &TaskId,
     ) -> Result<Vec<(TaskId, RunId)>> {
-        let living = engine.living_runs(|entry| entry.project == *project)?;
+        let living = engine.living_runs(|entry| entry.project == *project)?.runs;
         let own = match living.is_empty() {
             true => HashSet::new(),
             false => own_runs(&engine.layout().task(project, task)?)?,
         };
         let mut runs = Vec::new();
-        for (entry, record) in &living {
+        for run in &living {
+            let entry = &run.entry;
             let is_child = match entry.task == *task {
                 // An attempt is no child, also where its task is that of somebody's agent.
-                true => record.parent_run_id.is_some() && record.series.is_none(),
+                true => is_started_by_an_agent(run) && !is_attempt(engine, run)?,
                 false => entry.parents.iter().any(|id| own.contains(id.as_str())),
             };
             if is_child {
-                if entry.task != *task && record.series.is_some() {
+                if entry.task != *task && is_attempt(engine, run)? {
                     self.tasks.insert(entry.task.clone());
                 }
                 runs.push((entry.task.clone(), entry.run.clone()));
@@ -142,6 +143,26 @@ fn loop_of(engine: &Engine, project: &ProjectId, task: &TaskId) -> Result<Option
     match LoopState::read(&folder) {
         Err(error) if is_damage(&error) || error.kind() == ErrorKind::TooNew => Ok(None),
         state => Ok(state?.filter(|state| state.result().is_none())),
+    }
+}
+
+fn is_started_by_an_agent(run: &LivingRun) -> bool {
+    match &run.record {
+        Some(record) => record.parent_run_id.is_some(),
+        None => run.entry.parent().is_some(),
+    }
+}
+
+/// Whether a living run is an attempt of its task's loop.
+pub(super) fn is_attempt(engine: &Engine, run: &LivingRun) -> Result<bool> {
+    let LivingRun { entry, record } = run;
+    match record {
+        Some(record) => Ok(record.series.is_some()),
+        // Its folder cannot tell; its loop can.
+        None => {
+            let state = loop_of(engine, &entry.project, &entry.task)?;
+            Ok(state.is_some_and(|state| state.last_run.as_ref() == Some(&entry.run)))
+        }
     }
 }
 

@@ -20,6 +20,8 @@ pub(crate) struct Facts {
     pub(crate) blocked_by: Vec<TaskId>,
     /// Whether an attempt still lives.
     pub(crate) attempt: bool,
+    /// The tokens and the US dollars that it used so far, as far as it told.
+    pub(crate) running: (u64, f64),
     /// What the attempts of this series used up so far.
     pub(crate) tally: Tally,
     /// How the last attempt of this series ended.
@@ -87,8 +89,8 @@ pub(crate) enum Judgement {
 pub(crate) enum Next {
     /// Start an attempt.
     Start,
-    /// End the attempt that lives, because a stop is wished.
-    StopAttempt,
+    /// End the attempt that lives, because a stop is wished or a limit was passed; why.
+    StopAttempt(String),
     /// Begin the completion check.
     Check,
     /// End the completion check that runs, because a stop is wished.
@@ -134,8 +136,9 @@ pub(crate) enum End {
 /// Decides what a task needs next.
 pub(crate) fn decide(facts: &Facts, bounds: &Bounds) -> Next {
     if facts.attempt {
-        return match facts.stop {
-            Some(_) => Next::StopAttempt,
+        let overrun = || bounds.budget.overrun(&facts.tally, facts.running);
+        return match facts.stop.clone().or_else(overrun) {
+            Some(why) => Next::StopAttempt(why),
             None => Next::Wait(WaitFor::Attempt),
         };
     }
@@ -244,8 +247,19 @@ mod tests {
             ),
             (
                 "alive, stop wished",
-                Facts { attempt: true, stop: stop(), ..none.clone() },
-                Next::StopAttempt,
+                Facts { attempt: true, stop: stop(), running: (99, 0.0), ..none.clone() },
+                Next::StopAttempt("enough".into()),
+            ),
+            (
+                "alive, and the task used more than it may",
+                Facts {
+                    attempt: true,
+                    done: true,
+                    tally: Tally { tokens: 4, ..after(1, 0) },
+                    running: (7, 0.0),
+                    ..none.clone()
+                },
+                Next::StopAttempt("it used 11 tokens; max tokens is 10".into()),
             ),
             (
                 "stop wins over done and over the next attempt",

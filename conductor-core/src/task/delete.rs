@@ -37,9 +37,9 @@ impl Engine {
         let Some(_lease) = Lease::take_unless_driven(&folder)? else {
             return Err(running(&folder, "deleted", "a process drives it"));
         };
-        let of_task = |entry: &OpenEntry| entry.project == *project && entry.task == *task;
-        if let Some((entry, _)) = self.living_runs(of_task)?.first() {
-            return Err(running(&folder, "deleted", &format!("its run {} lives", entry.run)));
+        let of_task = |entry: &OpenEntry| entry.is_of(project, task);
+        if let Some(run) = self.living_in_task(project, task)?.any()? {
+            return Err(running(&folder, "deleted", &format!("its run {run} lives")));
         }
         let tasks = self.layout().project(project)?;
         // What was used stays used: sums over the project go on to count it.
@@ -70,11 +70,8 @@ impl Engine {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(()),
             folder => folder?,
         };
-        let of_task = |entry: &OpenEntry| entry.project == *project && entry.task == *task;
-        match self.living_runs(of_task)?.first() {
-            Some((entry, _)) => {
-                Err(running(&folder, "deleted", &format!("its run {} lives", entry.run)))
-            }
+        match self.living_in_task(project, task)?.any()? {
+            Some(run) => Err(running(&folder, "deleted", &format!("its run {run} lives"))),
             None => Ok(()),
         }
     }
@@ -97,11 +94,9 @@ impl Engine {
         }
         let (folder, _task_lock) =
             self.lock_task(project, task, false, LockKind::Exclusive, wait)?;
-        let living = self.living_runs(|entry: &OpenEntry| {
-            entry.project == *project && entry.task == *task && entry.run == *run
-        })?;
+        let living = self.living_runs(|it| it.is_of(project, task) && it.run == *run)?.any()?;
         let runs = folder.folder(RUNS)?;
-        if !living.is_empty() || processes_live(&runs.folder(run)?)? {
+        if living.is_some() || processes_live(&runs.folder(run)?)? {
             return Err(run_running(&path, run));
         }
         let mut receipts = Keeping::new(&folder)?;

@@ -6,6 +6,7 @@
 mod admit;
 mod attempts;
 mod ending;
+mod gauge;
 mod notify;
 mod waits;
 
@@ -28,6 +29,7 @@ use crate::supervise::{Engine, RunPlan, RunWatch, cannot_be_executed};
 use crate::sys::{Polled, Poller, TimerFd};
 use crate::wait::Step;
 use admit::{Asking, Met};
+use gauge::Gauge;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
@@ -56,6 +58,8 @@ pub(super) struct Driver {
     judge: Option<Judge>,
     /// What the attempts of the series used up.
     tally: Tally,
+    /// What the attempt that lives used so far, where that can end it.
+    gauge: Gauge,
     /// What keeps the next attempt from starting, while it asks to.
     asking: Option<Asking>,
     /// What lets the task count among those that run; held until the loop ends. Where a keeper of an
@@ -147,6 +151,7 @@ impl Driver {
             last: None,
             judge,
             tally: Tally::default(),
+            gauge: Gauge::default(),
             asking: None,
             task_slot: None,
             trouble: None,
@@ -207,6 +212,7 @@ impl Driver {
                 self.tell_failure()?;
                 self.untold = false;
             }
+            self.measure();
             let facts = self.facts()?;
             match decide(&facts, &self.bounds) {
                 Next::Start => {
@@ -214,8 +220,8 @@ impl Driver {
                         return self.wait_at(&gate);
                     }
                 }
-                Next::StopAttempt => {
-                    self.ask_attempt_to_stop(facts.stop.as_deref().unwrap_or_default())?;
+                Next::StopAttempt(why) => {
+                    self.ask_attempt_to_stop(&why)?;
                     return self.rest(None, limits::SAFETY_POLL);
                 }
                 Next::Check => {
@@ -268,6 +274,7 @@ impl Driver {
                 not_ready(self.engine.layout(), &self.plan.project, &self.folder)?
             },
             attempt: self.attempt.is_some(),
+            running: self.gauge.used(),
             tally: self.tally.clone(),
             last,
             children: if done && self.attempt.is_none() {

@@ -7,7 +7,9 @@ use crate::error::{Error, Result};
 use crate::fsx::Folder;
 use crate::id::RunId;
 use crate::layout::{DONE, Layout, RUNS, TASK_BUS, check_files};
-use crate::supervise::{Check, Checked, Engine, RunPlan, checked, last_lines, stop_check};
+use crate::supervise::{
+    Check, Checked, Engine, RunPlan, checked, is_damage, last_lines, stop_check,
+};
 use crate::sys::{KeeperLimits, Polled, Poller, ProcessId, Processes};
 use std::ffi::OsString;
 use std::os::fd::OwnedFd;
@@ -133,7 +135,10 @@ impl Bench {
     pub(super) fn of(task: &Folder, last: Option<&RunId>) -> Result<Bench> {
         // A run whose folder somebody deleted cannot be judged; the one before it, or the task, can.
         let newest = || Ok::<_, Error>(Layout::runs_in(task)?.ids.pop());
-        let open = |run: &RunId| task.folder_if_exists(Path::new(RUNS).join(run));
+        let open = |run: &RunId| match task.folder_if_exists(Path::new(RUNS).join(run)) {
+            Err(error) if is_damage(&error) => Ok(None),
+            folder => folder,
+        };
         let mut found = None;
         for run in last.cloned().into_iter().chain(newest()?) {
             found = found.or(open(&run)?.map(|folder| (run, folder)));

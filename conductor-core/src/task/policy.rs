@@ -90,6 +90,23 @@ impl Budget {
         cost.map(|max| format!("it cost {:.2} USD; max cost is {max:.2} USD", tally.cost_usd))
     }
 
+    /// Whether what an attempt that runs uses up can end it.
+    pub(crate) fn bounds_use(&self) -> bool {
+        self.max_tokens.is_some() || self.max_cost_usd.is_some()
+    }
+
+    /// Why an attempt that runs must end, if it must: with what it used so far, the task used more than
+    /// it may.
+    pub(crate) fn overrun(&self, tally: &Tally, (tokens, cost_usd): (u64, f64)) -> Option<String> {
+        let tokens = tally.tokens.saturating_add(tokens);
+        if let Some(max) = self.max_tokens.filter(|max| tokens > *max) {
+            return Some(format!("it used {tokens} tokens; max tokens is {max}"));
+        }
+        let cost = tally.cost_usd + cost_usd;
+        let max = self.max_cost_usd.filter(|max| cost > *max)?;
+        Some(format!("it cost {cost:.2} USD; max cost is {max:.2} USD"))
+    }
+
     /// The time that the next attempt may run.
     pub(crate) fn wall_left(&self, tally: &Tally) -> Option<Duration> {
         self.max_wall.map(|max| max.saturating_sub(tally.wall))
@@ -189,6 +206,17 @@ mod tests {
             assert_eq!(budget.used_up(&tally).as_deref(), Some(why));
         }
         assert!(Budget::default().used_up(&none).is_some(), "no attempt is allowed");
+
+        // An attempt that runs counts with what it used so far, and may use up all of it.
+        let before = Tally { tokens: 900, cost_usd: 2.0, ..none };
+        assert_eq!(budget.overrun(&before, (100, 0.5)), None);
+        let why = budget.overrun(&before, (101, 0.5));
+        assert_eq!(why.as_deref(), Some("it used 1001 tokens; max tokens is 1000"));
+        let why = budget.overrun(&before, (100, 0.51));
+        assert_eq!(why.as_deref(), Some("it cost 2.51 USD; max cost is 2.50 USD"));
+        assert!(budget.overrun(&before, (u64::MAX, 0.0)).is_some());
+        assert!(budget.bounds_use() && !Budget::default().bounds_use());
+        assert_eq!(Budget::default().overrun(&before, (u64::MAX, 1e9)), None);
     }
 
     #[test]

@@ -31,10 +31,10 @@ impl Engine {
         let Some(lease) = Lease::take_unless_driven(&folder)? else {
             return Err(running(&folder, WHAT, "a process drives it"));
         };
-        if let Some((entry, _)) = self.living_runs(|entry| entry.is_of(project, task))?.first() {
-            return Err(running(&folder, WHAT, &format!("its run {} lives", entry.run)));
+        if let Some(run) = self.living_in_task(project, task)?.any()? {
+            return Err(running(&folder, WHAT, &format!("its run {run} lives")));
         }
-        set_aside(&folder)?;
+        // What cannot be written down leaves the marks of the end where they are.
         if let Some(mut state) = LoopState::read(&folder)? {
             if state.result().is_none() {
                 end_check(&folder, &state)?;
@@ -42,6 +42,7 @@ impl Engine {
             state.end(TaskOutcome::Stopped, Some(WHAT.to_owned()), self.now());
             state.write(&folder)?;
         }
+        set_aside(&folder)?;
         lease.forget_stop_wish(&folder)
     }
 }

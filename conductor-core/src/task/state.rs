@@ -250,6 +250,10 @@ impl LoopState {
     }
 
     /// What it waits for.
+    pub(crate) fn last_run(&self) -> Option<&RunId> {
+        self.last_run.as_ref()
+    }
+
     pub(crate) fn waiting(&self) -> Option<&Waiting> {
         self.waiting.as_ref()
     }

@@ -1,6 +1,6 @@
 //! Ending a task for good: its loop, and everything that it started.
 
-use super::children::own_runs;
+use super::children::{is_attempt, own_runs};
 use super::judge::{Bench, Judge};
 use super::lease::{Lease, wish_stop};
 use super::state::{LoopState, TaskOutcome};
@@ -51,7 +51,8 @@ impl Engine {
         let own = own_runs(&folder)?;
         self.wish_child_tasks_to_stop(project, task, &own, &stop.reason)?;
         let of_task = |entry: &OpenEntry| entry.is_of(project, task);
-        let report = self.stop_open_runs(stop, wait, of_task, |id| own.contains(id))?;
+        let unlisted = self.living_unlisted(project, task)?;
+        let report = self.stop_open_runs(stop, wait, unlisted, of_task, |id| own.contains(id))?;
         if report.signalled.is_empty() {
             let newest = glance(&folder, project, task)?.latest;
             if let Some(run) = newest.filter(|run| run.outcome().is_none()) {
@@ -65,15 +66,11 @@ impl Engine {
     /// The living runs of a task, and those that descend from any of its runs.
     fn living_with_children(&self, project: &ProjectId, task: &TaskId) -> Result<Vec<RunId>> {
         let own = own_runs(&self.layout().task(project, task)?)?;
-        let living = self.living_runs(|_| true)?;
-        let mut found = Vec::new();
-        for (entry, record) in &living {
-            let below = entry.parents.iter().any(|id| own.contains(id.as_str()));
-            if (entry.is_of(project, task) || below) && !record.is_external() {
-                found.push(entry.run.clone());
-            }
-        }
-        Ok(found)
+        let living = self.living_runs(|entry| {
+            entry.is_of(project, task) || entry.parents.iter().any(|id| own.contains(id.as_str()))
+        })?;
+        let ours = living.runs.into_iter().filter(|run| !run.is_external());
+        Ok(ours.map(|run| run.entry.run).collect())
     }
 
     /// Writes down that the loops of tasks which this task's agents started shall end: somebody else may
@@ -85,13 +82,12 @@ impl Engine {
         own: &HashSet<String>,
         reason: &str,
     ) -> Result<()> {
-        let living = self.living_runs(|_| true)?;
-        for (entry, record) in &living {
-            if !entry.is_of(project, task)
-                && record.series.is_some()
-                && entry.parents.iter().any(|id| own.contains(id.as_str()))
-            {
-                self.wish_task_stop(&entry.project, &entry.task, reason)?;
+        let living = self.living_runs(|entry| {
+            !entry.is_of(project, task) && entry.parents.iter().any(|id| own.contains(id.as_str()))
+        })?;
+        for run in &living.runs {
+            if is_attempt(self, run)? {
+                self.wish_task_stop(&run.entry.project, &run.entry.task, reason)?;
             }
         }
         Ok(())

@@ -1,6 +1,8 @@
 //! Posting, reading and following on one file.
 
+use super::crashes::bus_of;
 use super::kit::*;
+use super::machine::{Disk, Machine};
 use conductor_core::{RunId, Step};
 use std::io::Write as _;
 use std::path::Path;
@@ -295,4 +297,18 @@ fn what_is_no_plain_file_is_refused_by_name_and_left_alone() {
         let error = Bus::open(folder(dir.path()), name, scope, BusOptions::default()).unwrap_err();
         assert_eq!(error.code(), "bus.name", "{name:?}");
     }
+}
+
+#[test]
+fn lines_of_the_oldest_form_are_read_a_few_times_and_not_once_for_each_of_them() {
+    const LINES: usize = 20_000;
+    let lines: String =
+        (0..LINES).map(|n| format!("[2001-01-01 00:00:00] FACT: line {n}\n")).collect();
+    let size = lines.len();
+    let machine = Machine::new(Disk::with_file(NAME, lines.into_bytes()));
+    let bus = bus_of(&machine, 1, BusOptions::default()).unwrap();
+    let (calls, before) = (machine.calls(), machine.reads().1);
+    assert_eq!(bus.read(ReadOptions::default()).unwrap().count(), LINES);
+    let (calls, bytes) = (machine.calls() - calls, machine.reads().1 - before);
+    assert!(calls < 200 && bytes < 4 * size as u64, "{calls} calls, {bytes} of {size} bytes");
 }

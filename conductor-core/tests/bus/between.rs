@@ -6,6 +6,7 @@ use super::checker::crc32c;
 use super::crashes::{bus_of, judge_files};
 use super::kit::*;
 use super::machine::{Disk, Fault, Machine};
+use conductor_core::bus::FindingKind;
 use conductor_core::sys::Open;
 use conductor_core::{Error, Step};
 use std::path::Path;
@@ -101,6 +102,60 @@ fn a_bus_that_is_made_and_archived_meanwhile_has_no_gap() {
 
 fn as_texts(bodies: &[String]) -> Vec<&str> {
     bodies.iter().map(String::as_str).collect()
+}
+
+#[test]
+fn a_check_calls_no_bus_damaged_that_is_rotated_meanwhile() {
+    let check = |machine: &Machine, at: &str| {
+        let bus = bus_of(machine, 1, BusOptions::default()).unwrap();
+        let report = bus.check().unwrap();
+        assert_eq!(report.findings, [], "{at}");
+        assert!(report.messages >= 3, "{at}: {report:?}");
+    };
+    // Who comes while the check has the file's lock does nothing.
+    let once = |machine: &Machine| {
+        other(machine, 2, |bus| {
+            if bus.rotate(Wait::NONE).is_ok() {
+                say(&bus, "news");
+            }
+        });
+    };
+    let places = at_every_call(|| machine_with(&["1", "2", "3"]), once, check);
+    assert!(places > 4);
+    // Twice, on a bus with archives.
+    let start = || {
+        let machine = machine_with(&["1"]);
+        ["2", "3"].iter().for_each(|body| {
+            other(&machine, 2, |bus| {
+                bus.rotate(Wait::NONE).unwrap();
+                say(&bus, *body);
+            });
+        });
+        machine
+    };
+    let twice = move |machine: &Machine| {
+        once(machine);
+        once(machine);
+    };
+    assert!(at_every_call(start, twice, check) > 10);
+}
+
+#[test]
+fn a_check_takes_no_message_for_damage_that_is_being_written() {
+    let whole = live(&machine_with(&["1", "2"]));
+    let torn = whole.len() - 4;
+    let machine = Machine::new(Disk::with_file(NAME, whole[..torn].to_vec()));
+    let os = machine.process(9);
+    let root = os.open_root(Path::new("/bus")).unwrap();
+    let file = os.open_at(&root, Path::new(NAME), Open::Append).unwrap();
+    assert!(os.try_lock(&file, conductor_core::sys::LockKind::Exclusive).unwrap());
+    let bus = bus_of(&machine, 1, BusOptions::default()).unwrap();
+    let report = bus.check().unwrap();
+    assert!(report.findings.iter().all(|found| found.kind == FindingKind::Torn), "{report:?}");
+    os.write(&file, &whole[torn..]).unwrap();
+    // It holds its lock and goes on holding it: a check waits for nobody.
+    let report = bus.check().unwrap();
+    assert_eq!((report.messages, report.findings.as_slice()), (2, &[][..]));
 }
 
 #[test]

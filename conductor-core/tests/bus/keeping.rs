@@ -3,7 +3,7 @@
 use super::kit::*;
 use conductor_core::bus::FindingKind;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 fn findings(bus: &Bus) -> Vec<FindingKind> {
     bus.check().unwrap().findings.into_iter().map(|finding| finding.kind).collect()
@@ -63,6 +63,22 @@ fn archives_are_removed_oldest_first_and_not_before_they_were_read() {
 }
 
 #[test]
+fn a_name_that_was_taken_and_never_committed_keeps_the_archives_too() {
+    let (dir, cursors) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let bus = open(dir.path());
+    say(&bus, "0");
+    bus.rotate(Wait::FOREVER).unwrap();
+    drop(bus.named_cursor(folder(cursors.path()), "slow", Wait::NONE).unwrap());
+    let kept = folder(cursors.path());
+    assert_eq!(bus.remove_archives(u64::MAX, Some(&kept)).unwrap(), Vec::<PathBuf>::new());
+    // Nobody came back for it in a month: it is not waited for any more.
+    let file = fs::File::open(cursors.path().join("shop~fix-login~slow")).unwrap();
+    let month = std::time::Duration::from_secs(31 * 24 * 3600);
+    file.set_modified(std::time::SystemTime::now() - month).unwrap();
+    assert_eq!(bus.remove_archives(u64::MAX, Some(&kept)).unwrap().len(), 1);
+}
+
+#[test]
 fn a_check_names_everything_that_is_not_as_it_should_be() {
     let dir = tempfile::tempdir().unwrap();
     let bus = open(dir.path());
@@ -101,8 +117,11 @@ fn messages_that_came_too_late_into_an_archive_are_found_and_posted_again_once()
     append(&archives(dir.path())[0], OLDER);
     assert_eq!(findings(&bus), [FindingKind::Straggler]);
     assert_eq!(all(&bus), ["0"]);
+    assert!(bus.check().unwrap().is_damaged());
     assert_eq!(bus.adopt_stragglers(Wait::FOREVER).unwrap(), 1);
     assert_eq!(bus.adopt_stragglers(Wait::FOREVER).unwrap(), 0);
+    assert_eq!(findings(&bus), [FindingKind::Adopted]);
+    assert!(!bus.check().unwrap().is_damaged(), "what is on the bus is not lost");
     let adopted = messages(bus.tail(1).unwrap()).remove(0);
     assert_eq!((adopted.body.as_str(), adopted.msg_type.as_str()), ("late", "INFO"));
     assert_eq!(adopted.meta("adopted_id"), Some("MSG-1"));

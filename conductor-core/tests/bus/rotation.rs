@@ -1,6 +1,7 @@
 //! Rotation: nothing is lost, doubled or out of order, whatever a crash leaves behind.
 
 use super::kit::*;
+use conductor_core::bus::FindingKind;
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -153,6 +154,10 @@ impl Stages {
     /// What is there is read before and after the next writer, who goes on with it.
     fn check(&self, bus: &Bus, there: u32) {
         assert_eq!(all(bus), numbers(0..there), "read before the next writer");
+        let report = bus.check().unwrap();
+        assert!(!report.is_damaged(), "each crash leaves a sound bus: {report:?}");
+        let odd = report.findings.iter().any(|found| found.kind == FindingKind::Linked);
+        assert!(!odd && report.messages == u64::from(there), "{report:?}");
         let mut follower = bus.follow(&Cursor::START, SOON).unwrap();
         let before: Vec<String> = (0..there)
             .map(|_| match follower.next() {
@@ -276,6 +281,9 @@ fn a_next_file_with_messages_is_not_thrown_away() {
     let bus = stages.crash(Some(&stages.unsealed), Some(&stages.next_with_two), false);
     assert_eq!(bus.rotate(Wait::FOREVER).unwrap_err().code(), "bus.next_in_the_way");
     assert_eq!(fs::read(stages.dir.path().join(NEXT)).unwrap(), stages.next_with_two);
+    let report = bus.check().unwrap();
+    let kinds: Vec<_> = report.findings.iter().map(|finding| finding.kind).collect();
+    assert_eq!((kinds.as_slice(), report.is_damaged()), (&[FindingKind::Hidden][..], true));
     say(&bus, "5");
     assert_eq!(all(&bus), numbers(0..6));
 }

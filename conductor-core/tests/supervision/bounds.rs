@@ -34,6 +34,55 @@ fn tokens_and_cost_are_added_up_over_loops_and_drivers() {
     assert_eq!(result.attempts, 2);
 }
 
+/// A line of Claude's stream: the piece of a message, and what was used for it.
+fn claude_says(id: &str, tokens: u64) -> String {
+    format!(
+        r#"{{"type":"assistant","message":{{"id":"{id}","model":"m","content":[],"usage":{{"input_tokens":{tokens},"output_tokens":0}}}}}}"#
+    )
+}
+
+#[test]
+fn an_attempt_that_runs_is_stopped_when_it_passes_the_tokens_of_its_task() {
+    let shop = Shop::new("");
+    // The first attempt uses 60. The second one passes the 100 with its second message, and would go on.
+    let (one, two) = (claude_says("one", 60), claude_says("two", 30));
+    let three = claude_says("three", 30);
+    let script = format!(
+        "cd $JRUN_TASK_FOLDER; if [ ! -e again ]; then touch again; echo '{one}'; echo '{one}'; exit; fi; \
+         echo '{two}'; until [ -e go ]; do sleep 0.01; done; echo '{three}'; exec sleep 1000"
+    );
+    shop.agent("claude", &script);
+    let spec = spec("greedy", "x").agent("claude").max_tokens(100);
+    let task = shop.conductor().tasks().start(spec.clone(), LONG).unwrap();
+    drive_until(&task, "the second attempt", || {
+        let runs = shop.runs("greedy");
+        runs.len() == 2 && fs::metadata(runs[1].folder.join("agent-stdout.txt")).unwrap().len() > 0
+    });
+    // Whoever takes over reads what was told before.
+    drop(task);
+    let task = shop.conductor().tasks().start(spec, LONG).unwrap();
+    fs::write(shop.root.path().join("shop/greedy/go"), "").unwrap();
+    let result = task.wait(LONG).unwrap();
+    let why = "it used 120 tokens; max tokens is 100";
+    assert_eq!((result.outcome, result.attempts), (TaskOutcome::GaveUp, 2));
+    assert_eq!(result.reason.as_deref(), Some(why));
+    let run = &shop.runs("greedy")[1];
+    assert_eq!(run.outcome(), Some(Outcome::Stopped));
+    assert_eq!(run.record.stop_reason.as_deref(), Some(why));
+    assert_eq!(run.record.usage.map(|usage| usage.total()), Some(60));
+}
+
+#[test]
+fn an_attempt_that_runs_is_stopped_when_it_passes_the_cost_of_its_task() {
+    let shop = Shop::new("");
+    let stream = stream("claude-tool");
+    shop.agent("claude", &format!("cat {}; exec sleep 1000", stream.display()));
+    let spec = spec("dear", "x").agent("claude").max_cost_usd(0.02);
+    let result = shop.conductor().tasks().start(spec, LONG).unwrap().wait(LONG).unwrap();
+    assert_eq!(result.reason.as_deref(), Some("it cost 0.03 USD; max cost is 0.02 USD"));
+    assert_eq!(shop.runs("dear")[0].outcome(), Some(Outcome::Stopped));
+}
+
 #[test]
 fn the_receipts_that_an_agent_removes_stay_counted() {
     let shop = Shop::new("");

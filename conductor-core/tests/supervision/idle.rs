@@ -22,6 +22,27 @@ fn host_drives_a_silent_agent() {
     task.wait(Duration::from_secs(1000)).unwrap();
 }
 
+#[test]
+fn host_drives_a_silent_agent_with_limits() {
+    let Some((_, conductor)) = hosted() else { return };
+    let spec = TaskSpec::new("shop").task("fix").agent("claude").prompt("x").max_tokens(1000);
+    let task = conductor.tasks().start(spec, LONG).unwrap();
+    // What it printed is read, in looks a second apart, until one finds nothing.
+    let output = conductor.runs().list(&of("fix").0, &of("fix").1).unwrap().remove(0).unwrap();
+    let output = output.folder.join("agent-stdout.txt");
+    drive_until(&task, "it printed", || std::fs::metadata(&output).unwrap().len() > 0);
+    let three_seconds = Timespec { tv_sec: 3, tv_nsec: 0 };
+    loop {
+        task.step().unwrap();
+        let mut fds = [PollFd::from_borrowed_fd(task.fd(), PollFlags::IN)];
+        if poll(&mut fds, Some(&three_seconds)).unwrap() == 0 {
+            break;
+        }
+    }
+    println!("drives");
+    task.wait(Duration::from_secs(1000)).unwrap();
+}
+
 /// Every file below a folder with its length and its last change.
 fn files(folder: &Path, into: &mut BTreeMap<PathBuf, (u64, std::time::SystemTime)>) {
     for entry in std::fs::read_dir(folder).unwrap() {
@@ -36,13 +57,23 @@ fn files(folder: &Path, into: &mut BTreeMap<PathBuf, (u64, std::time::SystemTime
 
 #[test]
 fn a_driver_with_a_silent_agent_writes_nothing_and_calls_nobody() {
+    writes_nothing_and_calls_nobody("idle::host_drives_a_silent_agent");
+}
+
+#[test]
+fn nor_does_one_that_watches_what_the_agent_uses() {
+    writes_nothing_and_calls_nobody("idle::host_drives_a_silent_agent_with_limits");
+}
+
+fn writes_nothing_and_calls_nobody(host: &str) {
     if Command::new("strace").arg("-V").stdout(Stdio::null()).status().is_err() {
         assert!(std::env::var_os("CONDUCTOR_TEST_STRICT").is_none(), "strace is missing");
         return;
     }
     let window = std::env::var("CONDUCTOR_TEST_IDLE").map_or(WINDOW, |text| text.parse().unwrap());
     let shop = Shop::new("");
-    let mut host = shop.host("idle::host_drives_a_silent_agent", &[]);
+    shop.agent("claude", "echo '{\"type\":\"assistant\"}'; exec sleep 1000");
+    let mut host = shop.host(host, &[]);
     host.says("drives");
     let asleep = |pid: u32| {
         let path = format!("/proc/{pid}/task");

@@ -32,7 +32,9 @@ impl Shop {
     /// Makes the agent `name` run a script, with its prompt in `$PROMPT`.
     pub(crate) fn agent(&self, name: &str, script: &str) {
         let path = self.dir().join("bin").join(name);
-        let text = format!("#!/bin/sh\nPROMPT=$(cat)\nexport PROMPT\n{script}\n");
+        // What it is asked about itself it does not answer, at once.
+        let silent = "case $1 in --version|--help) exit;; esac";
+        let text = format!("#!/bin/sh\n{silent}\nPROMPT=$(cat)\nexport PROMPT\n{script}\n");
         let next = self.dir().join("next");
         fs::write(&next, text).unwrap();
         fs::set_permissions(&next, fs::Permissions::from_mode(0o755)).unwrap();

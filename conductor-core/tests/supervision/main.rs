@@ -11,6 +11,8 @@
 mod support;
 
 mod bounds;
+mod containers;
+mod damage;
 mod disk;
 mod hold;
 mod idle;

@@ -177,6 +177,28 @@ fn attempts_of_tasks_wait_for_slots_too_and_root_tasks_for_theirs() {
     assert_eq!(told.count(), 1);
 }
 
+#[test]
+fn who_asks_and_then_does_nothing_holds_nobody_up_and_keeps_its_place() {
+    let shop = Shop::new("defaults: {max_concurrent_runs: 1}\n");
+    let running = shop.conductor().jobs().start(job("sleep 1000"), LONG).unwrap();
+    let tasks = shop.conductor().tasks();
+    let spec =
+        |task: &str, script: &str| TaskSpec::new("shop").task(task).agent("shell").prompt(script);
+    // Nobody steps it for now.
+    let idle = tasks.start(spec("idle", "touch DONE"), LONG).unwrap();
+    let busy = tasks.start(spec("busy", "touch DONE"), LONG).unwrap();
+    let place = |task: &conductor_core::Task| task.info().unwrap().waiting.unwrap().position;
+    assert_eq!([place(&idle), place(&busy)], [Some(1), Some(2)]);
+    running.stop(Stop::because("enough").force(true), LONG).unwrap();
+    assert_eq!(busy.wait(LONG).unwrap().outcome, TaskOutcome::Done);
+    assert_eq!(place(&idle), Some(1));
+    // It moves again, and is the first in line still.
+    let after = tasks.start(spec("after", "sleep 1000"), LONG).unwrap();
+    assert_eq!(place(&after), Some(2));
+    assert_eq!(idle.wait(LONG).unwrap().outcome, TaskOutcome::Done);
+    after.stop(Stop::because("enough").force(true), LONG).unwrap();
+}
+
 /// A task whose first attempt ends when `one` is there, and whose second one, when `two` is, is the last.
 fn in_two_parts(task: &str) -> TaskSpec {
     let script = "if [ -e again ]; then until [ -e two ]; do sleep 0.01; done; touch DONE; exit; fi; \

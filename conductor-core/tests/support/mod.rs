@@ -168,7 +168,12 @@ pub fn host(name: &str, root: &Path) -> Host {
 
 /// As [`host`], with more variables.
 pub fn host_with(name: &str, root: &Path, variables: &[(&str, &str)]) -> Host {
-    let mut child = Command::new(std::env::current_exe().unwrap())
+    host_by(Command::new(std::env::current_exe().unwrap()), name, root, variables)
+}
+
+/// As [`host_with`], by a command that ends with this binary.
+pub fn host_by(mut command: Command, name: &str, root: &Path, variables: &[(&str, &str)]) -> Host {
+    let mut child = command
         .args(["--exact", name, "--nocapture", "--quiet", "--test-threads=1"])
         .env(HOST, root)
         .envs(variables.iter().copied())

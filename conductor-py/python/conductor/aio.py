@@ -242,7 +242,9 @@ class Run:
 
     async def stop(self, reason: str | None = None, *, force: bool = False) -> Stopped:
         """Ends it, and all that it started."""
-        return await asyncio.to_thread(self.sync.stop, reason, force=force)
+        return await _in_thread(
+            lambda cancel: self.sync.stop(reason, force=force, cancel=cancel)
+        )
 
     def __repr__(self) -> str:
         return repr(self.sync)
@@ -278,7 +280,9 @@ class Task:
 
     async def stop(self, reason: str | None = None, *, force: bool = False) -> Stopped:
         """Stops it for good."""
-        return await asyncio.to_thread(self.sync.stop, reason, force=force)
+        return await _in_thread(
+            lambda cancel: self.sync.stop(reason, force=force, cancel=cancel)
+        )
 
     def __repr__(self) -> str:
         return repr(self.sync)
@@ -293,7 +297,9 @@ class Bus:
 
     async def post(self, type: str, body: str, **options: Any) -> Posted:
         """Posts a message; options as :meth:`conductor.Bus.post`."""
-        return await asyncio.to_thread(self.sync.post, type, body, **options)
+        return await _in_thread(
+            lambda cancel: self.sync.post(type, body, cancel=cancel, **options)
+        )
 
     async def tail(self, count: int) -> list[Message]:
         """The last messages, oldest first."""
@@ -305,7 +311,7 @@ class Bus:
 
     async def rotate(self, timeout: Duration | None = None) -> Rotation:
         """Moves all that is on it into an archive beside it."""
-        return await asyncio.to_thread(self.sync.rotate, timeout)
+        return await _in_thread(lambda cancel: self.sync.rotate(timeout, cancel=cancel))
 
     async def check(self) -> BusCheck:
         """Looks at every byte of it and its archives."""
@@ -327,10 +333,12 @@ class _Jobs:
     ) -> Run:
         """Starts one run, as :meth:`conductor.Jobs.start`."""
 
-        def start() -> _work.Run:
-            return self._jobs.start(project, prompt, agent=agent, task=task, **options)
+        def start(cancel: Cancel) -> _work.Run:
+            return self._jobs.start(
+                project, prompt, agent=agent, task=task, cancel=cancel, **options
+            )
 
-        return Run(await asyncio.to_thread(start))
+        return Run(await _in_thread(start))
 
 
 class _Tasks:
@@ -341,7 +349,10 @@ class _Tasks:
         self, project: str, task: str | None = None, **options: Unpack[TaskOptions]
     ) -> Task:
         """Starts a task, as :meth:`conductor.Tasks.start`."""
-        return Task(await asyncio.to_thread(lambda: self._tasks.start(project, task, **options)))
+        start = self._tasks.start
+        return Task(
+            await _in_thread(lambda cancel: start(project, task, cancel=cancel, **options))
+        )
 
     async def get(self, project: str, task: str) -> Task:
         """A task that exists; it never drives."""
@@ -357,21 +368,28 @@ class _Tasks:
 
     async def resume(self, project: str, task: str, **options: Unpack[TaskOptions]) -> Task:
         """Starts a task that is done or gave up once more, as :meth:`conductor.Tasks.resume`."""
-        return Task(await asyncio.to_thread(lambda: self._tasks.resume(project, task, **options)))
+        resume = self._tasks.resume
+        return Task(
+            await _in_thread(lambda cancel: resume(project, task, cancel=cancel, **options))
+        )
 
     async def cancel(
         self, project: str, task: str, reason: str | None = None, *, force: bool = False
     ) -> Stopped:
         """Marks a task as cancelled and stops it."""
-        return await asyncio.to_thread(self._tasks.cancel, project, task, reason, force=force)
+        end = self._tasks.cancel
+        return await _in_thread(
+            lambda cancel: end(project, task, reason, force=force, cancel=cancel)
+        )
 
     async def set_back(self, project: str, task: str) -> None:
         """Sets a task back: its next start counts attempts from one."""
-        await asyncio.to_thread(self._tasks.set_back, project, task)
+        await _in_thread(lambda cancel: self._tasks.set_back(project, task, cancel=cancel))
 
     async def delete(self, project: str, task: str, *, force: bool = False) -> None:
         """Deletes a task with all its runs."""
-        await asyncio.to_thread(self._tasks.delete, project, task, force=force)
+        delete = self._tasks.delete
+        await _in_thread(lambda cancel: delete(project, task, force=force, cancel=cancel))
 
 
 class _Runs:
@@ -431,7 +449,7 @@ class Conductor:
 
     async def reconcile(self) -> list[RunInfo]:
         """Writes down the ends of runs that nobody saw ending."""
-        return await asyncio.to_thread(self.sync.reconcile)
+        return await _in_thread(lambda cancel: self.sync.reconcile(cancel=cancel))
 
     async def usage(
         self, project: str | None = None, task: str | None = None, *, by: str | None = None

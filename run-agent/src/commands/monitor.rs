@@ -114,6 +114,7 @@ impl Monitor {
             cwd,
             options: &self,
             pace: &pace,
+            greeted: false,
             said: BTreeMap::new(),
             troubles: BTreeMap::new(),
             ending: BTreeMap::new(),
@@ -158,6 +159,8 @@ struct Watch<'a> {
     cwd: Option<PathBuf>,
     options: &'a Monitor,
     pace: &'a Pace,
+    /// Whether it was said what is looked after.
+    greeted: bool,
     /// What was said of each task last; it is not said again.
     said: BTreeMap<TaskId, String>,
     /// What went wrong with it last, as well.
@@ -183,7 +186,7 @@ impl Watch<'_> {
         // From here on: what changes while we act is looked at again.
         let news = self.eye.news(&look)?;
         self.blind = None;
-        if self.said.is_empty() {
+        if !std::mem::replace(&mut self.greeted, true) {
             let file = self.eye.list().display();
             let line = match look.items.len() {
                 0 => format!("monitor: no open line of {file} names a task"),
@@ -310,7 +313,11 @@ impl Watch<'_> {
     }
 
     fn end_attempt(&mut self, item: &MonitorItem) -> Result<String> {
-        let run: Run = self.conductor.runs().get_newest(&self.project, &item.task)?;
+        let runs = self.conductor.runs();
+        let run: Run = match &item.run {
+            Some(run) => runs.get(&self.project, &item.task, run)?,
+            None => runs.get_newest(&self.project, &item.task)?,
+        };
         let silent = format_duration(self.pace.stale_after);
         let stop = Stop::because(format!("monitor: silent for more than {silent}"));
         let id = run.id().to_string();

@@ -12,8 +12,14 @@ use conductor_core::Record;
 ///
 /// Once in all, however many do it at the same time. Whatever waits for a run or goes on with a task
 /// does it for those, too; this does it for the whole root.
+///
+/// It looks at the entries in `.conductor/open`. With --all it looks at each run: for a root that came
+/// back from a copy without them.
 #[derive(Args, Debug)]
 pub(crate) struct Reconcile {
+    /// Look at each run of the root, not only at those that are known to be open
+    #[arg(long)]
+    all: bool,
     /// Print JSON: one object for each run that was closed, on a line
     #[arg(long)]
     json: bool,
@@ -22,7 +28,11 @@ pub(crate) struct Reconcile {
 impl Reconcile {
     pub(crate) fn run(self, context: &mut Context) -> Result<u8, Failure> {
         let conductor = context.conductor()?;
-        let closed = conductor.reconcile(&interrupt::switch()?)?;
+        let cancel = interrupt::switch()?;
+        let closed = match self.all {
+            true => conductor.reconcile_all(&cancel)?,
+            false => conductor.reconcile(&cancel)?,
+        };
         if self.json {
             for run in &closed {
                 json::line(&mut context.out, &Record::from(run))?;

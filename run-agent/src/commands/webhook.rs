@@ -48,7 +48,8 @@ impl List {
             context.out.line("no event waits for the webhook")?;
             return Ok(exit::OK);
         }
-        let mut table = Table::new(["AT", "EVENT", "TRIED", "NEXT", "LAST ERROR"]).elastic(&["LAST ERROR"]);
+        let mut table =
+            Table::new(["AT", "EVENT", "TRIED", "NEXT", "LAST ERROR"]).elastic(&["LAST ERROR"]);
         for event in events {
             table.row(vec![
                 event.at.human().into(),

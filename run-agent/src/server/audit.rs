@@ -119,7 +119,8 @@ impl Change {
             correlation_id: &self.request_id,
             method: self.method.as_str(),
             path: &self.path,
-            endpoint: format!("{} {}", self.method, self.route),
+            // As the older program names the ids.
+            endpoint: format!("{} {}", self.method, self.route.replace('}', "_id}")),
             remote_addr: self.peer.map(|peer| peer.to_string()),
             ids,
             payload: asked.map(redact),
@@ -242,7 +243,7 @@ mod tests {
         };
         let entry: Value = serde_json::from_str(&change.line()).unwrap();
         for (name, value) in [
-            ("endpoint", "POST /api/projects/{project}/tasks/{task}/messages"),
+            ("endpoint", "POST /api/projects/{project_id}/tasks/{task_id}/messages"),
             ("project_id", "p"),
             ("task_id", "t"),
             ("message_id", "MSG-1"),

@@ -77,6 +77,13 @@ impl Failure {
         Failure::new(StatusCode::NOT_FOUND, code, message)
     }
 
+    /// The same with another status, which clients of the older program know it by.
+    #[must_use]
+    pub(crate) fn with_status(mut self, status: StatusCode) -> Failure {
+        self.status = status;
+        self
+    }
+
     /// Adds something about it.
     #[must_use]
     pub(crate) fn detail(mut self, name: &'static str, value: impl Into<String>) -> Failure {

@@ -105,7 +105,11 @@ pub(crate) fn drive(conductor: &Conductor, task: Task) -> Result<u8, Failure> {
         Drive { signals: &signals, stopper: None, grace: Duration::ZERO, deadline: None };
     Ok(match drive.run(&tasks, &mut watcher)? {
         End::Over => exit::OK,
-        end => super::ending::code_of_wait(end),
+        end => {
+            let [task] = &tasks;
+            watcher.tell(task, "WARNING", end.why());
+            super::ending::code_of_wait(end)
+        }
     })
 }
 
@@ -150,17 +154,25 @@ impl Watcher for Diary {
     fn event(&mut self, _: &Task, _: &Event) {}
 
     fn over(&mut self, task: &Task, end: Result<TaskResult>) {
-        let Err(error) = end else { return };
-        let scope = (task.project().as_str(), task.id().as_str());
-        let body = format!("the task is not driven any more: {error}\nrun-agent attach goes on");
-        // Where not even that can be written, `status` says that the task has no driver.
-        let _told = self
-            .conductor
-            .bus(scope)
-            .and_then(|bus| bus.post(Post::new("ERROR", body), Wait::from(Duration::from_secs(5))));
+        if let Err(error) = end {
+            self.tell(task, "ERROR", &error.to_string());
+        }
     }
 
     fn rest(&mut self) -> Option<Instant> {
         None
+    }
+}
+
+impl Diary {
+    /// Tells that nobody drives the task any more, and why.
+    fn tell(&self, task: &Task, kind: &str, why: &str) {
+        let scope = (task.project().as_str(), task.id().as_str());
+        let body = format!("the task is not driven any more: {why}\nrun-agent attach goes on");
+        // Where not even that can be written, `status` says that the task has no driver.
+        let _told = self
+            .conductor
+            .bus(scope)
+            .and_then(|bus| bus.post(Post::new(kind, body), Wait::from(Duration::from_secs(5))));
     }
 }

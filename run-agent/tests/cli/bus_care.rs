@@ -90,6 +90,40 @@ fn a_reader_with_a_name_gets_what_came_since() {
 }
 
 #[test]
+fn the_place_of_a_name_moves_past_what_its_filters_leave_out() {
+    let (sandbox, _) = with_messages(3);
+    let read = "bus read --project p --json --cursor rare --type decision";
+    assert_eq!(cli(&sandbox, read).succeed().stdout, "");
+    let kept = sandbox.root().join(".conductor/cursors/p~~rare");
+    assert!(fs::read_to_string(&kept).unwrap().starts_with("c1:4:MSG-"), "behind all three");
+    let _posted = post(&sandbox, "rare", &["--type", "DECISION"]);
+    let _posted = post(&sandbox, "behind it", &[]);
+    assert_eq!(bodies(&cli(&sandbox, read).succeed().stdout), ["rare"]);
+    assert!(fs::read_to_string(&kept).unwrap().starts_with("c1:6:MSG-"));
+}
+
+#[test]
+fn a_named_place_that_does_not_fit_the_bus_can_be_left() {
+    let (sandbox, bus) = with_messages(2);
+    let read = "bus read --project p --json --cursor mine";
+    assert_eq!(bodies(&cli(&sandbox, read).succeed().stdout).len(), 2);
+    fs::remove_file(bus).unwrap();
+    let _posted = post(&sandbox, "another bus", &[]);
+    let refused = cli(&sandbox, read).run().expect_code(12).stderr;
+    let kept = sandbox.root().join(".conductor/cursors/p~~mine");
+    assert!(refused.contains(kept.to_str().unwrap()), "{refused}");
+    assert!(refused.contains("--after start"), "{refused}");
+    let anew = cli(&sandbox, &format!("{read} --after start")).succeed().stdout;
+    assert_eq!(bodies(&anew), ["another bus"]);
+    assert_eq!(cli(&sandbox, read).succeed().stdout, "");
+    // To the end of it, where nothing is to be printed.
+    let _posted = post(&sandbox, "passed over", &[]);
+    assert_eq!(cli(&sandbox, &format!("{read} --after end")).succeed().stdout, "");
+    let _posted = post(&sandbox, "news", &[]);
+    assert_eq!(bodies(&cli(&sandbox, read).succeed().stdout), ["news"]);
+}
+
+#[test]
 fn messages_are_chosen_by_their_time() {
     let (sandbox, _) = with_messages(3);
     let all = lines(&see(&sandbox, "bus read --project p --json --archives"));

@@ -261,7 +261,7 @@ while :; do sleep 0.01; done",
     let audit = sandbox.root().join("_audit/form-submissions.jsonl");
     until("it is noted", || {
         let text = std::fs::read_to_string(&audit).unwrap_or_default();
-        text.contains("DELETE /api/v1/tasks/{task}")
+        text.contains("DELETE /api/v1/tasks/{task_id}")
     });
 }
 

@@ -14,13 +14,18 @@ fn the_documented_units_are_good() {
         text.split("```ini\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
     let folder = sandbox.folder("units");
     let mut units = Vec::new();
-    for block in blocks {
+    for block in &blocks {
         let path = block.lines().next().unwrap().trim_start_matches("# ");
         let unit = folder.join(Path::new(path).file_name().unwrap());
         std::fs::write(&unit, block).unwrap();
         units.push(unit);
     }
-    assert_eq!(units.len(), 3, "{units:?}");
+    assert_eq!(units.len(), 4, "{units:?}");
+    // With the usual KillMode the end of a service would be that of all runs that it started.
+    let starts = |block: &&&str| block.contains("ExecStart") && !block.contains(" gc ");
+    for block in blocks.iter().filter(starts) {
+        assert!(block.contains("\nKillMode=process\n"), "{block}");
+    }
     // Where the documented path leads.
     let bin = sandbox.home().join(".cargo/bin");
     std::fs::create_dir_all(&bin).unwrap();

@@ -87,8 +87,7 @@ fn an_outbox_that_is_no_folder_is_told_with_the_way_out_and_hides_nothing_else()
     fs::create_dir(sandbox.root().join("with space")).unwrap();
     let outbox = sandbox.root().join(".conductor/outbox");
     fs::write(&outbox, "").unwrap();
-    let refused = job(&sandbox, ":").run();
-    assert_ne!(refused.code, 0);
+    let refused = job(&sandbox, ":").exits(2);
     for part in ["run_stop", "webhook", "run-agent reconcile", ".conductor/outbox"] {
         assert!(refused.stderr.contains(part), "{part} in {}", refused.stderr);
     }

@@ -6,7 +6,7 @@ use crate::workshop::*;
 use conductor_core::{Outcome, TaskOutcome, TaskSpec};
 use conductor_tests::agents::open_gate;
 use conductor_tests::sandbox::Sandbox;
-use rustix::process::{Pid, PidfdFlags, getsid, pidfd_open};
+use rustix::process::{Pid, PidfdFlags, Signal, getsid, kill_process, pidfd_open};
 use std::fs;
 use std::time::Duration;
 
@@ -98,6 +98,21 @@ fn a_detached_task_is_stopped_for_good() {
     assert!(text.contains("p/t: stopped after 1 attempt"), "{text}");
     await_end(&end);
     assert_eq!(runs(&sandbox).len(), 1);
+}
+
+#[test]
+fn a_driver_that_is_asked_to_go_says_so_on_the_bus() {
+    let sandbox = Sandbox::new();
+    let gate = gate(&sandbox, "gate");
+    task(&sandbox, &wait_at(&gate)).arg("--detach").succeed();
+    let pid = driver(&sandbox);
+    let end = pidfd_open(pid, PidfdFlags::empty()).unwrap();
+    kill_process(pid, Signal::TERM).unwrap();
+    await_end(&end);
+    assert_eq!(runs(&sandbox)[0].alive, Some(true), "the attempt goes on");
+    let told = cli(&sandbox, "bus read --project p --task t").succeed().stdout;
+    assert!(told.contains("the task is not driven any more: SIGTERM"), "{told}");
+    cli(&sandbox, "stop --project p --task t").succeed();
 }
 
 #[test]

@@ -180,6 +180,24 @@ fn a_silent_attempt_is_ended_without_holding_up_the_others() {
 }
 
 #[test]
+fn what_is_looked_after_is_said_once() {
+    let sandbox = Sandbox::new();
+    let path = list(&sandbox, "nothing to do\n");
+    let mut monitor = monitor(&sandbox, "--interval 1h").start();
+    says(&mut monitor, "no open line of");
+    // An editor saves it, and saves it again.
+    fs::write(&path, "- [ ] later\n").unwrap();
+    fs::write(&path, "- [ ] `t` x\n- [ ] `u` x\n").unwrap();
+    says(&mut monitor, "[ok]     u: ");
+    monitor.signal(Signal::TERM);
+    let said = monitor.finish().expect_code(143).stdout;
+    assert_eq!(said.matches("monitor: ").count(), 1, "{said}");
+    for task in ["t", "u"] {
+        cli(&sandbox, &format!("stop --project p --task {task}")).succeed();
+    }
+}
+
+#[test]
 fn one_monitor_at_a_time_and_none_in_the_way_when_it_is_killed() {
     let sandbox = Sandbox::new();
     list(&sandbox, "");

@@ -6,17 +6,17 @@ Ctrl-C takes to end each wait.
 
 from __future__ import annotations
 
-import signal
 import sqlite3
 import sys
-import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 import conductor
 
-CALLS, DISK, PROCESS = 200_000, 500, 5_000
+sys.path.append(str(Path(__file__).resolve().parents[3] / "conductor-py/tests"))
+import waits  # noqa: E402 - which the tests have, too
+
+CALLS, DISK, PROCESS, INTERRUPTS = 200_000, 500, 5_000, 8
 BODY = "x" * 300
 INSERT = """insert into messages (ts, type, run_id, body)
     values (strftime('%Y-%m-%dT%H:%M:%fZ', 'now'), ?, ?, ?)"""
@@ -66,48 +66,13 @@ def use_sqlite(folder: Path, durability: str, count: int) -> None:
     db.close()
 
 
-def interrupt(what: str, wait: Callable[[], object]) -> None:
-    """Sends SIGINT to the main thread while it waits, and measures until it is out."""
-    sent = 0
-
-    def send() -> None:
-        nonlocal sent
-        sent = time.perf_counter_ns()
-        signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
-
-    # Not in step with the waits' own beat.
-    timer = threading.Timer(0.2 + time.perf_counter_ns() % 97 / 1000, send)
-    timer.start()
-    try:
-        wait()
-    except KeyboardInterrupt:
-        tell(f"interrupt {what}", sent, 1)
-    timer.join()
-
-
-def interrupt_all(folder: Path, rounds: int) -> None:
-    stubborn = "trap '' TERM; while :; do sleep 0.1; done"
-    with conductor.open(folder) as c:
-        run = c.jobs.start("bench", "exec sleep 600", agent="shell", task="slow")
-        hard = c.jobs.start("bench", stubborn, agent="shell", task="stubborn", grace="10m")
-        task = c.tasks.start("bench", "slower", agent="shell", prompt="exec sleep 600")
-        bus = c.bus("bench", "slow")
-        waits: dict[str, Callable[[], object]] = {
-            "run.wait": run.wait,
-            "run.follow": lambda: list(run.follow()),
-            "run.stop": lambda: hard.stop("enough"),
-            "task.wait": task.wait,
-            "task.follow": lambda: list(task.follow()),
-            "bus.follow": lambda: list(bus.follow(after="end")),
-            "reader.next": lambda: bus.follow(after="end").next(),
-            "log": lambda: conductor.log.read("error").next(),
-            "as_completed": lambda: list(conductor.as_completed([run, hard])),
-        }
-        for _ in range(rounds):
-            for what, wait in waits.items():
-                interrupt(what, wait)
-        for work in (run, hard, task):
-            work.stop("the bench is over", force=True)
+def interrupt_all(folder: Path, tries: int) -> None:
+    with waits.scene(folder) as scene:
+        calls = {**waits.WAITS, **waits.WORKS}
+        for _ in range(tries):
+            for what, wait in calls.items():
+                took = waits.nanoseconds_to_interrupt(lambda wait=wait: wait(scene))
+                print(f"interrupt {what}\t{took}")
 
 
 def main() -> None:
@@ -118,7 +83,7 @@ def main() -> None:
             part.mkdir()
             use_the_bus(part, durability, count)
             use_sqlite(part, durability, count)
-    interrupt_all(folder / "interrupts", rounds)
+    interrupt_all(folder / "interrupts", INTERRUPTS * rounds)
 
 
 if __name__ == "__main__":

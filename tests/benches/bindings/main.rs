@@ -1,10 +1,10 @@
-//! What a call costs from C, Go and Python, beside Rust and beside SQLite in each of them:
-//! `cargo bench -p conductor-tests --bench bindings`.
+//! What a call costs from C, Go and Python, beside Rust and beside SQLite in each of them; how long Python takes
+//! to end each wait at Ctrl-C; and what is installed: `cargo bench -p conductor-tests --bench bindings`.
 //!
 //! Each program does the same work with the bus and with SQLite in its write-ahead mode, in turns and in one
 //! process, and prints the nanoseconds of one call; the table has the best of the rounds, which other work
 //! on the machine disturbs least. What counts is the ratio; the figures themselves belong to the machine.
-//! `BENCH_ROUNDS` asks for more rounds.
+//! Where all is built it takes some three minutes. `BENCH_ROUNDS` asks for other than five rounds.
 #![allow(
     clippy::unwrap_used,
     clippy::panic,
@@ -12,8 +12,11 @@
     reason = "a bench reports by printing and fails by panicking"
 )]
 
-use conductor_core::{Cancel, Conductor, Durability, Event, Options, Post, ReadOptions, Wait};
-use conductor_tests::c::{Link, OPTIMISED, compile_with};
+use conductor_core::bus::Text;
+use conductor_core::{
+    Cancel, Conductor, Durability, Event, Options, Post, ReadOptions, ReadPlan, Records, Wait,
+};
+use conductor_tests::c::{Link, OPTIMISED, compile_with, prefix};
 use conductor_tests::go::Go;
 use conductor_tests::sandbox::Sandbox;
 use conductor_tests::{artifacts, python, tools, workspace};
@@ -63,14 +66,37 @@ fn main() {
         }
         println!();
     }
-    for (name, figures) in columns.iter().flat_map(|(_, figures)| figures) {
-        if let Some(wait) = name.strip_prefix("interrupt ") {
-            let longest = figures.iter().copied().fold(0.0, f64::max) / 1e6;
-            println!(
-                "Ctrl-C in Python's {wait}: at most {longest:.0} ms in {} tries",
-                figures.len()
-            );
-        }
+    let python = columns.iter().find(|(language, _)| *language == "Python");
+    python.iter().for_each(|(_, figures)| tell_interrupts(figures));
+    tell_sizes(&sandbox);
+}
+
+/// How long Python takes from Ctrl-C to the end of each wait.
+fn tell_interrupts(figures: &Figures) {
+    println!("\n| Ctrl-C in Python, milliseconds | half within | 99 % within | longest | tries |");
+    println!("| --- | --- | --- | --- | --- |");
+    for (name, times) in figures {
+        let Some(wait) = name.strip_prefix("interrupt ") else { continue };
+        let mut times: Vec<f64> = times.iter().map(|nanos| nanos / 1e6).collect();
+        times.sort_by(f64::total_cmp);
+        let within = |share: f64| times[((times.len() - 1) as f64 * share).ceil() as usize];
+        let [half, most, longest] = [0.5, 0.99, 1.0].map(within);
+        println!("| {wait} | {half:.2} | {most:.2} | {longest:.2} | {} |", times.len());
+    }
+}
+
+/// What is installed, in bytes.
+fn tell_sizes(sandbox: &Sandbox) {
+    println!("\n| installed | MB |\n| --- | --- |");
+    let lib = prefix(sandbox).join("lib");
+    for name in ["libconductor.so.1", "libconductor.a"] {
+        println!("| {name} | {:.1} |", size(&lib.join(name)) as f64 / 1e6);
+    }
+    if let Some(venv) = python::installed_before() {
+        println!(
+            "| the Python package, with its commands | {:.1} |",
+            size_of_package(&venv) as f64 / 1e6
+        );
     }
 }
 
@@ -116,12 +142,21 @@ fn in_rust(folder: &Path, rounds: usize) -> Figures {
             }
             let start = Instant::now();
             let mut seen = 0;
+            let mut records = Records::read(&bus, ReadPlan::default()).unwrap();
+            while let Some(rows) = records.next_batch(usize::MAX, Wait::NONE).unwrap() {
+                let bodies = rows.rows().iter().map(|row| rows.get(row, Text::Body));
+                seen += bodies.map(|body| black_box(body).len()).sum::<usize>();
+            }
+            assert_eq!(seen, count * body.len());
+            tell("read", start, count);
+            let start = Instant::now();
+            let mut seen = 0;
             for event in bus.read(ReadOptions::default()).unwrap() {
                 let Event::Message(message) = event.unwrap() else { panic!("damage") };
                 seen += black_box(message).body.len();
             }
             assert_eq!(seen, count * body.len());
-            tell("read", start, count);
+            tell("read one", start, count);
         }
         let switch = Cancel::new();
         let start = Instant::now();
@@ -167,7 +202,6 @@ fn in_go(sandbox: &Sandbox, rounds: usize) -> Option<Figures> {
 
 fn in_python(sandbox: &Sandbox, rounds: usize) -> Option<Figures> {
     let venv = python::installed_as("release", &artifacts::target_folder())?;
-    println!("the Python package takes {:.1} MB", size_of_package(&venv) as f64 / 1e6);
     let script = workspace().join("tests/benches/bindings/bus.py");
     let python = venv.join("bin/python");
     Some(run(sandbox, &python, &[script.to_str().unwrap()], "python", rounds))

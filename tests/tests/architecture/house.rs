@@ -33,7 +33,7 @@ const ROOT: &[&str] = &[
 ];
 
 /// What a build or an editor may leave in the root, and git ignores.
-const IGNORED: &[&str] = &["target", ".venv", ".idea", ".vscode"];
+const IGNORED: &[&str] = &["target", "dist", ".venv", ".idea", ".vscode"];
 
 /// The longest source file, in lines.
 const LONGEST: usize = 600;

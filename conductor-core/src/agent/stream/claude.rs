@@ -7,6 +7,7 @@
 use super::limit::Reset;
 use super::lines::{Look, Sink};
 use super::loose::{Raw, Word, count, kind_of, read, utf8, with};
+use super::messages::Messages;
 use super::peek::{is_object, peek};
 use super::text::Text;
 use super::{Facts, Failure};
@@ -30,6 +31,8 @@ pub(super) struct Claude {
     /// A message that is not complete yet.
     partial: Text,
     last: Option<Ended>,
+    /// What was asked of the service since.
+    since: Messages,
     /// What stood in the way since something last went well.
     failure: Option<ErrorClass>,
     /// Requests are refused, until then where that is known.
@@ -72,7 +75,11 @@ struct Assistant<'a> {
 #[derive(Deserialize)]
 struct Message<'a> {
     #[serde(borrow, default)]
+    id: Word<'a>,
+    #[serde(borrow, default)]
     model: Word<'a>,
+    #[serde(borrow)]
+    usage: Raw<'a>,
     #[serde(borrow, default)]
     content: Vec<Block<'a>>,
 }
@@ -214,10 +221,13 @@ impl Claude {
     }
 
     fn assistant(&mut self, event: Assistant<'_>) {
+        let message = event.message;
+        if let Some(used) = read(message.usage).and_then(used_by) {
+            self.since.count(message.id.known(), used);
+        }
         if event.parent_tool_use_id.is_some() {
             return;
         }
-        let message = event.message;
         for block in &message.content {
             let text = block.text.as_str();
             if block.kind.as_str() == "text" && !text.is_empty() {
@@ -282,6 +292,7 @@ impl Claude {
         });
         self.session = event.session_id.known().or(self.session.take());
         self.last = Some(Ended { failed, status: count(event.api_error_status), usage, cost });
+        self.since = Messages::default();
     }
 
     fn went_well(&mut self) {
@@ -295,7 +306,7 @@ impl Claude {
             self.said.append_line(partial.as_str());
         }
         let failure = self.why();
-        let (usage, cost_usd) = self.last.map_or((None, None), |last| (last.usage, last.cost));
+        let (usage, cost_usd) = self.used();
         Facts {
             events: self.events,
             text: self.answer.or(Some(self.said).filter(|said| !said.is_empty())),
@@ -305,6 +316,20 @@ impl Claude {
             cost_usd,
             failure,
         }
+    }
+
+    /// The tokens and the cost that are known: those of the last `result`, and the tokens of the messages
+    /// since, whose cost is not told.
+    pub(super) fn used(&self) -> (Option<Usage>, Option<f64>) {
+        let last = self.last.as_ref();
+        let usage = match (last.and_then(|last| last.usage), self.since.used()) {
+            (Some(mut told), Some(since)) => {
+                told.add(&since);
+                Some(told)
+            }
+            (told, since) => told.or(since),
+        };
+        (usage, last.and_then(|last| last.cost))
     }
 
     fn why(&self) -> Option<Failure> {
@@ -347,11 +372,15 @@ fn tokens(by_model: Raw<'_>, main: Raw<'_>) -> Option<Usage> {
     if !by_model.is_empty() {
         return Some(sum);
     }
-    let main: Tokens<'_> = read(main)?;
+    used_by(read(main)?)
+}
+
+/// The tokens as `usage` has them.
+fn used_by(tokens: Tokens<'_>) -> Option<Usage> {
     Some(Usage {
-        input_tokens: count(main.input_tokens)?,
-        output_tokens: count(main.output_tokens)?,
-        cache_read_tokens: count(main.cache_read_input_tokens).unwrap_or(0),
-        cache_creation_tokens: count(main.cache_creation_input_tokens).unwrap_or(0),
+        input_tokens: count(tokens.input_tokens)?,
+        output_tokens: count(tokens.output_tokens)?,
+        cache_read_tokens: count(tokens.cache_read_input_tokens).unwrap_or(0),
+        cache_creation_tokens: count(tokens.cache_creation_input_tokens).unwrap_or(0),
     })
 }

@@ -171,6 +171,10 @@ impl Codex {
         self.failure = Some(Failure { class, reset });
     }
 
+    pub(super) fn used(&self) -> Option<Usage> {
+        self.usage
+    }
+
     pub(super) fn finish(self) -> Facts {
         Facts {
             events: self.events,

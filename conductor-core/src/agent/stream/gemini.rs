@@ -238,6 +238,10 @@ impl Gemini {
     }
 
     /// What is known in the end, with what stderr told.
+    pub(super) fn used(&self) -> Option<Usage> {
+        self.usage
+    }
+
     pub(super) fn finish(self, stderr: GeminiErrors) -> Facts {
         let told = stderr.failure.filter(|_| !self.ended_well);
         let failure = match (self.failure, told) {

@@ -11,6 +11,7 @@ mod gemini;
 mod limit;
 mod lines;
 mod loose;
+mod messages;
 mod peek;
 mod rest;
 mod text;
@@ -185,6 +186,16 @@ impl StreamParser {
                 lines.push(bytes, told);
             }
             Reader::Claude(_) | Reader::Codex(_) => {}
+        }
+    }
+
+    /// The tokens and the cost in US dollars that the stream told of so far.
+    pub fn used(&self) -> (Option<Usage>, Option<f64>) {
+        match &self.reader {
+            Reader::Claude(reader) => reader.used(),
+            Reader::Codex(reader) => (reader.used(), None),
+            Reader::Gemini(reader, _) => (reader.used(), None),
+            Reader::Rest(told) => told.1.used(),
         }
     }
 

@@ -5,6 +5,7 @@ use super::lines::{Look, Sink};
 use super::loose::utf8;
 use super::{Facts, Failure};
 use crate::agent::rest::{Told, told};
+use crate::usage::Usage;
 
 /// What `run-agent` told about its call.
 #[derive(Debug, Default)]
@@ -27,6 +28,10 @@ impl Sink for Rest {
 }
 
 impl Rest {
+    pub(super) fn used(&self) -> (Option<Usage>, Option<f64>) {
+        (self.told.usage, self.told.cost_usd)
+    }
+
     pub(super) fn finish(self) -> Facts {
         let Told { model, usage, cost_usd, error_class, limit_reset } = self.told;
         let reset = limit_reset.map(Reset::At);

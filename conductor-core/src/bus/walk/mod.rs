@@ -35,6 +35,8 @@ pub(crate) struct Walk {
     control: bool,
     /// Whether no writer can be at work, so that what looks damaged is.
     sure: bool,
+    /// How often the file had been read when what was read last was read under a lock.
+    locked_read: Option<u64>,
     /// Whether the last step met the end.
     idle: bool,
     /// What looked damaged while a writer held the lock.
@@ -149,6 +151,7 @@ impl Walk {
             ready: VecDeque::new(),
             control: false,
             sure: false,
+            locked_read: None,
             idle: false,
             doubt: None,
         }
@@ -197,13 +200,16 @@ impl Walk {
             let mut found = if here.sealed { Found::End } else { self.scanner.look(&here.file)? };
             let file;
             let mut locked = None;
-            if found.is_doubtful() && !self.sure && !here.is_over() {
+            // What was read under a lock, and needed no more reading since, is as it stood then.
+            let is_sure = self.sure || self.locked_read == Some(self.scanner.reads());
+            if found.is_doubtful() && !is_sure && !here.is_over() {
                 // Looked at again while no writer can be at work.
                 file = here.file.clone();
                 locked = SharedLock::try_new(&file)?;
                 if locked.is_some() {
                     self.scanner.forget();
                     found = self.scanner.look(&file)?;
+                    self.locked_read = Some(self.scanner.reads());
                 } else if !self.stays(&file, &found)? {
                     self.scanner.forget();
                     return Ok(Walked::Locked);
@@ -305,6 +311,7 @@ impl Walk {
         if entered {
             self.here = next;
             self.scanner = Scanner::from(std::mem::take(&mut self.resume_at));
+            self.locked_read = None;
         }
         entered
     }

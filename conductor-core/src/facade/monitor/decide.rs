@@ -2,6 +2,7 @@
 //!
 //! What a person decided is never undone: a task that was stopped, cancelled, or gave up is left to them.
 
+use crate::id::RunId;
 use crate::task::{TaskOutcome, TaskResult};
 use crate::time::format_duration;
 use std::time::Duration;
@@ -29,9 +30,10 @@ pub(super) struct Facts {
     pub(super) has_prompt: bool,
 }
 
-/// What is known of the newest run of a task.
+/// What is known of the run that a task is about.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) struct RunFacts {
+    pub(super) id: RunId,
     /// Whether it lives; `None` where it may.
     pub(super) alive: Option<bool>,
     /// For how long neither its output nor the bus had anything new.
@@ -129,7 +131,10 @@ mod tests {
     #[test]
     fn each_row_of_the_table() {
         use MonitorAction::{EndAttempt, GoOn, Leave, Start, Tick};
-        let run = |alive, silent| Some(RunFacts { alive, silent_for: Duration::from_secs(silent) });
+        let run = |alive, silent| {
+            let silent_for = Duration::from_secs(silent);
+            Some(RunFacts { id: RunId::new("r1").unwrap(), alive, silent_for })
+        };
         let end = |outcome| {
             Some(TaskResult { outcome, reason: Some("why".into()), attempts: 1, run_id: None })
         };

@@ -126,6 +126,7 @@ fn the_fields_are_those_of_the_vocabulary() {
         result: Some(result.clone()),
         has_loop: true,
         attempts: Some(1),
+        attempt: None,
         env_names: Vec::new(),
         waiting: Some(Waiting { position: Some(1), ..Waiting::new("x", epoch, Some(epoch)) }),
         driver: Some(1),

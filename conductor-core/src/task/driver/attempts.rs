@@ -4,6 +4,7 @@ use super::admit::{Slot, passes};
 use super::{Driver, Ended, STEP_LOCK};
 use crate::agent::PromptForm;
 use crate::error::{Error, ErrorKind, Result};
+use crate::fsx::Folder;
 use crate::id::{RunId, TaskId};
 use crate::layout::{Layout, RUNS};
 use crate::limits;
@@ -40,7 +41,7 @@ impl Driver {
             }
             let folder = match has_folder {
                 // Gone since it was listed: its receipt tells of it.
-                true => self.folder.folder_if_exists(Path::new(RUNS).join(&run))?,
+                true => self.folder_of(&run)?,
                 false => None,
             };
             let record = match folder.as_ref().map(known) {
@@ -68,6 +69,12 @@ impl Driver {
                         tally.count(attempt.outcome, attempt.class, attempt.hopeless);
                     }
                 }
+                // It may live although its folder tells nothing of it, or its end was told by nobody.
+                None if receipt.is_none_or(|receipt| receipt.end.is_none())
+                    && self.engine.has_entry(&self.plan.project, &self.plan.task, &run)? =>
+                {
+                    self.watch(Started { run, keeper: None })?;
+                }
                 None => {
                     if let Some((receipt, (outcome, _))) = receipt.and_then(|r| Some((r, r.end?))) {
                         tally.count(outcome, receipt.class, false);
@@ -82,6 +89,14 @@ impl Driver {
         self.charge_for(&receipts);
         self.uncertain = false;
         Ok(())
+    }
+
+    /// The folder of a run; `None` where there is none, or something else in its place.
+    fn folder_of(&self, run: &RunId) -> Result<Option<Folder>> {
+        match self.folder.folder_if_exists(Path::new(RUNS).join(run)) {
+            Err(error) if is_damage(&error) => Ok(None),
+            folder => folder,
+        }
     }
 
     /// Adds up what the attempts of the series used, and the runs that their agents started in the task.
@@ -159,7 +174,8 @@ impl Driver {
                 Ended::of(run.clone(), &record, &folder, Duration::ZERO)
             }
             Err(error) if error.kind() == ErrorKind::NotFound => {
-                tell_deleted(&self.engine, &self.plan.project, &self.plan.task, run, &wait)?;
+                let ids = (&self.plan.project, &self.plan.task, run);
+                tell_deleted(&self.engine, ids, DELETED, &wait)?;
                 let (outcome, error) = (Outcome::Lost, Some(DELETED.to_owned()));
                 let attempt = LastAttempt {
                     outcome,
@@ -230,8 +246,10 @@ impl Driver {
     /// The record of the last attempt, where it can be read.
     fn last_record(&self) -> Result<Option<RunRecord>> {
         let Some(ended) = &self.last else { return Ok(None) };
-        let folder = self.folder.folder_if_exists(Path::new(RUNS).join(&ended.run))?;
-        Ok(folder.and_then(|folder| known(&folder).ok()).map(|known| known.record))
+        Ok(self
+            .folder_of(&ended.run)?
+            .and_then(|folder| known(&folder).ok())
+            .map(|known| known.record))
     }
 
     pub(super) fn tell_refused(&self, error: &Error) -> Result<()> {

@@ -47,7 +47,7 @@ impl Driver {
 
     pub(super) fn wait_for(&mut self, what: WaitFor) -> Result<Step<TaskResult>> {
         match what {
-            WaitFor::Attempt => self.rest(None, limits::CALM_POLL),
+            WaitFor::Attempt => self.rest(None, self.gauge.next_look()),
             WaitFor::Check => {
                 let bench = self.bench()?;
                 let tells = match &mut self.judge {

@@ -107,7 +107,8 @@ class BusFinding(Value):
     """Something on a bus that is not as it should be."""
 
     kind: str = ""
-    """``corrupt``, ``foreign``, ``gap``, ``torn``, ``straggler``, ``stray``, ``kept_aside``, ``linked``."""
+    """``corrupt``, ``foreign``, ``gap``, ``torn``, ``straggler``, ``adopted``, ``stray``, ``hidden``, ``kept_aside``,
+    ``linked``."""
     path: Path | None = to(Path)
     offset: int = 0
     """Its first byte in the file."""

@@ -13,9 +13,12 @@ use conductor_core::{
     Timestamp, Wait,
 };
 use std::io::Write as _;
+use std::time::{Duration, Instant};
 
 /// How many messages are printed unless it is said.
 const TAIL: usize = 20;
+/// How long a follower goes on past messages that it does not print before it keeps its place.
+const KEEP_AFTER: Duration = Duration::from_secs(1);
 
 /// Prints the messages of a bus
 ///
@@ -35,8 +38,8 @@ pub(crate) struct Read {
     #[arg(long, value_name = "CURSOR")]
     after: Option<String>,
     /// Print what comes behind the place that is kept under this name, and keep the new one once it is
-    /// printed; one reader at a time has a name
-    #[arg(long, value_name = "NAME", conflicts_with_all = ["after", "tail"])]
+    /// printed; one reader at a time has a name. With --after it begins anew from there
+    #[arg(long, value_name = "NAME", conflicts_with = "tail")]
     cursor: Option<String>,
     /// Print all, archives too, as with --tail 0
     #[arg(long, conflicts_with_all = ["after", "tail", "cursor"])]
@@ -71,10 +74,22 @@ impl Read {
             Some(name) => Some(bus.cursor(name, Wait::NONE)?),
             None => None,
         };
-        let after = kept.as_ref().map(|kept| kept.cursor().clone()).or(after);
-        let mut printer =
-            Printer { json: self.json, damaged: false, place: None, since: Vec::new(), kept };
-        let mut options = filter.clone();
+        let mut printer = Printer::new(self.json);
+        let (after, mut options) = match kept {
+            // The place moves past what the filters leave out too, or each look would begin there.
+            Some(kept) => {
+                let place = match &after {
+                    // From now on, whenever the next look is.
+                    Some(end) if *end == Cursor::END => bus.end()?.unwrap_or(Cursor::START),
+                    Some(place) => place.clone(),
+                    None => kept.cursor().clone(),
+                };
+                printer.place = after.map(|_| place.clone());
+                printer.kept = Some(Kept { cursor: kept, filter: filter.clone() });
+                (Some(place), ReadOptions::default())
+            }
+            None => (after, filter.clone()),
+        };
         if let Some(after) = &after {
             options = options.after(after);
         }
@@ -87,8 +102,8 @@ impl Read {
             if tail > 0 {
                 options = options.tail(tail);
             }
-            for event in bus.read(options)? {
-                printer.print(&mut context.out, event?)?;
+            for event in bus.read(options).map_err(|error| printer.explain(error))? {
+                let _printed = printer.print(&mut context.out, event?)?;
             }
             printer.finish(&mut context.out)?;
             if self.follow {
@@ -131,16 +146,20 @@ fn follow(
 ) -> Result<(), Failure> {
     let cancel = interrupt::switch_of_follower()?;
     let mut known = std::mem::take(&mut printer.since).into_iter();
-    for event in bus.follow_with(options, Wait::from(&cancel))? {
+    let mut kept_at = Instant::now();
+    let follower = bus.follow_with(options, Wait::from(&cancel));
+    for event in follower.map_err(|error| printer.explain(error))? {
         let event = event?;
         // Damage behind the last message was printed with it, and has no place to go on from.
         if !is_message(&event) && known.next().is_some_and(|known| known == event) {
             continue;
         }
-        printer.print(&mut context.out, event)?;
-        printer.finish(&mut context.out)?;
+        if printer.print(&mut context.out, event)? || kept_at.elapsed() >= KEEP_AFTER {
+            printer.finish(&mut context.out)?;
+            kept_at = Instant::now();
+        }
     }
-    Ok(())
+    printer.finish(&mut context.out)
 }
 
 fn is_message(event: &Event) -> bool {
@@ -150,26 +169,58 @@ fn is_message(event: &Event) -> bool {
 struct Printer {
     json: bool,
     damaged: bool,
-    /// The place behind the last message that was printed.
+    /// The place behind the last message that was printed, or passed over.
     place: Option<Cursor>,
     /// What was printed behind it.
     since: Vec<Event>,
     /// Where the place is kept.
-    kept: Option<NamedCursor>,
+    kept: Option<Kept>,
+}
+
+/// A reader with a name, which sees all messages and prints those that its filters choose.
+struct Kept {
+    cursor: NamedCursor,
+    filter: ReadOptions,
 }
 
 impl Printer {
+    fn new(json: bool) -> Printer {
+        Printer { json, damaged: false, place: None, since: Vec::new(), kept: None }
+    }
+
+    /// The same error; where the place that is kept does not fit the bus, with the way out.
+    fn explain(&self, error: Error) -> Error {
+        let unfit = matches!(error.code(), "bus.cursor_diverged" | "bus.cursor_not_found");
+        match &self.kept {
+            // A place that was given does not fit.
+            Some(kept) if unfit && self.place.is_none() => error.with_hint(format!(
+                "the place is kept in {}; beside --cursor, `--after start` or --after with a message's id begins anew",
+                kept.cursor.path().display()
+            )),
+            _ => error,
+        }
+    }
+
     /// Hands on what was printed, and only then keeps the place behind it.
     fn finish(&mut self, out: &mut Out) -> Result<(), Failure> {
         out.flush()?;
-        if let (Some(kept), Some(place)) = (&mut self.kept, &self.place) {
-            kept.commit(place)?;
+        if let (Some(kept), Some(place)) = (&mut self.kept, &self.place)
+            && kept.cursor.cursor() != place
+        {
+            kept.cursor.commit(place)?;
         }
         Ok(())
     }
 
-    fn print(&mut self, out: &mut Out, event: Event) -> Result<(), Failure> {
-        if self.json {
+    /// Prints an event, unless it is a message that a reader with a name does not want; whether it did.
+    fn print(&mut self, out: &mut Out, event: Event) -> Result<bool, Failure> {
+        let chosen = match (&event, &self.kept) {
+            (Event::Message(message), Some(kept)) => kept.filter.takes(message),
+            _ => true,
+        };
+        if !chosen {
+            // Nothing but its place is of use.
+        } else if self.json {
             json::line(out, &Record::from(&event))?;
         } else {
             print_text(out, &event)?;
@@ -184,7 +235,7 @@ impl Printer {
                 self.since.push(damage);
             }
         }
-        Ok(())
+        Ok(chosen)
     }
 }
 

@@ -140,6 +140,7 @@ async fn start(
     let mut new = new;
     let parent = thread(&mut new)?;
     let request = new.prompt.clone().unwrap_or_default();
+    let named = new.task_id.clone().unwrap_or_default();
     let import = new.process_import.take();
     let (spec, resumes) = match import {
         None => spec(new)?,
@@ -163,7 +164,14 @@ async fn start(
             true => tasks.resume(spec, limits::CHANGE),
             false => tasks.start(spec, limits::CHANGE),
         };
-        let task = task.map_err(|error| not_started(app, &error))?;
+        let task = task.map_err(|error| match error.code() {
+            // A conflict with what stands already, to clients of the older program.
+            "task.dependency_cycle" => app
+                .failure(&error)
+                .with_status(StatusCode::CONFLICT)
+                .detail("task_id", named.trim()),
+            _ => not_started(app, &error),
+        })?;
         let answer = linked(app, &task, link.as_ref(), &request);
         // Whatever became of the answer: it was started, and somebody must drive it.
         app.driver().adopt(task);

@@ -3,6 +3,7 @@
 use super::super::answer::{Json, Status};
 use super::super::app::App;
 use super::super::around::{nothing, refuse_pages};
+use super::super::calls::Length;
 use super::super::failure::{ErrorBody, Failure};
 use super::super::limits;
 use super::super::page::{Asked, Page};
@@ -14,7 +15,7 @@ use super::tasks::{WithFiles, row};
 use axum::extract::State;
 use axum::http::{HeaderMap, StatusCode};
 use axum::response::Response;
-use conductor_core::RunInfo;
+use conductor_core::{Error, RunInfo};
 use serde::Serialize;
 use utoipa::ToSchema;
 use utoipa_axum::router::OpenApiRouter;
@@ -95,9 +96,17 @@ async fn stop(
     InRun(project, task, run): InRun,
 ) -> Result<Status<AskedToStop>, Failure> {
     let run_id = run.to_string();
-    let asked = app.call(move |conductor| {
-        let handle = conductor.runs().get(&project, &task, &run)?;
-        ask_to_end(&handle)
+    let asked = app.answer(Length::Short, move |app| {
+        let failed = |error: Error| app.failure(&error);
+        let handle = app.conductor().runs().get(&project, &task, &run).map_err(failed)?;
+        ask_to_end(&handle).map_err(|error| match (error.code(), handle.info()) {
+            // In the older program's words.
+            ("run.over", Ok(info)) => {
+                Failure::new(StatusCode::CONFLICT, error.code(), "run is not running")
+                    .detail("status", info.status().as_str())
+            }
+            _ => app.failure(&error),
+        })
     });
     asked.await?;
     Ok(Status(StatusCode::ACCEPTED, AskedToStop { message: "SIGTERM sent", run_id }))

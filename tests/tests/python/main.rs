@@ -1,5 +1,7 @@
 //! The Python package: its wheel is built, installed into an environment of its own, and tested there.
 
+mod interrupts;
+
 use conductor_tests::python::{folder, install_for_examples, installed};
 use conductor_tests::sandbox::Sandbox;
 use conductor_tests::{tools, workspace};
@@ -39,6 +41,7 @@ fn the_wheel_passes_its_tests_and_its_stubs_are_true() {
         the_notebook_plots_runs_and_usage(&venv);
     }
     a_task_uses_the_run_agent_of_the_wheel(&venv);
+    interrupts::ctrl_c_ends_each_wait_by_itself(&venv);
 }
 
 fn the_examples_run_to_their_end(venv: &Path) {

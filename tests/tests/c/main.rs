@@ -1,5 +1,7 @@
 //! The C library from C and C++: compiled strictly, linked both ways, run plainly and under valgrind.
 
+mod calls;
+
 use conductor_tests::c::{C, CPP, Link, SANITIZED, compile};
 use conductor_tests::process::Finished;
 use conductor_tests::sandbox::Sandbox;
@@ -78,6 +80,31 @@ fn work_is_done_under_the_sanitizers() {
         return;
     };
     sandbox.program(&program).arg(sandbox.root()).succeed();
+}
+
+/// What takes a root and nothing else is compiled as C and as C++, and run plainly, under valgrind and under
+/// the sanitizers.
+fn holds_everywhere(source: &str) {
+    let sandbox = Sandbox::new();
+    let Some(program) = compile(&sandbox, &C, source, Link::Shared) else { return };
+    sandbox.program(&program).arg(sandbox.root()).succeed();
+    let root = sandbox.folder("valgrind");
+    valgrind(&sandbox, &program, &[root.to_str().unwrap()]);
+    for (compiler, link) in [(&SANITIZED, Link::Shared), (&CPP, Link::Static)] {
+        let Some(program) = compile(&sandbox, compiler, source, link) else { return };
+        sandbox.program(&program).arg(sandbox.folder(&format!("{link:?}"))).succeed();
+    }
+    sandbox.wait_until_empty(std::time::Duration::from_secs(60));
+}
+
+#[test]
+fn nothing_where_something_is_wanted_is_told() {
+    holds_everywhere("tests/c/nulls.c");
+}
+
+#[test]
+fn log_lines_and_events_are_told() {
+    holds_everywhere("tests/c/told.c");
 }
 
 #[test]
