@@ -1,7 +1,7 @@
 //! What is told to the webhook of a run.
 
 use super::engine::Engine;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{CONDUCTOR, OUTBOX};
 use crate::outbox::{EventKind, Notice, Outbox, event_id};
@@ -29,15 +29,17 @@ impl Engine {
         fields: impl IntoIterator<Item = (&'static str, Value)>,
     ) -> Result<()> {
         let id = event_id(self.layout().path(), kind, key, anchor);
-        // What is about to be told is not given up for a folder that somebody can mend.
-        Outbox::of(self.layout()).put(&Notice::new(id, kind, at, fields)).map_err(|error| {
-            let outbox = self.layout().path().join(CONDUCTOR).join(OUTBOX);
-            error.with_hint(format!(
-                "the event {} for the webhook cannot be kept: make {} a folder that you may write, or take \
-                 the section webhook out of the configuration; then run-agent reconcile",
-                kind.as_str(),
-                outbox.display()
-            ))
+        let put = Outbox::of(self.layout()).put(&Notice::new(id, kind, at, fields));
+        put.map_err(|error| match error.kind() {
+            ErrorKind::StorageFull => error,
+            _ => {
+                let outbox = self.layout().path().join(CONDUCTOR).join(OUTBOX);
+                let (kind, outbox) = (kind.as_str(), outbox.display());
+                error.with_hint(format!(
+                    "the event {kind} for the webhook must be kept: make {outbox} a folder that you may \
+                     write, then `run-agent reconcile`"
+                ))
+            }
         })
     }
 
