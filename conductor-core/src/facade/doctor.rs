@@ -101,18 +101,16 @@ impl Conductor {
                 HashSet::new()
             }
         };
-        let looks: [&dyn Fn(&mut Vec<Finding>) -> Result<()>; 5] = [
-            &|found| self.look_at_tasks(&looked_at, found),
-            &|found| self.look_at_leftovers(found),
-            &|found| self.look_at_outbox(found),
-            &|found| self.look_at_space(found),
-            &|found| self.look_at_holds(found),
-        ];
-        for look in looks {
-            if let Err(error) = look(&mut found) {
+        let mut look = |looked: &dyn Fn(&mut Vec<Finding>) -> Result<()>| {
+            if let Err(error) = looked(&mut found) {
                 found.push(damaged(&error, self.root()));
             }
-        }
+        };
+        look(&|found| self.look_at_tasks(&looked_at, found));
+        look(&|found| self.look_at_leftovers(found));
+        look(&|found| self.look_at_outbox(found));
+        look(&|found| self.look_at_space(found));
+        look(&|found| self.look_at_holds(found));
         Ok(found)
     }
 
