@@ -98,6 +98,7 @@ const NO_CODES: &[&str] = &[
     "thread.started",
     "turn.completed",
     "turn.failed",
+    "turn.started",
     // Fields of a record.
     "usage.cache_creation_tokens",
     "usage.cache_read_tokens",

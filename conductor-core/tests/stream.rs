@@ -141,11 +141,14 @@ fn what_claude_used_is_known_before_it_says_so() {
     assert_eq!((end.usage, end.cost_usd), (usage, cost));
 }
 
+/// A line, and what is known of the turn's end behind it.
+type Told<'a> = (&'a str, Option<TurnEnd>);
+
 #[test]
 fn the_end_of_a_turn_is_known_until_another_one_begins() {
     use StreamKind::{Claude, Codex, Gemini};
     let (success, failure) = (Some(TurnEnd::Success), Some(TurnEnd::Failure));
-    let streams: [(StreamKind, &[(&str, Option<TurnEnd>)]); 3] = [
+    let streams: [(StreamKind, &[Told<'_>]); 3] = [
         (
             Claude,
             &[

@@ -1,8 +1,8 @@
 //! From the name of an agent to what is run: what the caller names, what the configuration says of it,
 //! what is built in.
 
+use super::asked::Asked;
 use super::rotation::Rotation;
-use super::spec::Asked;
 use crate::agent::stream::StreamKind;
 use crate::agent::{AgentCommand, AgentKind};
 use crate::cancel::Wait;

@@ -1,11 +1,12 @@
 //! Runs that follow a process which another program started.
 
+use super::asked::Asked;
 use super::conductor::Conductor;
 use super::imported::Imported;
 use super::jobs::Jobs;
 use super::plan::plan_import;
 use super::runs::Run;
-use super::spec::{Asked, JobSpec};
+use super::spec::JobSpec;
 use crate::agent::{AgentCommand, AgentKind, PromptForm};
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};

@@ -3,6 +3,7 @@
 mod activity;
 mod agents;
 mod any;
+mod asked;
 mod audit;
 mod conductor;
 mod configured;

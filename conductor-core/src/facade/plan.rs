@@ -1,7 +1,7 @@
 //! From a spec to a plan: every check that can be made before anything is made.
 
 use super::agents::{Choice, choose_agent, search_path};
-use super::spec::{Asked, check_env, on_output_limit};
+use super::asked::{Asked, check_env, on_output_limit};
 use super::wrap::project_of;
 use crate::agent::{AgentCommand, is_own_variable};
 use crate::cancel::Wait;

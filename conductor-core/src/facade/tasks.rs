@@ -1,9 +1,10 @@
 //! Tasks: starting, coming back, looking, stopping.
 
+use super::asked::Asked;
 use super::conductor::Conductor;
 use super::events::TaskEvents;
 use super::plan::{plan_run, refuse_secret_check};
-use super::spec::{Asked, TaskSpec};
+use super::spec::TaskSpec;
 use crate::bus::ReadOptions;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};

@@ -233,7 +233,7 @@ impl Source {
     /// When it was written to the last time.
     fn written(&self, folder: &Folder) -> Result<i128> {
         let stat = folder.os().stat(&self.file);
-        Ok(i128::from(stat.map_err(|e| folder.error("look at", self.name, e))?.modified))
+        Ok(stat.map_err(|e| folder.error("look at", self.name, e))?.modified)
     }
 
     fn read_on(&mut self, folder: &Folder, mut take: impl FnMut(&[u8])) -> Result<bool> {
