@@ -4,7 +4,9 @@
 mod support;
 
 use conductor_core::sys::Fd;
-use conductor_core::{ErrorKind, Event, Outcome, Stop, TaskOutcome, TaskSpec, Wait, wait_any};
+use conductor_core::{
+    Cursor, ErrorKind, Event, Outcome, Post, Step, Stop, TaskOutcome, TaskSpec, Wait, wait_any,
+};
 use std::ffi::OsStr;
 use std::fs;
 use std::sync::Arc;
@@ -210,6 +212,43 @@ fn many_are_waited_for_in_one_thread() {
     fs::write(gate("slow"), "").unwrap();
     assert_eq!(wait_any(&[&slow], LONG).unwrap(), 0);
     assert_eq!(wait_any(&[], LONG).unwrap_err().code(), "wait.nothing");
+}
+
+#[test]
+fn several_buses_are_waited_for_at_once_and_beside_work() {
+    let root = root();
+    let tell = |task: &str, text: &str| {
+        let bus = root.conductor.bus(("shop", task)).unwrap();
+        bus.post(Post::new("FACT", text), LONG).unwrap();
+    };
+    ["a", "b"].iter().for_each(|task| tell(task, "first"));
+    let follow = |task: &str| {
+        let bus = root.conductor.bus(("shop", task)).unwrap();
+        bus.follow(&Cursor::END, LONG).unwrap()
+    };
+    let (mut a, mut b) = (follow("a"), follow("b"));
+    let gate = root.dir.path().join("gate");
+    let script = format!("while [ ! -e {} ]; do sleep 0.01; done", gate.display());
+    let run = root.conductor.jobs().start(job(&script), LONG).unwrap();
+    let error = wait_any(&[&a, &run, &b], Wait::NONE).unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    std::thread::scope(|scope| {
+        scope.spawn(|| tell("b", "news"));
+        assert_eq!(wait_any(&[&a, &run, &b], LONG).unwrap(), 2);
+    });
+    // Looking takes nothing: it is there for the next wait, and for the step.
+    assert_eq!(wait_any(&[&a, &run, &b], LONG).unwrap(), 2);
+    let body = |step: Step<Event>| match step {
+        Step::Ready(Event::Message(message)) => Some(message.body),
+        _ => None,
+    };
+    assert_eq!(body(b.step().unwrap()).as_deref(), Some("news"));
+    assert_eq!(b.step().unwrap(), Step::Pending);
+    fs::write(gate, "").unwrap();
+    assert_eq!(wait_any(&[&a, &run, &b], LONG).unwrap(), 1);
+    tell("a", "more");
+    assert_eq!(wait_any(&[&a, &b], LONG).unwrap(), 0);
+    assert_eq!(body(a.step().unwrap()).as_deref(), Some("more"));
 }
 
 /// A host that drives a task until it is killed.

@@ -11,6 +11,7 @@ use crate::fsx::Folder;
 use crate::limits;
 use crate::sys::{News, Poller, TimerFd, Watch};
 use crate::wait::{Step, failed};
+use parking_lot::Mutex;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::path::PathBuf;
@@ -23,14 +24,24 @@ const LAST_POLL: Duration = Duration::from_millis(250);
 /// The events of a bus as they come; from [`Bus::follow`](super::Bus::follow).
 ///
 /// As an iterator it ends, without an error, when its wait is over. An event loop uses
-/// [`fd`](Follower::fd) and [`step`](Follower::step) instead.
+/// [`fd`](Follower::fd) and [`step`](Follower::step) instead. Several are waited for at once, with runs and
+/// tasks or without, by [`wait_any`](crate::wait_any).
 #[derive(Debug)]
 pub struct Follower {
+    // Locked only by who looks whether something came without taking it.
+    place: Mutex<Place>,
+    poller: Poller,
+    wait: Wait,
+}
+
+/// Where a follower is.
+#[derive(Debug)]
+struct Place {
     walk: Walk,
     filter: Filter,
     signal: Signal,
-    poller: Poller,
-    wait: Wait,
+    /// The next event, where somebody looked at whether there is one.
+    ahead: Option<Event>,
 }
 
 impl Follower {
@@ -40,7 +51,8 @@ impl Follower {
         if let Some(cancel) = wait.cancel().and_then(Cancel::fd) {
             poller.add(cancel, 2).map_err(|e| cannot_watch(store, e))?;
         }
-        Ok(Follower { walk, filter, signal, poller, wait })
+        let place = Mutex::new(Place { walk, filter, signal, ahead: None });
+        Ok(Follower { place, poller, wait })
     }
 
     /// A descriptor that becomes readable when another [`step`](Follower::step) may find more, or
@@ -51,6 +63,46 @@ impl Follower {
 
     /// The next event that is there, without waiting.
     pub fn step(&mut self) -> Result<Step<Event>> {
+        self.place.get_mut().step()
+    }
+
+    /// Whether an event is there, which the next [`step`](Follower::step) then gives.
+    pub(crate) fn look(&self) -> Result<Step<()>> {
+        let mut place = self.place.lock();
+        if place.ahead.is_none()
+            && let Step::Ready(event) = place.step()?
+        {
+            place.ahead = Some(event);
+        }
+        Ok(if place.ahead.is_some() { Step::Ready(()) } else { Step::Pending })
+    }
+
+    /// Adds the next event that is there to `rows`, without waiting.
+    pub(crate) fn step_row(&mut self, rows: &mut Rows) -> Result<Step<()>> {
+        let place = self.place.get_mut();
+        if let Some(event) = place.ahead.take() {
+            rows.push(event);
+            return Ok(Step::Ready(()));
+        }
+        place.step_to(|filter, walk, told| Ok(filter.add(walk, told, rows)?.then_some(())))
+    }
+
+    fn wait_for_event(&mut self) -> Result<Event> {
+        loop {
+            if let Step::Ready(event) = self.step()? {
+                return Ok(event);
+            }
+            self.wait.check()?;
+            self.poller.wait(self.wait.remaining()).map_err(failed)?;
+        }
+    }
+}
+
+impl Place {
+    fn step(&mut self) -> Result<Step<Event>> {
+        if let Some(event) = self.ahead.take() {
+            return Ok(Step::Ready(event));
+        }
         self.step_to(|filter, walk, told| {
             let event = match told {
                 Told::Record(met) => walk.event(&met)?,
@@ -58,11 +110,6 @@ impl Follower {
             };
             Ok(Some(event).filter(|event| filter.takes(event)))
         })
-    }
-
-    /// Adds the next event that is there to `rows`, without waiting.
-    pub(crate) fn step_row(&mut self, rows: &mut Rows) -> Result<Step<()>> {
-        self.step_to(|filter, walk, told| Ok(filter.add(walk, told, rows)?.then_some(())))
     }
 
     /// What `take` makes of the next event that it does not leave out.
@@ -88,16 +135,6 @@ impl Follower {
                 self.signal.rest = FIRST_POLL;
                 return Ok(Step::Ready(taken));
             }
-        }
-    }
-
-    fn wait_for_event(&mut self) -> Result<Event> {
-        loop {
-            if let Step::Ready(event) = self.step()? {
-                return Ok(event);
-            }
-            self.wait.check()?;
-            self.poller.wait(self.wait.remaining()).map_err(failed)?;
         }
     }
 }

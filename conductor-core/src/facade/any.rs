@@ -2,13 +2,15 @@
 
 use super::runs::Run;
 use super::tasks::Task;
+use crate::bus::Follower;
 use crate::cancel::Wait;
 use crate::error::{Error, Result};
 use crate::sys::Poller;
 use crate::wait::{Step, failed};
 use std::os::fd::BorrowedFd;
 
-/// Work whose end can be waited for together with that of other work: a [`Run`] or a [`Task`].
+/// Work whose end can be waited for together with that of other work: a [`Run`] or a [`Task`]; and a
+/// [`Follower`], which has ended, so to say, as soon as its bus has another event for it.
 pub trait Work {
     /// A descriptor that becomes readable when [`look`](Work::look) may find something new.
     fn fd(&self) -> BorrowedFd<'_>;
@@ -37,6 +39,17 @@ impl Work for Task {
     }
 }
 
+/// Ready while there is an event, which [`Follower::step`] gives without waiting.
+impl Work for Follower {
+    fn fd(&self) -> BorrowedFd<'_> {
+        Follower::fd(self)
+    }
+
+    fn look(&self) -> Result<Step<()>> {
+        Follower::look(self)
+    }
+}
+
 fn over<T>(step: Step<T>) -> Step<()> {
     match step {
         Step::Ready(_) => Step::Ready(()),
@@ -45,7 +58,7 @@ fn over<T>(step: Step<T>) -> Step<()> {
 }
 
 /// Waits until the first of `work` has ended; its place in the list. Tasks among it are driven
-/// meanwhile.
+/// meanwhile. Followers of buses among it are there to be told of a message as soon as it comes.
 ///
 /// What has ended stays ended: who waits again leaves it out of the list.
 ///
