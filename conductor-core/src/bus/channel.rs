@@ -351,7 +351,7 @@ impl Channel {
         match over.kind() {
             ErrorKind::Timeout => {
                 let process = Some(self.store.os().process_id());
-                not_locked(&self.store.path(), LockError::Held(process))
+                not_locked(&self.store.path(), LockError::Held(process.into()))
             }
             _ => over,
         }

@@ -76,15 +76,12 @@ impl Drop for SharedLock<'_> {
 pub(super) fn not_locked(path: &Path, error: LockError) -> Error {
     match error {
         LockError::Other(error) => error,
-        LockError::Held(holder) => {
-            let who = holder.map_or(String::new(), |pid| format!(" by process {pid}"));
-            Error::new(
-                ErrorKind::Busy,
-                "lock.timeout",
-                format!("{} is locked{who}; nothing was written", path.display()),
-            )
-            .with_path(path)
-            .with_hint("try again; if that process hangs, stop it")
-        }
+        LockError::Held(holder) => Error::new(
+            ErrorKind::Busy,
+            "lock.timeout",
+            format!("{} is locked{holder}; nothing was written", path.display()),
+        )
+        .with_path(path)
+        .with_hint(holder.hint("try again; if that process hangs, stop it")),
     }
 }

@@ -29,10 +29,59 @@ pub struct FileLock {
 /// Why a lock was not had.
 #[derive(Debug)]
 pub enum LockError {
-    /// Somebody else held it until the deadline; their process id where the kernel tells.
-    Held(Option<u32>),
+    /// Somebody else held it until the deadline.
+    Held(Holder),
     /// The wait was cancelled or the file could not be opened.
     Other(Error),
+}
+
+/// Who held a lock that was not had, as far as the system tells; only for messages.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Holder {
+    /// The process.
+    pub pid: Option<u32>,
+    /// What it was doing, as the letter in `/proc/<pid>/stat`.
+    pub state: Option<char>,
+    /// How long the lock was waited for.
+    pub waited: Option<Duration>,
+}
+
+impl From<Option<u32>> for Holder {
+    fn from(pid: Option<u32>) -> Holder {
+        Holder { pid, state: pid.and_then(state_of), waited: None }
+    }
+}
+
+impl Holder {
+    /// What to do about it.
+    pub fn hint(&self, otherwise: &str) -> String {
+        match (self.pid, self.state) {
+            (Some(pid), Some('T' | 't')) => {
+                format!("process {pid} was stopped: `kill -CONT {pid}` lets it go on")
+            }
+            _ => otherwise.to_owned(),
+        }
+    }
+}
+
+/// What stands behind "is locked".
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(pid) = self.pid {
+            write!(f, " by process {pid}")?;
+        }
+        match self.state {
+            Some('T' | 't') => f.write_str(", which is stopped")?,
+            Some('D') => f.write_str(", which waits for a disk")?,
+            Some('Z' | 'X') => f.write_str(", which is dead")?,
+            Some('R' | 'S') => f.write_str(", which is alive")?,
+            _ => {}
+        }
+        match self.waited {
+            Some(waited) => write!(f, "; waited {} ms", waited.as_millis()),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Folder {
@@ -48,14 +97,13 @@ impl Folder {
                 LockError::Other(error) => error,
                 LockError::Held(holder) => {
                     let path = self.join(name);
-                    let who = holder.map_or(String::new(), |pid| format!(" by process {pid}"));
                     Error::new(
                         ErrorKind::Busy,
                         "lock.timeout",
-                        format!("{} is locked{who}", path.display()),
+                        format!("{} is locked{holder}", path.display()),
                     )
                     .with_path(path)
-                    .with_hint("wait for that process to finish, or stop it")
+                    .with_hint(holder.hint("wait for that process to finish, or stop it"))
                 }
             },
         )
@@ -133,7 +181,7 @@ impl Folder {
         kind: LockKind,
         wait: &Wait,
     ) -> Result<(), LockError> {
-        let mut pause = FIRST_PAUSE;
+        let (mut pause, mut tries, mut waited) = (FIRST_PAUSE, 0, Duration::ZERO);
         loop {
             let locked = self.os().try_lock(fd, kind);
             if locked.map_err(|e| LockError::Other(self.lock_failed(name, e)))? {
@@ -142,12 +190,17 @@ impl Folder {
             if let Err(over) = wait.check() {
                 return Err(match over.kind() {
                     ErrorKind::Timeout => {
-                        LockError::Held(self.os().stat(fd).ok().and_then(holder_of))
+                        let holder = self.os().stat(fd).ok().and_then(holder_of);
+                        LockError::Held(Holder { waited: Some(waited), ..holder.into() })
                     }
                     _ => LockError::Other(over),
                 });
             }
-            self.os().sleep(wait.remaining().map_or(pause, |left| left.min(pause)));
+            tries += 1;
+            let rest = jittered(pause, self.os().process_id(), tries);
+            let rest = wait.remaining().map_or(rest, |left| left.min(rest));
+            self.os().sleep(rest);
+            waited += rest;
             pause = (pause * 2).min(LAST_PAUSE);
         }
     }
@@ -217,6 +270,23 @@ impl fmt::Debug for FileLock {
     }
 }
 
+/// Between a half and the whole of a pause: processes that began to wait together do not go on trying
+/// together. The same process waits in the same steps.
+fn jittered(pause: Duration, process: u32, tries: u32) -> Duration {
+    // The mixing steps of MurmurHash3: neighbours get unlike numbers.
+    let mut mixed = process.wrapping_mul(0x9e37_79b1) ^ tries.wrapping_mul(0x85eb_ca6b);
+    mixed = (mixed ^ mixed >> 16).wrapping_mul(0xc2b2_ae35);
+    mixed ^= mixed >> 13;
+    pause / 2 + pause / 2 * (mixed % 1024) / 1024
+}
+
+/// The letter of what a process does.
+fn state_of(pid: u32) -> Option<char> {
+    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    // The name in brackets may hold anything.
+    stat.rsplit_once(") ")?.1.chars().next()
+}
+
 /// The process that holds a lock on the file, as `/proc/locks` tells; only for messages.
 ///
 /// A look may pass a lock over while others come and go, so it is repeated.
@@ -261,6 +331,35 @@ mod tests {
         drop(first);
         assert!(!folder.is_locked("l").unwrap());
         assert!(folder.try_lock("l", LockKind::Exclusive).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_holder_is_told_with_what_it_does_and_how_long_it_was_waited_for() {
+        let holder = Holder::from(Some(std::process::id()));
+        assert!(matches!(holder.state, Some('R' | 'S' | 'D')), "{holder:?}");
+        assert_eq!(Holder::from(None).to_string(), "");
+        let waited = Some(Duration::from_secs(2));
+        let stopped = Holder { pid: Some(7), state: Some('T'), waited };
+        assert_eq!(stopped.to_string(), " by process 7, which is stopped; waited 2000 ms");
+        assert!(stopped.hint("").contains("kill -CONT 7"));
+        let (_dir, folder) = folder();
+        let _held = folder.lock("l", LockKind::Exclusive, &Wait::FOREVER).unwrap();
+        let wait = Duration::from_millis(5).into();
+        let error = folder.lock("l", LockKind::Exclusive, &wait).unwrap_err().to_string();
+        assert!(error.contains("; waited ") && error.contains(", which is alive"), "{error}");
+    }
+
+    #[test]
+    fn pauses_differ_from_process_to_process_and_are_never_longer() {
+        let pauses = |process| -> Vec<Duration> {
+            (1..9).map(|tries| jittered(LAST_PAUSE, process, tries)).collect()
+        };
+        let mut firsts: Vec<Duration> = (100..164).map(|process| pauses(process)[0]).collect();
+        assert!(firsts.iter().all(|pause| (LAST_PAUSE / 2..LAST_PAUSE).contains(pause)));
+        firsts.sort();
+        firsts.dedup();
+        assert!(firsts.len() > 55, "{firsts:?}");
+        assert_eq!(pauses(7), pauses(7), "a schedule can be had again");
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use super::child::{alone, fork};
 use super::kit::*;
 use std::path::Path;
+use std::time::{Duration, Instant};
 
 /// Posts `count` messages with the bodies `<name>-<n>`.
 fn post(folder: &Path, name: &str, count: u32) {
@@ -47,4 +48,35 @@ fn processes_append_at_once_and_nothing_is_lost_doubled_or_out_of_order() {
         assert_eq!(own, expected);
     }
     assert_eq!(names(dir.path()), [NAME]);
+}
+
+/// Each gets its turn: none of them waits until the others are done.
+#[test]
+fn sixty_four_writers_starve_none_of_them() {
+    const WRITERS: u32 = 64;
+    const EACH: u32 = 20;
+    let _alone = alone();
+    let dir = tempfile::tempdir().unwrap();
+    let bus = open(dir.path());
+    say(&bus, "first");
+    let work = |n: u32| {
+        let bus = open_with(dir.path(), BusOptions::default().durability(Durability::Process));
+        let mut longest = Duration::ZERO;
+        for _ in 0..EACH {
+            let began = Instant::now();
+            let post = Post::new("INFO", format!("w{n} {}", longest.as_micros()));
+            bus.post(post, SOON).unwrap();
+            longest = longest.max(began.elapsed());
+        }
+        bus.post(Post::new("LONGEST", longest.as_micros().to_string()), SOON).unwrap();
+    };
+    let children: Vec<_> = (0..WRITERS).map(|n| fork(|| work(n))).collect();
+    for mut child in children {
+        assert_eq!(child.wait(), 0, "one did not get the lock");
+    }
+    let read = messages(bus.read(ReadOptions::default()).unwrap());
+    assert_eq!(read.len() as u32, 1 + WRITERS * (EACH + 1));
+    let longest = read.iter().filter(|message| message.msg_type == "LONGEST");
+    let longest = longest.map(|message| message.body.parse::<u64>().unwrap()).max().unwrap();
+    println!("the longest of {} posts took {longest} us", WRITERS * EACH);
 }
