@@ -5,7 +5,8 @@ mod support;
 
 use conductor_core::sys::Fd;
 use conductor_core::{
-    Cursor, ErrorKind, Event, Outcome, Post, Step, Stop, TaskOutcome, TaskSpec, Wait, wait_any,
+    Cancel, Cursor, ErrorKind, Event, Outcome, Post, Step, Stop, TaskOutcome, TaskSpec, Wait,
+    wait_any,
 };
 use std::ffi::OsStr;
 use std::fs;
@@ -217,19 +218,21 @@ fn many_are_waited_for_in_one_thread() {
 #[test]
 fn several_buses_are_waited_for_at_once_and_beside_work() {
     let root = root();
+    let gate = root.dir.path().join("gate");
+    let script = format!("while [ ! -e {} ]; do sleep 0.01; done", gate.display());
+    let run = root.conductor.jobs().start(job(&script), LONG).unwrap();
     let tell = |task: &str, text: &str| {
         let bus = root.conductor.bus(("shop", task)).unwrap();
         bus.post(Post::new("FACT", text), LONG).unwrap();
     };
-    ["a", "b"].iter().for_each(|task| tell(task, "first"));
+    for task in ["a", "b"] {
+        root.conductor.jobs().start(job("true").task(task), LONG).unwrap().wait(LONG).unwrap();
+    }
     let follow = |task: &str| {
         let bus = root.conductor.bus(("shop", task)).unwrap();
         bus.follow(&Cursor::END, LONG).unwrap()
     };
     let (mut a, mut b) = (follow("a"), follow("b"));
-    let gate = root.dir.path().join("gate");
-    let script = format!("while [ ! -e {} ]; do sleep 0.01; done", gate.display());
-    let run = root.conductor.jobs().start(job(&script), LONG).unwrap();
     let error = wait_any(&[&a, &run, &b], Wait::NONE).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Timeout);
     std::thread::scope(|scope| {
@@ -249,6 +252,15 @@ fn several_buses_are_waited_for_at_once_and_beside_work() {
     tell("a", "more");
     assert_eq!(wait_any(&[&a, &b], LONG).unwrap(), 0);
     assert_eq!(body(a.step().unwrap()).as_deref(), Some("more"));
+    // A follower whose own switch is set has no more to tell, and says so.
+    let cancel = Cancel::new();
+    let bus = root.conductor.bus(("shop", "b")).unwrap();
+    let cancelled = bus.follow(&Cursor::END, &cancel).unwrap();
+    std::thread::scope(|scope| {
+        scope.spawn(|| cancel.set());
+        let error = wait_any(&[&a, &cancelled], LONG).unwrap_err();
+        assert_eq!(error.code(), "wait.cancelled");
+    });
 }
 
 /// A host that drives a task until it is killed.

@@ -3,7 +3,7 @@
 use super::folder::{FILE_MODE, Folder};
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::{Fd, Listed, LockKind, Open, Os, Stat};
+use crate::sys::{Fd, Listed, LockKind, Open, Os, Processes, Stat};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::sync::Arc;
@@ -30,34 +30,58 @@ pub struct FileLock {
 #[derive(Debug)]
 pub enum LockError {
     /// Somebody else held it until the deadline.
-    Held(Holder),
+    Held(Held),
     /// The wait was cancelled or the file could not be opened.
     Other(Error),
 }
 
-/// Who held a lock that was not had, as far as the system tells; only for messages.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Holder {
-    /// The process.
-    pub pid: Option<u32>,
-    /// What it was doing, as the letter in `/proc/<pid>/stat`.
-    pub state: Option<char>,
-    /// How long the lock was waited for.
-    pub waited: Option<Duration>,
+/// A lock that somebody else held until the deadline.
+#[derive(Clone, Copy, Debug)]
+pub struct Held {
+    file: Option<Stat>,
+    waited: Duration,
 }
 
-impl From<Option<u32>> for Holder {
-    fn from(pid: Option<u32>) -> Holder {
-        Holder { pid, state: pid.and_then(state_of), waited: None }
+/// Who holds a lock, as far as the system tells; only for messages.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Holder {
+    pid: Option<u32>,
+    /// What it does, as the letter in `/proc/<pid>/stat`.
+    state: Option<char>,
+    /// How long the lock was waited for, where that is known.
+    waited: Option<Duration>,
+}
+
+impl Held {
+    /// Who holds it now. Looks for them: who does not tell of it need not ask.
+    pub fn holder(&self) -> Holder {
+        Holder { waited: Some(self.waited), ..self.file.map(Holder::of).unwrap_or_default() }
     }
 }
 
 impl Holder {
+    /// Who holds the lock of this file; nobody where the kernel does not tell, as of a process in another
+    /// container.
+    pub fn of(file: Stat) -> Holder {
+        let pid = holder_of(file);
+        let state = pid.and_then(|pid| match Processes.state(pid) {
+            Ok(None) => Some('X'),
+            state => state.ok().flatten(),
+        });
+        Holder { pid, state, waited: None }
+    }
+
     /// What to do about it.
     pub fn hint(&self, otherwise: &str) -> String {
         match (self.pid, self.state) {
-            (Some(pid), Some('T' | 't')) => {
-                format!("process {pid} was stopped: `kill -CONT {pid}` lets it go on")
+            (Some(pid), _) if pid == std::process::id() => {
+                "wait longer for the thread that has it".to_owned()
+            }
+            (Some(pid), Some('T')) => {
+                format!("that process was stopped: `kill -CONT {pid}` lets it go on")
+            }
+            (_, Some('Z' | 'X' | 'x')) => {
+                "try again; if it stays so, a process that it started has the lock".to_owned()
             }
             _ => otherwise.to_owned(),
         }
@@ -69,13 +93,15 @@ impl fmt::Display for Holder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if let Some(pid) = self.pid {
             write!(f, " by process {pid}")?;
-        }
-        match self.state {
-            Some('T' | 't') => f.write_str(", which is stopped")?,
-            Some('D') => f.write_str(", which waits for a disk")?,
-            Some('Z' | 'X') => f.write_str(", which is dead")?,
-            Some('R' | 'S') => f.write_str(", which is alive")?,
-            _ => {}
+            f.write_str(match self.state {
+                _ if pid == std::process::id() => ", which is this one",
+                Some('T') => ", which is stopped",
+                Some('t') => ", which a debugger has stopped",
+                Some('D') => ", which waits for a disk",
+                Some('Z' | 'X' | 'x') => ", which has ended",
+                Some(_) => ", which is alive",
+                None => "",
+            })?;
         }
         match self.waited {
             Some(waited) => write!(f, "; waited {} ms", waited.as_millis()),
@@ -95,8 +121,8 @@ impl Folder {
         self.lock_file(name, Open::WriteOrCreate(FILE_MODE), kind, wait).map_err(
             |error| match error {
                 LockError::Other(error) => error,
-                LockError::Held(holder) => {
-                    let path = self.join(name);
+                LockError::Held(held) => {
+                    let (path, holder) = (self.join(name), held.holder());
                     Error::new(
                         ErrorKind::Busy,
                         "lock.timeout",
@@ -181,27 +207,24 @@ impl Folder {
         kind: LockKind,
         wait: &Wait,
     ) -> Result<(), LockError> {
-        let (mut pause, mut tries, mut waited) = (FIRST_PAUSE, 0, Duration::ZERO);
+        let mut contest: Option<Contest> = None;
         loop {
             let locked = self.os().try_lock(fd, kind);
             if locked.map_err(|e| LockError::Other(self.lock_failed(name, e)))? {
                 return Ok(());
             }
+            let contest = contest.get_or_insert_with(|| Contest::new(&**self.os()));
             if let Err(over) = wait.check() {
                 return Err(match over.kind() {
-                    ErrorKind::Timeout => {
-                        let holder = self.os().stat(fd).ok().and_then(holder_of);
-                        LockError::Held(Holder { waited: Some(waited), ..holder.into() })
-                    }
+                    ErrorKind::Timeout => LockError::Held(Held {
+                        file: self.os().stat(fd).ok(),
+                        waited: self.os().monotonic().saturating_sub(contest.began),
+                    }),
                     _ => LockError::Other(over),
                 });
             }
-            tries += 1;
-            let rest = jittered(pause, self.os().process_id(), tries);
-            let rest = wait.remaining().map_or(rest, |left| left.min(rest));
-            self.os().sleep(rest);
-            waited += rest;
-            pause = (pause * 2).min(LAST_PAUSE);
+            let pause = contest.pause();
+            self.os().sleep(wait.remaining().map_or(pause, |left| left.min(pause)));
         }
     }
 
@@ -270,21 +293,33 @@ impl fmt::Debug for FileLock {
     }
 }
 
-/// Between a half and the whole of a pause: processes that began to wait together do not go on trying
-/// together. The same process waits in the same steps.
-fn jittered(pause: Duration, process: u32, tries: u32) -> Duration {
-    // The mixing steps of MurmurHash3: neighbours get unlike numbers.
-    let mut mixed = process.wrapping_mul(0x9e37_79b1) ^ tries.wrapping_mul(0x85eb_ca6b);
-    mixed = (mixed ^ mixed >> 16).wrapping_mul(0xc2b2_ae35);
-    mixed ^= mixed >> 13;
-    pause / 2 + pause / 2 * (mixed % 1024) / 1024
+/// The wait for a lock that somebody else has.
+#[derive(Debug)]
+struct Contest {
+    began: Duration,
+    /// Unlike that of others, also of those with the same number in other containers.
+    seed: u32,
+    tries: u32,
 }
 
-/// The letter of what a process does.
-fn state_of(pid: u32) -> Option<char> {
-    let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The name in brackets may hold anything.
-    stat.rsplit_once(") ")?.1.chars().next()
+impl Contest {
+    fn new(os: &dyn Os) -> Contest {
+        let began = os.monotonic();
+        Contest { began, seed: os.process_id() ^ began.subsec_nanos(), tries: 0 }
+    }
+
+    /// How long to rest before the next try: longer and longer, and between a half and the whole of that,
+    /// so that those who began to wait together do not go on trying together.
+    fn pause(&mut self) -> Duration {
+        let most = (FIRST_PAUSE * (1 << self.tries.min(8))).min(LAST_PAUSE);
+        self.tries = self.tries.saturating_add(1);
+        // The mixing steps of MurmurHash3: neighbours get unlike numbers.
+        let mut mixed = self.seed ^ self.tries.wrapping_mul(0x9e37_79b1);
+        mixed = (mixed ^ (mixed >> 16)).wrapping_mul(0x85eb_ca6b);
+        mixed = (mixed ^ (mixed >> 13)).wrapping_mul(0xc2b2_ae35);
+        mixed ^= mixed >> 16;
+        most / 2 + most / 2 * (mixed % 1024) / 1024
+    }
 }
 
 /// The process that holds a lock on the file, as `/proc/locks` tells; only for messages.
@@ -335,27 +370,44 @@ mod tests {
 
     #[test]
     fn a_holder_is_told_with_what_it_does_and_how_long_it_was_waited_for() {
-        let holder = Holder::from(Some(std::process::id()));
-        assert!(matches!(holder.state, Some('R' | 'S' | 'D')), "{holder:?}");
-        assert_eq!(Holder::from(None).to_string(), "");
         let waited = Some(Duration::from_secs(2));
-        let stopped = Holder { pid: Some(7), state: Some('T'), waited };
-        assert_eq!(stopped.to_string(), " by process 7, which is stopped; waited 2000 ms");
-        assert!(stopped.hint("").contains("kill -CONT 7"));
+        let holder = |state| Holder { pid: Some(u32::MAX), state, waited };
+        for (state, told, hint) in [
+            (Some('S'), ", which is alive", "the usual"),
+            (Some('D'), ", which waits for a disk", "the usual"),
+            (Some('T'), ", which is stopped", "kill -CONT 4294967295"),
+            (Some('t'), ", which a debugger has stopped", "the usual"),
+            (Some('Z'), ", which has ended", "a process that it started"),
+            (None, "", "the usual"),
+        ] {
+            let holder = holder(state);
+            assert_eq!(holder.to_string(), format!(" by process 4294967295{told}; waited 2000 ms"));
+            assert!(holder.hint("the usual").contains(hint), "{holder:?}");
+        }
+        let unknown = Holder { waited, ..Holder::default() };
+        assert_eq!(unknown.to_string(), "; waited 2000 ms");
+        assert_eq!(Holder::default().to_string(), "");
         let (_dir, folder) = folder();
         let _held = folder.lock("l", LockKind::Exclusive, &Wait::FOREVER).unwrap();
         let wait = Duration::from_millis(5).into();
-        let error = folder.lock("l", LockKind::Exclusive, &wait).unwrap_err().to_string();
-        assert!(error.contains("; waited ") && error.contains(", which is alive"), "{error}");
+        let error = folder.lock("l", LockKind::Exclusive, &wait).unwrap_err();
+        assert!(error.to_string().contains(", which is this one; waited "), "{error}");
+        assert!(error.hint().contains("the thread that has it"), "{error:?}");
     }
 
     #[test]
-    fn pauses_differ_from_process_to_process_and_are_never_longer() {
-        let pauses = |process| -> Vec<Duration> {
-            (1..9).map(|tries| jittered(LAST_PAUSE, process, tries)).collect()
+    fn pauses_grow_to_their_limit_and_differ_from_process_to_process() {
+        let pauses = |seed| -> Vec<Duration> {
+            let mut contest = Contest { began: Duration::ZERO, seed, tries: 0 };
+            (0..40).map(|_| contest.pause()).collect()
         };
-        let mut firsts: Vec<Duration> = (100..164).map(|process| pauses(process)[0]).collect();
-        assert!(firsts.iter().all(|pause| (LAST_PAUSE / 2..LAST_PAUSE).contains(pause)));
+        for seed in 100..164 {
+            let pauses = pauses(seed);
+            assert!((FIRST_PAUSE / 2..=FIRST_PAUSE).contains(&pauses[0]), "{pauses:?}");
+            let late = &pauses[6..];
+            assert!(late.iter().all(|p| (LAST_PAUSE / 2..=LAST_PAUSE).contains(p)), "{pauses:?}");
+        }
+        let mut firsts: Vec<Duration> = (100..164).map(|seed| pauses(seed)[0]).collect();
         firsts.sort();
         firsts.dedup();
         assert!(firsts.len() > 55, "{firsts:?}");
