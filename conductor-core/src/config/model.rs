@@ -93,8 +93,8 @@ section! {
 section! {
     /// The streams of the server.
     Sse "sse" "the server's event streams" {
-        poll_interval_ms: u64 = COUNT, "500" "500" "pause between two looks for news, in milliseconds";
-        discovery_interval_ms: u64 = COUNT, "1000" "1000" "pause between two looks for new runs, in milliseconds";
+        poll_interval_ms: u64 = COUNT, "" "500" "nothing: the older program's pause between two looks for news; it has no effect";
+        discovery_interval_ms: u64 = COUNT, "" "1000" "nothing: the older program's pause between two looks for runs; it has no effect";
         heartbeat_interval_s: u64 = COUNT, "30" "30" "pause between two signs of life, in seconds";
         max_clients_per_run: u64 = COUNT, "1000" "1000" "most clients that follow one run";
     }
@@ -206,15 +206,20 @@ section! {
 }
 
 /// Keys that are taken and do nothing: section, key, and why.
-pub(super) const WITHOUT_EFFECT: &[(&str, &str, &str)] = &[(
-    "defaults",
-    "timeout",
-    "the older program wants it and does not use it either; `limits` bounds the time of runs",
-)];
+pub(super) const WITHOUT_EFFECT: &[(&str, &str, &str)] = &[
+    (
+        "defaults",
+        "timeout",
+        "the older program wants it and does not use it either; `limits` bounds the time of runs",
+    ),
+    ("sse", "poll_interval_ms", TOLD_OF_NEWS),
+    ("sse", "discovery_interval_ms", TOLD_OF_NEWS),
+];
+const TOLD_OF_NEWS: &str = "the system tells the server of news; it has no pause of that kind";
 
 /// Keys that are taken and wait for the part of conductor that will honour them, by section. Whoever
 /// writes that part takes its names out.
-pub(super) const NOT_YET: &[(&str, &[&str])] = &[("bus", &["max_size"])];
+pub(super) const NOT_YET: &[(&str, &[&str])] = &[("storage", &["name"])];
 
 #[cfg(test)]
 mod tests {

@@ -103,6 +103,9 @@ impl Kind {
             Kind::Text | Kind::Secret | Kind::Texts | Kind::Variables if scalar => {
                 Some("put it in quotes".to_owned())
             }
+            Kind::Count { .. } | Kind::Amount if is_number(value) => {
+                Some("write the number without quotes".to_owned())
+            }
             Kind::Flag if matches!(value, Value::Text(_)) => {
                 Some("write true or false, without quotes".to_owned())
             }
@@ -278,6 +281,11 @@ fn cleaned(path: &Path) -> PathBuf {
         }
     }
     clean
+}
+
+/// Whether it is a number that somebody put in quotes.
+fn is_number(value: &Value) -> bool {
+    matches!(value, Value::Text(text) if text.trim().parse::<f64>().is_ok_and(f64::is_finite))
 }
 
 /// What sort of value it is, for a person.

@@ -105,14 +105,29 @@ impl Conductor {
             Err(error) if error.code() == "root.not_found" => return Ok(found),
             root => drop(root?),
         }
-        let looked_at = self.look_at_open_runs(&mut found)?;
-        self.look_at_tasks(&looked_at, &mut found)?;
-        self.look_at_silence(STALE_AFTER, &mut found);
-        self.look_at_processes(&mut found)?;
-        self.look_at_leftovers(&mut found)?;
-        self.look_at_outbox(&mut found)?;
-        self.look_at_space(&mut found)?;
-        self.look_at_holds(&mut found)?;
+        // What cannot be looked at is a finding, and hides no other.
+        let looked_at = match self.look_at_open_runs(&mut found) {
+            Ok(looked_at) => looked_at,
+            Err(error) => {
+                found.push(damaged(&error, self.root()));
+                HashSet::new()
+            }
+        };
+        let mut look = |looked: &dyn Fn(&mut Vec<Finding>) -> Result<()>| {
+            if let Err(error) = looked(&mut found) {
+                found.push(damaged(&error, self.root()));
+            }
+        };
+        look(&|found| self.look_at_tasks(&looked_at, found));
+        look(&|found| {
+            self.look_at_silence(STALE_AFTER, found);
+            Ok(())
+        });
+        look(&|found| self.look_at_processes(found));
+        look(&|found| self.look_at_leftovers(found));
+        look(&|found| self.look_at_outbox(found));
+        look(&|found| self.look_at_space(found));
+        look(&|found| self.look_at_holds(found));
         Ok(found)
     }
 

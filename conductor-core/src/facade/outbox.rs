@@ -6,6 +6,7 @@ use super::record::Record;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
+use crate::layout::{CONDUCTOR, OUTBOX};
 use crate::limits;
 use crate::outbox::{self, Delivery, Manner, OutboxEvent, Receiver, ReceiverState};
 use crate::sys::{News, Poller, Watch};
@@ -178,8 +179,18 @@ impl Conductor {
         Outbox(self)
     }
 
-    /// Adds what does not reach the webhook.
+    /// Adds what does not reach the webhook. An outbox that cannot be looked at is a finding too.
     pub(super) fn look_at_outbox(&self, found: &mut Vec<Finding>) -> Result<()> {
+        if let Err(error) = self.find_untold(found) {
+            let path = self.root().join(CONDUCTOR).join(OUTBOX);
+            let way_out = "make it a folder that you may read and write: no run can be closed whose end \
+                           is to be told";
+            found.push(Finding { way_out: way_out.to_owned(), ..damaged(&error, &path) });
+        }
+        Ok(())
+    }
+
+    fn find_untold(&self, found: &mut Vec<Finding>) -> Result<()> {
         let store = self.outbox().store();
         let Some(folder) = store.folder()? else { return Ok(()) };
         let (events, wrong) = store.list()?;
@@ -194,6 +205,17 @@ impl Conductor {
                 "events that wait for the webhook: {waiting}, the oldest since {since}, tried {tried} times"
             );
             let state = ReceiverState::read(&folder)?;
+            let next = events.iter().filter_map(|event| event.next).min();
+            if let Some(next) = next.filter(|next| *next > now) {
+                text.push_str(&format!(", the next try at {}", next.human()));
+            }
+            if let Some(until) = state.rests_until.filter(|_| state.rests(now)) {
+                let failures = state.failures;
+                text.push_str(&format!(
+                    ", the receiver left alone until {} after {failures} failures in a row",
+                    until.human()
+                ));
+            }
             if let Some(error) = state.error.as_ref().or(oldest.error.as_ref()) {
                 text.push_str(": ");
                 text.push_str(error);

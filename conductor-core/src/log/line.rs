@@ -231,8 +231,23 @@ fn quoted(value: &str) -> Cow<'_, str> {
     if !value.is_empty() && !value.contains(odd) {
         return Cow::Borrowed(value);
     }
-    let value = value.replace('\\', "\\\\").replace('"', "\\\"");
-    Cow::Owned(format!("\"{}\"", escaped(&value)))
+    let mut quoted = String::with_capacity(value.len() + 8);
+    quoted.push('"');
+    for c in value.chars() {
+        // Writing to a String cannot fail.
+        let _infallible = match c {
+            '"' | '\\' => write!(quoted, "\\{c}"),
+            '\n' => write!(quoted, "\\n"),
+            '\r' => write!(quoted, "\\r"),
+            '\t' => write!(quoted, "\\t"),
+            c if c.is_ascii_control() => write!(quoted, "\\x{:02x}", u32::from(c)),
+            // All that is hidden has four digits.
+            c if is_hidden(c) => write!(quoted, "\\u{:04x}", u32::from(c)),
+            c => write!(quoted, "{c}"),
+        };
+    }
+    quoted.push('"');
+    Cow::Owned(quoted)
 }
 
 /// The text on one line that a terminal does not obey: control characters, and those that make a line read
@@ -283,12 +298,13 @@ mod tests {
             ("empty", text("")),
             ("Odd Key!", text("a=b")),
             ("lines", text("a\nb\x1b[31m \"c\\")),
+            ("turned", text("a\u{202e}\u{85}")),
             ("n", LogValue::Number(7)),
         ];
         assert_eq!(
             line("", &fields).to_pairs(),
             "ts=1970-01-01T00:00:00Z level=WARN subsystem=runner event=run_started run_id=r-1 empty=\"\" \
-             odd_key=\"a=b\" lines=\"a\\nb\\u{1b}[31m \\\"c\\\\\" n=7"
+             odd_key=\"a=b\" lines=\"a\\nb\\x1b[31m \\\"c\\\\\" turned=\"a\\u202e\\u0085\" n=7"
         );
         assert!(line("two words", &[]).to_pairs().ends_with(" message=\"two words\""));
     }

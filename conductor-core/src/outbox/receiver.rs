@@ -78,7 +78,7 @@ impl ReceiverState {
     }
 
     /// Whether it shall be left alone now.
-    pub(super) fn rests(&self, now: Timestamp) -> bool {
+    pub(crate) fn rests(&self, now: Timestamp) -> bool {
         let Some(until) = self.rests_until else { return false };
         // A clock that was set back far must not keep it resting for years.
         now < until && until.since(now) <= std::time::Duration::from_secs(3600)

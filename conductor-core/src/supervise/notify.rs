@@ -1,8 +1,9 @@
 //! What is told to the webhook of a run.
 
 use super::engine::Engine;
-use crate::error::Result;
+use crate::error::{ErrorKind, Result};
 use crate::id::{ProjectId, RunId, TaskId};
+use crate::layout::{CONDUCTOR, OUTBOX};
 use crate::outbox::{EventKind, Notice, Outbox, event_id};
 use crate::run::RunRecord;
 use crate::time::Timestamp;
@@ -28,7 +29,18 @@ impl Engine {
         fields: impl IntoIterator<Item = (&'static str, Value)>,
     ) -> Result<()> {
         let id = event_id(self.layout().path(), kind, key, anchor);
-        Outbox::of(self.layout()).put(&Notice::new(id, kind, at, fields))
+        let put = Outbox::of(self.layout()).put(&Notice::new(id, kind, at, fields));
+        put.map_err(|error| match error.kind() {
+            ErrorKind::StorageFull => error,
+            _ => {
+                let outbox = self.layout().path().join(CONDUCTOR).join(OUTBOX);
+                let (kind, outbox) = (kind.as_str(), outbox.display());
+                error.with_hint(format!(
+                    "the event {kind} for the webhook must be kept: make {outbox} a folder that you may \
+                     write, then `run-agent reconcile`"
+                ))
+            }
+        })
     }
 
     /// Has the start of a run told, where that is configured.

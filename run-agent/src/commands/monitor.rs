@@ -11,14 +11,20 @@ use crate::work::view::tell;
 use crate::work::{place, stay};
 use clap::Args;
 use conductor_core::{
-    Conductor, Error, ErrorKind, Monitor as Eye, MonitorAction, MonitorItem, MonitorNews,
-    ProjectId, Result, Run, Stop, TaskId, Wait, format_duration,
+    Conductor, Config, Error, ErrorKind, Monitor as Eye, MonitorAction, MonitorItem, MonitorNews,
+    ProjectId, Result, Run, STALE_AFTER, Stop, TaskId, Wait, format_duration,
 };
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
+/// The list, unless another is named.
+const TODO: &str = "TODOs.md";
+/// The longest time between two looks, unless another is asked for.
+const INTERVAL: Duration = Duration::from_secs(30);
+/// The pause between two tasks with which something is done, unless another is asked for.
+const RATE_LIMIT: Duration = Duration::from_secs(2);
 /// Two looks are at least this far apart, whatever happens.
 const BREATH: Duration = Duration::from_secs(1);
 /// How long to wait for others who change the list.
@@ -36,9 +42,9 @@ pub(crate) struct Monitor {
     /// Project of the tasks; without it the one that the current folder belongs to
     #[arg(long, value_name = "ID")]
     project: Option<String>,
-    /// File of the list
-    #[arg(long, value_name = "FILE", default_value = "TODOs.md")]
-    todo: PathBuf,
+    /// File of the list [default: TODOs.md]
+    #[arg(long, value_name = "FILE")]
+    todo: Option<PathBuf>,
     /// Agent of the tasks that are started [default: the configured one]
     #[arg(long, value_name = "NAME")]
     agent: Option<String>,
@@ -52,15 +58,40 @@ pub(crate) struct Monitor {
     /// Look once, say what would be done, and do nothing
     #[arg(long)]
     dry_run: bool,
-    /// Look at least this often
-    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "30s")]
-    interval: Duration,
+    /// Look at least this often [default: 30s]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    interval: Option<Duration>,
     /// End an attempt when neither its output nor its bus had anything new for this long
-    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "20m")]
+    /// [default: 20m]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    stale_after: Option<Duration>,
+    /// Pause between two tasks with which something is done [default: 2s]
+    #[arg(long, value_name = "DURATION", value_parser = duration)]
+    rate_limit: Option<Duration>,
+}
+
+/// The list, and how it is looked after: as the command line says, else the configuration.
+struct Pace {
+    todo: PathBuf,
+    interval: Duration,
     stale_after: Duration,
-    /// Pause between two tasks with which something is done
-    #[arg(long, value_name = "DURATION", value_parser = duration, default_value = "2s")]
     rate_limit: Duration,
+}
+
+impl Pace {
+    fn of(said: &Monitor, config: &Config) -> Pace {
+        let monitor = &config.monitor;
+        let or = |said: Option<Duration>, configured: Option<Duration>, usual: Duration| {
+            said.or(configured).unwrap_or(usual)
+        };
+        let todo = said.todo.clone().or_else(|| monitor.todo.clone());
+        Pace {
+            todo: todo.unwrap_or_else(|| TODO.into()),
+            interval: or(said.interval, monitor.interval, INTERVAL),
+            stale_after: or(said.stale_after, monitor.stale_after, STALE_AFTER),
+            rate_limit: or(said.rate_limit, monitor.rate_limit, RATE_LIMIT),
+        }
+    }
 }
 
 impl Monitor {
@@ -69,7 +100,8 @@ impl Monitor {
         let conductor = context.conductor()?;
         let mut here = place::locate(context, &conductor, self.project.as_deref(), None)?;
         let project = here.need_project()?;
-        let eye = conductor.monitor(&project, &self.todo).stale_after(self.stale_after);
+        let pace = Pace::of(&self, conductor.config());
+        let eye = conductor.monitor(&project, &pace.todo).stale_after(pace.stale_after);
         // Before anything is made: a list that is not there is a mistake.
         eye.look()?;
         let _only_one = if self.dry_run { None } else { Some(eye.hold()?) };
@@ -81,6 +113,7 @@ impl Monitor {
             project,
             cwd,
             options: &self,
+            pace: &pace,
             greeted: false,
             said: BTreeMap::new(),
             troubles: BTreeMap::new(),
@@ -105,7 +138,7 @@ impl Monitor {
                     None
                 }
             };
-            let until = began + self.interval.max(BREATH);
+            let until = began + pace.interval.max(BREATH);
             let mut fds = vec![signals.fd()];
             fds.extend(news.as_ref().map(MonitorNews::fd));
             wait_for_any(&fds, Some(if news.is_some() { until } else { began + BREATH }))?;
@@ -125,6 +158,7 @@ struct Watch<'a> {
     project: ProjectId,
     cwd: Option<PathBuf>,
     options: &'a Monitor,
+    pace: &'a Pace,
     /// Whether it was said what is looked after.
     greeted: bool,
     /// What was said of each task last; it is not said again.
@@ -170,7 +204,7 @@ impl Watch<'_> {
             let acts = item.action != MonitorAction::Leave;
             if acts && acted && !self.options.dry_run {
                 // Not all at once; and a person may have stopped it meanwhile.
-                let until = Instant::now() + self.options.rate_limit;
+                let until = Instant::now() + self.pace.rate_limit;
                 if let Some(end) = self.rest(until)? {
                     return Ok((news, Some(end)));
                 }
@@ -284,7 +318,7 @@ impl Watch<'_> {
             Some(run) => runs.get(&self.project, &item.task, run)?,
             None => runs.get_newest(&self.project, &item.task)?,
         };
-        let silent = format_duration(self.options.stale_after);
+        let silent = format_duration(self.pace.stale_after);
         let stop = Stop::because(format!("monitor: silent for more than {silent}"));
         let id = run.id().to_string();
         let thread = std::thread::Builder::new().name("end".to_owned());

@@ -48,12 +48,14 @@ impl List {
             context.out.line("no event waits for the webhook")?;
             return Ok(exit::OK);
         }
-        let mut table = Table::new(["AT", "EVENT", "TRIED", "LAST ERROR"]).elastic(&["LAST ERROR"]);
+        let mut table =
+            Table::new(["AT", "EVENT", "TRIED", "NEXT", "LAST ERROR"]).elastic(&["LAST ERROR"]);
         for event in events {
             table.row(vec![
                 event.at.human().into(),
                 event.kind.as_str().into(),
                 event.attempts.to_string().into(),
+                event.next.map_or_else(|| "-".to_owned(), |next| next.human()).into(),
                 event.error.unwrap_or_default().into(),
             ]);
         }

@@ -63,16 +63,42 @@ fn a_receiver_that_is_gone_costs_no_run_and_is_told_by_doctor() {
     let names: Vec<&str> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
     assert_eq!(names, ["run_start", "run_stop"]);
     let doctor = cli(&sandbox, "doctor").exits(1).stdout;
-    for part in ["not_told", "events that wait for the webhook: 2", "refused", "webhook deliver"] {
+    let parts = ["not_told", "events that wait for the webhook: 2", "refused", "webhook deliver"];
+    for part in parts.into_iter().chain([", the next try at 20"]) {
         assert!(doctor.contains(part), "{part} in {doctor}");
     }
     assert!(!doctor.contains("secret-path"), "{doctor}");
+    let list = cli(&sandbox, "webhook list").succeed().stdout;
+    assert!(list.lines().next().unwrap().contains("NEXT"), "{list}");
 
     let receiver = Receiver::start(|_| 200);
     configure(&sandbox, &receiver.url, "");
     let told = cli(&sandbox, "webhook deliver").succeed().stdout;
     assert_eq!(told, "delivered: 2, left: 0\n");
     assert!(!cli(&sandbox, "doctor").run().stdout.contains("not_told"));
+}
+
+#[test]
+fn an_outbox_that_is_no_folder_is_told_with_the_way_out_and_hides_nothing_else() {
+    let sandbox = Sandbox::new();
+    let receiver = Receiver::start(|_| 200);
+    configure(&sandbox, &receiver.url, "  events: [run_stop]\n");
+    fs::create_dir_all(sandbox.root().join(".conductor")).unwrap();
+    fs::create_dir(sandbox.root().join("with space")).unwrap();
+    let outbox = sandbox.root().join(".conductor/outbox");
+    fs::write(&outbox, "").unwrap();
+    let refused = job(&sandbox, ":").exits(2);
+    for part in ["run_stop", "webhook", "run-agent reconcile", ".conductor/outbox"] {
+        assert!(refused.stderr.contains(part), "{part} in {}", refused.stderr);
+    }
+    let doctor = cli(&sandbox, "doctor").exits(1).stdout;
+    for part in ["foreign", "damaged", ".conductor/outbox"] {
+        assert!(doctor.contains(part), "{part} in {doctor}");
+    }
+    // Nothing was given up: the next process closes the run, and tells its end.
+    fs::remove_file(&outbox).unwrap();
+    drop(cli(&sandbox, "reconcile").succeed());
+    assert_eq!(receiver.next().event(), "run_stop");
 }
 
 /// Puts an event of 2001 into the outbox, as a machine leaves it that was switched off since.

@@ -68,6 +68,20 @@ fn a_task_of_the_list_is_started_with_its_prompt_and_ticked_when_it_is_done() {
 }
 
 #[test]
+fn the_configuration_names_the_list_and_a_flag_wins() {
+    let sandbox = Sandbox::new();
+    let folder = sandbox.home().join(".config/conductor");
+    fs::create_dir_all(&folder).unwrap();
+    fs::write(folder.join("config.yaml"), "monitor: {todo: ./list.md}\n").unwrap();
+    fs::write(folder.join("list.md"), "- [ ] `configured` x\n").unwrap();
+    list(&sandbox, "- [ ] `usual` x\n");
+    let said = monitor(&sandbox, "--dry-run").succeed().stdout;
+    assert!(said.contains("configured") && !said.contains("usual"), "{said}");
+    let said = monitor(&sandbox, "--dry-run --todo TODOs.md").succeed().stdout;
+    assert!(said.contains("usual") && !said.contains("configured"), "{said}");
+}
+
+#[test]
 fn a_task_with_a_prompt_of_its_own_keeps_it() {
     let sandbox = Sandbox::new();
     crate::support::write(&sandbox, "p/t/TASK.md", DONE);
