@@ -14,6 +14,7 @@ use conductor_core::fsx::Folder;
 use conductor_core::sys::RealOs;
 use conductor_core::{Cursor, Scope, Wait};
 use fs2::FileExt as _;
+use std::fmt;
 use std::fs::{self, File, OpenOptions};
 use std::io::{Read as _, Write as _};
 use std::os::unix::fs::{FileExt as _, MetadataExt as _};
@@ -26,6 +27,8 @@ const NAME: &str = "BUS.md";
 const BODY: usize = 300;
 /// How long each piece of work is measured.
 const TIME: Duration = Duration::from_millis(700);
+/// How long a follower without news is looked at.
+const IDLE: Duration = Duration::from_secs(3);
 
 fn open(path: &Path, durability: Durability) -> Bus {
     let folder = Folder::open_root(Arc::new(RealOs), path).unwrap();
@@ -73,6 +76,11 @@ fn row(work: &str, rate: f64, floor: f64, aim: f64) {
     let ratio = rate / floor;
     let met = if ratio >= aim { "" } else { "  BELOW" };
     println!("{work:<44} {rate:>12.0} {floor:>12.0} {ratio:>8.2} {aim:>6.2}{met}");
+}
+
+/// A row of what is counted, or has no rate.
+fn told(work: &str, what: &str, aim: &str, met: bool) {
+    println!("{work:<44} {what}; aim: {aim}{}", if met { "" } else { "  BELOW" });
 }
 
 /// Lock, look, write, unlock: what an append is made of.
@@ -149,6 +157,7 @@ fn child(what: &str, dir: &Path) {
             rate(1, || floor_append(&file, &path, &record))
         }
         "echo" => return echo(dir),
+        "idle" => return be_idle(dir),
         "pipe" => return answer_bytes(),
         other => panic!("unknown work {other}"),
     };
@@ -201,11 +210,48 @@ fn reading(dir: &Path) {
         let mut bytes = vec![0; length];
         end.read_exact_at(&mut bytes, end.metadata().unwrap().len() - length as u64).unwrap();
     });
-    let tail = rate(1, || assert_eq!(bus.tail(20).unwrap().count(), 20));
-    row("tail 20", tail, floor, 0.1);
+    let twenty = || assert_eq!(bus.tail(20).unwrap().count(), 20);
+    row("tail 20", rate(1, twenty), floor, 0.1);
+    let spent = Spent::by(twenty);
+    told("tail 20, what it reads", &spent.to_string(), "fewer than 12 reads", spent.reads < 12);
     let before = ReadOptions::default().after(&last[last.len() - 2].cursor);
-    let since = rate(1, || assert_eq!(bus.read(before.clone()).unwrap().count(), 1));
-    println!("{:<44} {since:>12.0} a second", "since the message before last");
+    let since = || assert_eq!(bus.read(before.clone()).unwrap().count(), 1);
+    let (times, spent) = (rate(1, since), Spent::by(since));
+    let what = format!("{times:.0} a second, {spent}");
+    told("since the message before last", &what, "fewer than 40 reads", spent.reads < 40);
+}
+
+/// What this thread read.
+struct Spent {
+    reads: u64,
+    bytes: u64,
+}
+
+impl Spent {
+    fn so_far() -> Spent {
+        let io = fs::read_to_string("/proc/thread-self/io").unwrap();
+        let field = |name: &str| -> u64 {
+            io.lines().find_map(|line| line.strip_prefix(name)).unwrap().parse().unwrap()
+        };
+        Spent { reads: field("syscr: "), bytes: field("rchar: ") }
+    }
+
+    fn by(work: impl FnOnce()) -> Spent {
+        let between = |from: &Spent, to: &Spent| Spent {
+            reads: to.reads - from.reads,
+            bytes: to.bytes - from.bytes,
+        };
+        let (first, second) = (Spent::so_far(), Spent::so_far());
+        work();
+        // The counters are read by reading, too.
+        between(&between(&first, &second), &between(&second, &Spent::so_far()))
+    }
+}
+
+impl fmt::Display for Spent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} reads of {} bytes", self.reads, self.bytes)
+    }
 }
 
 /// The floor of reading: finds where records begin.
@@ -266,11 +312,60 @@ fn following(dir: &Path) {
     times.sort_unstable();
     let pipe = pipe_time();
     let (half, most) = (times[times.len() / 2], times[times.len() * 99 / 100]);
-    println!(
-        "{:<44} p50 {half:?}, p99 {most:?}; a pipe between processes {pipe:?}, p50 is {:.1} times",
-        "post to delivery in another process",
-        half.as_secs_f64() / pipe.as_secs_f64()
-    );
+    let times = half.as_secs_f64() / pipe.as_secs_f64();
+    let what = format!("p50 {half:?}, {times:.1} times the {pipe:?} of a pipe between processes");
+    told("post to delivery in another process, p50", &what, "within 4 times", times <= 4.0);
+    let what = format!("p99 {most:?}");
+    told("the same, p99", &what, "under 1 ms when idle", most < Duration::from_millis(1));
+    idle(&dir.join("idle"));
+}
+
+/// Follows a bus until the first message comes.
+fn be_idle(dir: &Path) {
+    let mut follower = open(dir, Durability::Process).follow(&Cursor::END, Wait::FOREVER).unwrap();
+    println!("ready");
+    follower.next().unwrap().unwrap();
+}
+
+/// What a follower does while nothing comes.
+fn idle(dir: &Path) {
+    fs::create_dir(dir).unwrap();
+    let bus = open(dir, Durability::Process);
+    bus.post(post(), Wait::FOREVER).unwrap();
+    let mut child = Command::new(std::env::current_exe().unwrap())
+        .env("BENCH_CHILD", "idle")
+        .env("BENCH_DIR", dir)
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdout.take().unwrap().read_exact(&mut [0; 6]).unwrap();
+    // It comes to rest, and is looked at from then on.
+    let mut before = wakes(child.id());
+    loop {
+        std::thread::sleep(Duration::from_millis(50));
+        let now = wakes(child.id());
+        if now.is_some() && now == before {
+            break;
+        }
+        before = now;
+    }
+    std::thread::sleep(IDLE);
+    let (before, after) = (before.unwrap(), wakes(child.id()).unwrap_or(u64::MAX));
+    let what = format!("{} wake-ups in {IDLE:?}", after - before);
+    told("a follower without news", &what, "0, so no system call", after == before);
+    bus.post(post(), Wait::FOREVER).unwrap();
+    child.wait().unwrap();
+}
+
+/// How often a process got a processor, without which it makes no system call; `None` while it has one.
+fn wakes(process: u32) -> Option<u64> {
+    let status = fs::read_to_string(format!("/proc/{process}/status")).unwrap();
+    let field = |name: &str| {
+        status.lines().find_map(|line| line.strip_prefix(name)).unwrap().trim().to_owned()
+    };
+    let switches = ["voluntary_ctxt_switches:", "nonvoluntary_ctxt_switches:"];
+    let sum = switches.iter().map(|name| field(name).parse::<u64>().unwrap()).sum();
+    field("State:").starts_with('S').then_some(sum)
 }
 
 /// The median time of a byte through a pipe to another process, half of there and back.

@@ -26,6 +26,7 @@ LINE = re.compile(rb"^\\+---[ \t\r]*$", re.MULTILINE)
 QUOTED = re.compile(r'"(?:[^"\\]|\\.)*"')
 ONCE = "ts type project_id task_id run_id issue_id parents links meta".split()
 SHORT = {"n": "\n", "r": "\r", "t": "\t"}
+MOST_HEADER, MOST_BODY = 64 << 10, 32 << 20
 
 TABLE = []
 for entry in range(256):
@@ -53,51 +54,72 @@ def unquote(text: str) -> str:
     return re.sub(r"\\(x..|u....|U........|.)", plain, text[1:-1])
 
 
-def value(text: str) -> Any:
-    """A value of the header: text in quotes, or lists and maps of such texts, or a plain word."""
-    if text[:1] == '"':
-        return unquote(text)
+def value(key: str, text: str) -> Any:
+    """A value of the header: text in quotes, or lists and maps of such texts. ValueError where it is none."""
     if text[:1] in ("[", "{"):
         return json.loads(QUOTED.sub(lambda match: json.dumps(unquote(match[0])), text))
+    if QUOTED.fullmatch(text):
+        return unquote(text)
+    if key not in ("ts", "type") or text[:1] == '"':
+        raise ValueError(f"{key} is not in quotes")
     return text
 
 
-def record(data: bytes, start: int) -> tuple[dict[str, Any], int] | None:
-    """The record at `start` and its end; None where there is no whole one."""
-    head = data.find(b"\n---\n", start)
-    if not data.startswith(BEGIN, start) or head < 0:
+def fields_of(lines: list[bytes]) -> dict[str, Any]:
+    """What the lines of a header say. ValueError where that is no message."""
+    fields: dict[str, Any] = {}
+    for line in lines:
+        key, is_field, text = line.decode().partition(": ")
+        if not is_field or ":" in key:
+            continue
+        if key in fields and key in ONCE:
+            raise ValueError(f"{key} stands twice")
+        # What a newer writer says is not ours to judge.
+        fields.setdefault(key, value(key, text) if key in ONCE else text)
+    fields["seq"] = int(fields["seq"])
+    json.dumps(fields, ensure_ascii=False).encode()  # No halves of characters.
+    return fields
+
+
+def record(data: bytes, start: int) -> tuple[int, dict[str, Any] | None, int] | None:
+    """The number of the record at `start`, what it says and its end; None where there is no whole one.
+
+    What it says is None where that is no message, although the checksum fits.
+    """
+    head = data.find(b"\n---\n", start, start + MOST_HEADER)
+    if not data.startswith(BEGIN, start) or head < 0 or 0 in data[start:head]:
         return None
     lines = data[start + 4 : head].split(b"\n")
     length = re.fullmatch(rb"len: (0|[1-9]\d{0,7})", lines[-2]) if len(lines) > 3 else None
     crc = re.fullmatch(rb'crc32c: "([0-9a-f]{8})"', lines[-1])
-    body = head + 5
-    if not length or not crc or not re.fullmatch(rb"seq: [1-9]\d{0,15}", lines[1]):
+    seq = re.fullmatch(rb"seq: ([1-9]\d{0,15})", lines[1]) if length else None
+    if not length or not crc or not seq or int(length[1]) > MOST_BODY or int(seq[1]) >= 1 << 53:
         return None
+    body = head + 5
     end = body + int(length[1])
     checked = data[start : head - len(lines[-1])] + data[body:end]
     if data[end : end + 1] != b"\n" or crc32c(checked) != int(crc[1], 16):
         return None
-    fields: dict[str, Any] = {}
-    for line in lines[:-2]:
-        key, _, text = line.decode().partition(": ")
-        if key in fields:
-            if key in ONCE:
-                return None
-            continue
-        fields[key] = int(text) if key == "seq" else value(text)
-    fields["body"] = LINE.sub(lambda match: match[0][1:], data[body:end]).decode()
-    return fields, end + 1
+    try:
+        fields = fields_of(lines[:-2])
+        fields["body"] = LINE.sub(lambda match: match[0][1:], data[body:end]).decode()
+    except (ValueError, OverflowError, RecursionError):
+        return int(seq[1]), None, end + 1
+    return int(seq[1]), fields, end + 1
 
 
 def is_unfinished(rest: bytes) -> bool:
-    """Whether this, at the end of a file, is the beginning of a record."""
+    """Whether this, at the end of a file, is the beginning of a record, perhaps with a hole of zeros."""
+    begun = len(os.path.commonprefix([rest, BEGIN]))
+    if begun < len(BEGIN):
+        return not rest[begun:].strip(b"\0")
     head = rest.find(b"\n---\n")
-    length = re.search(rb"\nlen: (\d{1,8})\ncrc32c: [^\n]*$", rest[: max(head, 0)])
-    if not rest.startswith(BEGIN[: len(rest)]):
-        return False
     if head < 0:
-        return True
-    return length is not None and len(rest) < head + 5 + int(length[1]) + 1
+        return 0 in rest or len(rest) < MOST_HEADER
+    length = re.search(rb"\nlen: (\d{1,8})\ncrc32c: [^\n]*$", rest[:head])
+    if not length or int(length[1]) > MOST_BODY:
+        return False
+    return 0 in rest or len(rest) < head + 5 + int(length[1]) + 1
 
 
 class Reader:
@@ -129,12 +151,16 @@ class Reader:
                 # A writer may be at work. Looked at again while none is, and from there on believed.
                 data, is_sure = read_locked(file), True
                 continue
-            if found and 0 < found[0]["seq"] - self.last <= 1 << 32:
-                fields, at = found
-                if fields["seq"] > self.last + 1:
-                    yield {"gap": {"from": self.last + 1, "to": fields["seq"] - 1}}
-                self.last, self.sealed = fields["seq"], fields["type"] == END
-                if fields["type"] not in (START, END):
+            if found and 0 < found[0] - self.last <= 1 << 32:
+                (seq, fields, end), start = found, at
+                if seq > self.last + 1:
+                    yield {"gap": {"from": self.last + 1, "to": seq - 1}}
+                self.last, at = seq, end
+                if fields is None:
+                    yield {"damage": {"path": path, "offset": start, "len": end - start}}
+                    continue
+                self.sealed = fields.get("type") == END
+                if fields.get("type") not in (START, END):
                     yield fields
                 continue
             mark = data.find(MARK, at)
@@ -168,7 +194,7 @@ def first_number(path: str) -> int:
     except FileNotFoundError:
         return 0
     found = record(data, 0)
-    return found[0]["seq"] if found else 0
+    return found[0] if found else 0
 
 
 def archives(folder: str, name: str) -> list[str]:

@@ -178,3 +178,77 @@ fn the_python_reader_of_a_bus_reads_what_was_posted() {
     assert!(damaged.last().unwrap()["damage"]["len"].as_u64().unwrap() > 100);
     assert_eq!(damaged[..posted.len() - 1], found[..posted.len() - 1]);
 }
+
+/// Writes what no writer of ours writes: records whose checksums fit and whose headers are none, then such
+/// as begin like one.
+const STRANGE: &str = r#"
+import sys
+sys.path.insert(0, sys.argv[1])
+from read_bus import crc32c
+number = 1
+def put(lines, body=b"x", length=None):
+    global number
+    number += 1
+    length = len(body) if length is None else length
+    head = b'---\nmsg_id: MSG-%d\nseq: %d\n%slen: %d\n' % (number, number, lines, length)
+    crc = b'crc32c: "%08x"\n' % crc32c(head + body)
+    file.write(b"\n" + head + crc + b"---\n" + body + b"\n")
+with open(sys.argv[2], "ab") as file:
+    usual = b'ts: 2026-11-23T14:20:55.123456789Z\ntype: FACT\n'
+    put(usual + b'colour: [blue\nno field\na:b: c\n')
+    put(usual + b'meta: {"a"\n')
+    put(usual + b'meta: {"a": "\\ud800"}\n')
+    put(usual + b'links: ' + b'[' * 20000 + b'\n')
+    put(usual + b'project_id: p\n')
+    put(usual + b'run_id: "\\UFFFFFFFF"\n')
+    put(usual + b'run_id: "\xff"\n')
+    put(usual, b"\xff")
+    put(usual + b'task_id: "a" b\n')
+    put(usual + b'colour: \0\n')
+    number -= 1
+    put(usual, length=99999999)
+    number -= 1
+    put(b"colour: " + b"a" * 65536 + b"\n")
+    number -= 1
+    put(usual, b"the last that is whole")
+    put(usual, bytes(40))
+    file.truncate(file.tell() - 20)
+"#;
+
+#[test]
+fn the_python_reader_stops_at_nothing_and_finds_what_the_library_finds() {
+    let Some(python) = tools::find("python3") else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let folder = Folder::open_root(Arc::new(RealOs), dir.path()).unwrap();
+    let scope = Scope::try_from("shop").unwrap();
+    let bus = Bus::open(folder, "BUS.md", scope, BusOptions::default()).unwrap();
+    bus.post(Post::new("FACT", "first"), Wait::NONE).unwrap();
+    let (live, examples) = (dir.path().join("BUS.md"), workspace().join("examples/python"));
+    // One record of ours is the first, which begins the file.
+    let strange = STRANGE.replacen("number = 1", "number = 2", 1);
+    tools::check(Command::new(&python).args(["-c", &strange]).arg(examples).arg(&live));
+    let damage = |offset: u64, len: u64| format!("damage at {offset}, {len} bytes");
+    let ours: Vec<String> = bus
+        .read(ReadOptions::default())
+        .unwrap()
+        .map(|event| match event.unwrap() {
+            Event::Message(message) => format!("{}: {}", message.seq.unwrap(), message.body),
+            Event::Corrupt(found) | Event::Foreign(found) => damage(found.offset, found.len),
+            Event::Gap { from, to } => format!("gap {from} to {to}"),
+            other => panic!("{other:?}"),
+        })
+        .collect();
+    let theirs: Vec<String> = read_by_python(&python, &live)
+        .iter()
+        .map(|told| match (&told["damage"], &told["gap"]) {
+            (Value::Object(found), _) => {
+                damage(found["offset"].as_u64().unwrap(), found["len"].as_u64().unwrap())
+            }
+            (_, Value::Object(gap)) => format!("gap {} to {}", gap["from"], gap["to"]),
+            _ => format!("{}: {}", told["seq"], told["body"].as_str().unwrap()),
+        })
+        .collect();
+    assert_eq!(theirs, ours);
+    assert_eq!(ours.iter().filter(|told| told.contains("damage")).count(), 11, "{ours:?}");
+    assert!(ours.iter().any(|told| told.ends_with(": the last that is whole")), "{ours:?}");
+}
