@@ -35,8 +35,8 @@ fn a_thing_costs_the_same_however_many_follow_it() {
         // Its connection is one.
         assert!(one <= before + MOST + 1, "{path}: {} descriptors", one - before);
         kept.extend((0..5).map(|_| server.follow(&path, None)));
-        let six = descriptors(worker);
-        assert!(six <= one + 5, "{path}: {} for five more", six - one);
+        // What is just being read has one for that long.
+        until(&format!("five more of {path} cost five"), || descriptors(worker) <= one + 5);
     }
     fs::write(gate, "").unwrap();
 }

@@ -88,6 +88,13 @@ impl Served {
         let serves = self.server.json("/api/v1/version")["version"].as_str().unwrap().to_owned();
         (stands, serves)
     }
+
+    /// Waits until the new one stands and serves. The old one answers what still comes over the
+    /// connections that it had.
+    pub(crate) fn until_serves(&self, version: &str) {
+        let new = (version.to_owned(), version.to_owned());
+        until("the new one serves", || self.versions() == new);
+    }
 }
 
 fn candidate_config(path: &Path, text: &str) {
@@ -243,7 +250,7 @@ fn a_candidate_that_dies_when_it_has_shown_that_it_serves_leaves_the_old_program
     candidate::real(&candidate, &newer);
     served.start(&candidate);
     served.server.await_json(PATH, |status| status["installed_version"] == newer.as_str());
-    assert_eq!(served.versions(), (newer.clone(), newer));
+    served.until_serves(&newer);
     served.server.running.signal(Signal::TERM);
     let _ended = served.server.running.finish().expect_code(0);
 }
@@ -291,7 +298,7 @@ fn a_server_that_was_killed_while_it_waited_blocks_nobody() {
     assert_eq!(served.status()["state"], "deferred");
     fs::write(gate, "").unwrap();
     served.server.await_json(PATH, |status| status["installed_version"] == newer.as_str());
-    assert_eq!(served.versions(), (newer.clone(), newer));
+    served.until_serves(&newer);
     assert_eq!(served.names(), ["run-agent", "run-agent.prev"]);
 }
 

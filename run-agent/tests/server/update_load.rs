@@ -175,7 +175,7 @@ fn nobody_is_interrupted_and_nobody_is_refused_a_connection() {
         assert_eq!((&run["status"], &run["exit_code"]), (&"completed".into(), &0.into()), "{run}");
     }
     server.post("/api/v1/tasks", &new).expect(201);
-    assert_eq!(served.versions(), (newer.clone(), newer));
+    served.until_serves(&newer);
     // The process that was started is still the server.
     served.server.running.signal(Signal::TERM);
     let _ended = served.server.running.finish().expect_code(0);
