@@ -158,3 +158,42 @@ fn many_who_stop_a_task_at_once_all_succeed() {
     }
     assert!(!root.task_folder().join("STOP-REQUESTED").exists());
 }
+
+/// Another process has a run of the id that a start tries first.
+struct Rival {
+    root: std::path::PathBuf,
+    id: std::sync::OnceLock<String>,
+}
+
+impl support::hooked::Hook for Rival {
+    fn renames(
+        &self,
+        (_, old): (&conductor_core::sys::Fd, &std::ffi::OsStr),
+        (_, new): (&conductor_core::sys::Fd, &std::ffi::OsStr),
+    ) -> std::io::Result<()> {
+        let (old, new) = (old.to_str().unwrap(), new.to_str().unwrap());
+        let is_run = new.starts_with("2") && old.strip_prefix('.') == Some(new);
+        if is_run && self.id.set(new.to_owned()).is_ok() {
+            fs::create_dir(self.root.join("shop/fix/runs").join(new))?;
+            let entry = self.root.join(format!(".conductor/open/{new}-00000000"));
+            fs::write(entry, format!("shop/fix/runs/{new}\n"))?;
+        }
+        Ok(())
+    }
+}
+
+#[test]
+fn a_start_that_tries_the_id_of_a_living_run_takes_nothing_of_that_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let root = dir.path().join("root");
+    let rival = std::sync::Arc::new(Rival { root: root.clone(), id: Default::default() });
+    let conductor = support::hooked::open_hooked(&root, &rival);
+    let run = conductor.jobs().start(job("true"), LONG).unwrap();
+    let taken = rival.id.get().unwrap();
+    assert_ne!(run.id().as_str(), taken);
+    let entries = fs::read_dir(root.join(".conductor/open")).unwrap();
+    let named = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+    let of_the_rival: Vec<_> = named.filter(|name| name.starts_with(taken.as_str())).collect();
+    assert_eq!(of_the_rival, [format!("{taken}-00000000")]);
+    run.wait(LONG).unwrap();
+}

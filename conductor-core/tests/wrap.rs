@@ -136,6 +136,24 @@ fn a_host_that_waits_for_all_its_children_loses_the_end_and_nothing_else() {
 }
 
 #[test]
+fn the_group_of_a_program_that_somebody_else_waited_for_is_not_signalled() {
+    let root = root();
+    let left = root.dir.path().join("left");
+    // Only its group tells that it is of the run, and the number may be that of strangers by then.
+    let mut wrapped = wrapped(&root, &format!("env -i sleep 1000 & echo $! >'{}'", left.display()));
+    let sleeper = number_in(&left);
+    let pid = i32::try_from(wrapped.run().info().unwrap().record.pid).unwrap();
+    let pid = rustix::process::Pid::from_raw(pid);
+    rustix::process::waitpid(pid, rustix::process::WaitOptions::empty()).unwrap();
+    wrapped.stop(true).unwrap();
+    end(&mut wrapped);
+    assert_eq!(wrapped.end(), Some(ProgramEnd::Unseen));
+    assert!(lives(sleeper));
+    let pid = rustix::process::Pid::from_raw(i32::try_from(sleeper).unwrap()).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::KILL).unwrap();
+}
+
+#[test]
 fn a_host_that_drops_it_loses_no_end_that_it_could_have_known() {
     let root = root();
     let id = {

@@ -278,9 +278,12 @@ impl Attached {
 
     /// The living processes of the run: those of the program's group, and whoever inherited the run's
     /// id. Child runs have ids of their own and are stopped as runs.
-    fn tree(&self) -> Result<Vec<ProcessId>> {
+    ///
+    /// Once somebody else waited for the program, the number of its group may be that of strangers.
+    fn tree(&mut self) -> Result<Vec<ProcessId>> {
         let mark = format!("JRUN_ID={}", self.run);
-        Processes.in_group_or_with(self.child.id().pid, mark.as_bytes()).map_err(|e| self.failed(e))
+        let group = self.child.own_group().map_err(|e| self.failed(e))?;
+        Processes.in_group_or_with(group, mark.as_bytes()).map_err(|e| self.failed(e))
     }
 
     fn signal(&self, process: ProcessId, signal: Signal) -> Result<bool> {

@@ -173,6 +173,13 @@ impl OpenEntry {
         })
     }
 
+    /// Takes back an entry that was just written, of a run that did not come to be. One of the same id that
+    /// another process has stays.
+    pub(crate) fn discard(&self, layout: &Layout) -> Result<()> {
+        let Some(folder) = layout.open_entries()? else { return Ok(()) };
+        folder.remove_file(&self.name).map(drop)
+    }
+
     /// Removes the entry: the run is finished. Its return need not be durable: an entry that a power
     /// cut brings back is of a finished run, and is removed again.
     pub(crate) fn remove(

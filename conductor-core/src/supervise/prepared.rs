@@ -98,10 +98,11 @@ impl<'a> Prepared<'a> {
             };
             let (task, cwd) = (task.clone(), cwd.clone());
             let prepared = Prepared { plan, task, run, folder, cwd };
-            match prepared.fill(engine, &runs, &place, queued, wait) {
+            let mut entry = None;
+            match prepared.fill(engine, &runs, &place, queued, &mut entry, wait) {
                 Ok(lock) => return Ok((prepared, lock)),
                 Err(error) => {
-                    prepared.forget(engine, &runs);
+                    prepared.forget(engine, &runs, entry.as_ref());
                     if error.kind() != ErrorKind::AlreadyExists {
                         return Err(error);
                     }
@@ -116,6 +117,7 @@ impl<'a> Prepared<'a> {
         runs: &Folder,
         place: &Place,
         queued: Option<&Gate>,
+        entry: &mut Option<OpenEntry>,
         wait: &Wait,
     ) -> Result<FileLock> {
         let lock = self.folder.lock(RUN_LOCK, LockKind::Exclusive, wait)?;
@@ -136,7 +138,7 @@ impl<'a> Prepared<'a> {
         }
         store::create(&self.folder, &record)?;
         let ids = (&self.plan.project, &self.plan.task, &self.run);
-        OpenEntry::create(engine.layout(), ids, &place.parents, place.family)?;
+        *entry = Some(OpenEntry::create(engine.layout(), ids, &place.parents, place.family)?);
         let (from, to) = (hidden(&self.run), self.run.as_str());
         runs.os()
             .rename_at(runs.fd(), from.as_ref(), runs.fd(), to.as_ref(), false)
@@ -228,10 +230,12 @@ impl<'a> Prepared<'a> {
     }
 
     /// Takes back what [`fill`](Prepared::fill) did before it failed, as far as the disk lets us.
-    fn forget(&self, engine: &Engine, runs: &Folder) {
+    fn forget(&self, engine: &Engine, runs: &Folder, entry: Option<&OpenEntry>) {
         let _first_error_is_told = runs.remove_tree(hidden(&self.run));
-        let (project, task) = (&self.plan.project, &self.plan.task);
-        let _first_error_is_told = OpenEntry::remove(engine.layout(), project, task, &self.run);
+        if let Some(entry) = entry {
+            // That very file: the id may be that of a run of another process, which lives.
+            let _first_error_is_told = entry.discard(engine.layout());
+        }
     }
 
     /// Starts the keeper and the agent; the keeper's process.

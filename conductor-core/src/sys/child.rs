@@ -114,6 +114,15 @@ impl Child {
         self.pid
     }
 
+    /// The number of its group, as long as that is sure to be no other's: until somebody waited for it.
+    pub(crate) fn own_group(&mut self) -> io::Result<Option<u32>> {
+        use WaitIdOptions as O;
+        if !self.reaped {
+            self.ended(O::EXITED | O::NOHANG | O::NOWAIT)?;
+        }
+        Ok((!self.reaped).then_some(self.id.pid))
+    }
+
     /// Lets it run its program. The inner error is that of exec.
     pub(crate) fn release(&mut self) -> io::Result<io::Result<()>> {
         let Some(mut talk) = self.talk.take() else { return Ok(Ok(())) };

@@ -118,27 +118,28 @@ impl Processes {
         Ok(Some(Found { id: ProcessId { pid, start }, state, parent }))
     }
 
-    /// The processes that are in this group, or whose environment holds this variable with this value.
-    /// This process is none of them.
+    /// The processes that are in this group, where there is one, or whose environment holds this variable
+    /// with this value. This process is none of them.
     ///
     /// Reads all of `/proc`. Of a process of another user the group is known, the environment not.
     pub(crate) fn in_group_or_with(
         self,
-        group: u32,
+        group: Option<u32>,
         variable: &[u8],
     ) -> io::Result<Vec<ProcessId>> {
+        let is_one = |pid| group.is_some_and(|group| is_of_group(pid, group)) || has(pid, variable);
         let mut found = Vec::new();
         for entry in fs::read_dir("/proc")? {
             let name = entry?.file_name();
             let Some(pid) = name.to_str().and_then(|name| name.parse::<u32>().ok()) else {
                 continue;
             };
-            if pid == std::process::id() || !(is_of_group(pid, group) || has(pid, variable)) {
+            if pid == std::process::id() || !is_one(pid) {
                 continue;
             }
             // A number whose process changed meanwhile is looked at again.
             if let Some(process) = self.identify(pid)?
-                && (is_of_group(pid, group) || has(pid, variable))
+                && is_one(pid)
             {
                 found.push(process);
             }

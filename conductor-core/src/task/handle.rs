@@ -20,6 +20,10 @@ use std::time::Duration;
 
 /// How soon to look again for a lease whose holder just died.
 const SOON: Duration = Duration::from_millis(20);
+/// How soon, where somebody holds it on who cannot be seen from here: a driver of another pid namespace.
+const UNSEEN: Duration = Duration::from_millis(500);
+/// The looks in a row after which that is so.
+const LOOKS: u32 = 10;
 
 /// What a holder brings along to be able to drive.
 #[derive(Clone, Debug)]
@@ -47,6 +51,8 @@ pub(crate) struct Waiter {
     names: Watch,
     /// Whether it was told why this holder does not take over.
     told_why_not: bool,
+    /// Looks in a row that found the lease held by nobody who can be seen.
+    unseen: u32,
 }
 
 #[derive(Debug)]
@@ -75,8 +81,18 @@ impl Waiter {
         let role = Role::StandingBy(None);
         let of = |mine: &CanDrive| Means::of(&mine.plan, &engine);
         let means = can_drive.as_ref().map(of).unwrap_or_default();
-        let told_why_not = false;
-        Ok(Waiter { engine, folder, can_drive, means, role, poller, timer, names, told_why_not })
+        Ok(Waiter {
+            engine,
+            folder,
+            can_drive,
+            means,
+            role,
+            poller,
+            timer,
+            names,
+            told_why_not: false,
+            unseen: 0,
+        })
     }
 
     /// What it would drive with.
@@ -273,9 +289,14 @@ impl Waiter {
             None => None,
         };
         let (Some(driver), Some(fd)) = (driver, opened) else {
-            let soon = if self.may_drive(state) { SOON } else { limits::SAFETY_POLL };
-            return self.rest(soon);
+            self.unseen = self.unseen.saturating_add(1);
+            return self.rest(match self.may_drive(state) {
+                true if self.unseen > LOOKS => UNSEEN,
+                true => SOON,
+                false => limits::SAFETY_POLL,
+            });
         };
+        self.unseen = 0;
         let fd = self.poller.hold(fd, 4).map_err(failed)?;
         self.role = Role::StandingBy(Some((driver, fd)));
         self.rest(limits::SAFETY_POLL)

@@ -50,15 +50,15 @@ fn script() -> String {
     std::env::var(SCRIPT).unwrap()
 }
 
-fn spec() -> TaskSpec {
+fn spec(script: &str) -> TaskSpec {
     let delay = Duration::from_millis(10);
-    TaskSpec::new("shop").task("fix").agent("shell").prompt(script()).restart_delay(delay)
+    TaskSpec::new("shop").task("fix").agent("shell").prompt(script).restart_delay(delay)
 }
 
 #[test]
 fn host_drives_in_a_container() {
     let Some((_, conductor)) = hosted() else { return };
-    let task = conductor.tasks().start(spec(), LONG).unwrap();
+    let task = conductor.tasks().start(spec(&script()), LONG).unwrap();
     println!("drives");
     println!("{}", task.wait(LONG).unwrap().outcome.as_str());
 }
@@ -112,6 +112,28 @@ fn a_task_goes_on_in_the_next_container() {
     assert_eq!(outcomes, [Some(Outcome::Lost), Some(Outcome::Completed)]);
     let why = runs[0].record.error_summary.as_deref().unwrap();
     assert!(why.contains("its container is gone"), "{why}");
+}
+
+#[test]
+fn who_stands_by_for_a_driver_in_another_container_rests_between_two_looks() {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    if !can_be_made() {
+        return;
+    }
+    let shop = Shop::new("");
+    let script = "if [ -e again ]; then touch DONE; exit; fi; touch again; exec sleep 1000";
+    let mut first = container(&shop, "containers::host_drives_in_a_container", script);
+    first.says("drives");
+    let task = shop.conductor().tasks().start(spec(script), LONG).unwrap();
+    let rests = (0..50).any(|_| {
+        task.step().unwrap();
+        let mut fds = [PollFd::from_borrowed_fd(task.fd(), PollFlags::IN)];
+        let three_short_looks = Timespec { tv_sec: 0, tv_nsec: 60_000_000 };
+        poll(&mut fds, Some(&three_short_looks)).unwrap() == 0
+    });
+    assert!(rests, "it looks again all the time");
+    end(first);
+    assert_eq!(task.wait(LONG).unwrap().outcome, TaskOutcome::Done);
 }
 
 /// Runs the script in a container, kills its keeper alone, and looks from beside it and from here.

@@ -8,6 +8,7 @@
 
 mod older;
 mod probe;
+mod proxy;
 mod redaction;
 mod rest;
 mod selection;

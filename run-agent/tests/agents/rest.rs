@@ -18,7 +18,7 @@ use std::time::Duration;
 const TOKEN: &str = "pplx-0123456789abcdef0123456789";
 
 /// A service that answers its n-th call, counted from 1, with `answer`.
-fn service(
+pub(crate) fn service(
     answer: impl Fn(usize, &mut TcpStream) -> io::Result<()> + Send + Sync + 'static,
 ) -> Server {
     let calls = AtomicUsize::new(0);
@@ -38,13 +38,13 @@ fn last() -> [(&'static str, String); 2] {
     [("", usage.to_string()), ("", "[DONE]".to_owned())]
 }
 
-fn good(stream: &mut TcpStream) -> io::Result<()> {
+pub(crate) fn good(stream: &mut TcpStream) -> io::Result<()> {
     let all: Vec<_> = [piece("The answer "), piece("is 42.")].into_iter().chain(last()).collect();
     events(stream, &all)
 }
 
 /// `run-agent job p/t` with the agent `kind` at the service.
-fn ask(sandbox: &Sandbox, server: &Server, kind: &str) -> Program {
+pub(crate) fn ask(sandbox: &Sandbox, server: &Server, kind: &str) -> Program {
     let url = server.url();
     let text = format!("agents:\n  {kind}:\n    token: {TOKEN}\n    base_url: {url}/call\n");
     let config = config(sandbox, &text);

@@ -56,7 +56,8 @@ export function timeline(project, task, runs) {
     ...runs
       .map((run) => (run.end ? moment(run.end) : run.status === "running" ? now : moment(run.start)))
       .filter((at) => !Number.isNaN(at)),
-    begin + 1000,
+    // Long enough that each mark tells another second.
+    begin + MARKS * 1000,
   );
   const span = end - begin;
   return h(
