@@ -14,7 +14,8 @@ pub(super) struct Preview {
     pub(super) is_rest: bool,
     /// Its program, if it runs one.
     pub(super) program: Result<Option<PathBuf>>,
-    /// How that is started, where it is an agent's own.
+    /// How that is started, where it is the usual one of its kind: one that is configured is not asked
+    /// what it can do.
     pub(super) command: Option<AgentCommand>,
     /// Where its token is from.
     pub(super) token: Result<Option<String>>,
@@ -73,6 +74,7 @@ impl Preview {
         });
         let base_url = agent.base_url.clone().filter(|_| is_rest);
         let address = base_url.or(told).or(service.map(|service| service.address.to_owned()));
+        let command = command.filter(|_| agent.command.is_none());
         Ok(Preview { kind: kind_name, is_rest, program, command, token, variable, address })
     }
 }

@@ -280,26 +280,25 @@ fn validate_tells_versions_that_are_known_and_closes_with_a_count() {
     )
     .unwrap();
     fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
-    configure(
-        &sandbox,
-        &format!(
-            "agents:\n  claude: {{command: [{}]}}\n  gone: {{command: [no-such-program]}}\n",
-            program.display()
-        ),
-    );
-    let before = look(&sandbox, cli(&sandbox, "validate"), 1).stdout;
+    configure(&sandbox, "agents:\n  claude: {}\n  gone: {command: [no-such-program]}\n");
+    let cli = |line: &str| {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let path = format!("{}:{path}", sandbox.folder("bin").display());
+        cli(&sandbox, line).env("PATH", path)
+    };
+    let before = look(&sandbox, cli("validate"), 1).stdout;
     assert!(before.ends_with("\nValidation: 3 OK, 1 WARNING\n"), "{before}");
     assert!(!before.contains("version"), "nothing was started: {before}");
-    cli(&sandbox, "job --project p --task t --agent claude --prompt x --cwd .").run();
-    let after = look(&sandbox, cli(&sandbox, "validate"), 1).stdout;
+    let _ran = cli("job --project p --task t --agent claude --prompt x --cwd .").succeed();
+    let after = look(&sandbox, cli("validate"), 1).stdout;
     assert!(after.contains("version 9.8.7"), "{after}");
-    let told = json(&cli(&sandbox, "validate --json").exits(1).stdout);
+    let told = json(&cli("validate --json").exits(1).stdout);
     assert_eq!((&told["ok"], &told["warnings"]), (&3.into(), &1.into()));
     let version = told["agents"][0]["version"].as_str().unwrap();
     assert!(version.contains("9.8.7"), "{told}");
     // Another program at the same place told nothing yet.
     fs::write(&program, "#!/bin/sh\n").unwrap();
-    let other = look(&sandbox, cli(&sandbox, "validate"), 1).stdout;
+    let other = look(&sandbox, cli("validate"), 1).stdout;
     assert!(!other.contains("9.8.7"), "{other}");
 }
 
