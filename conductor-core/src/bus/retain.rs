@@ -69,7 +69,7 @@ impl Bus {
 
     /// The lowest number that a named cursor in `cursors` waits for, and its name; tells of those that are
     /// idle for so long that they are not heeded.
-    pub(super) fn oldest_wanted(&self, cursors: Option<&Folder>) -> Result<Option<(u64, String)>> {
+    pub(super) fn oldest_wanted(&self, cursors: Option<&Folder>) -> Result<Option<named::Wanted>> {
         let Some(folder) = cursors else { return Ok(None) };
         let now = self.store().os().now();
         let (wanted, idle) = named::oldest_wanted(folder, self.scope(), now)?;
