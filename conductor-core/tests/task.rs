@@ -4,7 +4,7 @@
 mod support;
 
 use conductor_core::sys::Fd;
-use conductor_core::{ErrorKind, Event, Outcome, Stop, TaskOutcome, TaskSpec, Wait, wait_any};
+use conductor_core::{ErrorKind, Event, Outcome, Stop, TaskOutcome, TaskSpec, Wait};
 use std::ffi::OsStr;
 use std::fs;
 use std::sync::Arc;
@@ -189,27 +189,6 @@ fn a_stand_by_rests() {
     assert!(looks < 10, "looked {looks} times in half a second without news");
     fs::write(root.task_folder().join("go"), "").unwrap();
     stand_by.wait(LONG).unwrap();
-}
-
-#[test]
-fn many_are_waited_for_in_one_thread() {
-    let root = root();
-    let gate = |name: &str| root.dir.path().join(name);
-    let script =
-        |name: &str| format!("while [ ! -e {} ]; do sleep 0.01; done", gate(name).display());
-    let slow = root.conductor.jobs().start(job(&script("slow")), LONG).unwrap();
-    let fast = root.conductor.jobs().start(job(&script("fast")), LONG).unwrap();
-    let two = root.conductor.tasks().start(task(TWO), LONG).unwrap();
-    let error = wait_any(&[&slow, &fast], Wait::NONE).unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Timeout);
-    // The task is driven through its attempts by this very wait.
-    assert_eq!(wait_any(&[&slow, &two, &fast], LONG).unwrap(), 1);
-    assert_eq!(two.wait(Wait::NONE).unwrap().attempts, 2);
-    fs::write(gate("fast"), "").unwrap();
-    assert_eq!(wait_any(&[&slow, &fast], LONG).unwrap(), 1);
-    fs::write(gate("slow"), "").unwrap();
-    assert_eq!(wait_any(&[&slow], LONG).unwrap(), 0);
-    assert_eq!(wait_any(&[], LONG).unwrap_err().code(), "wait.nothing");
 }
 
 /// A host that drives a task until it is killed.

@@ -6,7 +6,7 @@ use super::birth;
 use super::catalog;
 use super::failure::Failure;
 use super::group::{Leader, Line, Outcome, Turn};
-use super::lock::{ExclusiveLock, not_locked};
+use super::lock::{ExclusiveLock, held_by};
 use super::older;
 use super::options::{BusOptions, Durability};
 use super::record::Draft;
@@ -16,7 +16,7 @@ use super::store::{Segment, Store};
 use super::tail::Tail;
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
-use crate::fsx::LockError;
+use crate::fsx::Holder;
 use crate::sys::{FileSystem, Open as How, Stat};
 use parking_lot::{Mutex, MutexGuard};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -346,15 +346,14 @@ impl Channel {
         Ok(())
     }
 
-    /// Another thread of this process had the lead until the deadline.
+    /// Another thread of this process had the lead until the deadline. It may have waited itself, for the
+    /// process that holds the lock.
     fn no_turn(&self, over: Error) -> Error {
-        match over.kind() {
-            ErrorKind::Timeout => {
-                let process = Some(self.store.os().process_id());
-                not_locked(&self.store.path(), LockError::Held(process))
-            }
-            _ => over,
+        if over.kind() != ErrorKind::Timeout {
+            return over;
         }
+        let holder = self.store.stat_live().ok().flatten().map(Holder::of).unwrap_or_default();
+        held_by(&self.store.path(), &holder)
     }
 
     fn failed(&self) -> Error {

@@ -11,6 +11,7 @@ use crate::fsx::Folder;
 use crate::limits;
 use crate::sys::{News, Poller, TimerFd, Watch};
 use crate::wait::{Step, failed};
+use parking_lot::Mutex;
 use std::io;
 use std::os::fd::{AsFd, AsRawFd as _, BorrowedFd};
 use std::path::PathBuf;
@@ -23,14 +24,25 @@ const LAST_POLL: Duration = Duration::from_millis(250);
 /// The events of a bus as they come; from [`Bus::follow`](super::Bus::follow).
 ///
 /// As an iterator it ends, without an error, when its wait is over. An event loop uses
-/// [`fd`](Follower::fd) and [`step`](Follower::step) instead.
+/// [`fd`](Follower::fd) and [`step`](Follower::step) instead. [`wait_any`](crate::wait_any) waits for
+/// several at once, also beside runs and tasks.
 #[derive(Debug)]
 pub struct Follower {
+    store: Store,
+    // Shared only by those who look whether something came without taking it.
+    place: Mutex<Place>,
+    poller: Poller,
+    wait: Wait,
+}
+
+/// Where a follower is.
+#[derive(Debug)]
+struct Place {
     walk: Walk,
     filter: Filter,
     signal: Signal,
-    poller: Poller,
-    wait: Wait,
+    /// The next event, where somebody looked whether there is one.
+    ahead: Option<Event>,
 }
 
 impl Follower {
@@ -40,7 +52,8 @@ impl Follower {
         if let Some(cancel) = wait.cancel().and_then(Cancel::fd) {
             poller.add(cancel, 2).map_err(|e| cannot_watch(store, e))?;
         }
-        Ok(Follower { walk, filter, signal, poller, wait })
+        let place = Mutex::new(Place { walk, filter, signal, ahead: None });
+        Ok(Follower { store: store.clone(), place, poller, wait })
     }
 
     /// A descriptor that becomes readable when another [`step`](Follower::step) may find more, or
@@ -51,6 +64,56 @@ impl Follower {
 
     /// The next event that is there, without waiting.
     pub fn step(&mut self) -> Result<Step<Event>> {
+        self.place.get_mut().step()
+    }
+
+    /// Whether an event is there, which the next [`step`](Follower::step) then gives. Fails once the
+    /// switch of its wait is set.
+    pub(crate) fn look(&self) -> Result<Step<()>> {
+        // Before the lock, which a forked child may have inherited held.
+        self.store.check_fork()?;
+        let mut place = self.place.lock();
+        if place.ahead.is_none() {
+            match place.step()? {
+                Step::Ready(event) => place.ahead = Some(event),
+                Step::Pending => {
+                    // It keeps the descriptor readable: who waits for that would get no rest.
+                    if self.wait.cancel().is_some_and(Cancel::is_set) {
+                        self.wait.check()?;
+                    }
+                    return Ok(Step::Pending);
+                }
+            }
+        }
+        Ok(Step::Ready(()))
+    }
+
+    /// Adds the next event that is there to `rows`, without waiting.
+    pub(crate) fn step_row(&mut self, rows: &mut Rows) -> Result<Step<()>> {
+        let place = self.place.get_mut();
+        if let Some(event) = place.ahead.take() {
+            rows.push(event);
+            return Ok(Step::Ready(()));
+        }
+        place.step_to(|filter, walk, told| Ok(filter.add(walk, told, rows)?.then_some(())))
+    }
+
+    fn wait_for_event(&mut self) -> Result<Event> {
+        loop {
+            if let Step::Ready(event) = self.step()? {
+                return Ok(event);
+            }
+            self.wait.check()?;
+            self.poller.wait(self.wait.remaining()).map_err(failed)?;
+        }
+    }
+}
+
+impl Place {
+    fn step(&mut self) -> Result<Step<Event>> {
+        if let Some(event) = self.ahead.take() {
+            return Ok(Step::Ready(event));
+        }
         self.step_to(|filter, walk, told| {
             let event = match told {
                 Told::Record(met) => walk.event(&met)?,
@@ -58,11 +121,6 @@ impl Follower {
             };
             Ok(Some(event).filter(|event| filter.takes(event)))
         })
-    }
-
-    /// Adds the next event that is there to `rows`, without waiting.
-    pub(crate) fn step_row(&mut self, rows: &mut Rows) -> Result<Step<()>> {
-        self.step_to(|filter, walk, told| Ok(filter.add(walk, told, rows)?.then_some(())))
     }
 
     /// What `take` makes of the next event that it does not leave out.
@@ -88,16 +146,6 @@ impl Follower {
                 self.signal.rest = FIRST_POLL;
                 return Ok(Step::Ready(taken));
             }
-        }
-    }
-
-    fn wait_for_event(&mut self) -> Result<Event> {
-        loop {
-            if let Step::Ready(event) = self.step()? {
-                return Ok(event);
-            }
-            self.wait.check()?;
-            self.poller.wait(self.wait.remaining()).map_err(failed)?;
         }
     }
 }
@@ -180,4 +228,43 @@ fn watch(folder: &Folder, poller: &Poller) -> Option<Watch> {
 
 fn cannot_watch(store: &Store, source: io::Error) -> Error {
     Error::io("follow", store.path(), source)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::{Bus, BusOptions, Cursor, Post, Scope};
+    use crate::sys::RealOs;
+    use std::sync::Arc;
+
+    #[test]
+    fn what_was_looked_at_is_taken_once_in_every_way() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = Folder::open_root(Arc::new(RealOs), dir.path()).unwrap();
+        let scope = Scope::try_from(("shop", "fix")).unwrap();
+        let bus = Bus::open(folder, "BUS.md", scope, BusOptions::default()).unwrap();
+        let mut follower = bus.follow(&Cursor::START, Duration::from_secs(60)).unwrap();
+        assert_eq!(follower.look().unwrap(), Step::Pending);
+        for body in ["one", "two", "three", "four"] {
+            bus.post(Post::new("FACT", body), Wait::FOREVER).unwrap();
+        }
+        let body = |event| match event {
+            Event::Message(message) => message.body,
+            other => panic!("{other:?}"),
+        };
+        let look = |follower: &Follower| assert_eq!(follower.look().unwrap(), Step::Ready(()));
+        look(&follower);
+        look(&follower);
+        let Step::Ready(event) = follower.step().unwrap() else { panic!("nothing") };
+        assert_eq!(body(event), "one");
+        look(&follower);
+        assert_eq!(body(follower.next().unwrap().unwrap()), "two");
+        // Rows are taken by turns with looks: the order stays.
+        let mut rows = Rows::default();
+        look(&follower);
+        while let Step::Ready(()) = follower.step_row(&mut rows).unwrap() {}
+        let told = rows.rows().iter().map(|row| rows.get(row, crate::bus::Text::Body));
+        assert_eq!(told.collect::<Vec<_>>(), ["three", "four"]);
+        assert_eq!(follower.look().unwrap(), Step::Pending);
+    }
 }

@@ -3,7 +3,7 @@
 use super::store::{Segment, Store};
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
-use crate::fsx::LockError;
+use crate::fsx::{Holder, LockError};
 use crate::sys::LockKind;
 use std::ffi::OsStr;
 use std::path::Path;
@@ -73,18 +73,17 @@ impl Drop for SharedLock<'_> {
 }
 
 /// The error of a writer that did not get the lock.
-pub(super) fn not_locked(path: &Path, error: LockError) -> Error {
+fn not_locked(path: &Path, error: LockError) -> Error {
     match error {
         LockError::Other(error) => error,
-        LockError::Held(holder) => {
-            let who = holder.map_or(String::new(), |pid| format!(" by process {pid}"));
-            Error::new(
-                ErrorKind::Busy,
-                "lock.timeout",
-                format!("{} is locked{who}; nothing was written", path.display()),
-            )
-            .with_path(path)
-            .with_hint("try again; if that process hangs, stop it")
-        }
+        LockError::Held(held) => held_by(path, &held.holder()),
     }
+}
+
+/// The error of a writer that somebody held up until its deadline.
+pub(super) fn held_by(path: &Path, holder: &Holder) -> Error {
+    let message = format!("{} is locked{holder}; nothing was written", path.display());
+    Error::new(ErrorKind::Busy, "lock.timeout", message)
+        .with_path(path)
+        .with_hint(holder.hint("try again; if that process hangs, stop it"))
 }

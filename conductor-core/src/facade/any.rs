@@ -2,18 +2,20 @@
 
 use super::runs::Run;
 use super::tasks::Task;
+use crate::bus::Follower;
 use crate::cancel::Wait;
 use crate::error::{Error, Result};
 use crate::sys::Poller;
 use crate::wait::{Step, failed};
 use std::os::fd::BorrowedFd;
 
-/// Work whose end can be waited for together with that of other work: a [`Run`] or a [`Task`].
+/// What can be waited for together with others of its kind: the end of a [`Run`] or a [`Task`], or the next
+/// event for a [`Follower`] of a bus.
 pub trait Work {
     /// A descriptor that becomes readable when [`look`](Work::look) may find something new.
     fn fd(&self) -> BorrowedFd<'_>;
 
-    /// Does what the work needs now, without waiting; whether it has ended.
+    /// Does what the work needs now, without waiting; whether it has ended, or has an event.
     fn look(&self) -> Result<Step<()>>;
 }
 
@@ -37,6 +39,16 @@ impl Work for Task {
     }
 }
 
+impl Work for Follower {
+    fn fd(&self) -> BorrowedFd<'_> {
+        Follower::fd(self)
+    }
+
+    fn look(&self) -> Result<Step<()>> {
+        Follower::look(self)
+    }
+}
+
 fn over<T>(step: Step<T>) -> Step<()> {
     match step {
         Step::Ready(_) => Step::Ready(()),
@@ -44,13 +56,16 @@ fn over<T>(step: Step<T>) -> Step<()> {
     }
 }
 
-/// Waits until the first of `work` has ended; its place in the list. Tasks among it are driven
-/// meanwhile.
+/// Waits until the first of `work` has ended, or has an event; its place in the list. Tasks among it are
+/// driven meanwhile.
 ///
-/// What has ended stays ended: who waits again leaves it out of the list.
+/// What has ended stays ended: who waits again leaves it out of the list. The event of a follower stays
+/// until its [`step`](Follower::step) or its iterator takes it, at once. Where several have something, it
+/// is the first in the list. Of a follower's own wait only the switch counts.
 ///
 /// # Errors
-/// `wait.nothing` for an empty list; `wait.timeout` and `wait.cancelled` when the wait is over first; the error of one of them.
+/// `wait.nothing` for an empty list; `wait.timeout` and `wait.cancelled` when the wait is over first; the
+/// error of one of them.
 ///
 /// ```no_run
 /// # use conductor_core::{wait_any, Conductor, JobSpec, Work};

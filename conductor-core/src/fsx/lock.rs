@@ -3,7 +3,7 @@
 use super::folder::{FILE_MODE, Folder};
 use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
-use crate::sys::{Fd, Listed, LockKind, Open, Os, Stat};
+use crate::sys::{Fd, Listed, LockKind, Open, Os, Processes, Stat};
 use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::sync::Arc;
@@ -29,10 +29,85 @@ pub struct FileLock {
 /// Why a lock was not had.
 #[derive(Debug)]
 pub enum LockError {
-    /// Somebody else held it until the deadline; their process id where the kernel tells.
-    Held(Option<u32>),
+    /// Somebody else held it until the deadline.
+    Held(Held),
     /// The wait was cancelled or the file could not be opened.
     Other(Error),
+}
+
+/// A lock that somebody else held until the deadline.
+#[derive(Clone, Copy, Debug)]
+pub struct Held {
+    file: Option<Stat>,
+    waited: Duration,
+}
+
+/// Who holds a lock, as far as the system tells; only for messages.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Holder {
+    pid: Option<u32>,
+    /// What it does, as the letter in `/proc/<pid>/stat`.
+    state: Option<char>,
+    /// How long the lock was waited for, where that is known.
+    waited: Option<Duration>,
+}
+
+impl Held {
+    /// Who holds it now. Looks for them: who does not tell of it need not ask.
+    pub fn holder(&self) -> Holder {
+        Holder { waited: Some(self.waited), ..self.file.map(Holder::of).unwrap_or_default() }
+    }
+}
+
+impl Holder {
+    /// Who holds the lock of this file; nobody where the kernel does not tell, as of a process in another
+    /// container.
+    pub fn of(file: Stat) -> Holder {
+        let pid = holder_of(file);
+        let state = pid.and_then(|pid| match Processes.state(pid) {
+            Ok(None) => Some('X'),
+            state => state.ok().flatten(),
+        });
+        Holder { pid, state, waited: None }
+    }
+
+    /// What to do about it.
+    pub fn hint(&self, otherwise: &str) -> String {
+        match (self.pid, self.state) {
+            (Some(pid), _) if pid == std::process::id() => {
+                "wait longer for the thread that has it".to_owned()
+            }
+            (Some(pid), Some('T')) => {
+                format!("that process was stopped: `kill -CONT {pid}` lets it go on")
+            }
+            (_, Some('Z' | 'X' | 'x')) => {
+                "try again; if it stays so, a process that it started has the lock".to_owned()
+            }
+            _ => otherwise.to_owned(),
+        }
+    }
+}
+
+/// What stands behind "is locked".
+impl fmt::Display for Holder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(pid) = self.pid {
+            write!(f, " by process {pid}")?;
+            f.write_str(match self.state {
+                _ if pid == std::process::id() => ", which is this one",
+                Some('T') => ", which is stopped",
+                Some('t') => ", which a debugger has stopped",
+                Some('D') => ", which waits for a disk",
+                Some('Z' | 'X' | 'x') => ", which has ended",
+                Some(_) => ", which is alive",
+                None => "",
+            })?;
+        }
+        match self.waited {
+            Some(waited) => write!(f, "; waited {} ms", waited.as_millis()),
+            None => Ok(()),
+        }
+    }
 }
 
 impl Folder {
@@ -46,16 +121,15 @@ impl Folder {
         self.lock_file(name, Open::WriteOrCreate(FILE_MODE), kind, wait).map_err(
             |error| match error {
                 LockError::Other(error) => error,
-                LockError::Held(holder) => {
-                    let path = self.join(name);
-                    let who = holder.map_or(String::new(), |pid| format!(" by process {pid}"));
+                LockError::Held(held) => {
+                    let (path, holder) = (self.join(name), held.holder());
                     Error::new(
                         ErrorKind::Busy,
                         "lock.timeout",
-                        format!("{} is locked{who}", path.display()),
+                        format!("{} is locked{holder}", path.display()),
                     )
                     .with_path(path)
-                    .with_hint("wait for that process to finish, or stop it")
+                    .with_hint(holder.hint("wait for that process to finish, or stop it"))
                 }
             },
         )
@@ -133,22 +207,24 @@ impl Folder {
         kind: LockKind,
         wait: &Wait,
     ) -> Result<(), LockError> {
-        let mut pause = FIRST_PAUSE;
+        let mut contest: Option<Contest> = None;
         loop {
             let locked = self.os().try_lock(fd, kind);
             if locked.map_err(|e| LockError::Other(self.lock_failed(name, e)))? {
                 return Ok(());
             }
+            let contest = contest.get_or_insert_with(|| Contest::new(&**self.os()));
             if let Err(over) = wait.check() {
                 return Err(match over.kind() {
-                    ErrorKind::Timeout => {
-                        LockError::Held(self.os().stat(fd).ok().and_then(holder_of))
-                    }
+                    ErrorKind::Timeout => LockError::Held(Held {
+                        file: self.os().stat(fd).ok(),
+                        waited: self.os().monotonic().saturating_sub(contest.began),
+                    }),
                     _ => LockError::Other(over),
                 });
             }
+            let pause = contest.pause();
             self.os().sleep(wait.remaining().map_or(pause, |left| left.min(pause)));
-            pause = (pause * 2).min(LAST_PAUSE);
         }
     }
 
@@ -217,6 +293,35 @@ impl fmt::Debug for FileLock {
     }
 }
 
+/// The wait for a lock that somebody else has.
+#[derive(Debug)]
+struct Contest {
+    began: Duration,
+    /// Unlike that of others, also of those with the same number in other containers.
+    seed: u32,
+    tries: u32,
+}
+
+impl Contest {
+    fn new(os: &dyn Os) -> Contest {
+        let began = os.monotonic();
+        Contest { began, seed: os.process_id() ^ began.subsec_nanos(), tries: 0 }
+    }
+
+    /// How long to rest before the next try: longer and longer, and between a half and the whole of that,
+    /// so that those who began to wait together do not go on trying together.
+    fn pause(&mut self) -> Duration {
+        let most = (FIRST_PAUSE * (1 << self.tries.min(8))).min(LAST_PAUSE);
+        self.tries = self.tries.saturating_add(1);
+        // The mixing steps of MurmurHash3: neighbours get unlike numbers.
+        let mut mixed = self.seed ^ self.tries.wrapping_mul(0x9e37_79b1);
+        mixed = (mixed ^ (mixed >> 16)).wrapping_mul(0x85eb_ca6b);
+        mixed = (mixed ^ (mixed >> 13)).wrapping_mul(0xc2b2_ae35);
+        mixed ^= mixed >> 16;
+        most / 2 + most / 2 * (mixed % 1024) / 1024
+    }
+}
+
 /// The process that holds a lock on the file, as `/proc/locks` tells; only for messages.
 ///
 /// A look may pass a lock over while others come and go, so it is repeated.
@@ -261,6 +366,52 @@ mod tests {
         drop(first);
         assert!(!folder.is_locked("l").unwrap());
         assert!(folder.try_lock("l", LockKind::Exclusive).unwrap().is_some());
+    }
+
+    #[test]
+    fn a_holder_is_told_with_what_it_does_and_how_long_it_was_waited_for() {
+        let waited = Some(Duration::from_secs(2));
+        let holder = |state| Holder { pid: Some(u32::MAX), state, waited };
+        for (state, told, hint) in [
+            (Some('S'), ", which is alive", "the usual"),
+            (Some('D'), ", which waits for a disk", "the usual"),
+            (Some('T'), ", which is stopped", "kill -CONT 4294967295"),
+            (Some('t'), ", which a debugger has stopped", "the usual"),
+            (Some('Z'), ", which has ended", "a process that it started"),
+            (None, "", "the usual"),
+        ] {
+            let holder = holder(state);
+            assert_eq!(holder.to_string(), format!(" by process 4294967295{told}; waited 2000 ms"));
+            assert!(holder.hint("the usual").contains(hint), "{holder:?}");
+        }
+        let unknown = Holder { waited, ..Holder::default() };
+        assert_eq!(unknown.to_string(), "; waited 2000 ms");
+        assert_eq!(Holder::default().to_string(), "");
+        let (_dir, folder) = folder();
+        let _held = folder.lock("l", LockKind::Exclusive, &Wait::FOREVER).unwrap();
+        let wait = Duration::from_millis(5).into();
+        let error = folder.lock("l", LockKind::Exclusive, &wait).unwrap_err();
+        assert!(error.to_string().contains(", which is this one; waited "), "{error}");
+        assert!(error.hint().contains("the thread that has it"), "{error:?}");
+    }
+
+    #[test]
+    fn pauses_grow_to_their_limit_and_differ_from_process_to_process() {
+        let pauses = |seed| -> Vec<Duration> {
+            let mut contest = Contest { began: Duration::ZERO, seed, tries: 0 };
+            (0..40).map(|_| contest.pause()).collect()
+        };
+        for seed in 100..164 {
+            let pauses = pauses(seed);
+            assert!((FIRST_PAUSE / 2..=FIRST_PAUSE).contains(&pauses[0]), "{pauses:?}");
+            let late = &pauses[6..];
+            assert!(late.iter().all(|p| (LAST_PAUSE / 2..=LAST_PAUSE).contains(p)), "{pauses:?}");
+        }
+        let mut firsts: Vec<Duration> = (100..164).map(|seed| pauses(seed)[0]).collect();
+        firsts.sort();
+        firsts.dedup();
+        assert!(firsts.len() > 55, "{firsts:?}");
+        assert_eq!(pauses(7), pauses(7), "a schedule can be had again");
     }
 
     #[test]

@@ -11,6 +11,6 @@ mod user_file;
 
 pub(crate) use folder::found;
 pub use folder::{DIR_MODE, FILE_MODE, Folder};
-pub use lock::{FileLock, LockError, PassedOn};
+pub use lock::{FileLock, Held, Holder, LockError, PassedOn};
 pub use measure::Measure;
 pub(crate) use user_file::{change_user_file, read_user_text};

@@ -98,7 +98,17 @@ impl Processes {
         Ok(found.is_some_and(|found| matches!(found.state, b'T' | b't')))
     }
 
+    /// What the process does that has the number `pid` now, as the kernel's letter for it; `None` when
+    /// nobody has it. A zombie is told of too.
+    pub(crate) fn state(self, pid: u32) -> io::Result<Option<char>> {
+        Ok(self.read(pid)?.map(|found| char::from(found.state)))
+    }
+
     fn look(self, pid: u32) -> io::Result<Option<Found>> {
+        Ok(self.read(pid)?.filter(|found| !matches!(found.state, b'Z' | b'X' | b'x')))
+    }
+
+    fn read(self, pid: u32) -> io::Result<Option<Found>> {
         let stat = match fs::read(format!("/proc/{pid}/stat")) {
             Ok(stat) => stat,
             Err(error) if is_gone(&error) => return Ok(None),
@@ -110,9 +120,6 @@ impl Processes {
         let text = std::str::from_utf8(&stat[close + 1..]).map_err(|_| malformed())?;
         let mut fields = text.split_ascii_whitespace();
         let state = fields.next().and_then(|state| state.bytes().next()).ok_or_else(malformed)?;
-        if matches!(state, b'Z' | b'X' | b'x') {
-            return Ok(None);
-        }
         let parent = fields.next().and_then(|field| field.parse().ok()).ok_or_else(malformed)?;
         let start = fields.nth(17).and_then(|field| field.parse().ok()).ok_or_else(malformed)?;
         Ok(Some(Found { id: ProcessId { pid, start }, state, parent }))

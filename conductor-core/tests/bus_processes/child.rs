@@ -112,6 +112,16 @@ impl Child {
         self.status
     }
 
+    /// Waits until it is stopped or has ended, which is left to be reaped.
+    pub(crate) fn wait_until_it_rests(&self) {
+        // SAFETY: waits for our own child into a local.
+        unsafe {
+            let mut info: libc::siginfo_t = std::mem::zeroed();
+            let flags = libc::WEXITED | libc::WSTOPPED | libc::WNOWAIT | libc::__WALL;
+            libc::waitid(libc::P_PID, self.pid.cast_unsigned(), &raw mut info, flags);
+        }
+    }
+
     /// Its exit code; 128 and the number of the signal that it died of.
     pub(crate) fn wait(&mut self) -> i32 {
         loop {

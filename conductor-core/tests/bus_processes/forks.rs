@@ -2,7 +2,7 @@
 
 use super::child::{alone, fork};
 use super::kit::*;
-use conductor_core::Step;
+use conductor_core::{Step, wait_any};
 
 fn forked<T>(answer: conductor_core::Result<T>, what: &str) {
     let Err(error) = answer else { panic!("{what} works in a forked child") };
@@ -33,6 +33,7 @@ fn a_handle_is_refused_in_a_forked_child_and_a_new_one_works() {
         forked(bus.read(ReadOptions::default()).and_then(|mut r| r.next().unwrap()), "read");
         forked(bus.read_raw(&Cursor::START).and_then(|mut r| r.read().map(drop)), "read_raw");
         forked(bus.tail(1).map(drop), "tail");
+        forked(wait_any(&[&follower], Wait::NONE), "wait_any");
         forked(follower.step(), "step");
         forked(reader.next().unwrap(), "a reader");
         // All of the parent's are dropped here, as the end of a worker does.

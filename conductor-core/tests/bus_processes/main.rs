@@ -19,6 +19,7 @@ mod child;
 #[path = "../bus/dice.rs"]
 mod dice;
 mod forks;
+mod holders;
 mod idle;
 mod kills;
 #[path = "../bus/kit.rs"]
