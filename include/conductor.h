@@ -454,7 +454,7 @@ conductor_status conductor_config_show(const conductor_options *options,
 //
 // Options: "config", "agent" (only this one), "check_tokens" "true" (warn of each agent without one).
 // out: "config.path", "config.ok", "root.path", "root.ok", the list "agents" with "name", "type",
-// "program", "token", "status", the list "problems" with "severity", "code", "message", "hint", "path",
+// "program", "version", "token", "status", the list "problems" with "severity", "code", "message", "hint", "path",
 // "line", "column", "field", and "errors", "warnings": how many.
 conductor_status conductor_validate(conductor_str root,
                                     const conductor_options *options,
@@ -733,7 +733,7 @@ void conductor_task_free(conductor_task *task);
 // Looks at the whole root, as far as it must be known to judge any of it. Changes nothing on disk.
 //
 // Options, which are else as configured: "project" (only this one), "older_than" ("168h"), "keep_failed",
-// "keep_last" (so many of each task), "max_bytes", "min_free" ("10GB": the oldest go until it fits),
+// "keep_last" (so many of each task), "max_bytes", "min_free" ("10GB": the oldest go until it fits, 0: none),
 // "rotate_bus", "bus_max_size" ("10MB"), "prune_archives" ("720h"), "delete_done_tasks", "force" (believe
 // a clock that ran ahead since the last collection, which else is CONDUCTOR_CONFLICT, "gc.clock_jumped").
 conductor_status conductor_gc_plan(const conductor *conductor,
@@ -753,7 +753,8 @@ conductor_status conductor_gc_plan_again(const conductor *conductor,
                                          conductor_error **err);
 
 // The plan as a whole. out: "plan" (the policy and the moment as one text), "now", "runs" of the root,
-// and the list "errors": what could not be looked at elsewhere in the root.
+// the list "goals" (for max_bytes and min_free: "goal", "wanted", "now", "short": the bytes that will be
+// missing, "held": what stays), and the list "errors": what could not be looked at elsewhere in the root.
 conductor_status conductor_plan_info(const conductor_plan *plan,
                                      conductor_record **out,
                                      conductor_error **err);
@@ -768,7 +769,7 @@ conductor_status conductor_plan_items(const conductor_plan *plan,
 
 // Carries the plan out as the reader is read. Records: what was to go, each as soon as it is certain what
 // became of it, with "result" ("done", "gone": somebody else did it, "kept": "kept_for" says why, "failed":
-// "error"). conductor_reader_report() has the sums.
+// "error"). conductor_reader_report() has the sums, and at the end the "goals".
 //
 // Reading works: what is not read is not done. A timeout or a switch ends the wait between two things;
 // reading goes on where it was. Freeing the reader ends what was begun. Nothing is ever half done.

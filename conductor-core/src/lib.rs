@@ -75,8 +75,8 @@ pub use facade::{
     UsageSum, Validate, Validation, Why, Work, Wrapped, Written, wait_any,
 };
 pub use gc::{
-    GcAction, GcDone, GcItem, GcItems, GcKind, GcPlan, GcPolicy, GcReason, GcReport, GcResult,
-    GcWork,
+    GcAction, GcDone, GcGoal, GcHeld, GcHolding, GcItem, GcItems, GcKind, GcPlan, GcPolicy,
+    GcReason, GcReport, GcResult, GcWork,
 };
 pub use id::{MessageId, ProjectId, RunId, TaskId, check_id};
 pub use layout::{Listing, RootOrigin, RootSources};

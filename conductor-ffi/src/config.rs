@@ -42,7 +42,7 @@ pub unsafe extern "C" fn conductor_config_show(
 ///
 /// Options: "config", "agent" (only this one), "check_tokens" "true" (warn of each agent without one).
 /// out: "config.path", "config.ok", "root.path", "root.ok", the list "agents" with "name", "type",
-/// "program", "token", "status", the list "problems" with "severity", "code", "message", "hint", "path",
+/// "program", "version", "token", "status", the list "problems" with "severity", "code", "message", "hint", "path",
 /// "line", "column", "field", and "errors", "warnings": how many.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conductor_validate(

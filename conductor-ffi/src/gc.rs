@@ -35,7 +35,7 @@ handle!(Plan, GcPlan);
 /// Looks at the whole root, as far as it must be known to judge any of it. Changes nothing on disk.
 ///
 /// Options, which are else as configured: "project" (only this one), "older_than" ("168h"), "keep_failed",
-/// "keep_last" (so many of each task), "max_bytes", "min_free" ("10GB": the oldest go until it fits),
+/// "keep_last" (so many of each task), "max_bytes", "min_free" ("10GB": the oldest go until it fits, 0: none),
 /// "rotate_bus", "bus_max_size" ("10MB"), "prune_archives" ("720h"), "delete_done_tasks", "force" (believe
 /// a clock that ran ahead since the last collection, which else is CONDUCTOR_CONFLICT, "gc.clock_jumped").
 #[unsafe(no_mangle)]
@@ -78,7 +78,8 @@ pub unsafe extern "C" fn conductor_gc_plan_again(
 }
 
 /// The plan as a whole. out: "plan" (the policy and the moment as one text), "now", "runs" of the root,
-/// and the list "errors": what could not be looked at elsewhere in the root.
+/// the list "goals" (for max_bytes and min_free: "goal", "wanted", "now", "short": the bytes that will be
+/// missing, "held": what stays), and the list "errors": what could not be looked at elsewhere in the root.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conductor_plan_info(
     plan: *const Plan,
@@ -105,7 +106,7 @@ pub unsafe extern "C" fn conductor_plan_items(
 
 /// Carries the plan out as the reader is read. Records: what was to go, each as soon as it is certain what
 /// became of it, with "result" ("done", "gone": somebody else did it, "kept": "kept_for" says why, "failed":
-/// "error"). conductor_reader_report() has the sums.
+/// "error"). conductor_reader_report() has the sums, and at the end the "goals".
 ///
 /// Reading works: what is not read is not done. A timeout or a switch ends the wait between two things;
 /// reading goes on where it was. Freeing the reader ends what was begun. Nothing is ever half done.

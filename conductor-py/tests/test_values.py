@@ -43,6 +43,8 @@ ABOUT: dict[str, type] = {
     "gc": conductor.GcItem,
     "gcplan": conductor.GcPlanInfo,
     "gcreport": conductor.GcReport,
+    "gcgoal": conductor.GcGoal,
+    "gcheld": conductor.GcHeld,
     "update": conductor.UpdateStatus,
 }
 GROUPS: dict[str, type] = {"waiting": conductor.Waiting, "usage": conductor.Usage}

@@ -31,6 +31,29 @@ pub(crate) fn size(text: &str) -> Result<u64, String> {
     })
 }
 
+/// A value, or none: the word `none` takes a value of the configuration back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct OrNone<T>(pub(crate) Option<T>);
+
+impl<T> OrNone<T> {
+    fn read(text: &str, read: fn(&str) -> Result<T, String>) -> Result<OrNone<T>, String> {
+        match text {
+            "none" => Ok(OrNone(None)),
+            text => read(text).map(|value| OrNone(Some(value))),
+        }
+    }
+}
+
+/// As [`size`], or `none`.
+pub(crate) fn size_or_none(text: &str) -> Result<OrNone<u64>, String> {
+    OrNone::read(text, size)
+}
+
+/// As [`duration`], or `none`.
+pub(crate) fn duration_or_none(text: &str) -> Result<OrNone<Duration>, String> {
+    OrNone::read(text, duration)
+}
+
 /// Reads an amount of money: `25`, `2.50`.
 pub(crate) fn amount(text: &str) -> Result<f64, String> {
     let amount = text.parse::<f64>().ok().filter(|amount| amount.is_finite() && *amount >= 0.0);
@@ -54,6 +77,14 @@ mod tests {
         assert_eq!(duration("1h30m").unwrap(), Duration::from_secs(5400));
         assert_eq!(duration("500ms").unwrap(), Duration::from_millis(500));
         assert!(duration("90").unwrap_err().contains("500ms"));
+    }
+
+    #[test]
+    fn none_is_no_value() {
+        assert_eq!(size_or_none("none"), Ok(OrNone(None)));
+        assert_eq!(size_or_none("1KB"), Ok(OrNone(Some(1024))));
+        assert_eq!(duration_or_none("none"), Ok(OrNone(None)));
+        assert!(duration_or_none("None").is_err());
     }
 
     #[test]

@@ -85,6 +85,8 @@ fn go_struct_of_field(about: About, group: &str) -> Option<&'static str> {
         (About::Gc, _) => Some("GCItem"),
         (About::GcPlan, _) => Some("GCPlanInfo"),
         (About::GcReport, _) => Some("GCReport"),
+        (About::GcGoal, _) => Some("GCGoal"),
+        (About::GcHeld, _) => Some("GCHeld"),
         (About::Run, "usage") => Some("Usage"),
         (About::Run, _) => Some("RunInfo"),
         (About::Task, "waiting") => Some("Waiting"),

@@ -246,7 +246,7 @@ impl Bus {
     /// was not committed for 30 days is not heeded, and the log says so.
     pub fn remove_archives(&self, before: u64, cursors: Option<&Folder>) -> Result<Vec<PathBuf>> {
         self.store().check_fork()?;
-        let before = self.oldest_wanted(cursors)?.map_or(before, |wanted| wanted.min(before));
+        let before = self.oldest_wanted(cursors)?.map_or(before, |(wanted, _)| wanted.min(before));
         let folder = self.store().folder();
         let mut removed = Vec::new();
         for archive in catalog::archives(self.store())? {

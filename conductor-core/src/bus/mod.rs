@@ -52,6 +52,7 @@ pub use options::{BusOptions, Durability, ReadOptions};
 pub use post::{Post, Posted};
 pub use raw::{RawEvent, RawPiece, RawPieces, RawReader, RawRecord};
 pub use reader::Reader;
+pub(crate) use retain::OldArchive;
 pub use rotate::Rotation;
 #[doc(hidden)]
 pub use rows::{Row, Rows, Text};

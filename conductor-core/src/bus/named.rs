@@ -90,14 +90,17 @@ impl NamedCursor {
     }
 }
 
-/// The lowest number that the named cursors of a bus, kept in `folder`, still have to read; `None`
-/// where none waits. Cursors that were not committed for 30 days are not heeded, and are named.
+/// The number that a named cursor goes on at, and the name of the cursor.
+pub(super) type Wanted = (u64, String);
+
+/// The lowest number that the named cursors of a bus, kept in `folder`, still have to read, and the name of
+/// the cursor; `None` where none waits. Cursors that were not committed for 30 days are not heeded, and are named.
 pub(super) fn oldest_wanted(
     folder: &Folder,
     scope: &Scope,
     now: Timestamp,
-) -> Result<(Option<u64>, Vec<String>)> {
-    let (mut oldest, mut idle) = (None, Vec::new());
+) -> Result<(Option<Wanted>, Vec<String>)> {
+    let (mut oldest, mut idle): (Option<Wanted>, _) = (None, Vec::new());
     for entry in folder.list()? {
         let file = entry.name.to_str().filter(|_| entry.kind == FileKind::File);
         let Some(name) = file.and_then(|file| file.strip_prefix(&prefix(scope))) else { continue };
@@ -111,7 +114,9 @@ pub(super) fn oldest_wanted(
         let next = parse(folder, &format!("{}{name}", prefix(scope)), &text)?
             .seq()
             .map_or(1, |seq| seq + 1);
-        oldest = Some(oldest.map_or(next, |oldest: u64| oldest.min(next)));
+        if oldest.as_ref().is_none_or(|(oldest, _)| next < *oldest) {
+            oldest = Some((next, name.to_owned()));
+        }
     }
     Ok((oldest, idle))
 }

@@ -19,6 +19,8 @@ pub(crate) struct OldArchive {
     pub(crate) bytes: u64,
     /// When its last message was written.
     pub(crate) ended: Timestamp,
+    /// The name of the cursor that has yet to read it, or one before it: it must stay.
+    pub(crate) cursor: Option<String>,
 }
 
 impl Bus {
@@ -36,8 +38,8 @@ impl Bus {
         older::refuses_rotation(self.options(), &file, store.os().now())
     }
 
-    /// The archives that nobody wrote to since `before` and no named cursor in `cursors` waits for,
-    /// oldest first. An archive that must stay keeps all that follow it.
+    /// The archives that nobody wrote to since `before`, oldest first. One that a named cursor in
+    /// `cursors` waits for must stay. An archive that must stay keeps all that follow it.
     pub(crate) fn old_archives(
         &self,
         before: Timestamp,
@@ -47,20 +49,27 @@ impl Bus {
         store.check_fork()?;
         let wanted = self.oldest_wanted(cursors)?;
         let mut old = Vec::new();
+        let mut cursor = None;
         for archive in catalog::archives(store)? {
             let Some(stat) = store.folder().stat(&archive.name)? else { continue };
             let ended = Timestamp::from_unix_nanos(stat.modified);
-            if ended >= before || wanted.is_some_and(|wanted| self.is_wanted(&archive, wanted)) {
+            if ended >= before {
                 break;
             }
-            old.push(OldArchive { name: archive.name, bytes: stat.size, ended });
+            if let Some((wanted, name)) = wanted.as_ref().filter(|_| cursor.is_none())
+                && self.is_wanted(&archive, *wanted)
+            {
+                cursor = Some(name.clone());
+            }
+            let (name, bytes) = (archive.name, stat.size);
+            old.push(OldArchive { name, bytes, ended, cursor: cursor.clone() });
         }
         Ok(old)
     }
 
-    /// The lowest number that a named cursor in `cursors` waits for; tells of those that are idle for so
-    /// long that they are not heeded.
-    pub(super) fn oldest_wanted(&self, cursors: Option<&Folder>) -> Result<Option<u64>> {
+    /// The lowest number that a named cursor in `cursors` waits for, and its name; tells of those that are
+    /// idle for so long that they are not heeded.
+    pub(super) fn oldest_wanted(&self, cursors: Option<&Folder>) -> Result<Option<named::Wanted>> {
         let Some(folder) = cursors else { return Ok(None) };
         let now = self.store().os().now();
         let (wanted, idle) = named::oldest_wanted(folder, self.scope(), now)?;
@@ -90,7 +99,8 @@ impl Bus {
         }
     }
 
-    /// Removes those of the [old archives](Bus::old_archives) that are `chosen`; gives their names.
+    /// Removes those of the [old archives](Bus::old_archives) that are `chosen` and that no cursor waits
+    /// for; gives their names.
     pub(crate) fn remove_old_archives(
         &self,
         before: Timestamp,
@@ -100,7 +110,8 @@ impl Bus {
         let folder = self.store().folder();
         let mut removed = Vec::new();
         for archive in self.old_archives(before, cursors)? {
-            if chosen(&archive.name) && folder.remove_file(&archive.name)? {
+            let free = archive.cursor.is_none() && chosen(&archive.name);
+            if free && folder.remove_file(&archive.name)? {
                 removed.push(archive.name);
             }
         }

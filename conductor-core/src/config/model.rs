@@ -159,8 +159,8 @@ section! {
         older_than: Duration = Kind::Duration, "168h" "168h" "age from which a finished run may go";
         keep_failed: bool = Kind::Flag, "false" "true" "choice to keep runs that failed";
         keep_last: u64 = COUNT, "0" "3" "number of newest runs of each task to keep";
-        max_bytes: u64 = Kind::Size, "" "20GB" "size that the root shall fit into, oldest runs first";
-        min_free: u64 = Kind::Size, "" "5GB" "free space that shall be left on the disk";
+        max_bytes: u64 = Kind::Size, "" "20GB" "size that the root shall fit into, oldest runs first; 0 is no limit";
+        min_free: u64 = Kind::Size, "" "5GB" "free space that shall be left on the disk; 0 is no goal";
         rotate_bus: bool = Kind::Flag, "false" "true" "choice to rotate buses that are larger than `bus.max_size`";
         prune_archives: Duration = Kind::Duration, "" "2160h" "age from which rotated buses may go";
         delete_done_tasks: bool = Kind::Flag, "false" "true" "choice to delete tasks that are done and have no runs";

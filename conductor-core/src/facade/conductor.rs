@@ -61,7 +61,7 @@ impl Conductor {
     /// Opens the root that `sources` name.
     ///
     /// # Errors
-    /// `root.unknown` and `root.not_absolute`.
+    /// `root.unknown` and `root.not_absolute`; `root.too_new` for a root of a newer form.
     pub fn open_from(sources: &RootSources, options: Options) -> Result<Conductor> {
         let (root, origin) = resolve_root(sources, |path| path.is_dir())?;
         let root = std::path::absolute(&root)
@@ -70,7 +70,9 @@ impl Conductor {
         let config = config.unwrap_or_default();
         let run_agent = run_agent.or_else(super::options::find_run_agent);
         let settings = Settings { os, run_agent, durability, config, environment };
-        Ok(Conductor { engine: Engine::new(root, settings), origin })
+        let engine = Engine::new(root, settings);
+        engine.layout().check_version()?;
+        Ok(Conductor { engine, origin })
     }
 
     /// The root's path.

@@ -14,6 +14,9 @@ pub(super) struct Preview {
     pub(super) is_rest: bool,
     /// Its program, if it runs one.
     pub(super) program: Result<Option<PathBuf>>,
+    /// How that is started, where it is the usual one of its kind: one that is configured is not asked
+    /// what it can do.
+    pub(super) command: Option<AgentCommand>,
     /// Where its token is from.
     pub(super) token: Result<Option<String>>,
     /// The variable that it reads its token from.
@@ -42,12 +45,13 @@ impl Preview {
         let kind_name = agent.type_of(known).unwrap_or_else(|| known.to_ascii_lowercase());
         let kind = AgentKind::parse(&kind_name).map_err(|error| unknown(loaded, name, error))?;
         let is_rest = kind.is_rest();
+        let mut command = None;
         let program = match (&agent.command, is_rest) {
             (_, true) => find_run_agent().map(Some).ok_or_else(|| no_run_agent(kind)),
             (argv, false) => {
                 let argv = argv.as_ref().map(|argv| argv.iter().map(OsString::from).collect());
                 AgentCommand::of_argv(kind, argv.unwrap_or_else(|| kind.argv()), &path)
-                    .map(|command| Some(command.program))
+                    .map(|found| Some(command.insert(found).program.clone()))
                     .map_err(|error| not_installed(error, kind, &path))
             }
         };
@@ -70,6 +74,7 @@ impl Preview {
         });
         let base_url = agent.base_url.clone().filter(|_| is_rest);
         let address = base_url.or(told).or(service.map(|service| service.address.to_owned()));
-        Ok(Preview { kind: kind_name, is_rest, program, token, variable, address })
+        let command = command.filter(|_| agent.command.is_none());
+        Ok(Preview { kind: kind_name, is_rest, program, command, token, variable, address })
     }
 }

@@ -3,12 +3,15 @@
 
 use super::conductor::Conductor;
 use super::preview::Preview;
+use crate::agent::AgentCommand;
 use crate::config::{ConfigSources, ConfigUse, LoadedConfig, Problem, Severity};
 use crate::error::{Error, ErrorKind, Result};
-use crate::layout::{RootOrigin, RootSources, resolve_root};
-use crate::sys;
+use crate::layout::{Layout, RootOrigin, RootSources, resolve_root};
+use crate::supervise::known_version;
+use crate::sys::{self, RealOs};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 /// What to look at.
 #[derive(Clone, Debug, Default)]
@@ -64,6 +67,9 @@ pub struct AgentCheck {
     pub kind: String,
     /// The program that it runs, if it was found.
     pub program: Option<PathBuf>,
+    /// The version that this very program told when it was first started in the root; `None` where that is
+    /// not known.
+    pub version: Option<String>,
     /// Where its token is from, for a person.
     pub token: String,
     /// How bad the worst of its problems is.
@@ -157,7 +163,15 @@ impl Validation {
     fn look_at_root(&mut self, sources: &RootSources) {
         let resolved = resolve_root(sources, Path::is_dir);
         match resolved.and_then(|(root, origin)| check_root(&root).map(|()| (root, origin))) {
-            Ok(root) => self.root = Some(root),
+            Ok((root, origin)) => {
+                let version = std::path::absolute(&root)
+                    .map_err(|e| Error::io("find the root", &root, e))
+                    .and_then(|path| Layout::new(Arc::new(RealOs), path).check_version());
+                match version {
+                    Ok(()) => self.root = Some((root, origin)),
+                    Err(error) => self.tell(Severity::Error, &error),
+                }
+            }
             Err(error) => self.tell(Severity::Error, &error),
         }
     }
@@ -192,6 +206,7 @@ impl Validation {
             Ok(preview) => preview,
             Err(error) => return self.tell(Severity::Error, &error),
         };
+        let version = preview.command.as_ref().and_then(|command| self.version_of(command));
         let program = match preview.program {
             Ok(program) => program,
             Err(error) => {
@@ -218,7 +233,17 @@ impl Validation {
         self.services.extend(preview.address.and_then(|url| Service::of(name, &url)));
         let worst = self.problems[before..].iter().map(|problem| problem.severity).max();
         let kind = preview.kind;
-        self.agents.push(AgentCheck { name: name.to_owned(), kind, program, token, worst });
+        let name = name.to_owned();
+        self.agents.push(AgentCheck { name, kind, program, version, token, worst });
+    }
+
+    /// The version of an agent's program, where the root has it from an earlier start. What cannot be read
+    /// there is asked for again by the next start.
+    fn version_of(&self, command: &AgentCommand) -> Option<String> {
+        let (root, _) = self.root.as_ref()?;
+        let layout = Layout::new(Arc::new(RealOs), std::path::absolute(root).ok()?);
+        let version = known_version(&layout, command).ok()??;
+        Some(version).filter(|version| !version.is_empty())
     }
 
     /// How bad the worst problem is.

@@ -29,7 +29,7 @@ impl Measure {
         Measure { bytes: 0, newest: i128::MIN, whole: true, mounted: false };
 
     fn add_file(&mut self, stat: &Stat) {
-        self.bytes = self.bytes.saturating_add(stat.size.min(stat.allocated));
+        self.bytes = self.bytes.saturating_add(stat.takes());
         self.newest = self.newest.max(stat.modified);
     }
 }

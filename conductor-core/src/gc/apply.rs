@@ -1,7 +1,8 @@
 //! Carrying a plan out: the same way through the root, and what goes is looked at under its lock.
 
-use super::decide::{Verdict, judge_bus, judge_stray};
+use super::decide::{Verdict, judge_archive, judge_bus, judge_stray};
 use super::facts::{ArchiveFact, BusFact, Owner, StrayFact};
+use super::goal::{GcGoal, Held};
 use super::item::{GcAction, GcItem, GcKind, GcReason};
 use super::leftovers::remove_stray;
 use super::plan::GcPlan;
@@ -65,6 +66,8 @@ pub struct GcReport {
     pub failed: usize,
     /// Why; of the first hundred.
     pub errors: Vec<Error>,
+    /// How far each goal of the policy is reached now; empty without goals, and before the work is over.
+    pub goals: Vec<GcGoal>,
 }
 
 /// A plan while it is carried out, thing after thing; from [`Gc::work`](crate::Gc::work).
@@ -82,6 +85,10 @@ pub struct GcWork {
     root: Folder,
     done: VecDeque<GcDone>,
     report: GcReport,
+    /// The bytes that went, whoever deleted them.
+    went: u64,
+    /// What stays.
+    held: Held,
     /// The error of the wait, to be told last.
     over: Option<Error>,
     has_ended: bool,
@@ -151,6 +158,8 @@ impl GcWork {
             root,
             done: VecDeque::new(),
             report: GcReport::default(),
+            went: 0,
+            held: plan.held.clone(),
             over: None,
             has_ended: false,
         })
@@ -222,6 +231,21 @@ impl GcWork {
             (self.task, self.loose) = (None, None);
             self.flush();
             self.trash.close();
+            self.see_goals();
+        }
+    }
+
+    /// Notes how far the goals are reached.
+    fn see_goals(&mut self) {
+        for goal in self.plan.clone().goals.iter() {
+            let now = match goal.goal {
+                GcReason::MinFree => self.plan.free(),
+                _ => Ok(goal.now.saturating_sub(self.went)),
+            };
+            match now {
+                Ok(now) => self.report.goals.push(goal.reached(now, &self.held)),
+                Err(error) => self.report.fail(error),
+            }
         }
     }
 
@@ -234,10 +258,12 @@ impl GcWork {
     pub(super) fn tell(&mut self, item: GcItem, result: Result<GcResult>) {
         let result = result.unwrap_or_else(GcResult::Failed);
         let report = &mut self.report;
+        let deletes = item.action == GcAction::Delete;
         match &result {
             GcResult::Done => {
-                if item.action == GcAction::Delete {
+                if deletes {
                     report.freed += item.bytes;
+                    self.went += item.bytes;
                 }
                 *match item.kind {
                     GcKind::Run | GcKind::Orphan => &mut report.runs,
@@ -247,8 +273,15 @@ impl GcWork {
                     _ => &mut report.strays,
                 } += 1;
             }
+            GcResult::Gone if deletes => self.went += item.bytes,
             GcResult::Gone => {}
-            GcResult::Kept(_) => report.kept += 1,
+            GcResult::Kept(reason) => {
+                report.kept += 1;
+                if deletes {
+                    self.held.add_kept(&item, *reason);
+                }
+            }
+            GcResult::Failed(_) if deletes => self.held.add_kept(&item, item.reason),
             GcResult::Failed(_) => {}
         }
         let result = match result {
@@ -337,11 +370,12 @@ impl GcWork {
     }
 
     fn bus(&mut self, owner: &Owner, bus: &BusFact, verdict: Verdict) {
-        if verdict.action == GcAction::Rotate {
-            let item = self.plan.bus_item(owner, bus, verdict);
-            let result = self.rotate(owner);
-            self.tell(item, result);
-        }
+        let item = self.plan.bus_item(owner, bus, verdict);
+        let result = match verdict.action {
+            GcAction::Rotate => self.rotate(owner),
+            _ => Ok(GcResult::Kept(verdict.reason)),
+        };
+        self.tell(item, result);
     }
 
     fn rotate(&self, owner: &Owner) -> Result<GcResult> {
@@ -363,7 +397,9 @@ impl GcWork {
         let removed = self.prune(owner, archives);
         for archive in archives {
             let item = self.plan.archive_item(owner, archive);
+            let verdict = judge_archive(archive);
             let result = match &removed {
+                _ if !verdict.deletes() => Ok(GcResult::Kept(verdict.reason)),
                 Ok(removed) if removed.contains(&archive.name) => Ok(GcResult::Done),
                 Ok(_) if item.path.symlink_metadata().is_err() => Ok(GcResult::Gone),
                 Ok(_) => Ok(GcResult::Kept(GcReason::Busy)),

@@ -3,7 +3,7 @@
 //! The moment is fixed by the plan. What lived or changed after it counts as living and as young, so
 //! that whoever judges again for the same moment takes no more than before.
 
-use super::facts::{BusFact, RunFact, RunState, StrayFact, StrayKind, TaskFact};
+use super::facts::{ArchiveFact, BusFact, RunFact, RunState, StrayFact, StrayKind, TaskFact};
 use super::item::{GcAction, GcReason};
 use super::policy::GcPolicy;
 use crate::bus::Rotation;
@@ -163,6 +163,14 @@ pub(super) fn judge_bus(bus: &BusFact) -> Option<Verdict> {
         None => Some(Verdict { action: GcAction::Rotate, reason: GcReason::Size }),
         Some(Rotation::OlderWriter) => Some(keep(GcReason::OlderWriter)),
         Some(_) => None,
+    }
+}
+
+/// Judges an archive that is old enough to go.
+pub(super) fn judge_archive(archive: &ArchiveFact) -> Verdict {
+    match archive.cursor {
+        None => delete(GcReason::Age),
+        Some(_) => keep(GcReason::Cursor),
     }
 }
 

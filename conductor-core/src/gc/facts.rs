@@ -100,6 +100,8 @@ pub(super) struct ArchiveFact {
     pub(super) name: OsString,
     pub(super) bytes: u64,
     pub(super) ended: Timestamp,
+    /// The name of the cursor that has yet to read it: it stays.
+    pub(super) cursor: Option<String>,
 }
 
 /// What kind of stray something is.

@@ -106,8 +106,28 @@ words! {
         Mounted "mounted",
         /// Stays: a program writes to it that would not notice its rotation.
         OlderWriter "older_writer",
+        /// Stays: a named cursor has yet to read it.
+        Cursor "cursor",
         /// Stays: it changed since it was judged.
         Changed "changed",
+    }
+}
+
+words! {
+    /// What holds bytes of a root.
+    GcHolding {
+        /// Runs.
+        Runs "runs",
+        /// The buses of projects and tasks.
+        Buses "buses",
+        /// Archives of buses.
+        Archives "archives",
+        /// What else lies in tasks.
+        Tasks "tasks",
+        /// What else lies in projects.
+        Projects "projects",
+        /// What lies in no project: `.conductor`, files of others.
+        Root "root",
     }
 }
 
@@ -137,4 +157,6 @@ pub struct GcItem {
     pub start_time: Option<Timestamp>,
     /// When the run ended; of other things, when they last changed.
     pub end_time: Option<Timestamp>,
+    /// The name of the cursor for which an archive stays.
+    pub cursor: Option<String>,
 }

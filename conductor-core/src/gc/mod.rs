@@ -11,6 +11,7 @@ mod apply;
 mod clock;
 mod decide;
 mod facts;
+mod goal;
 mod going;
 mod item;
 mod leftovers;
@@ -27,7 +28,8 @@ mod walk;
 mod work;
 
 pub use apply::{GcDone, GcReport, GcResult, GcWork};
-pub use item::{GcAction, GcItem, GcKind, GcReason};
+pub use goal::{GcGoal, GcHeld};
+pub use item::{GcAction, GcHolding, GcItem, GcKind, GcReason};
 pub use plan::GcPlan;
 pub(crate) use plan::make_plan;
 pub use policy::GcPolicy;

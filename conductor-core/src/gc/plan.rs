@@ -1,18 +1,19 @@
 //! A plan: a policy, a moment, and what must be known of the whole root to judge any of it.
 
 use super::clock::Clocks;
-use super::decide::{Verdict, delete, may_go_early};
+use super::decide::{Verdict, judge_archive, judge_stray, may_go_early};
 use super::facts::{
     ArchiveFact, BusFact, Owner, RunFact, RunState, StrayFact, StrayKind, TaskFact,
 };
-use super::item::{GcItem, GcKind, GcReason};
+use super::goal::{Beside, GcGoal, Held};
+use super::item::{GcHolding, GcItem, GcKind, GcReason};
 use super::oldest::{Oldest, Point, Turn};
 use super::policy::GcPolicy;
 use super::relations::{Counted, Relations, RelationsLook};
 use super::scan_run::RunScanner;
-use super::scan_task::LookAtTask;
+use super::scan_task::{LookAtTask, Loose, TaskScan};
 use super::token::Token;
-use super::walk::{GcItems, Step, Walk};
+use super::walk::{GcItems, Step, Telling, Walk};
 use crate::cancel::Wait;
 use crate::error::{Error, Result};
 use crate::layout::{PROJECT_BUS, RUNS, TASK_BUS};
@@ -37,6 +38,9 @@ pub struct GcPlan {
     pub(super) relations: Arc<Relations>,
     /// How far young runs go all the same.
     pub(super) early: Vec<Early>,
+    pub(super) goals: Arc<[GcGoal]>,
+    /// What stays, where there are goals.
+    pub(super) held: Held,
     counted: Counted,
     errors: Arc<[Error]>,
 }
@@ -79,22 +83,39 @@ pub(crate) fn make_plan(
         clocks,
         relations: Arc::new(relations),
         early: Vec::new(),
+        goals: Arc::new([]),
+        held: Held::default(),
         counted,
         errors: errors.into(),
     };
-    plan.early = match again {
-        Some(token) => token.early,
-        None => plan.find_early(wait)?,
-    };
+    if plan.policy.has_goals() {
+        let (early, goals, held) = plan.find_early(again.is_none(), wait)?;
+        (plan.early, plan.goals, plan.held) = (early, goals.into(), held);
+    }
+    if let Some(token) = again {
+        plan.early = token.early;
+    }
     Ok(plan)
 }
 
-/// How many bytes there are, and how many of them go by their age.
+/// How many bytes there are, how many of them go anyway, and how many may.
 #[derive(Default)]
 struct Sum {
     total: u64,
     going: u64,
+    may_go: u64,
     oldest: Oldest,
+    held: Held,
+}
+
+impl Sum {
+    /// Adds what lies beside tasks or runs.
+    fn add(&mut self, beside: Beside, what: GcHolding, loose: &Loose, now: Timestamp) {
+        self.total = self.total.saturating_add(beside.sum());
+        let strays = loose.strays.iter().filter(|stray| judge_stray(now, stray).deletes());
+        let going = beside.hold(what, &loose.archives, strays, &mut self.held);
+        self.going = self.going.saturating_add(going);
+    }
 }
 
 impl GcPlan {
@@ -128,53 +149,70 @@ impl GcPlan {
     /// Everything that is judged, what goes and what stays, as it is found: leftovers, then project by
     /// project its files and its tasks, each task behind its runs. Each call looks anew.
     pub fn items(&self, wait: impl Into<Wait>) -> GcItems {
-        GcItems::new(self, true, wait.into())
+        GcItems::new(self, Telling::All, wait.into())
     }
 
     /// What is to be done: the items that do not stay as they are. Looks at less than
     /// [`GcPlan::items`].
     pub fn actions(&self, wait: impl Into<Wait>) -> GcItems {
-        GcItems::new(self, false, wait.into())
+        GcItems::new(self, Telling::Actions, wait.into())
     }
 
-    /// Finds out how far young runs go so that the root fits and enough of the disk is free.
-    fn find_early(&self, wait: &Wait) -> Result<Vec<Early>> {
-        if self.policy.max_bytes.is_none() && self.policy.min_free.is_none() {
-            return Ok(Vec::new());
-        }
+    /// As [`GcPlan::actions`], and what was asked for and stays because somebody else needs it as it is:
+    /// a bus to which an older program writes, archives that a named cursor has yet to read.
+    pub fn asked(&self, wait: impl Into<Wait>) -> GcItems {
+        GcItems::new(self, Telling::Asked, wait.into())
+    }
+
+    /// How far the plan comes with each goal that its policy sets; empty without goals.
+    pub fn goals(&self) -> &[GcGoal] {
+        &self.goals
+    }
+
+    /// Finds out how far young runs go so that the root fits and enough of the disk is free, and how far
+    /// that reaches; not the first where it is known.
+    fn find_early(&self, search: bool, wait: &Wait) -> Result<(Vec<Early>, Vec<GcGoal>, Held)> {
         let sum = self.sum(None, wait)?;
-        let mut wants = Vec::new();
-        if let Some(most) = self.policy.max_bytes {
-            wants.push((GcReason::MaxBytes, sum.total.saturating_sub(most)));
+        let can_go = sum.going.saturating_add(sum.may_go);
+        let (mut early, mut goals) = (Vec::new(), Vec::new());
+        let wants = [
+            (GcReason::MaxBytes, self.policy.most_bytes(), sum.total),
+            (GcReason::MinFree, self.policy.least_free(), self.free()?),
+        ];
+        for (reason, wanted, now) in wants {
+            let Some(wanted) = wanted else { continue };
+            let goal = GcGoal::planned(reason, wanted, now, can_go, &sum.held);
+            if search && let Some(last) = self.find_last(&sum, goal.over(), wait)? {
+                early.push(Early { reason, last });
+            }
+            goals.push(goal);
         }
-        if let Some(least) = self.policy.min_free {
-            let os = self.engine.layout().os();
-            let free = os.available_space(&self.root);
-            let free = free.map_err(|e| Error::io("look at the free space of", &self.root, e))?;
-            wants.push((GcReason::MinFree, least.saturating_sub(free)));
-        }
-        let mut early = Vec::new();
-        for (reason, wanted) in wants {
-            let mut point = sum.oldest.point(wanted, sum.going);
-            loop {
-                match point {
-                    Point::None => break,
-                    Point::Through(last) => {
-                        early.push(Early { reason, last });
-                        break;
-                    }
-                    Point::Between(first, last, gone) => {
-                        let within = self.sum(Some((first, last)), wait)?;
-                        point = match within.oldest.point(wanted, gone) {
-                            // All of it went meanwhile: what lies before it goes.
-                            Point::None => Point::Through(first),
-                            point => point,
-                        };
-                    }
+        Ok((early, goals, sum.held))
+    }
+
+    /// The last run that goes so that `over` bytes go in all; `None` where none needs to.
+    fn find_last(&self, sum: &Sum, over: u64, wait: &Wait) -> Result<Option<Turn>> {
+        let mut point = sum.oldest.point(over, sum.going);
+        loop {
+            match point {
+                Point::None => return Ok(None),
+                Point::Through(last) => return Ok(Some(last)),
+                Point::Between(first, last, gone) => {
+                    let within = self.sum(Some((first, last)), wait)?;
+                    point = match within.oldest.point(over, gone) {
+                        // All of it went meanwhile: what lies before it goes.
+                        Point::None => Point::Through(first),
+                        point => point,
+                    };
                 }
             }
         }
-        Ok(early)
+    }
+
+    /// The bytes of the disk that are free.
+    pub(super) fn free(&self) -> Result<u64> {
+        let free = self.engine.layout().os().available_space(&self.root);
+        free.map_err(|e| Error::io("look at the free space of", &self.root, e))
     }
 
     /// Adds up what there is; of the young runs only those between two turns.
@@ -182,7 +220,18 @@ impl GcPlan {
         let mut sum = Sum::default();
         let mut walk = Walk::new(self, true)?;
         while let Some(step) = walk.next_step() {
-            let Step::Task(mut scan) = step else { continue };
+            wait.check()?;
+            let mut scan = match step {
+                Step::Root(loose) => {
+                    sum.add(walk.beside_projects()?, GcHolding::Root, &loose, self.now);
+                    continue;
+                }
+                Step::Project(_, loose) => {
+                    sum.add(walk.beside_tasks()?, GcHolding::Projects, &loose, self.now);
+                    continue;
+                }
+                Step::Task(scan) => scan,
+            };
             while let Some((found, verdict)) = walk.next_run(&mut scan) {
                 wait.check()?;
                 let fact = &found.fact;
@@ -190,14 +239,24 @@ impl GcPlan {
                 if verdict.deletes() {
                     sum.going = sum.going.saturating_add(fact.bytes);
                 } else if may_go_early(self.now, fact, verdict) {
+                    sum.may_go = sum.may_go.saturating_add(fact.bytes);
                     let turn = Turn::of(fact.end, &scan.fact.project, &scan.fact.id, &fact.id);
                     if within.is_none_or(|(first, last)| first <= turn && turn <= last) {
                         sum.oldest.add(turn, fact.bytes);
                     }
+                } else {
+                    sum.held.add_run(verdict.reason, fact.bytes);
                 }
             }
-            walk.end_task(&mut scan);
-            sum.total = sum.total.saturating_add(scan.fact.bytes);
+            match walk.end_task(&mut scan) {
+                Some(verdict) if verdict.deletes() => {
+                    let TaskScan { beside, fact, .. } = &*scan;
+                    sum.total = sum.total.saturating_add(beside.sum());
+                    sum.going = sum.going.saturating_add(fact.bytes);
+                    sum.held.add(GcHolding::Tasks, beside.sum().saturating_sub(fact.bytes));
+                }
+                _ => sum.add(scan.beside, GcHolding::Tasks, &scan.loose, self.now),
+            }
         }
         Ok(sum)
     }
@@ -248,12 +307,13 @@ impl GcPlan {
     }
 
     pub(super) fn archive_item(&self, owner: &Owner, archive: &ArchiveFact) -> GcItem {
-        let item = self.of_bus(owner, delete(GcReason::Age));
+        let item = self.of_bus(owner, judge_archive(archive));
         GcItem {
             kind: GcKind::Archive,
             path: item.path.join(&archive.name),
             bytes: archive.bytes,
             end_time: Some(archive.ended),
+            cursor: archive.cursor.clone(),
             ..item
         }
     }
@@ -300,6 +360,7 @@ impl GcItem {
             status: None,
             start_time: None,
             end_time: None,
+            cursor: None,
         }
     }
 }

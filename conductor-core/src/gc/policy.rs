@@ -22,9 +22,10 @@ pub struct GcPolicy {
     pub keep_failed: bool,
     /// How many of the newest runs of each task stay.
     pub keep_last: usize,
-    /// The oldest runs go, whatever their age, until the root holds at most so many bytes.
+    /// The oldest runs go, whatever their age, until the root holds at most so many bytes, or the project
+    /// where it is one; 0 is no limit. What counts is all that lies there, not runs alone.
     pub max_bytes: Option<u64>,
-    /// The oldest runs go, whatever their age, until so many bytes of the disk are free.
+    /// The oldest runs go, whatever their age, until so many bytes of the disk are free; 0 is no goal.
     pub min_free: Option<u64>,
     /// Whether buses are moved into an archive that are larger than `bus_max_size`.
     pub rotate_bus: bool,
@@ -68,6 +69,21 @@ macro_rules! setters {
 }
 
 impl GcPolicy {
+    /// The most bytes that the root may hold, where that is limited.
+    pub(super) fn most_bytes(&self) -> Option<u64> {
+        self.max_bytes.filter(|bytes| *bytes > 0)
+    }
+
+    /// The least bytes of the disk that shall be free, where that is asked for.
+    pub(super) fn least_free(&self) -> Option<u64> {
+        self.min_free.filter(|bytes| *bytes > 0)
+    }
+
+    /// Whether it wants more than what goes by its age.
+    pub(super) fn has_goals(&self) -> bool {
+        self.most_bytes().or(self.least_free()).is_some()
+    }
+
     setters! {
         /// A run goes when it ended longer ago than this.
         older_than: Duration;
@@ -77,9 +93,9 @@ impl GcPolicy {
         keep_failed: bool;
         /// How many of the newest runs of each task stay.
         keep_last: usize;
-        /// The oldest runs go until the root holds at most so many bytes.
+        /// The oldest runs go until the root holds at most so many bytes; 0 is no limit.
         max_bytes: u64;
-        /// The oldest runs go until so many bytes of the disk are free.
+        /// The oldest runs go until so many bytes of the disk are free; 0 is no goal.
         min_free: u64;
         /// Whether buses are moved into an archive that are larger than `bus_max_size`.
         rotate_bus: bool;

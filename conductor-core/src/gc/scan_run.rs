@@ -1,7 +1,7 @@
 //! What is to be known of one run: its record, the names in its folder, and how much they hold.
 
-use super::facts::{IdHash, RunFact, RunState, StrayFact, StrayKind};
-use super::strays::is_temporary_of_run;
+use super::facts::{IdHash, RunFact, RunState, StrayFact};
+use super::strays::{is_temporary_of_run, temporary};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::{Folder, Measure};
 use crate::id::RunId;
@@ -236,15 +236,8 @@ impl RunScanner {
     fn temporaries(&self, folder: &Folder) -> Result<Vec<StrayFact>> {
         let mut found = Vec::new();
         for entry in folder.list()?.into_iter().filter(|entry| is_temporary_of_run(&entry.name)) {
-            let Some(stat) = folder.stat(&entry.name)? else { continue };
-            if stat.kind == FileKind::File {
-                found.push(StrayFact {
-                    kind: StrayKind::Temporary,
-                    path: below(&self.root, folder).join(entry.name),
-                    bytes: stat.size,
-                    modified: Timestamp::from_unix_nanos(stat.modified),
-                    held: false,
-                });
+            if entry.kind == FileKind::File {
+                found.extend(temporary(&self.root, folder, &entry.name)?);
             }
         }
         Ok(found)

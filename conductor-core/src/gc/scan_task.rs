@@ -1,12 +1,13 @@
 //! What is to be known of one task: its loop, what lies in it, its bus; and its runs one by one.
 
 use super::decide::{RunsJudged, Verdict, judge_task};
-use super::facts::{ArchiveFact, BusFact, Owner, StrayFact, StrayKind, TaskFact};
+use super::facts::{ArchiveFact, BusFact, Owner, StrayFact, TaskFact};
+use super::goal::Beside;
 use super::going;
-use super::scan_run::{FoundRun, below};
+use super::scan_run::FoundRun;
 use super::strays::{is_temporary_of_project, is_temporary_of_task, is_unnamed_run};
 use super::walk::Walk;
-use crate::bus::{Rotation, Scope};
+use crate::bus::{OldArchive, Rotation, Scope};
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
@@ -80,8 +81,13 @@ impl Names {
     }
 }
 
+/// Whether it is the folder of a run.
+fn is_run(entry: &Entry) -> bool {
+    entry.kind == FileKind::Folder && entry.name.to_str().is_some_and(|id| RunId::new(id).is_ok())
+}
+
 /// Whether a file may be an archive of a bus. The bus itself knows for certain.
-fn is_archive_of(name: &str, bus: &str) -> bool {
+pub(super) fn is_archive_of(name: &str, bus: &str) -> bool {
     name.strip_prefix(bus).is_some_and(|rest| rest.starts_with('.') && rest.ends_with(".archived"))
 }
 
@@ -114,8 +120,12 @@ pub(super) struct TaskScan {
     pub(super) runs: Option<Folder>,
     pub(super) judged: RunsJudged,
     pub(super) loose: Loose,
+    /// What lies in it beside its runs, where sizes are looked at.
+    pub(super) beside: Beside,
     names: Names,
     ids: std::vec::IntoIter<RunId>,
+    /// What lies among its runs and is none.
+    others: Vec<OsString>,
 }
 
 impl TaskScan {
@@ -139,8 +149,10 @@ impl Walk {
             runs: None,
             judged: RunsJudged::NONE,
             loose: Loose::default(),
+            beside: Beside::default(),
             names: Names::default(),
             ids: Vec::new().into_iter(),
+            others: Vec::new(),
         };
         scan.fact.awaited = self.relations().is_awaited(project, &scan.fact.id);
         match folder.folder_here(&scan.fact.id) {
@@ -206,6 +218,10 @@ impl Walk {
                 Ok(stray) => scan.loose.strays.extend(stray),
             }
         }
+        if self.sizes {
+            let others = names.iter().filter(|entry| !is_run(entry));
+            scan.others = others.map(|entry| entry.name.clone()).collect();
+        }
         let listing = Layout::runs_of(names);
         scan.fact.foreign = !listing.foreign.is_empty();
         scan.ids = listing.ids.into_iter();
@@ -267,10 +283,23 @@ impl Walk {
     fn look_at_rest(&self, task: &Folder, scan: &mut TaskScan, asked: bool) -> Result<()> {
         let fact = &mut scan.fact;
         if asked || self.sizes {
-            let sum = task.measure(&mut |name, _| is_own(name))?;
+            let beside = &mut scan.beside;
+            // Lock files are empty; receipts stay when the task goes.
+            let mut receipts = 0;
+            let sum = task.measure(&mut |name, stat| {
+                if name == RECEIPTS {
+                    receipts = stat.takes();
+                }
+                beside.note(name, stat, TASK_BUS);
+                is_own(name)
+            })?;
             (fact.bytes, fact.whole) = (sum.bytes, sum.whole);
             fact.mounted |= sum.mounted;
             fact.newest = Timestamp::from_unix_nanos(sum.newest);
+            beside.rest = sum.bytes.saturating_sub(beside.bus + beside.archives) + receipts;
+            if let Some(runs) = &scan.runs {
+                beside.rest += runs.measure_names(&scan.others, &mut |_, _| true)?.bytes;
+            }
         }
         fact.driven = scan.names.has_lease && task.is_locked(LOOP_LOCK)?;
         let owner = Owner { project: fact.project.clone(), task: Some(fact.id.clone()) };
@@ -301,14 +330,7 @@ impl Walk {
     fn temporaries(&self, folder: &Folder, names: Vec<OsString>) -> Result<Vec<StrayFact>> {
         let mut found = Vec::new();
         for name in names {
-            let Some(stat) = folder.stat(&name)? else { continue };
-            found.push(StrayFact {
-                kind: StrayKind::Temporary,
-                path: below(&self.plan.root, folder).join(name),
-                bytes: stat.size,
-                modified: Timestamp::from_unix_nanos(stat.modified),
-                held: false,
-            });
+            found.extend(self.temporary(folder, &name)?);
         }
         Ok(found)
     }
@@ -329,8 +351,8 @@ impl Walk {
             let bus = self.plan.engine.bus(scope(owner));
             match bus.and_then(|bus| bus.old_archives(before, self.cursors())) {
                 Ok(archives) => loose.archives.extend(archives.into_iter().map(|archive| {
-                    let (name, bytes, ended) = (archive.name, archive.bytes, archive.ended);
-                    ArchiveFact { name, bytes, ended }
+                    let OldArchive { name, bytes, ended, cursor } = archive;
+                    ArchiveFact { name, bytes, ended, cursor }
                 })),
                 Err(error) => trouble(folder, error, loose),
             }

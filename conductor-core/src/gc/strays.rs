@@ -8,9 +8,9 @@ use super::walk::Walk;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::{Folder, Measure};
 use crate::id::RunId;
-use crate::layout::{BIN, CONDUCTOR, OPEN, RUN_LOCK, RUNS};
+use crate::layout::{BIN, CONDUCTOR, CURSORS, HOLDS, OPEN, OUTBOX, RUN_LOCK, RUNS, SERVED};
 use crate::supervise::OpenEntry;
-use crate::sys::{Entry, FileKind};
+use crate::sys::{Entry, FileKind, Processes};
 use crate::time::Timestamp;
 use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
@@ -18,9 +18,16 @@ use std::path::{Path, PathBuf};
 /// Folders below `.conductor` whose files are locks, each held by who made it.
 const LOCK_FOLDERS: [&str; 4] = ["queue/run", "queue/task", "slots/run", "slots/task"];
 
-/// A file with which the older program was about to replace the record.
+/// Folders below `.conductor` that nobody else writes to, where files have names that may never be used
+/// again.
+const OWN_FOLDERS: [&str; 4] = [OUTBOX, CURSORS, HOLDS, SERVED];
+
+/// A file with which the older program was about to replace the record, or one of ours that was about to
+/// get its name.
 pub(super) fn is_temporary_of_run(name: &OsStr) -> bool {
     numbered(name, "run-info.", ".yaml.tmp")
+        || numbered(name, "..stop.", ".next")
+        || numbered(name, "..stop-now.", ".next")
 }
 
 /// Whether a folder among runs is one that its starter was filling before it got its name.
@@ -33,12 +40,15 @@ pub(super) fn is_unnamed_run(name: &OsStr) -> bool {
 pub(super) fn is_temporary_of_task(name: &OsStr) -> bool {
     numbered(name, ".STOP-REQUESTED.", ".next")
         || numbered(name, ".CANCELLED.", ".next")
+        || numbered(name, ".TASK.md.", ".next")
         || numbered(name, ".task-propagation-", ".tmp")
 }
 
-/// A file of a project with which the older program was about to replace another.
+/// A file of a project with which somebody was about to replace another.
 pub(super) fn is_temporary_of_project(name: &OsStr) -> bool {
-    numbered(name, "run-info.", ".yaml.tmp") || numbered(name, "facts.", ".tmp")
+    numbered(name, "run-info.", ".yaml.tmp")
+        || numbered(name, "facts.", ".tmp")
+        || numbered(name, ".home-folders.md.", ".next")
 }
 
 /// The entry of an open run that was about to get its name.
@@ -49,6 +59,20 @@ fn is_temporary_of_open(name: &OsStr) -> bool {
 
 fn is_temporary_of_root(name: &OsStr) -> bool {
     numbered(name, ".gc.yaml.", ".next")
+}
+
+/// A file in a folder of our own that was about to get its name.
+fn is_temporary_of_ours(name: &OsStr) -> bool {
+    let name = name.as_encoded_bytes();
+    name.len() > ".x.next".len() && name.starts_with(b".") && name.ends_with(b".next")
+}
+
+/// The process that named a temporary file, where the name tells: `<any>.<pid>-<n>.<any>`.
+fn writer_of(name: &OsStr) -> Option<u32> {
+    let (rest, _) = name.to_str()?.rsplit_once('.')?;
+    let (pid, number) = rest.rsplit('.').next()?.split_once('-')?;
+    number.parse::<u32>().ok()?;
+    pid.parse().ok()
 }
 
 /// A keeper's program that was about to get its name.
@@ -78,6 +102,10 @@ impl Walk {
         note(self.temporaries_of_root(conductor, is_temporary_of_root, &mut found));
         note(self.temporaries_of_root(&conductor.join(BIN), is_temporary_of_bin, &mut found));
         note(self.temporaries_of_root(&conductor.join(OPEN), is_temporary_of_open, &mut found));
+        for name in OWN_FOLDERS {
+            let path = conductor.join(name);
+            note(self.temporaries_of_root(&path, is_temporary_of_ours, &mut found));
+        }
         for name in LOCK_FOLDERS {
             note(self.locks(&conductor.join(name), &mut found));
         }
@@ -98,11 +126,15 @@ impl Walk {
         let Some(folder) = self.root.folder_if_exists(path)? else { return Ok(()) };
         for entry in folder.list()? {
             if entry.kind == FileKind::File && is_temporary(&entry.name) {
-                let path = path.join(&entry.name);
-                found.extend(file(&folder, path, StrayKind::Temporary, false)?);
+                found.extend(self.temporary(&folder, &entry.name)?);
             }
         }
         Ok(())
+    }
+
+    /// A temporary file; `None` where it is gone.
+    pub(super) fn temporary(&self, folder: &Folder, name: &OsStr) -> Result<Option<StrayFact>> {
+        temporary(&self.plan.root, folder, name)
     }
 
     fn locks(&self, path: &Path, found: &mut Vec<StrayFact>) -> Result<()> {
@@ -201,6 +233,19 @@ impl Walk {
     }
 }
 
+/// A temporary file in a folder below `root`; `None` where it is gone. One that a living process may be
+/// writing is in use.
+pub(super) fn temporary(root: &Path, folder: &Folder, name: &OsStr) -> Result<Option<StrayFact>> {
+    let path = below(root, folder).join(name);
+    let Some(mut stray) = file(folder, path, StrayKind::Temporary, false)? else { return Ok(None) };
+    if let Some(pid) = writer_of(name) {
+        let (now, since_boot) = (folder.os().now(), folder.os().since_boot());
+        let there = Processes.was_there(pid, stray.modified, now, since_boot);
+        stray.held = there.map_err(|e| folder.error("look for the writer of", name, e))?;
+    }
+    Ok(Some(stray))
+}
+
 fn file(folder: &Folder, path: PathBuf, kind: StrayKind, held: bool) -> Result<Option<StrayFact>> {
     let Some(name) = path.file_name() else { return Ok(None) };
     let Some(stat) = folder.stat(name)? else { return Ok(None) };
@@ -227,11 +272,28 @@ mod tests {
     use super::*;
 
     #[test]
+    fn a_name_tells_who_was_writing() {
+        let writer = |name: &str| writer_of(OsStr::new(name));
+        assert_eq!(writer(".home-folders.md.77-3.next"), Some(77));
+        assert_eq!(writer("..stop.4194304-0.next"), Some(4_194_304));
+        for name in ["run-info.77.yaml.tmp", ".x.next", ".a-b.next", ".77-.next", "77-1"] {
+            assert_eq!(writer(name), None, "{name}");
+        }
+    }
+
+    #[test]
     fn only_names_that_programs_make_up_are_temporary() {
         let os = OsStr::new;
         assert!(is_temporary_of_run(os("run-info.123456.yaml.tmp")));
         assert!(is_temporary_of_task(os(".STOP-REQUESTED.77-0.next")));
         assert!(is_temporary_of_bin(os(".keeper-0a1b2c3d.77.next")));
+        assert!(is_temporary_of_task(os(".TASK.md.77-12.next")));
+        assert!(is_temporary_of_project(os(".home-folders.md.77-0.next")));
+        assert!(is_temporary_of_run(os("..stop.77-0.next")));
+        assert!(is_temporary_of_ours(os("..receiver.json.77-0.next")));
+        for name in [".next", ".x.lock", "x.next", ".receiver.json"] {
+            assert!(!is_temporary_of_ours(os(name)), "{name}");
+        }
         for name in ["run-info.yaml", "run-info..yaml.tmp", "run-info.x.yaml.tmp"] {
             assert!(!is_temporary_of_run(os(name)), "{name}");
         }

@@ -5,6 +5,7 @@
 
 use super::decide::{Place, Verdict, delete, judge_bus, judge_run, judge_stray, may_go_early};
 use super::facts::{Owner, RunFact, TaskFact};
+use super::goal::Beside;
 use super::item::{GcAction, GcItem, GcReason};
 use super::oldest::Turn;
 use super::plan::GcPlan;
@@ -15,9 +16,12 @@ use crate::cancel::Wait;
 use crate::error::{ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
-use crate::layout::Layout;
+use crate::layout::{Layout, PROJECT_BUS};
+use crate::sys::FileKind;
 use crate::wait;
 use std::collections::VecDeque;
+use std::ffi::OsStr;
+use std::str::FromStr;
 
 /// A way through a root.
 #[derive(Debug)]
@@ -129,6 +133,32 @@ impl Walk {
         }
     }
 
+    /// How much lies right in the root beside its projects.
+    pub(super) fn beside_projects(&self) -> Result<Beside> {
+        let sum = self.root.measure(&mut |name, stat| {
+            stat.kind != FileKind::Folder || !is_id::<ProjectId>(name)
+        })?;
+        Ok(Beside { rest: sum.bytes, ..Beside::default() })
+    }
+
+    /// How much lies right in the project that is looked at beside its tasks.
+    pub(super) fn beside_tasks(&self) -> Result<Beside> {
+        let mut beside = Beside::default();
+        let Some(project) = &self.project else { return Ok(beside) };
+        let sum = project.folder.measure(&mut |name, stat| {
+            beside.note(name, stat, PROJECT_BUS);
+            stat.kind != FileKind::Folder || !is_id::<TaskId>(name)
+        });
+        match sum {
+            // Deleted by somebody at this very moment.
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(Beside::default()),
+            sum => {
+                let known = beside.bus + beside.archives;
+                Ok(Beside { rest: sum?.bytes.saturating_sub(known), ..beside })
+            }
+        }
+    }
+
     /// Looks at a run and judges it; `None` where it is gone. `newer` of its task are newer.
     pub(super) fn look_at_run(
         &mut self,
@@ -171,6 +201,33 @@ impl Walk {
     }
 }
 
+/// Whether a name is an id.
+fn is_id<T: FromStr>(name: &OsStr) -> bool {
+    name.to_str().is_some_and(|name| name.parse::<T>().is_ok())
+}
+
+/// What of all that is judged is told.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(super) enum Telling {
+    /// All of it.
+    All,
+    /// What does not stay as it is.
+    Actions,
+    /// That, and what was asked for and stays because somebody else needs it so.
+    Asked,
+}
+
+impl Telling {
+    fn tells(self, item: &GcItem) -> bool {
+        let held_back = matches!(item.reason, GcReason::OlderWriter | GcReason::Cursor);
+        match self {
+            Telling::All => true,
+            Telling::Actions => item.action != GcAction::Keep,
+            Telling::Asked => item.action != GcAction::Keep || held_back,
+        }
+    }
+}
+
 /// Everything that is judged, one thing after the other; from [`GcPlan::items`].
 ///
 /// What cannot be looked at is an error in its place, and what follows it comes all the same. After the
@@ -179,24 +236,24 @@ impl Walk {
 pub struct GcItems {
     plan: GcPlan,
     wait: Wait,
-    all: bool,
+    telling: Telling,
     walk: Option<Walk>,
     task: Option<Box<TaskScan>>,
     ready: VecDeque<Result<GcItem>>,
 }
 
 impl GcItems {
-    pub(super) fn new(plan: &GcPlan, all: bool, wait: Wait) -> GcItems {
-        let (walk, error) = match Walk::new(plan, all) {
+    pub(super) fn new(plan: &GcPlan, telling: Telling, wait: Wait) -> GcItems {
+        let (walk, error) = match Walk::new(plan, telling == Telling::All) {
             Ok(walk) => (Some(walk), None),
             Err(error) => (None, Some(Err(error))),
         };
         let (plan, ready) = (plan.clone(), error.into_iter().collect());
-        GcItems { plan, wait, all, walk, task: None, ready }
+        GcItems { plan, wait, telling, walk, task: None, ready }
     }
 
     fn tell(&mut self, item: GcItem) {
-        if self.all || item.action != GcAction::Keep {
+        if self.telling.tells(&item) {
             self.ready.push_back(Ok(item));
         }
     }

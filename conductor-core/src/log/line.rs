@@ -62,6 +62,24 @@ pub struct LogLine {
 }
 
 impl LogLine {
+    /// A line that no event tells of, as its writer's own; without fields.
+    pub fn new(
+        at: Timestamp,
+        level: LogLevel,
+        subsystem: &str,
+        event: &str,
+        text: &str,
+    ) -> LogLine {
+        LogLine {
+            at,
+            level,
+            subsystem: subsystem.to_owned(),
+            event: Some(event.to_owned()),
+            message: text.to_owned(),
+            fields: Vec::new(),
+        }
+    }
+
     /// The line of an event that happened now.
     pub fn of(event: &Event<'_>, now: Timestamp) -> LogLine {
         let metadata = event.metadata();

@@ -60,6 +60,7 @@ pub(crate) use meter::{LimitNews, Meter, Wanted};
 pub(crate) use open_entry::{OpenEntries, OpenEntry};
 pub(crate) use output::{cut_of, gap_note, last_lines};
 pub(crate) use planned::PlannedAgent;
+pub(crate) use probe::known_version;
 pub(crate) use sight::{LivingRun, Sight};
 pub(crate) use slots::{Lines, Pool, Slots};
 pub(crate) use start::{External, RunPlan, Started};

@@ -10,6 +10,7 @@ use crate::agent::{AgentCommand, Probed, without_secrets};
 use crate::cancel::Wait;
 use crate::error::{Error, Result};
 use crate::fsx::{FileLock, Folder};
+use crate::layout::Layout;
 use crate::limits;
 use crate::sys::{KeeperEnd, KeeperLimits, KeeperReason, LockKind};
 use crate::time::Timestamp;
@@ -45,12 +46,22 @@ impl Engine {
             return Ok(Probed::default());
         }
         let program = Asked::of(command)?;
-        let probed = match program.known(self)? {
+        let probed = match program.known(self.layout(), self.now())? {
             Some(probed) => probed,
             None => program.ask(self, command, wait)?,
         };
         probed.check(command).map(|()| probed)
     }
+}
+
+/// The version of the program of `command`, where an earlier start in the root asked this very program.
+/// Starts nothing.
+pub(crate) fn known_version(root: &Layout, command: &AgentCommand) -> Result<Option<String>> {
+    if command.kind.help().is_empty() {
+        return Ok(None);
+    }
+    let known = Asked::of(command)?.known(root, root.os().now())?;
+    Ok(known.map(|probed| probed.version))
 }
 
 /// A program's file as it stands now, and where what it said is kept.
@@ -83,15 +94,15 @@ impl Asked {
     }
 
     /// What stands on disk of this very file.
-    fn known(&self, engine: &Engine) -> Result<Option<Probed>> {
-        let conductor = match engine.layout().conductor() {
+    fn known(&self, root: &Layout, now: Timestamp) -> Result<Option<Probed>> {
+        let conductor = match root.conductor() {
             Err(error) if error.code() == "root.not_found" => return Ok(None),
             conductor => conductor?,
         };
         let path = Path::new(crate::layout::PROBES).join(&self.folder);
         let Some(conductor) = conductor else { return Ok(None) };
         match conductor.folder_if_exists(path)? {
-            Some(folder) => self.read(&folder, engine.now()),
+            Some(folder) => self.read(&folder, now),
             None => Ok(None),
         }
     }

@@ -123,6 +123,11 @@ impl Stat {
     pub fn same_file(&self, other: &Stat) -> bool {
         (self.device, self.inode) == (other.device, other.inode)
     }
+
+    /// The bytes that its content takes up: of a file with holes less than its length.
+    pub fn takes(&self) -> u64 {
+        self.size.min(self.allocated)
+    }
 }
 
 /// One name in a folder.

@@ -1,10 +1,12 @@
 //! Processes: who one is, whether it lives, and signals that reach nobody else.
 
+use crate::time::Timestamp;
 use rustix::process::{Pid, PidfdFlags};
 use std::fs;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::OnceLock;
+use std::time::Duration;
 
 /// A process and the moment that it started, so that its number, once used again, is not mistaken
 /// for it. It is that of one boot of one machine.
@@ -67,6 +69,11 @@ pub enum Paused {
     /// It wrote to the terminal, or set it, without having it.
     Writes,
 }
+
+/// Clock ticks in a second, as the kernel tells times to programs on every machine.
+const TICKS: u64 = 100;
+/// How far the clocks by which a process and a file are dated may be apart.
+const CLOCKS_APART: Duration = Duration::from_secs(5);
 
 /// What is asked of the kernel about processes.
 #[derive(Clone, Copy, Debug, Default)]
@@ -202,6 +209,22 @@ impl Processes {
             }
             member = parent;
         }
+    }
+
+    /// Whether the process that has the number `pid` now was there already at the moment `then`, seen from
+    /// a moment `now` that is `since_boot` after the machine's boot. In doubt it was.
+    pub(crate) fn was_there(
+        self,
+        pid: u32,
+        then: Timestamp,
+        now: Timestamp,
+        since_boot: Duration,
+    ) -> io::Result<bool> {
+        let Some(process) = self.identify(pid)? else { return Ok(false) };
+        let started = Duration::from_secs(process.start / TICKS);
+        let age = since_boot.saturating_sub(started);
+        // Clocks of files and of processes tick on their own.
+        Ok(now.minus(age.saturating_add(CLOCKS_APART)) <= then.plus(CLOCKS_APART))
     }
 
     /// Whether exactly this process still runs.

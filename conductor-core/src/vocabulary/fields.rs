@@ -179,6 +179,7 @@ fields! {
         "status"     "status of the run";
         "start_time": Time "when the run began";
         "end_time": Time   "when the run ended; of other things, when they last changed";
+        "cursor"     "name of the cursor that has yet to read an archive";
         "result"     "what became of it: done, gone, kept or failed";
         "kept_for"   "why it stays for now although it was to go";
         "error"      "why it failed";
@@ -187,6 +188,7 @@ fields! {
         "plan"           "the plan as one text: with it, another process makes the plan again";
         "now": Time      "the moment that ages are counted from";
         "runs": Number   "runs that the root holds";
+        "goals": Groups  "how far each goal of the policy is reached";
         "errors": Groups "what could not be looked at elsewhere in the root: error, error_code, error_path";
     }
     GcReport {
@@ -198,7 +200,21 @@ fields! {
         "freed": Number    "bytes of all that was deleted";
         "kept": Number     "things that stay for now although they were to go";
         "failed": Number   "things that could not be looked at, or not be deleted";
+        "goals": Groups    "how far each goal of the policy is reached, once the work is over";
         "errors": Groups   "why, of the first hundred: error, error_code, error_path";
+    }
+    GcGoal {
+        "goal"           "max_bytes or min_free";
+        "wanted": Number "bytes that were asked for";
+        "now": Number    "bytes that there are, held or free";
+        "short": Number  "bytes that are missing once the plan is carried out";
+        "held": Groups   "what stays, most bytes first, where the goal is not reached";
+    }
+    GcHeld {
+        "what"          "runs, buses, archives, tasks, projects or root";
+        "reason"        "of runs: why they stay";
+        "count": Number "of runs: how many they are";
+        "bytes": Number "how much it holds";
     }
     Delivery {
         "delivered": Number  "events that the receiver took";
@@ -300,6 +316,7 @@ fields! {
         "name"          "its name";
         "type"          "its type";
         "program": Path "the program that it runs";
+        "version"       "what the program told of itself when it was first started in the root";
         "token"         "where its token is from, for a person";
         "status"        "ok, warning or error: the worst of its problems";
     }

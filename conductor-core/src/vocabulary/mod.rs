@@ -130,6 +130,10 @@ pub enum About {
     GcPlan,
     /// What garbage collection did as a whole.
     GcReport,
+    /// How far a goal of garbage collection is reached.
+    GcGoal,
+    /// What stays, and lies in the way of a goal.
+    GcHeld,
     /// What runs used, summed up.
     Usage,
     /// An event that waits for the webhook.

@@ -109,8 +109,8 @@ options! {
     "older_than": Duration         GC     false "168h"       "delete runs that ended longer ago than this";
     "keep_failed": Flag            GC     false "true"       "keep runs that did not complete";
     "keep_last": Number            GC     false "3"          "keep so many of the newest runs of each task";
-    "max_bytes"                    GC     false "10GB"       "delete the oldest runs until the root holds at most this";
-    "min_free"                     GC     false "10GB"       "delete the oldest runs until this much of the disk is free";
+    "max_bytes"                    GC     false "10GB"       "delete the oldest runs until the root, or the one project, holds at most this; 0 is no limit";
+    "min_free"                     GC     false "10GB"       "delete the oldest runs until this much of the disk is free; 0 is no goal";
     "rotate_bus": Flag             GC     false "true"       "archive buses that are larger than bus_max_size";
     "bus_max_size"                 GC     false "10MB"       "size above which a bus is archived";
     "prune_archives": Duration     GC     false "720h"       "delete archives that nobody wrote to for longer than this";

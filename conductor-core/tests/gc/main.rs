@@ -11,6 +11,7 @@ mod attacks;
 mod calls;
 mod during;
 mod full_disk;
+mod goals;
 mod hooked;
 mod kit;
 mod meanwhile;

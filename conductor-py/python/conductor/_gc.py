@@ -90,7 +90,7 @@ class Gc:
 
         What is not given is as configured. ``older_than``: a run goes that ended longer ago than this.
         ``max_bytes``, ``min_free`` (bytes, or ``"10GB"``): the oldest go, whatever their age, until it
-        fits. ``force``: the clock is believed although it ran ahead since the last collection.
+        fits; 0 is no limit. ``force``: the clock is believed although it ran ahead since the last collection.
         """
         given = {
             "project": project,

@@ -63,6 +63,7 @@ type AgentCheck struct {
 	Name    string `json:"name"`
 	Type    string `json:"type"`
 	Program string `json:"program,omitempty"`
+	Version string `json:"version,omitempty"` // told when it was first started in the root
 	Token   string `json:"token"`  // where it is from, for a person
 	Status  string `json:"status"` // "ok", "warning", "error": the worst of its problems
 }

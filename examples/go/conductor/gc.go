@@ -26,6 +26,7 @@ type GCItem struct {
 	Status    string    `json:"status,omitempty"` // of the run
 	StartTime time.Time `json:"start_time,omitzero"`
 	EndTime   time.Time `json:"end_time,omitzero"`  // of other things than runs, when they last changed
+	Cursor    string    `json:"cursor,omitempty"`   // the one that has yet to read an archive
 	Result    string    `json:"result,omitempty"`   // "done", "gone", "kept", "failed"; empty in a plan
 	KeptFor   string    `json:"kept_for,omitempty"` // why it stays for now although it was to go
 	Error     string    `json:"error,omitempty"`    // why it failed
@@ -36,7 +37,25 @@ type GCPlanInfo struct {
 	Plan   string       `json:"plan"` // the policy and the moment as one text, for PlanGCAgain
 	Now    time.Time    `json:"now"`  // the moment that ages are counted from
 	Runs   int64        `json:"runs"` // how many the root holds
+	Goals  []GCGoal     `json:"goals"`
 	Errors []Unreadable `json:"errors"`
+}
+
+// GCGoal tells how far a goal of a policy is reached.
+type GCGoal struct {
+	Goal   string   `json:"goal"` // "max_bytes", "min_free"
+	Wanted int64    `json:"wanted"`
+	Now    int64    `json:"now"`   // the bytes that there are, held or free
+	Short  int64    `json:"short"` // the bytes that are missing once the plan is carried out
+	Held   []GCHeld `json:"held"`  // what stays, most bytes first, where the goal is not reached
+}
+
+// GCHeld is what stays, and lies in the way of a goal.
+type GCHeld struct {
+	What   string `json:"what"`             // "runs", "buses", "archives", "tasks", "projects", "root"
+	Reason string `json:"reason,omitempty"` // of runs: why they stay
+	Count  int64  `json:"count"`            // of runs: how many they are
+	Bytes  int64  `json:"bytes"`
 }
 
 // GCReport is what a collection did.
@@ -49,6 +68,7 @@ type GCReport struct {
 	Freed    int64        `json:"freed"` // the bytes of all that was deleted
 	Kept     int64        `json:"kept"`  // things that stay for now although they were to go
 	Failed   int64        `json:"failed"`
+	Goals    []GCGoal     `json:"goals"`  // once the work is over
 	Errors   []Unreadable `json:"errors"` // why; of the first hundred
 }
 

@@ -4,7 +4,7 @@ mod answer;
 mod story;
 mod tally;
 
-use crate::args::{duration, size};
+use crate::args::{OrNone, duration, duration_or_none, size, size_or_none};
 use crate::context::Context;
 use crate::exit::{self, Failure};
 use crate::interrupt;
@@ -23,6 +23,9 @@ use tally::Tally;
 const BEAT: Duration = Duration::from_millis(100);
 
 /// Deletes finished runs that are old; rotates buses, deletes finished tasks
+///
+/// What is not said is as the section `gc` of the configuration says. `--keep-failed=false`, `--max-bytes none`
+/// and the like take back what that turns on.
 #[derive(Args, Debug)]
 pub(crate) struct Gc {
     /// Only this project
@@ -35,29 +38,31 @@ pub(crate) struct Gc {
     #[arg(long)]
     dry_run: bool,
     /// Keep runs that did not complete
-    #[arg(long)]
-    keep_failed: bool,
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    keep_failed: Option<bool>,
     /// Keep the newest runs of each task
     #[arg(long, value_name = "N")]
     keep_last: Option<usize>,
-    /// Delete the oldest runs, whatever their age, until the root holds at most this
-    #[arg(long, value_name = "SIZE", value_parser = size)]
-    max_bytes: Option<u64>,
-    /// Delete the oldest runs, whatever their age, until this much of the disk is free
-    #[arg(long, value_name = "SIZE", value_parser = size)]
-    min_free: Option<u64>,
+    /// Delete the oldest runs, whatever their age, until the root holds at most this, or the
+    /// project that is named; `none`, or 0, is no limit
+    #[arg(long, value_name = "SIZE", value_parser = size_or_none)]
+    max_bytes: Option<OrNone<u64>>,
+    /// Delete the oldest runs, whatever their age, until this much of the disk is free; `none`, or
+    /// 0, is no goal
+    #[arg(long, value_name = "SIZE", value_parser = size_or_none)]
+    min_free: Option<OrNone<u64>>,
     /// Archive message buses that are larger than --bus-max-size
-    #[arg(long)]
-    rotate_bus: bool,
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    rotate_bus: Option<bool>,
     /// Size above which a bus is archived [default: 10MB]
     #[arg(long, value_name = "SIZE", value_parser = size)]
     bus_max_size: Option<u64>,
-    /// Delete archives of buses that nobody wrote to for longer than this
-    #[arg(long, value_name = "TIME", value_parser = duration)]
-    prune_archives: Option<Duration>,
+    /// Delete archives of buses that nobody wrote to for longer than this; `none` keeps them
+    #[arg(long, value_name = "TIME", value_parser = duration_or_none)]
+    prune_archives: Option<OrNone<Duration>>,
     /// Delete tasks that are DONE and old, and have no runs left
-    #[arg(long)]
-    delete_done_tasks: bool,
+    #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
+    delete_done_tasks: Option<bool>,
     /// Believe the clock although it ran ahead since the last time
     #[arg(long)]
     force: bool,
@@ -93,14 +98,14 @@ impl Gc {
         let mut policy = base;
         policy.project = self.project.as_deref().map(ProjectId::new).transpose()?;
         policy.older_than = self.older_than.unwrap_or(policy.older_than);
-        policy.keep_failed |= self.keep_failed;
+        policy.keep_failed = self.keep_failed.unwrap_or(policy.keep_failed);
         policy.keep_last = self.keep_last.unwrap_or(policy.keep_last);
-        policy.max_bytes = self.max_bytes.or(policy.max_bytes);
-        policy.min_free = self.min_free.or(policy.min_free);
-        policy.rotate_bus |= self.rotate_bus;
+        policy.max_bytes = self.max_bytes.map_or(policy.max_bytes, |said| said.0);
+        policy.min_free = self.min_free.map_or(policy.min_free, |said| said.0);
+        policy.rotate_bus = self.rotate_bus.unwrap_or(policy.rotate_bus);
         policy.bus_max_size = self.bus_max_size.unwrap_or(policy.bus_max_size);
-        policy.prune_archives = self.prune_archives.or(policy.prune_archives);
-        policy.delete_done_tasks |= self.delete_done_tasks;
+        policy.prune_archives = self.prune_archives.map_or(policy.prune_archives, |said| said.0);
+        policy.delete_done_tasks = self.delete_done_tasks.unwrap_or(policy.delete_done_tasks);
         policy.force = self.force;
         Ok(policy)
     }
@@ -114,7 +119,7 @@ fn ends_it(error: &Error) -> bool {
 /// Prints what would be done, line by line as it is found.
 fn tell_plan(context: &mut Context, plan: &GcPlan, cancel: &Cancel) -> Result<(), Failure> {
     let mut tally = Tally::default();
-    for item in plan.actions(cancel) {
+    for item in plan.asked(cancel) {
         match item {
             Ok(item) => {
                 tally.plan(&item);
@@ -124,12 +129,14 @@ fn tell_plan(context: &mut Context, plan: &GcPlan, cancel: &Cancel) -> Result<()
             Err(error) => context.trouble(&error),
         }
     }
-    Ok(story::tell_plan_totals(&mut context.out, &tally.totals)?)
+    story::tell_plan_totals(&mut context.out, &tally.totals)?;
+    Ok(story::tell_goals(&mut context.out, plan.goals())?)
 }
 
 /// Prints everything that was judged as JSON, item by item as it is found.
 fn answer_plan(context: &mut Context, plan: &GcPlan, cancel: &Cancel) -> Result<(), Failure> {
     let mut tally = Tally::of_errors(plan.errors());
+    tally.goals = plan.goals().iter().map(Record::from).collect();
     let (mut over, mut first) = (None, None);
     let written = answer::write(&mut context.out, plan, true, &mut tally, |tally, tell| {
         for item in plan.items(cancel) {
@@ -186,7 +193,8 @@ fn apply(
     if report.failed > report.errors.len() {
         story::tell_more_errors(report.failed - report.errors.len());
     }
-    Ok(story::tell_done_totals(&mut context.out, &tally.totals)?)
+    story::tell_done_totals(&mut context.out, &tally.totals)?;
+    Ok(story::tell_goals(&mut context.out, &report.goals)?)
 }
 
 /// Carries the plan out and prints everything that was judged as JSON: what was to go as it is done, then
@@ -199,7 +207,7 @@ fn answer_apply(
     mut meter: Meter,
 ) -> Result<(), Failure> {
     let mut tally = Tally::of_errors(plan.errors());
-    let mut applied = None;
+    let (mut applied, mut cut_short) = (None, None);
     let written = answer::write(&mut context.out, plan, false, &mut tally, |tally, tell| {
         // What was to go and stayed is told once.
         let mut told_kept = HashSet::new();
@@ -218,8 +226,18 @@ fn answer_apply(
         }
         if let Ok(report) = &done {
             tally.totals.failed = tally.before + report.failed;
-            // What cannot be looked at was told by the report.
-            for item in plan.items(cancel).filter_map(Result::ok) {
+            tally.goals = report.goals.iter().map(Record::from).collect();
+            for item in plan.items(cancel) {
+                let item = match item {
+                    Ok(item) => item,
+                    Err(over) if ends_it(&over) => {
+                        tally.fail(&over);
+                        cut_short = Some(over);
+                        break;
+                    }
+                    // It was told by the report.
+                    Err(_) => continue,
+                };
                 let stays = item.action == GcAction::Keep && !told_kept.contains(&item.path);
                 if stays && !tell(&Record::from(&item)) {
                     break;
@@ -236,7 +254,8 @@ fn answer_apply(
     for error in &report.errors {
         context.trouble(error);
     }
-    Ok(written?)
+    written?;
+    cut_short.map_or(Ok(()), |over| Err(over.into()))
 }
 
 /// A status line that is not written more often than a person can read.

@@ -8,6 +8,8 @@ pub(crate) mod aside;
 mod form;
 
 use anstream::stderr;
+#[cfg(feature = "server")]
+use conductor_core::LogValue;
 use conductor_core::{Config, LogLevel, LogLevels, LogLine, Timestamp};
 use form::Form;
 use parking_lot::RwLock;
@@ -102,6 +104,16 @@ impl<S: Subscriber> Layer<S> for Lines {
         // In one piece: lines of several threads and processes do not mix.
         let _nobody_listens = stderr().lock().write_all(line.as_bytes());
     }
+}
+
+/// The line that tells of lines for which there was no room.
+#[cfg(feature = "server")]
+fn line_of_dropped(count: u64) -> Option<String> {
+    let form = LOG.get()?.now.read().form;
+    let text = "lines of the log were dropped: nobody read them fast enough";
+    let mut line = LogLine::new(now(), LogLevel::Warn, "api", "log_lines_dropped", text);
+    line.fields.push(("count".to_owned(), LogValue::Number(count.into())));
+    Some(form.line(&line))
 }
 
 fn now() -> Timestamp {

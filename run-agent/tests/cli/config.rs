@@ -271,6 +271,57 @@ fn the_exit_code_of_validate_is_that_of_the_worst_finding() {
 }
 
 #[test]
+fn validate_tells_versions_that_are_known_and_closes_with_a_count() {
+    let sandbox = Sandbox::new();
+    let program = sandbox.folder("bin").join("claude");
+    fs::write(
+        &program,
+        "#!/bin/sh\ncase \"$1\" in --version) echo '9.8.7 (Claude Code)' ;; *) cat > /dev/null ;; esac\n",
+    )
+    .unwrap();
+    fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    configure(&sandbox, "agents:\n  claude: {}\n  gone: {command: [no-such-program]}\n");
+    let cli = |line: &str| {
+        let path = std::env::var("PATH").unwrap_or_default();
+        let path = format!("{}:{path}", sandbox.folder("bin").display());
+        cli(&sandbox, line).env("PATH", path)
+    };
+    let before = look(&sandbox, cli("validate"), 1).stdout;
+    assert!(before.ends_with("\nValidation: 3 OK, 1 WARNING\n"), "{before}");
+    assert!(!before.contains("version"), "nothing was started: {before}");
+    let _ran = cli("job --project p --task t --agent claude --prompt x --cwd .").succeed();
+    let after = look(&sandbox, cli("validate"), 1).stdout;
+    assert!(after.contains("version 9.8.7"), "{after}");
+    let told = json(&cli("validate --json").exits(1).stdout);
+    assert_eq!((&told["ok"], &told["warnings"]), (&3.into(), &1.into()));
+    let version = told["agents"][0]["version"].as_str().unwrap();
+    assert!(version.contains("9.8.7"), "{told}");
+    // Another program at the same place told nothing yet.
+    fs::write(&program, "#!/bin/sh\n").unwrap();
+    let other = look(&sandbox, cli("validate"), 1).stdout;
+    assert!(!other.contains("9.8.7"), "{other}");
+}
+
+#[test]
+fn a_root_of_a_newer_form_is_refused_and_left_as_it_is() {
+    let sandbox = Sandbox::new();
+    write(&sandbox, "p/t/TASK.md", "do it\n");
+    write(&sandbox, ".conductor/root.yaml", "version: 99\n");
+    for line in ["list", "gc", "doctor", "bus post --project p --type INFO --body x"] {
+        let refused = look(&sandbox, cli(&sandbox, line), 21);
+        assert!(
+            refused.stderr.contains("has version 99, and 1 is known here"),
+            "{line}: {refused:?}"
+        );
+        assert_eq!(refused.stderr.matches("Error: ").count(), 1, "{line}: {}", refused.stderr);
+    }
+    let told = json(&look(&sandbox, cli(&sandbox, "validate --json"), 21).stdout);
+    assert_eq!(told["problems"][0]["code"], "root.too_new");
+    write(&sandbox, ".conductor/root.yaml", "version: 1\n");
+    look(&sandbox, cli(&sandbox, "list"), 0);
+}
+
+#[test]
 fn services_are_called_where_that_is_asked_for() {
     let sandbox = Sandbox::new();
     telltale(&sandbox, "claude");

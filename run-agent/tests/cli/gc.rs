@@ -137,6 +137,95 @@ fn wrong_input_is_one_error_and_changes_nothing() {
 }
 
 #[test]
+fn the_command_line_takes_back_what_the_configuration_turns_on() {
+    let sandbox = old_root();
+    let config = sandbox.work().join("gc.yaml");
+    std::fs::write(
+        &config,
+        "gc: {keep_failed: true, delete_done_tasks: true, max_bytes: 1B, min_free: 900000GB, \
+         prune_archives: 1h, rotate_bus: true}\n",
+    )
+    .unwrap();
+    let planned = |flags: &str| {
+        let line = format!("gc --dry-run --json --config {} {flags}", config.display());
+        let answer = see_json(&sandbox, &line);
+        let text = |name: &str| answer[name].as_str().unwrap().to_owned();
+        let goals: Vec<_> =
+            answer["goals"].as_array().unwrap().iter().map(|g| g["goal"].clone()).collect();
+        (text("plan"), goals, answer["totals"]["runs"].as_u64().unwrap())
+    };
+    let words = ["keep_failed", "delete_done_tasks", "max_bytes", "min_free", "prune_archives"];
+    let (plan, goals, runs) = planned("");
+    assert!(words.iter().all(|word| plan.contains(word)), "{plan}");
+    assert_eq!((goals.len(), runs), (2, 2));
+    let (plan, goals, runs) = planned(
+        "--keep-failed=false --delete-done-tasks=false --rotate-bus=false --max-bytes none \
+         --min-free none --prune-archives none",
+    );
+    assert!(!words.iter().any(|word| plan.contains(word)), "{plan}");
+    assert!(!plan.contains("rotate_bus"), "{plan}");
+    assert_eq!((goals.len(), runs), (0, 3));
+    // The flag alone says yes, as ever; 0 is no limit.
+    let (plan, goals, _) =
+        planned("--keep-failed --max-bytes 0 --min-free 0 --delete-done-tasks=true");
+    assert!(plan.contains("keep_failed") && plan.contains("delete_done_tasks"), "{plan}");
+    assert!(goals.is_empty());
+}
+
+#[test]
+fn a_goal_that_is_not_reached_is_told() {
+    let sandbox = old_root();
+    write(&sandbox, "p/PROJECT-MESSAGE-BUS.md", "b".repeat(3 << 20));
+    let wanted = "\
+Not reached: --max-bytes 1.0 MB, 2.0 MB more had to go
+What stays:
+      3.0 MB  message buses
+";
+    let dry = look(&sandbox, cli(&sandbox, "gc --max-bytes 1MB --dry-run"), 0);
+    assert!(dry.stdout.contains(wanted), "{}", dry.stdout);
+    let line = "gc --max-bytes 1MB --dry-run --json";
+    let goal = see_json(&sandbox, line)["goals"][0].clone();
+    assert_eq!(
+        (goal["goal"].as_str(), goal["wanted"].as_u64()),
+        (Some("max_bytes"), Some(1 << 20))
+    );
+    assert_eq!(goal["held"][0]["what"], "buses");
+    let done = cli(&sandbox, "gc --max-bytes 1MB").run().expect_code(0);
+    assert!(done.stdout.contains(wanted), "{}", done.stdout);
+    assert_eq!(done.stderr, "");
+    let run = cli(&sandbox, "gc --min-free 900000GB --json").run().expect_code(0);
+    let answer: serde_json::Value = serde_json::from_str(&run.stdout).unwrap();
+    assert!(answer["goals"][0]["short"].as_u64().unwrap() > 0, "{answer}");
+    let fits = cli(&sandbox, "gc --max-bytes 10MB").run().expect_code(0);
+    assert!(!fits.stdout.contains("Not reached"), "{}", fits.stdout);
+}
+
+#[test]
+fn a_bus_of_an_older_program_is_told_and_does_not_stop_the_rest() {
+    let sandbox = old_root();
+    write(&sandbox, ".conductor/root.yaml", "allow_legacy_writers: true\n");
+    let _receipt = cli(&sandbox, "bus post --project p --type INFO --body first").succeed();
+    let _receipt = cli(&sandbox, "bus post --project p --type INFO --body second").succeed();
+    let said = "PROJECT-MESSAGE-BUS.md (not rotated: an older program writes here)";
+    let line = "gc --rotate-bus --bus-max-size 1B";
+    let dry = look(&sandbox, cli(&sandbox, &format!("{line} --dry-run")), 0);
+    assert!(dry.stderr.contains(said), "{}", dry.stderr);
+    let done = cli(&sandbox, &format!("{line} --json")).run().expect_code(0);
+    let answer: serde_json::Value = serde_json::from_str(&done.stdout).unwrap();
+    let buses: Vec<_> = answer["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter(|item| item["kind"] == "bus")
+        .map(|item| (item["action"].as_str(), item["reason"].as_str(), item["kept_for"].as_str()))
+        .collect();
+    assert_eq!(buses, [(Some("keep"), Some("older_writer"), Some("older_writer"))]);
+    assert_eq!(answer["totals"]["runs"], 3);
+    let again = cli(&sandbox, line).run().expect_code(0);
+    assert!(again.stderr.contains(said), "{}", again.stderr);
+}
+
+#[test]
 fn a_reader_who_leaves_does_not_stop_the_work() {
     let sandbox = old_root();
     let me = env!("CARGO_BIN_EXE_run-agent");

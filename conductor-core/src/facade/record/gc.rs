@@ -2,7 +2,7 @@
 
 use super::Record;
 use crate::error::Error;
-use crate::gc::{GcDone, GcItem, GcPlan, GcReport, GcResult};
+use crate::gc::{GcDone, GcGoal, GcHeld, GcItem, GcPlan, GcReport, GcResult};
 
 impl From<&GcPlan> for Record {
     fn from(plan: &GcPlan) -> Record {
@@ -10,6 +10,7 @@ impl From<&GcPlan> for Record {
         record.put("plan", plan.token());
         record.put("now", plan.now().to_string());
         record.put("runs", plan.runs());
+        record.put_all("goals", plan.goals().iter().map(Record::from));
         record.put_errors(plan.errors());
         record
     }
@@ -29,6 +30,30 @@ impl From<&GcItem> for Record {
         record.put_known("status", item.status.as_deref());
         record.put_known("start_time", item.start_time.map(|time| time.to_string()));
         record.put_known("end_time", item.end_time.map(|time| time.to_string()));
+        record.put_known("cursor", item.cursor.as_deref());
+        record
+    }
+}
+
+impl From<&GcGoal> for Record {
+    fn from(goal: &GcGoal) -> Record {
+        let mut record = Record::default();
+        record.put("goal", goal.goal.as_str());
+        record.put("wanted", goal.wanted);
+        record.put("now", goal.now);
+        record.put("short", goal.short);
+        record.put_all("held", goal.held.iter().map(Record::from));
+        record
+    }
+}
+
+impl From<&GcHeld> for Record {
+    fn from(held: &GcHeld) -> Record {
+        let mut record = Record::default();
+        record.put("what", held.what.as_str());
+        record.put_known("reason", held.reason.map(|reason| reason.as_str()));
+        record.put("count", held.count);
+        record.put("bytes", held.bytes);
         record
     }
 }
@@ -67,6 +92,7 @@ impl From<&GcReport> for Record {
         record.put("freed", report.freed);
         record.put("kept", report.kept);
         record.put("failed", report.failed);
+        record.put_all("goals", report.goals.iter().map(Record::from));
         record.put_errors(&report.errors);
         record
     }

@@ -140,6 +140,7 @@ impl From<&AgentCheck> for Record {
         record.put("name", agent.name.as_str());
         record.put("type", agent.kind.as_str());
         record.put_path("program", agent.program.as_ref());
+        record.put_known("version", agent.version.as_deref());
         record.put("token", agent.token.as_str());
         record.put("status", agent.worst.map_or("ok", Severity::name));
         record
@@ -246,7 +247,7 @@ mod tests {
         assert_all(About::Validation, &record);
         assert!(record.count("agents") > 0);
         let mut agent = found.agents[0].clone();
-        agent.program = Some("/x".into());
+        (agent.program, agent.version) = (Some("/x".into()), Some("1.2".into()));
         assert_all(About::AgentCheck, &Record::from(&agent));
         let mut problem = Problem::of_error(Severity::Error, &Error::invalid("x.y", "z", "no"));
         (problem.hint, problem.path) = (Some("do".into()), Some("/x".into()));

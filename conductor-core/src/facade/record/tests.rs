@@ -3,7 +3,9 @@
 use super::*;
 use crate::bus::Event;
 use crate::bus::{Post, ReadOptions};
-use crate::gc::{GcAction, GcDone, GcItem, GcKind, GcReason, GcReport, GcResult};
+use crate::gc::{
+    GcAction, GcDone, GcGoal, GcHeld, GcHolding, GcItem, GcKind, GcReason, GcReport, GcResult,
+};
 use crate::outbox::{EventKind, OutboxEvent};
 use crate::vocabulary::{About, FIELDS};
 use crate::{Conductor, Options, Outcome, Phase, ProjectId, RunId, TaskId, TaskOutcome, Wait};
@@ -192,6 +194,7 @@ fn a_collected_things_fields_are_those_of_the_vocabulary() {
         status: Some("completed".into()),
         start_time: Some(Timestamp::UNIX_EPOCH),
         end_time: Some(Timestamp::UNIX_EPOCH),
+        cursor: Some("reader".into()),
     };
     let failed = Error::new(ErrorKind::Io, "io.other", "no");
     let mut seen = BTreeSet::new();
@@ -200,6 +203,12 @@ fn a_collected_things_fields_are_those_of_the_vocabulary() {
     }
     let record = Record::from(&GcReport::default());
     assert_eq!(names(&record, About::GcReport), of_the_vocabulary(About::GcReport));
+    let held = GcHeld { what: GcHolding::Runs, reason: Some(GcReason::Alive), count: 1, bytes: 7 };
+    assert_eq!(names(&Record::from(&held), About::GcHeld), of_the_vocabulary(About::GcHeld));
+    let goal = GcGoal { goal: GcReason::MaxBytes, wanted: 1, now: 8, short: 7, held: vec![held] };
+    let record = Record::from(&goal);
+    assert_eq!(names(&record, About::GcGoal), of_the_vocabulary(About::GcGoal));
+    assert_eq!(record.int("held.0.bytes"), Some(7));
     let known: BTreeSet<_> = of_the_vocabulary(About::Gc).into_iter().map(str::to_owned).collect();
     assert_eq!(seen, known);
 }

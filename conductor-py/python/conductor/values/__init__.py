@@ -7,7 +7,7 @@ datetimes in UTC, cut to microseconds; sizes are bytes.
 
 from .base import Value
 from .bus import BusCheck, BusFinding, Link, Message, Parent, Posted, Rotation
-from .gc import GcItem, GcPlanInfo, GcReport
+from .gc import GcGoal, GcHeld, GcItem, GcPlanInfo, GcReport
 from .outbox import Delivery, LogLine, OutboxEvent
 from .root import (
     AgentCheck,
@@ -34,6 +34,8 @@ __all__ = [
     "ConfigValue",
     "Delivery",
     "Finding",
+    "GcGoal",
+    "GcHeld",
     "GcItem",
     "GcPlanInfo",
     "GcReport",

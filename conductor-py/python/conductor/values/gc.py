@@ -29,6 +29,8 @@ class GcItem(Value):
     start_time: datetime | None = None
     end_time: datetime | None = None
     """When the run ended; of other things, when they last changed."""
+    cursor: str | None = None
+    """The name of the cursor that has yet to read an archive."""
     result: str | None = None
     """What became of it: ``done``, ``gone``, ``kept`` or ``failed``; ``None`` in a plan."""
     kept_for: str | None = None
@@ -37,6 +39,34 @@ class GcItem(Value):
     error_code: str | None = None
     """Only of what could not be looked at."""
     error_path: Path | None = to(Path)
+
+
+@dataclass(frozen=True)
+class GcHeld(Value):
+    """What stays, and lies in the way of a goal."""
+
+    what: str = ""
+    """``runs``, ``buses``, ``archives``, ``tasks``, ``projects`` or ``root``."""
+    reason: str | None = None
+    """Of runs: why they stay."""
+    count: int = 0
+    """Of runs: how many they are."""
+    bytes: int = 0
+
+
+@dataclass(frozen=True)
+class GcGoal(Value):
+    """How far a goal of a policy is reached."""
+
+    goal: str = ""
+    """``max_bytes`` or ``min_free``."""
+    wanted: int = 0
+    now: int = 0
+    """The bytes that there are, held or free."""
+    short: int = 0
+    """The bytes that are missing once the plan is carried out; 0 where the goal is reached."""
+    held: tuple[GcHeld, ...] = many(GcHeld, empty="known")
+    """What stays, most bytes first, where the goal is not reached."""
 
 
 @dataclass(frozen=True)
@@ -49,6 +79,8 @@ class GcPlanInfo(Value):
     """The moment that ages are counted from."""
     runs: int = 0
     """How many runs the root holds."""
+    goals: tuple[GcGoal, ...] = many(GcGoal, empty="known")
+    """How far each goal of the policy is reached."""
     errors: tuple[Unreadable, ...] = many(Unreadable, empty="known")
     """What could not be looked at elsewhere in the root. The first hundred."""
 
@@ -67,5 +99,7 @@ class GcReport(Value):
     kept: int = 0
     """Things that stay for now although they were to go."""
     failed: int = 0
+    goals: tuple[GcGoal, ...] = many(GcGoal, empty="known")
+    """How far each goal of the policy is reached, once the work is over."""
     errors: tuple[Unreadable, ...] = many(Unreadable, empty="known")
     """Why; of the first hundred."""

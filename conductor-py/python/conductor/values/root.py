@@ -135,6 +135,8 @@ class AgentCheck(Value):
     name: str = ""
     type: str = ""
     program: Path | None = to(Path)
+    version: str | None = None
+    """What the program told of itself when it was first started in the root."""
     token: str = ""
     """Where its token is from, for a person."""
     status: str = ""

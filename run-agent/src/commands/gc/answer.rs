@@ -26,6 +26,7 @@ pub(super) fn write(
     map.serialize_entry("items", &items)?;
     let tally = tally.borrow();
     map.serialize_entry("totals", &tally.totals)?;
+    map.serialize_entry("goals", &tally.goals)?;
     map.serialize_entry("errors", &tally.errors)?;
     map.end()?;
     out.line("")

@@ -4,11 +4,17 @@ use super::tally::Totals;
 use crate::out::Out;
 use crate::render::error::notice;
 use crate::render::text::one_line;
-use conductor_core::{GcAction, GcDone, GcItem, GcKind, GcResult};
+use conductor_core::{
+    GcAction, GcDone, GcGoal, GcHeld, GcHolding, GcItem, GcKind, GcReason, GcResult,
+};
 use std::io;
 
 /// Prints what would be done with one thing.
 pub(super) fn tell_planned(out: &mut Out, item: &GcItem) -> io::Result<()> {
+    if item.action == GcAction::Keep {
+        tell_kept(item, item.reason);
+        return Ok(());
+    }
     out.line(&one_line(&format!("[dry-run] {}", describe(item, Mood::Would))))
 }
 
@@ -22,10 +28,57 @@ pub(super) fn tell_done(out: &mut Out, done: &GcDone) -> io::Result<()> {
     match &done.result {
         GcResult::Done => out.line(&one_line(&describe(&done.item, Mood::Did))),
         GcResult::Kept(reason) => {
-            notice(&format!("keeping {} for now ({reason})", done.item.path.display()));
+            tell_kept(&done.item, *reason);
             Ok(())
         }
         _ => Ok(()),
+    }
+}
+
+/// Tells of what stays although it was asked for.
+fn tell_kept(item: &GcItem, reason: GcReason) {
+    let path = item.path.display();
+    notice(&match (reason, &item.cursor) {
+        (GcReason::OlderWriter, _) => {
+            format!("keeping {path} (not rotated: an older program writes here)")
+        }
+        (GcReason::Cursor, Some(cursor)) => format!("keeping {path} (held by cursor {cursor})"),
+        _ => format!("keeping {path} for now ({reason})"),
+    });
+}
+
+/// Prints which goals are not reached, and what lies in the way.
+pub(super) fn tell_goals(out: &mut Out, goals: &[GcGoal]) -> io::Result<()> {
+    for goal in goals.iter().filter(|goal| goal.short > 0) {
+        let (wanted, short) = (megabytes(goal.wanted), megabytes(goal.short));
+        out.line(&match goal.goal {
+            GcReason::MinFree => {
+                format!("Not reached: --min-free {wanted}, {short} more had to go")
+            }
+            _ => format!("Not reached: --max-bytes {wanted}, {short} more had to go"),
+        })?;
+        if goal.held.is_empty() {
+            out.line("Nothing that is left here can make room")?;
+        } else {
+            out.line("What stays:")?;
+        }
+        for held in &goal.held {
+            out.line(&format!("  {:>10}  {}", megabytes(held.bytes), holding(held)))?;
+        }
+    }
+    Ok(())
+}
+
+fn holding(held: &GcHeld) -> String {
+    let reason = held.reason.map_or_else(String::new, |reason| format!(" ({reason})"));
+    match held.what {
+        GcHolding::Runs => format!("{} run(s){reason}", held.count),
+        GcHolding::Buses => "message buses".to_owned(),
+        GcHolding::Archives => "archived buses".to_owned(),
+        GcHolding::Tasks => "other files of tasks".to_owned(),
+        GcHolding::Projects => "other files of projects".to_owned(),
+        GcHolding::Root => "files of no project, .conductor among them".to_owned(),
+        what => what.to_string(),
     }
 }
 

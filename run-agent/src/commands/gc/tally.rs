@@ -1,6 +1,6 @@
 //! What was found or done in all.
 
-use conductor_core::{Error, GcAction, GcDone, GcItem, GcKind, GcResult, format_size};
+use conductor_core::{Error, GcAction, GcDone, GcItem, GcKind, GcResult, Record, format_size};
 use serde::Serialize;
 
 /// How many errors are told in the answer; all of them count.
@@ -26,6 +26,8 @@ pub(super) struct Totals {
 pub(super) struct Tally {
     pub(super) totals: Totals,
     pub(super) errors: Vec<String>,
+    /// How far each goal is reached.
+    pub(super) goals: Vec<Record>,
     /// How many errors there were before anything was done.
     pub(super) before: usize,
 }

@@ -13,7 +13,8 @@ use serde_json::{Value, json};
 
 /// Checks the configuration, the root, the agents and their tokens
 ///
-/// Nothing is started and nothing is changed. The exit code is that of the worst finding: 0 for none, 1
+/// Nothing is started and nothing is changed: the version of an agent's program is what it told when it was
+/// first started in the root. The exit code is that of the worst finding: 0 for none, 1
 /// for warnings, that of the first error otherwise.
 #[derive(Args, Debug)]
 pub(crate) struct Validate {
@@ -99,8 +100,9 @@ fn print(
     table.row(vec!["root".into(), cell(error(found.root.is_none())), root.into()]);
     for agent in &found.agents {
         let program = agent.program.as_ref().map(|path| format!("{}, ", path.display()));
-        let detail =
-            format!("{}: {}token: {}", agent.kind, program.unwrap_or_default(), agent.token);
+        let version = agent.version.as_ref().map(|version| format!("version {version}, "));
+        let (program, version) = (program.unwrap_or_default(), version.unwrap_or_default());
+        let detail = format!("{}: {program}{version}token: {}", agent.kind, agent.token);
         table.row(vec![format!("agent {}", agent.name).into(), cell(agent.worst), detail.into()]);
     }
     for reached in reached.into_iter().flatten() {
@@ -117,13 +119,17 @@ fn print(
             out.line(&line)?;
         }
     }
-    let errors = count(problems, Severity::Error);
-    let warnings = count(problems, Severity::Warning);
-    match errors + warnings {
-        0 => out.line("nothing is wrong")?,
-        _ => out.line(&format!("errors: {errors}, warnings: {warnings}"))?,
-    }
-    Ok(())
+    let (errors, warnings) = (count(problems, Severity::Error), count(problems, Severity::Warning));
+    let ok = count_ok(found, reached);
+    let errors = if errors > 0 { format!(", {errors} ERROR") } else { String::new() };
+    Ok(out.line(&format!("Validation: {ok} OK, {warnings} WARNING{errors}"))?)
+}
+
+/// How many of the things that were looked at are as they should be.
+fn count_ok(found: &Validation, reached: Option<&[Reached]>) -> usize {
+    let agents = found.agents.iter().filter(|agent| agent.worst.is_none()).count();
+    let services = reached.into_iter().flatten().filter(|r| r.severity().is_none()).count();
+    usize::from(found.config_ok) + usize::from(found.root.is_some()) + agents + services
 }
 
 fn to_json(found: &Validation, reached: Option<&[Reached]>, problems: &[Problem]) -> Value {
@@ -135,6 +141,7 @@ fn to_json(found: &Validation, reached: Option<&[Reached]>, problems: &[Problem]
                 "name": agent.name,
                 "type": agent.kind,
                 "program": agent.program,
+                "version": agent.version,
                 "token": agent.token,
                 "status": word(agent.worst),
             })
@@ -147,6 +154,7 @@ fn to_json(found: &Validation, reached: Option<&[Reached]>, problems: &[Problem]
         "agents": agents,
         "services": services,
         "problems": problems.iter().map(problem::to_json).collect::<Vec<_>>(),
+        "ok": count_ok(found, reached),
         "errors": count(problems, Severity::Error),
         "warnings": count(problems, Severity::Warning),
     })
