@@ -152,6 +152,11 @@ impl Meter {
         Ok(watch)
     }
 
+    /// Reads on at once, whenever the next look is due.
+    pub(crate) fn catch_up(&mut self) -> Result<()> {
+        self.read().map(drop)
+    }
+
     /// Reads on; whether something was new.
     fn read(&mut self) -> Result<bool> {
         let Meter { folder, parser, stdout, stderr, .. } = self;

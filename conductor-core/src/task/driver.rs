@@ -286,7 +286,7 @@ impl Driver {
             },
             attempt: self.attempt.is_some(),
             running: self.gauge.used(),
-            told: self.told_and_silent()?,
+            told: self.told_and_silent(),
             tally: self.tally.clone(),
             last,
             children: if done && self.attempt.is_none() {

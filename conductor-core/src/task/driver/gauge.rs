@@ -100,11 +100,30 @@ impl Driver {
         }
     }
 
-    /// Why the attempt that lives shall end that told its result and does not exit, where it is time: nothing
-    /// came for as long as it was given, and no run that it started lives.
-    pub(super) fn told_and_silent(&mut self) -> Result<Option<String>> {
+    /// Why the attempt that lives shall end that told its result and does not exit, where it is time. One of
+    /// which that cannot be told goes on.
+    pub(super) fn told_and_silent(&mut self) -> Option<String> {
+        self.look_for_silence().unwrap_or_else(|error| {
+            tracing::warn!(%error, "whether an attempt that told its result is at work is not known");
+            if let Some((_, Some(meter))) = &mut self.gauge.of {
+                meter.forgive_silence();
+            }
+            None
+        })
+    }
+
+    /// As above: nothing came for as long as it was given, and no run that it started lives.
+    fn look_for_silence(&mut self) -> Result<Option<String>> {
         let grace = self.bounds.result_grace;
-        if grace.is_zero() || self.gauge.silence().is_none_or(|silence| silence < grace) {
+        let in_time = |gauge: &Gauge| gauge.silence().is_none_or(|silence| silence < grace);
+        if grace.is_zero() || in_time(&self.gauge) {
+            return Ok(None);
+        }
+        if let Some((_, Some(meter))) = &mut self.gauge.of {
+            // What came since the last look may begin another turn.
+            meter.catch_up()?;
+        }
+        if in_time(&self.gauge) {
             return Ok(None);
         }
         let Some((_, Some(meter))) = &mut self.gauge.of else { return Ok(None) };
