@@ -122,8 +122,9 @@ impl Hold {
     fn met(before: Option<Hold>, account: &str, told: &RunRecord) -> Option<Option<Hold>> {
         let now = told.end_time;
         let stands = before.as_ref().is_some_and(|hold| {
-            let own = hold.running && hold.run == told.run_id && hold.until > now;
-            own && (hold.known || told.limit_reset.is_none())
+            // Also that of another run: they wait for one limit, each with lines of its own.
+            let waited_for = hold.running && hold.until > now;
+            waited_for && (hold.known || told.limit_reset.is_none())
         });
         if stands {
             return None;
@@ -283,7 +284,8 @@ impl Engine {
             return Ok(());
         }
         self.change_hold(&holds, account, wait, |before| {
-            before.filter(|hold| hold.running && hold.run == run).map(|_| None)
+            // Where its end was not known, the account works, whichever run met it.
+            before.filter(|hold| hold.running && (hold.run == run || !hold.known)).map(|_| None)
         })
     }
 
@@ -404,6 +406,11 @@ mod tests {
         assert_eq!(raised(Some(&ended), &limited("r2", 110, None)).unwrap().probes, 1);
         // Told to be over, by one that had told of no end before.
         assert_eq!(raised(Some(&hold), &limited("r1", 106, Some(100))).unwrap().until, at(111));
+        // Another run that waits for the same limit tells of nothing new before that is over.
+        let other =
+            |minute| Hold::met(Some(hold.clone()), "a", &limited("r2", minute, None)).flatten();
+        assert_eq!(other(102), None);
+        assert_eq!(other(106).map(|hold| (hold.run, hold.probes)), Some(("r2".into(), 1)));
         // What another run told of is not told shorter.
         let known = raised(None, &limited("r0", 90, Some(300))).unwrap();
         assert_eq!(met(Some(&known), 100, None), None);

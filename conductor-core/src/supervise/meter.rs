@@ -58,6 +58,8 @@ pub(crate) struct Meter {
     /// When something was new at the last.
     news: Instant,
     waits: Waits,
+    /// How many limits it had met when work was last told to have gone on.
+    limits_over: u64,
     limit: Option<LimitNews>,
     state: State,
 }
@@ -106,6 +108,7 @@ impl Meter {
             wanted,
             news,
             waits: Waits::default(),
+            limits_over: 0,
             limit: None,
             state: State::Due(news + PAUSE),
         }))
@@ -195,7 +198,9 @@ impl Meter {
         if met {
             let reset = self.parser.limit_reset(self.engine.now(), &Zone::local());
             self.limit = Some(LimitNews::Met(reset));
-        } else if moves && now.limits > 0 {
+        } else if moves && now.limits > self.limits_over {
+            // Said once for each time.
+            self.limits_over = now.limits;
             self.limit = Some(LimitNews::Over);
         }
         Ok(())

@@ -16,17 +16,20 @@ use crate::run::Outcome;
 const TOLD: &str = ".told";
 
 impl Engine {
-    /// Asks a run to end whose agent told its result, and does not wait for it; `why` is recorded.
+    /// Asks a run to end whose agent told its result, and does not wait for it; `why` is recorded. `force`
+    /// kills at once.
     ///
     /// # Errors
-    /// `run.not_ours` for a run that another program started.
+    /// `run.not_ours` for a run that another program started; `run.elsewhere` for one in another pid
+    /// namespace. Nothing is recorded then.
     pub(crate) fn end_told_run(
         &self,
         project: &ProjectId,
         task: &TaskId,
         run: &RunId,
         why: &str,
-    ) -> Result<bool> {
+        force: bool,
+    ) -> Result<()> {
         let (folder, record) = self.folder_and_record(project, task, run)?;
         refuse_foreign(&folder, &record)?;
         note(&folder, TOLD, why)?;
@@ -34,7 +37,12 @@ impl Engine {
             name: "run_told_and_silent", project_id = %project, task_id = %task, run_id = %run,
             reason = why,
         );
-        signal(&folder, &record, &self.marks(project, task, run), false)
+        let asked = signal(&folder, &record, &self.marks(project, task, run), force);
+        if asked.is_err() {
+            // Another end of it must not be taken for this one.
+            let _already_gone = folder.remove_file(TOLD)?;
+        }
+        asked.map(drop)
     }
 }
 

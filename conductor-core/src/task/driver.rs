@@ -232,7 +232,7 @@ impl Driver {
                     return self.rest(None, limits::SAFETY_POLL);
                 }
                 Next::EndTold(why) => {
-                    self.end_told_attempt(&why)?;
+                    self.end_told_attempt(&why);
                     return self.rest(None, limits::SAFETY_POLL);
                 }
                 Next::Check => {

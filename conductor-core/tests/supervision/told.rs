@@ -27,7 +27,7 @@ fn an_agent_that_told_its_result_and_hangs_is_ended_and_its_word_stands() {
     // It ignores the polite signal, and so does what it started.
     let hang = "trap '' TERM; sleep 1000 & while :; do sleep 1; done";
     let script = format!(
-        "cd $JRUN_TASK_FOLDER; cat {}; test -e again && touch DONE; touch again; {hang}",
+        "cd $JRUN_TASK_FOLDER; test -e again && touch DONE; touch again; cat {}; {hang}",
         stream("claude-tool").display()
     );
     shop.agent("claude", &script);

@@ -86,7 +86,12 @@ impl Driver {
         tally.attempts += self.state.attempts.saturating_sub(counted);
         self.state.attempts = self.state.attempts.max(counted);
         self.tally = tally;
+        let before = self.state.spent;
         self.charge_for(&receipts);
+        if self.state.spent != before {
+            // Those whose end no driver saw; whoever takes over counts them, too.
+            self.state.write(&self.folder)?;
+        }
         self.uncertain = false;
         Ok(())
     }
@@ -273,12 +278,6 @@ impl Driver {
         self.ask_children_to_stop(reason)?;
         let Some((run, _)) = &self.attempt else { return Ok(()) };
         self.ask_to_stop(&self.plan.task, run, reason)
-    }
-
-    /// Asks the attempt that lives to end, which told its result and does not exit.
-    pub(super) fn end_told_attempt(&self, why: &str) -> Result<()> {
-        let Some((run, _)) = &self.attempt else { return Ok(()) };
-        deleted_or_foreign(self.engine.end_told_run(&self.plan.project, &self.plan.task, run, why))
     }
 
     /// Asks what agents of this task started to end: who wished the stop may know nothing of it, as the

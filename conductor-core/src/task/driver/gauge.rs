@@ -10,7 +10,7 @@ use crate::supervise::{LimitNews, Meter, Wanted};
 use crate::task::children::Children;
 use crate::time::format_duration;
 use std::path::Path;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 /// The tag under which the driver is woken by what its attempt prints.
 const TAG: u64 = 7;
@@ -24,6 +24,8 @@ pub(super) struct Gauge {
     of: Option<(RunId, Option<Meter>)>,
     /// How soon to look again.
     next: Option<Duration>,
+    /// When it was asked to end, as it had told its result and did not exit.
+    asked: Option<Instant>,
 }
 
 impl Gauge {
@@ -67,7 +69,7 @@ impl Driver {
             return Ok(());
         };
         if self.gauge.of.as_ref().is_none_or(|(known, _)| known != run) {
-            self.gauge = Gauge { of: Some((run.clone(), None)), next: None };
+            self.gauge = Gauge { of: Some((run.clone(), None)), ..Gauge::default() };
             let folder = self.folder.folder(Path::new(RUNS).join(run))?;
             let wanted = Wanted {
                 use_so_far: self.bounds.budget.bounds_use(),
@@ -105,11 +107,30 @@ impl Driver {
     pub(super) fn told_and_silent(&mut self) -> Option<String> {
         self.look_for_silence().unwrap_or_else(|error| {
             tracing::warn!(%error, "whether an attempt that told its result is at work is not known");
-            if let Some((_, Some(meter))) = &mut self.gauge.of {
-                meter.forgive_silence();
-            }
+            self.forgive_silence();
             None
         })
+    }
+
+    /// Lets an attempt that told its result be silent for as long again.
+    fn forgive_silence(&mut self) {
+        if let Some((_, Some(meter))) = &mut self.gauge.of {
+            meter.forgive_silence();
+        }
+    }
+
+    /// Asks the attempt that lives to end, which told its result and does not exit. Where that fails it goes
+    /// on, as it would without that.
+    pub(super) fn end_told_attempt(&mut self, why: &str) {
+        let Some((run, _)) = &self.attempt else { return };
+        // A keeper keeps count of the grace. An agent whose keeper died has none.
+        let grace = self.plan.limits.grace;
+        let force = self.gauge.asked.get_or_insert_with(Instant::now).elapsed() > grace;
+        let (project, task) = (&self.plan.project, &self.plan.task);
+        if let Err(error) = self.engine.end_told_run(project, task, run, why, force) {
+            tracing::warn!(%error, run_id = %run, "a run that told its result cannot be asked to end");
+            self.forgive_silence();
+        }
     }
 
     /// As above: nothing came for as long as it was given, and no run that it started lives.
@@ -119,13 +140,6 @@ impl Driver {
         if grace.is_zero() || in_time(&self.gauge) {
             return Ok(None);
         }
-        if let Some((_, Some(meter))) = &mut self.gauge.of {
-            // What came since the last look may begin another turn.
-            meter.catch_up()?;
-        }
-        if in_time(&self.gauge) {
-            return Ok(None);
-        }
         let Some((_, Some(meter))) = &mut self.gauge.of else { return Ok(None) };
         // The driver's own children are those of attempts that are over.
         let mut children = Children::of_loop_since(self.state.started_at);
@@ -133,6 +147,11 @@ impl Driver {
             || !children.living(&self.engine, &self.plan.project, &self.plan.task)?.is_empty();
         if at_work {
             meter.forgive_silence();
+            return Ok(None);
+        }
+        // What came since the last look may begin another turn; looked at last, as the above takes its time.
+        meter.catch_up()?;
+        if in_time(&self.gauge) {
             return Ok(None);
         }
         let grace = format_duration(grace);
