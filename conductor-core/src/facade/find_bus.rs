@@ -85,7 +85,7 @@ impl Conductor {
     /// `MESSAGE-BUS.md`, which belongs to no root and to a project named after its folder.
     ///
     /// # Errors
-    /// `bus.not_of_a_root` for a path that is none of these.
+    /// `bus.not_of_a_root` for a path that is none of these; `root.too_new`.
     pub fn bus_at(&self, path: &Path) -> Result<Bus> {
         let refuse = || {
             Error::invalid(
@@ -121,7 +121,9 @@ impl Conductor {
         if self.relative(path).is_some() {
             return self.engine.bus(scope);
         }
-        Engine::new(root.to_owned(), self.engine.settings().clone()).bus(scope)
+        let engine = Engine::new(root.to_owned(), self.engine.settings().clone());
+        engine.layout().check_version()?;
+        engine.bus(scope)
     }
 
     fn loose_bus(&self, folder: &Path, scope: Scope) -> Result<Bus> {

@@ -52,7 +52,7 @@ impl Conductor {
     /// The run whose folder this is, in this root or in another one.
     ///
     /// # Errors
-    /// `run.not_a_folder` for a path that is not `<root>/<project>/<task>/runs/<run>`.
+    /// `run.not_a_folder` for a path that is not `<root>/<project>/<task>/runs/<run>`; `root.too_new`.
     pub fn run_at(&self, folder: &Path) -> Result<Run> {
         let refuse = || {
             Error::invalid(
@@ -77,6 +77,7 @@ impl Conductor {
             return Err(refuse());
         };
         let engine = Engine::new(root.to_owned(), self.engine.settings().clone());
+        engine.layout().check_version()?;
         engine.layout().run(&project, &task, &run)?;
         Run::new(engine, project, task, run)
     }

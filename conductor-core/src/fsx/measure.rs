@@ -80,7 +80,15 @@ impl Folder {
         name: &OsStr,
         chosen: &mut dyn FnMut(&OsStr, &Stat) -> bool,
     ) -> Result<()> {
-        let Some(stat) = self.stat(name)? else { return Ok(()) };
+        let stat = match self.stat(name) {
+            // A folder that may be listed and not entered.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied => {
+                sum.whole = false;
+                return Ok(());
+            }
+            stat => stat?,
+        };
+        let Some(stat) = stat else { return Ok(()) };
         if !chosen(name, &stat) {
             return Ok(());
         }

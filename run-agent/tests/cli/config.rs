@@ -319,6 +319,17 @@ fn a_root_of_a_newer_form_is_refused_and_left_as_it_is() {
     assert_eq!(told["problems"][0]["code"], "root.too_new");
     write(&sandbox, ".conductor/root.yaml", "version: 1\n");
     look(&sandbox, cli(&sandbox, "list"), 0);
+    // Nor is another root that a path leads into.
+    let other = sandbox.folder("other");
+    fs::create_dir_all(other.join(".conductor")).unwrap();
+    fs::create_dir_all(other.join("p/t/runs/r")).unwrap();
+    fs::write(other.join(".conductor/root.yaml"), "version: 99\n").unwrap();
+    let bus = other.join("p/t/TASK-MESSAGE-BUS.md");
+    let post = cli(&sandbox, "bus post --type INFO --body x").env("JRUN_MESSAGE_BUS", &bus);
+    assert!(post.exits(21).stderr.contains("has version 99"));
+    assert!(!bus.exists());
+    let stop = cli(&sandbox, "stop --run-dir").arg(other.join("p/t/runs/r"));
+    assert!(stop.exits(21).stderr.contains("has version 99"));
 }
 
 #[test]
