@@ -64,8 +64,8 @@ type AgentCheck struct {
 	Type    string `json:"type"`
 	Program string `json:"program,omitempty"`
 	Version string `json:"version,omitempty"` // told when it was first started in the root
-	Token   string `json:"token"`  // where it is from, for a person
-	Status  string `json:"status"` // "ok", "warning", "error": the worst of its problems
+	Token   string `json:"token"`             // where it is from, for a person
+	Status  string `json:"status"`            // "ok", "warning", "error": the worst of its problems
 }
 
 // ReadConfig reads what is configured, and where each value is from. The error tells the first thing that
