@@ -3,7 +3,7 @@
 //! Finishing is a function of the files alone. Whoever gets the run's lock after its keeper gave it
 //! back may do it; the program that started the run has no privilege. Each step leaves a state from
 //! which the next finisher goes on: `output.md`, the final record (a terminal outcome stays), the
-//! message (looked up before it is posted), the event for the webhook, the receipt, and last the entry
+//! receipt, the message (looked up before it is posted), the event for the webhook, and last the entry
 //! among the open runs.
 
 use super::engine::Engine;
@@ -88,12 +88,15 @@ fn finish_locked(
     if record.outcome.is_none() {
         match judge(&gather(folder, &record)?) {
             Verdict::Over(ending) => {
+                let keeper = keeper_record(folder)?;
+                // Its agent is deleting the folder: what told of the keeper is gone, and the run lives.
+                if keeper.is_none() && !engine.marks(project, task, run).living()?.is_empty() {
+                    return Ok(Finished::NotYet);
+                }
                 if damage.is_some() {
                     store::create_anew(folder, &record)?;
                 }
-                if keeper_record(folder)?.is_some_and(|keeper| keeper.left_work())
-                    && owns_leftovers(folder)?
-                {
+                if keeper.is_some_and(|keeper| keeper.left_work()) && owns_leftovers(folder)? {
                     engine.marks(project, task, run).end_leftovers(folder.os().as_ref())?;
                 }
                 write_down(engine, folder, &record, ending, space, wait)?;
@@ -104,13 +107,15 @@ fn finish_locked(
         }
     }
     let record = store::read(folder)?;
-    if record.stop_msg.is_none() {
-        post_end(engine, folder, (project, task, run), &record, wait)?;
-        log_end(&record);
-    }
+    // What the run used and what it says of its account, before the message: with that, whoever waits for the run
+    // goes on, and counts.
     receipts::end(&engine.layout().task(project, task)?, &record, wait)?;
     if let Some(account) = &record.account {
         engine.note_limit(account, &record, wait)?;
+    }
+    if record.stop_msg.is_none() {
+        post_end(engine, folder, (project, task, run), &record, wait)?;
+        log_end(&record);
     }
     folder.remove_file(RESERVE)?;
     OpenEntry::remove(engine.layout(), project, task, run)?;

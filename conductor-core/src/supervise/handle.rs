@@ -6,7 +6,7 @@ use super::finish::{Finished, finish};
 use super::start::Started;
 use super::verdict::Verdict;
 use crate::cancel::Wait;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{ATTACHED, RUNS};
@@ -84,19 +84,34 @@ impl RunWatch {
     pub(crate) fn step(&self, wait: &Wait) -> Result<Step<RunRecord>> {
         let seen = self.engine.layout().run(&self.project, &self.task, &self.run);
         let seen = seen.and_then(|folder| Ok((known(&folder)?.record, folder)));
-        let (record, folder) = match seen {
+        let step = match seen {
             Err(error) => return self.step_without_folder(error, wait),
-            Ok(seen) => seen,
+            Ok((record, folder)) => self.step_in_folder(&record, &folder, wait),
         };
-        if !record.is_open() && record.stop_msg.is_some() {
-            return Ok(Step::Ready(record));
+        match step {
+            // It is being deleted: what was there a moment ago is gone.
+            Err(error) if error.kind() == ErrorKind::NotFound => {
+                self.step_without_folder(error, wait)
+            }
+            step => step,
         }
-        let over = self.is_over(&folder, &record)?;
+    }
+
+    fn step_in_folder(
+        &self,
+        record: &RunRecord,
+        folder: &Folder,
+        wait: &Wait,
+    ) -> Result<Step<RunRecord>> {
+        if !record.is_open() && record.stop_msg.is_some() {
+            return Ok(Step::Ready(record.clone()));
+        }
+        let over = self.is_over(folder, record)?;
         if !over && record.is_open() {
             return Ok(Step::Pending);
         }
         match finish(&self.engine, &self.project, &self.task, &self.run, wait)? {
-            Finished::Over => store::read(&folder).map(Step::Ready),
+            Finished::Over => store::read(folder).map(Step::Ready),
             Finished::NotYet => {
                 self.look_again(SOON)?;
                 Ok(Step::Pending)

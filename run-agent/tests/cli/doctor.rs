@@ -73,7 +73,7 @@ fn reconcile_tells_what_it_closed() {
     }
     let told = look(&sandbox, cli(&sandbox, "doctor"), 1).stdout;
     assert!(told.contains("\nnot_closed  "), "{told}");
-    let closed = sandbox.run_agent(["reconcile"]).succeed().stdout;
+    let closed = run_agent(&sandbox, ["reconcile"]).succeed().stdout;
     assert!(closed.contains(run.id().as_str()) && closed.contains("failed"), "{closed}");
-    assert_eq!(sandbox.run_agent(["reconcile"]).succeed().stdout, "nothing was left open\n");
+    assert_eq!(run_agent(&sandbox, ["reconcile"]).succeed().stdout, "nothing was left open\n");
 }
