@@ -133,7 +133,8 @@ impl Driver {
         }
     }
 
-    /// As above: nothing came for as long as it was given, and no run that it started lives.
+    /// As `told_and_silent`: nothing came for as long as it was given, and no run
+    /// that it started lives.
     fn look_for_silence(&mut self) -> Result<Option<String>> {
         let grace = self.bounds.result_grace;
         let in_time = |gauge: &Gauge| gauge.silence().is_none_or(|silence| silence < grace);
