@@ -1,9 +1,10 @@
 //! What is told of a process that holds the lock of a bus for too long.
 
-use super::child::{alone, fork};
+use super::child::{Child, alone, fork};
 use super::kit::*;
 use conductor_core::sys::LockKind;
 use std::fs::File;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::time::Duration;
 
@@ -15,18 +16,24 @@ fn refused(bus: &Bus) -> conductor_core::Error {
     error
 }
 
+/// A process that has the lock of the bus, and was stopped.
+fn stopped_holder(dir: &Path) -> Child {
+    let child = fork(|| {
+        let _held = folder(dir).lock(NAME, LockKind::Exclusive, &Wait::FOREVER).unwrap();
+        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP)
+            .unwrap();
+    });
+    child.wait_until_it_rests();
+    child
+}
+
 #[test]
 fn a_stopped_holder_is_named_with_what_lets_it_go_on() {
     let _alone = alone();
     let dir = tempfile::tempdir().unwrap();
     let bus = open(dir.path());
     say(&bus, "before");
-    let mut child = fork(|| {
-        let _held = folder(dir.path()).lock(NAME, LockKind::Exclusive, &Wait::FOREVER).unwrap();
-        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP)
-            .unwrap();
-    });
-    child.wait_until_it_rests();
+    let mut child = stopped_holder(dir.path());
     let error = refused(&bus);
     let told = format!("by process {}, which is stopped", child.pid());
     assert!(error.to_string().contains(&told), "{error}");
@@ -73,12 +80,7 @@ fn a_thread_behind_one_that_waits_is_told_of_the_process_that_both_wait_for() {
     let dir = tempfile::tempdir().unwrap();
     let bus = open(dir.path());
     say(&bus, "before");
-    let mut child = fork(|| {
-        let _held = folder(dir.path()).lock(NAME, LockKind::Exclusive, &Wait::FOREVER).unwrap();
-        rustix::process::kill_process(rustix::process::getpid(), rustix::process::Signal::STOP)
-            .unwrap();
-    });
-    child.wait_until_it_rests();
+    let mut child = stopped_holder(dir.path());
     let told = format!("by process {}, which is stopped", child.pid());
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..2)
