@@ -23,7 +23,9 @@ fn locks_are_held_until_empty_and_not_by_the_agent() {
     let agent = fds(born.agent.pid);
     assert!(!agent.iter().any(|f| f.contains("lock") || f.contains("slot")), "{agent:?}");
     assert!(!agent.iter().any(|f| f.contains("socket") || f.contains(".keeper")), "{agent:?}");
-    let keeper = fds(born.keeper.pid);
+    // What it looks for its processes with, it holds only while it looks.
+    let looks = |f: &String| f.contains("\"/proc/");
+    let keeper: Vec<_> = fds(born.keeper.pid).into_iter().filter(|f| !looks(f)).collect();
     assert!(!keeper.iter().any(|f| f.contains("socket") || f.contains("prompt")), "{keeper:?}");
     assert!(keeper.len() <= 7, "{keeper:?}");
 

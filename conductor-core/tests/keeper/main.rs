@@ -219,9 +219,10 @@ fn signal(record: &Record, signal: i32) {
 
 fn fds(pid: u32) -> Vec<String> {
     let dir = fs::read_dir(format!("/proc/{pid}/fd")).unwrap();
+    // One that has no target any more was closed meanwhile.
     let mut all: Vec<String> = dir
         .map(|e| e.unwrap())
-        .map(|e| format!("{:?} {:?}", e.file_name(), fs::read_link(e.path()).unwrap_or_default()))
+        .filter_map(|e| Some(format!("{:?} {:?}", e.file_name(), fs::read_link(e.path()).ok()?)))
         .collect();
     all.sort();
     all

@@ -71,12 +71,13 @@ pub(crate) fn worker_of(launcher: u32) -> u32 {
     let children =
         fs::read_to_string(format!("/proc/{launcher}/task/{launcher}/children")).unwrap();
     let children = children.split_whitespace().map(|pid| pid.parse().unwrap());
-    children.min_by_key(|pid: &u32| started(*pid)).unwrap()
+    // Another child may be gone by now.
+    children.filter_map(|pid| Some((started(pid)?, pid))).min().unwrap().1
 }
 
-fn started(pid: u32) -> u64 {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).unwrap();
-    stat.rsplit(')').next().unwrap().split_whitespace().nth(19).unwrap().parse().unwrap()
+fn started(pid: u32) -> Option<u64> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    Some(stat.rsplit(')').next()?.split_whitespace().nth(19)?.parse().unwrap())
 }
 
 /// The step that does not last: it is seen in the file, or has just passed.
