@@ -38,7 +38,9 @@ class Scene:
         self.quiet = c.bus("shop", "slow")
         self.held = c.bus("shop", "held")
         # Only from here on the signal does not end it.
+        latest_start = time.monotonic() + 60
         while not (c.root / "shop" / "stubborn" / "stubborn").exists():
+            assert time.monotonic() < latest_start, "it does not start"
             time.sleep(0.01)
         latest = self.stubborn.info.latest
         assert latest is not None and latest.run_id is not None
