@@ -1,6 +1,6 @@
 //! The version of a root's form, which its settings may tell.
 
-use super::names::ROOT_SETTINGS;
+use super::names::{CONDUCTOR, ROOT_SETTINGS};
 use super::tree::Layout;
 use crate::error::{Error, ErrorKind, Result};
 use crate::limits;
@@ -12,19 +12,27 @@ const ROOT_VERSION: u64 = 1;
 const KEY: &str = "version";
 
 impl Layout {
-    /// Refuses a root of a newer form: what is written there by rules that do not know it may harm it.
-    ///
-    /// Settings that cannot be read are told by whoever needs them.
+    /// Refuses a root of a newer form: what is written there by rules that do not know it may harm it. So may
+    /// what is written into a root whose version nobody can tell.
     ///
     /// # Errors
-    /// `root.too_new`; `root.setting_invalid` for a version that is no number.
+    /// `root.too_new`; `root.setting_invalid` for a version that is no number; what keeps the settings from being
+    /// read, as `yaml.corrupt`. Each names [`KEY`].
     pub(crate) fn check_version(&self) -> Result<()> {
-        let Ok(Some(folder)) = self.conductor() else { return Ok(()) };
-        let path = folder.path().join(ROOT_SETTINGS);
-        let Ok(Some(bytes)) = folder.read_if_exists(ROOT_SETTINGS, limits::YAML_FILE) else {
-            return Ok(());
+        // Whoever needs a root that cannot be opened is told so: nobody gets into it.
+        let Ok(root) = self.root() else { return Ok(()) };
+        let folder = root.folder_if_exists(CONDUCTOR).map_err(|error| error.with_field(KEY))?;
+        let Some(folder) = folder else { return Ok(()) };
+        let path = folder.join(ROOT_SETTINGS);
+        let untold = |error: Error| {
+            error.with_path(&path).with_field(KEY).with_hint(format!(
+                "it tells the root's version: repair it, or where no newer conductor uses the root, let it say \
+                 `{KEY}: {ROOT_VERSION}`; nothing was changed"
+            ))
         };
-        let Ok(settings) = parse_mapping(&bytes, &path) else { return Ok(()) };
+        let bytes = folder.read_if_exists(ROOT_SETTINGS, limits::YAML_FILE).map_err(untold)?;
+        let Some(bytes) = bytes else { return Ok(()) };
+        let settings = parse_mapping(&bytes, &path).map_err(untold)?;
         let Some(value) = settings.get(KEY) else { return Ok(()) };
         let told = value.as_text();
         match told.as_deref().and_then(|text| text.parse::<u64>().ok()) {
@@ -33,8 +41,9 @@ impl Layout {
                 ErrorKind::TooNew,
                 "root.too_new",
                 format!(
-                    "the root {} has version {version}, and {ROOT_VERSION} is known here",
-                    self.path().display()
+                    "the root {} has version {version}, and {ROOT_VERSION} is known here: {}",
+                    self.path().display(),
+                    path.display()
                 ),
             )
             .with_path(path)
@@ -69,7 +78,11 @@ mod tests {
         for (text, code) in [
             ("allow_legacy_writers: true\n", None),
             ("version: 1\n", None),
-            ("not yaml: [", None),
+            ("not yaml: [", Some("yaml.corrupt")),
+            ("version: 1\nversion: 2\n", Some("yaml.corrupt")),
+            ("- version: 1\n", Some("yaml.corrupt")),
+            ("version: 1\n\0", Some("yaml.corrupt")),
+            ("", Some("yaml.empty")),
             ("version: 2\nnew: {thing: 1}\n", Some("root.too_new")),
             ("version: two\n", Some("root.setting_invalid")),
             ("version: [1]\n", Some("root.setting_invalid")),
@@ -77,7 +90,37 @@ mod tests {
             fs::write(folder.join(ROOT_SETTINGS), text).unwrap();
             let error = root.check_version().err();
             assert_eq!(error.as_ref().map(Error::code), code, "{text}");
-            assert!(error.is_none_or(|error| error.field() == Some(KEY)), "{text}");
+            let Some(error) = error else { continue };
+            assert_eq!(error.field(), Some(KEY), "{text}");
+            assert_eq!(error.path(), Some(folder.join(ROOT_SETTINGS).as_path()), "{text}");
+            assert!(error.to_string().contains("/.conductor/root.yaml"), "{text}: {error}");
+            assert!(error.specific_hint().is_some(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_root_whose_settings_cannot_be_read_is_refused() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = Layout::new(Arc::new(RealOs), dir.path().to_owned());
+        let (folder, settings) = (dir.path().join(".conductor"), ".conductor/root.yaml");
+        let refused = |what: &str| {
+            let error = root.check_version().unwrap_err();
+            assert_eq!(error.field(), Some(KEY), "{what}: {error}");
+            assert!(error.to_string().contains("/.conductor"), "{what}: {error}");
+            error.code()
+        };
+        fs::create_dir(&folder).unwrap();
+        let settings = dir.path().join(settings);
+        fs::write(&settings, vec![b'#'; limits::YAML_FILE as usize + 1]).unwrap();
+        assert_eq!(refused("too long"), "file.too_large");
+        fs::remove_file(&settings).unwrap();
+        std::os::unix::fs::symlink("elsewhere.yaml", &settings).unwrap();
+        assert_eq!(refused("a link"), "path.symlink");
+        fs::remove_file(&settings).unwrap();
+        fs::create_dir(&settings).unwrap();
+        assert_eq!(refused("a folder"), "path.not_a_file");
+        fs::remove_dir_all(&folder).unwrap();
+        fs::write(&folder, "").unwrap();
+        assert_eq!(refused("no folder"), "path.not_a_folder");
     }
 }
