@@ -13,8 +13,9 @@ use std::path::Path;
 fn valgrind(sandbox: &Sandbox, program: &Path, args: &[&str]) -> Option<Finished> {
     let valgrind = tools::find("valgrind")?;
     let options = ["--quiet", "--leak-check=full", "--errors-for-leak-kinds=definite"];
-    let program =
-        sandbox.program(valgrind).args(options).args(["--error-exitcode=99"]).arg(program);
+    // It runs one thread at a time: one that only looks again and again must not keep the others from working.
+    let more = ["--error-exitcode=99", "--fair-sched=try"];
+    let program = sandbox.program(valgrind).args(options).args(more).arg(program);
     Some(program.args(args).succeed())
 }
 
