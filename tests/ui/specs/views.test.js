@@ -119,6 +119,37 @@ describe("views", () => {
     });
   });
 
+  test("a line is wrapped by what it shows, and no colour is cut in two", async () => {
+    await all.at(await latest("shop", "task-20261127-211500-cart-totals"), async (page) => {
+      const wrong = await page.evaluate(async () => {
+        const main = /** @type {HTMLScriptElement} */ (document.querySelector("script[type=module]")).src;
+        const { rowsOf } = await import(new URL("log/chunks.js", main).href);
+        const { pieces, plain } = await import(new URL("text/ansi.js", main).href);
+        const line = "\u001b[31mFAILED\u001b[0m one of 12: \u001b[4mcart::t\u00f6tal \ud83d\uded2\u001b[0m\u001b]0;a title\u0007 in \u001b[38;5;12mblue\u001b[m";
+        const bytes = new TextEncoder().encode(line);
+        const whole = pieces(line, plain());
+        const wrong = [];
+        for (let columns = 2; columns <= 90; columns += 1)
+          for (const shape of [undefined, (/** @type {string} */ text) => text]) {
+            const rows = rowsOf(bytes, 7, columns, shape);
+            const look = plain();
+            const shown = rows.map((/** @type {{text: string}} */ row) => pieces(row.text, look));
+            // A blank that a piece ends with needs no room.
+            const length = (/** @type {{text: string}[]} */ row) => row.map(({ text }) => text).join("").replace(/ $/, "").length;
+            const letters = (/** @type {{text: string, look: string}[]} */ row) => row.flatMap(({ text, look }) => [...text].map((letter) => letter + look));
+            const at = rows.map((/** @type {{text: string}} */ _, /** @type {number} */ row) => 7 + new TextEncoder().encode(rows.slice(0, row).map((/** @type {{text: string}} */ { text }) => text).join("")).length);
+            const isRight =
+              shown.every((/** @type {any} */ row) => length(row) <= columns) &&
+              JSON.stringify(shown.flatMap(letters)) === JSON.stringify(letters(whole)) &&
+              (shape || JSON.stringify(rows.map((/** @type {{at: number}} */ row) => row.at)) === JSON.stringify(at));
+            if (!isRight) wrong.push({ columns, rows });
+          }
+        return wrong;
+      });
+      assert.deepEqual(wrong, []);
+    });
+  });
+
   test("a log is searched as a whole, and grows while one looks", async () => {
     const gate = `${all.sandbox.folder}/gate`;
     await all.server.start("docs", "long", `seq -f 'line %g of many' 1 200000; until [ -e ${gate} ]; do sleep 0.05; done; echo 'the last word'; sleep 3600`);
