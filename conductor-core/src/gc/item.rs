@@ -17,6 +17,11 @@ macro_rules! words {
             pub const fn as_str(self) -> &'static str {
                 match self { $($name::$variant => $word),* }
             }
+
+            /// What has this word; `None` where nothing has it.
+            pub(super) fn of_word(word: &str) -> Option<$name> {
+                [$($name::$variant),*].into_iter().find(|known| known.as_str() == word)
+            }
         }
 
         impl std::fmt::Display for $name {

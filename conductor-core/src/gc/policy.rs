@@ -1,5 +1,6 @@
 //! What garbage collection takes and what it leaves.
 
+use super::item::GcReason;
 use crate::id::ProjectId;
 use std::time::Duration;
 
@@ -69,19 +70,12 @@ macro_rules! setters {
 }
 
 impl GcPolicy {
-    /// The most bytes that the root may hold, where that is limited.
-    pub(super) fn most_bytes(&self) -> Option<u64> {
-        self.max_bytes.filter(|bytes| *bytes > 0)
-    }
-
-    /// The least bytes of the disk that shall be free, where that is asked for.
-    pub(super) fn least_free(&self) -> Option<u64> {
-        self.min_free.filter(|bytes| *bytes > 0)
-    }
-
-    /// Whether it wants more than what goes by its age.
-    pub(super) fn has_goals(&self) -> bool {
-        self.most_bytes().or(self.least_free()).is_some()
+    /// What it wants beside what goes by its age: the most bytes that the root may hold, the least of the disk
+    /// that shall be free.
+    pub(super) fn goals(&self) -> impl Iterator<Item = (GcReason, u64)> {
+        let goals = [(GcReason::MaxBytes, self.max_bytes), (GcReason::MinFree, self.min_free)];
+        let set = |(goal, bytes): (GcReason, Option<u64>)| Some((goal, bytes.filter(|b| *b > 0)?));
+        goals.into_iter().filter_map(set)
     }
 
     setters! {

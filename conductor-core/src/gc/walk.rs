@@ -8,7 +8,7 @@ use super::facts::{Owner, RunFact, TaskFact};
 use super::goal::Beside;
 use super::item::{GcAction, GcItem, GcReason};
 use super::oldest::Turn;
-use super::plan::GcPlan;
+use super::plan::{Early, GcPlan};
 use super::relations::Relations;
 use super::scan_run::{FoundRun, RunScanner};
 use super::scan_task::{Loose, TaskScan};
@@ -171,8 +171,7 @@ impl Walk {
         let Some(mut found) = self.scanner.scan(runs, id, open)? else { return Ok(None) };
         found.newer = newer;
         let first = self.judge(task, &found.fact, newer);
-        let maybe = first.deletes() || first.reason == GcReason::Young;
-        let early = !self.plan.early.is_empty() && maybe;
+        let early = first.reason == GcReason::Young && self.is_early(task, &found.fact).is_some();
         let orphan = found.fact.state == super::facts::RunState::Orphan;
         if !(self.sizes || early || orphan || first.deletes()) {
             return Ok(Some((found, first)));
@@ -193,11 +192,14 @@ impl Walk {
 
     /// Why a young run goes all the same.
     fn goes_early(&self, task: &TaskFact, run: &RunFact, verdict: Verdict) -> Option<GcReason> {
-        if self.plan.early.is_empty() || !may_go_early(self.plan.now, run, verdict) {
-            return None;
-        }
-        let turn = Turn::of(run.end, &task.project, &task.id, &run.id);
-        self.plan.early.iter().find(|early| turn <= early.last).map(|early| early.reason)
+        may_go_early(self.plan.now, run, verdict).then(|| self.is_early(task, run)).flatten()
+    }
+
+    /// Why a run is old enough all the same, if it may go.
+    fn is_early(&self, task: &TaskFact, run: &RunFact) -> Option<GcReason> {
+        let turn = || Turn::of(run.end, &task.project, &task.id, &run.id);
+        let mut early = self.plan.early.iter();
+        early.find(|Early { last, .. }| run.end <= last.end && turn() <= *last).map(|e| e.reason)
     }
 }
 
