@@ -218,7 +218,7 @@ impl GcPlan {
     /// Adds up what there is; of the young runs only those between two turns.
     fn sum(&self, within: Option<(Turn, Turn)>, wait: &Wait) -> Result<Sum> {
         let mut sum = Sum::default();
-        let mut walk = Walk::new(self, true)?;
+        let mut walk = Walk::new(self, true, wait.clone())?;
         while let Some(step) = walk.next_step() {
             wait.check()?;
             let mut scan = match step {
@@ -248,7 +248,11 @@ impl GcPlan {
                     sum.held.add_run(verdict.reason, fact.bytes);
                 }
             }
-            match walk.end_task(&mut scan) {
+            let verdict = walk.end_task(&mut scan);
+            if let Some(over) = walk.over.take() {
+                return Err(over);
+            }
+            match verdict {
                 Some(verdict) if verdict.deletes() => {
                     let TaskScan { beside, fact, .. } = &*scan;
                     sum.total = sum.total.saturating_add(beside.sum());
