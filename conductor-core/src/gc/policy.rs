@@ -24,7 +24,8 @@ pub struct GcPolicy {
     /// How many of the newest runs of each task stay.
     pub keep_last: usize,
     /// The oldest runs go, whatever their age, until the root holds at most so many bytes, or the project
-    /// where it is one; 0 is no limit. What counts is all that lies there, not runs alone.
+    /// where it is one; 0 is no limit. What counts is all that lies there, not runs alone: where what may not
+    /// go is more than this, all that may goes. `keep_last` and `keep_failed` hold all the same.
     pub max_bytes: Option<u64>,
     /// The oldest runs go, whatever their age, until so many bytes of the disk are free; 0 is no goal.
     pub min_free: Option<u64>,

@@ -303,7 +303,8 @@ impl Walk {
             fact.newest = Timestamp::from_unix_nanos(sum.newest);
             beside.rest = sum.bytes.saturating_sub(beside.bus + beside.archives) + receipts;
             if let Some(runs) = &scan.runs {
-                beside.rest += runs.measure_names(&scan.others, self.wait(), &mut |_, _| true)?.bytes;
+                beside.rest +=
+                    runs.measure_names(&scan.others, self.wait(), &mut |_, _| true)?.bytes;
             }
         }
         fact.driven = scan.names.has_lease && task.is_locked(LOOP_LOCK)?;

@@ -162,6 +162,15 @@ fn a_list_ends_with_the_wait_in_the_middle_of_a_large_run() {
 }
 
 #[test]
+fn what_shall_stay_does_however_much_there_is() {
+    let root = root();
+    let plan = root.plan(GcPolicy::default().max_bytes(1u64).keep_last(1usize));
+    assert_eq!(reason(&plan, "r1"), ("delete", "max_bytes"));
+    assert_eq!(reason(&plan, "r2"), ("keep", "newest"));
+    assert!(plan.goals()[0].short > 400_000, "{:?}", plan.goals());
+}
+
+#[test]
 fn free_space_that_is_not_to_be_had_is_told() {
     let root = root();
     let report = root.collect(GcPolicy::default().min_free(u64::MAX));
