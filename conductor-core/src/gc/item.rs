@@ -4,6 +4,12 @@ use crate::id::{ProjectId, RunId, TaskId};
 use crate::time::Timestamp;
 use std::path::PathBuf;
 
+/// What has a word in every surface.
+pub(super) trait Word: Sized {
+    /// What has this word; `None` where nothing has it.
+    fn of_word(word: &str) -> Option<Self>;
+}
+
 /// Declares an enum whose variants are words in every surface.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident $word:literal,)* }) => {
@@ -17,9 +23,10 @@ macro_rules! words {
             pub const fn as_str(self) -> &'static str {
                 match self { $($name::$variant => $word),* }
             }
+        }
 
-            /// What has this word; `None` where nothing has it.
-            pub(super) fn of_word(word: &str) -> Option<$name> {
+        impl Word for $name {
+            fn of_word(word: &str) -> Option<$name> {
                 [$($name::$variant),*].into_iter().find(|known| known.as_str() == word)
             }
         }

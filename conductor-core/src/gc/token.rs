@@ -1,7 +1,7 @@
 //! A plan as one text, with which another process makes it again.
 
 use super::goal::{GcGoal, GcHeld, Held};
-use super::item::{GcHolding, GcReason};
+use super::item::{GcHolding, GcReason, Word as _};
 use super::oldest::Turn;
 use super::plan::Early;
 use super::policy::GcPolicy;
