@@ -52,8 +52,8 @@ fn a_newer_root_is_read_and_nothing_of_it_is_changed() {
     let before = picture(&root.path());
 
     let newer = open(&root.path());
-    assert_eq!(newer.projects().unwrap().ids, [project.clone()]);
-    assert_eq!(newer.tasks().ids(&project).unwrap(), [task.clone()]);
+    assert_eq!(newer.projects().unwrap().ids, std::slice::from_ref(&project));
+    assert_eq!(newer.tasks().ids(&project).unwrap(), std::slice::from_ref(&task));
     assert_eq!(newer.runs().ids(&project, &task).unwrap().len(), 2);
     let run = newer.runs().get(&project, &task, &done.id).unwrap();
     assert_eq!(run.info().unwrap(), done);
