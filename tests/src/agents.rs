@@ -1,12 +1,12 @@
 //! Fake agents: scripts called `claude`, `codex` or anything, which do what a test wrote down.
 
-use crate::{artifacts, fixture};
+use crate::{artifacts, fixture, tools};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 /// One thing that a fake agent does. It does them in order and then exits with 0.
@@ -91,10 +91,19 @@ impl FakeAgents {
         }
         script.push_str(" -- \"$@\"\n");
         let path = self.folder.join(name);
-        fs::write(&path, script).expect("write a fake agent");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("make it executable");
+        write_script(&path, &script);
         path
     }
+}
+
+/// Makes a program of a script.
+///
+/// Another process writes it: what another thread of this one forks meanwhile would hold the file open, and the
+/// kernel does not execute what is open for writing (ETXTBSY).
+pub fn write_script(path: &Path, script: &str) {
+    let mut write = Command::new("/bin/sh");
+    write.args(["-c", "printf %s \"$1\" >\"$0\" && chmod 755 \"$0\""]).arg(path).arg(script);
+    tools::check(&mut write);
 }
 
 /// Lets the agent that waits at this gate go on; waits until it is there.

@@ -263,14 +263,18 @@ fn all_runs_are_told_as_they_begin_and_end_with_what_they_print() {
     assert!(all.any(|event| is_end(&event)));
     // Another task's runs are not this one's.
     server.start_task("u", DONE);
-    server.await_json("/api/v1/tasks/u", |task| task["status"] == "all_finished");
+    for task in ["t", "u"] {
+        let path = format!("/api/v1/tasks/{task}");
+        server.await_json(&path, |task| task["status"] == "all_finished");
+    }
     std::fs::remove_file(sandbox.root().join("p/t/DONE")).unwrap();
     let again = fifo(&sandbox, "again");
     let body = json!({
         "project_id": "p", "task_id": "t", "attach_mode": "resume", "agent_type": "shell",
         "prompt": echo(&again),
     });
-    let second = server.post("/api/v1/tasks", &body).expect(201).json();
+    // The first driver may be leaving at this moment.
+    let second = server.await_start(&body);
     let again = open(&again);
     let mut began = false;
     for event in of_task.filter(|event| event.name != "heartbeat") {

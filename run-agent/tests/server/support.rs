@@ -176,6 +176,19 @@ impl Server {
         answer.json()
     }
 
+    /// Starts a task that was driven before, as soon as its driver has left.
+    pub(crate) fn await_start(&self, body: &Value) -> Value {
+        let deadline = Instant::now() + LONG;
+        loop {
+            let answer = self.post("/api/v1/tasks", body);
+            if answer.status != 409 || Instant::now() >= deadline {
+                return answer.expect(201).json();
+            }
+            assert_eq!(answer.code(), "task.driven_elsewhere");
+            std::thread::sleep(Duration::from_millis(20));
+        }
+    }
+
     /// Looks at something until it is as wanted.
     pub(crate) fn await_json(&self, path: &str, wanted: impl Fn(&Value) -> bool) -> Value {
         let deadline = std::time::Instant::now() + LONG;
