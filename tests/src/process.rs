@@ -12,7 +12,7 @@ use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
 /// How long a program is waited for unless a test says otherwise. It ends a hang; it measures nothing.
-pub const LIMIT: Duration = Duration::from_secs(120);
+pub const LIMIT: Duration = Duration::from_secs(600);
 
 /// Variables that mean something to conductor or to an agent, and which a test's own environment may
 /// hold by chance.
