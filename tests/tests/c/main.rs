@@ -2,7 +2,7 @@
 
 mod calls;
 
-use conductor_tests::agents::write_script;
+use conductor_tests::agents;
 use conductor_tests::c::{C, CPP, Link, SANITIZED, compile};
 use conductor_tests::process::Finished;
 use conductor_tests::sandbox::Sandbox;
@@ -175,7 +175,7 @@ fn ctrl_c_leaves_the_task_of_the_example_to_be_gone_on_with() {
     // Its first attempt counts its steps, and comes no further until the gate is open.
     let (tools, gate) = (sandbox.folder("tools"), sandbox.work().join("gate"));
     let wait = format!("until [ -e '{}' ]; do sleep 0.05; done", gate.display());
-    write_script(&tools.join("wc"), &format!("#!/bin/sh\n{wait}\nexec /usr/bin/wc \"$@\"\n"));
+    agents::put(&tools.join("wc"), format!("#!/bin/sh\n{wait}\nexec /usr/bin/wc \"$@\"\n"));
     let mut running = sandbox.program(stdbuf).arg("-oL").arg(&program).path_first(&tools).start();
     running.wait_for("an attempt", |text| text.contains("RUN_START"));
     running.signal(rustix::process::Signal::INT);
