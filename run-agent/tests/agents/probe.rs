@@ -1,8 +1,9 @@
 //! What an agent's program is asked about itself before it is started.
 
-use crate::support::{run_agent, write_script};
+use crate::support::run_agent;
 use crate::workshop::{LONG, runs};
 use conductor_core::Outcome;
+use conductor_tests::agents::put;
 use conductor_tests::process::Program;
 use conductor_tests::sandbox::Sandbox;
 use std::fs;
@@ -19,7 +20,7 @@ fn gemini(sandbox: &Sandbox, help: &str, work: &str) -> PathBuf {
          --version) echo 0.61.0; exit;; esac\ncat >/dev/null\n{work}\n",
         calls.display()
     );
-    write_script(&path, &text);
+    put(&path, &text);
     path
 }
 
@@ -132,7 +133,7 @@ fn a_gemini_that_refuses_its_output_format_is_told_and_has_failed() {
 fn another_program_called_run_agent_calls_no_service() {
     let sandbox = Sandbox::new();
     let path = sandbox.folder("other").join("run-agent");
-    write_script(&path, "#!/bin/sh\necho 'usage: run-agent [--root DIR] COMMAND'\n");
+    put(&path, "#!/bin/sh\necho 'usage: run-agent [--root DIR] COMMAND'\n");
     let mut options = conductor_core::Options::default().run_agent(&path);
     let mut environment = sandbox.environment();
     environment.push(("XAI_API_KEY".into(), "x-key".into()));

@@ -1,6 +1,7 @@
 //! `config` and `validate`, and what the configuration changes for the other commands.
 
 use crate::support::*;
+use conductor_tests::agents::put;
 use conductor_tests::http::Nobody;
 use conductor_tests::process::Program;
 use conductor_tests::sandbox::Sandbox;
@@ -30,7 +31,7 @@ fn rootless(sandbox: &Sandbox, line: &str) -> Program {
 fn telltale(sandbox: &Sandbox, name: &str) -> PathBuf {
     let path = sandbox.folder("bin").join(name);
     let script = "#!/bin/sh\ncat > /dev/null\necho \"args $*\"\nenv | grep -E 'TOKEN|KEY|CONDUCTOR|MOOD' | sort\n";
-    write_script(&path, script);
+    put(&path, script);
     path
 }
 
@@ -150,7 +151,7 @@ fn a_task_goes_on_with_the_agent_that_the_configuration_names() {
     let program = sandbox.folder("bin").join("worker");
     let script = "#!/bin/sh\ncat > /dev/null\necho \"$WORKER_TOKEN\" >> \"$JRUN_TASK_FOLDER/tokens\"\n\
                   [ $(wc -l < \"$JRUN_TASK_FOLDER/tokens\") -lt 2 ] || touch \"$JRUN_TASK_FOLDER/DONE\"\n";
-    write_script(&program, script);
+    put(&program, script);
     let text = format!(
         "agents:\n  worker:\n    command: [{}]\n    token: sk-9\n    token_env: WORKER_TOKEN\n\
          defaults: {{agent: worker}}\nlimits: {{max_attempts: 5}}\n",
@@ -273,7 +274,7 @@ fn the_exit_code_of_validate_is_that_of_the_worst_finding() {
 fn validate_tells_versions_that_are_known_and_closes_with_a_count() {
     let sandbox = Sandbox::new();
     let program = sandbox.folder("bin").join("claude");
-    write_script(
+    put(
         &program,
         "#!/bin/sh\ncase \"$1\" in --version) echo '9.8.7 (Claude Code)' ;; *) cat > /dev/null ;; esac\n",
     );

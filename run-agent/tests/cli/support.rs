@@ -4,11 +4,9 @@ use conductor_core::{Conductor, Options};
 use conductor_tests::process::{Finished, Program};
 use conductor_tests::sandbox::Sandbox;
 use conductor_tests::snapshot::snapshot;
-use conductor_tests::tools::check;
 use std::ffi::OsStr;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::Command;
 use std::time::{Duration, SystemTime};
 
 /// The tasks of the fixture, in the order of their names.
@@ -68,16 +66,6 @@ pub(crate) fn write(sandbox: &Sandbox, path: &str, text: impl AsRef<[u8]>) -> Pa
     fs::create_dir_all(path.parent().unwrap()).unwrap();
     fs::write(&path, text).unwrap();
     path
-}
-
-/// Makes a program of a script.
-///
-/// Another process writes it: what another test forks meanwhile would hold the file open, and the kernel executes
-/// none that is open for writing (ETXTBSY).
-pub(crate) fn write_script(path: &Path, script: &str) {
-    let mut write = Command::new("/bin/sh");
-    write.args(["-c", "printf %s \"$1\" >\"$0\" && chmod 755 \"$0\""]).arg(path).arg(script);
-    check(&mut write);
 }
 
 /// The record of a run of the older program.

@@ -1,10 +1,10 @@
 //! `-d/--detach`: the work is left to a process of its own.
 
-use crate::support::{cli, conductor, run_agent, write_script};
+use crate::support::{cli, conductor, run_agent};
 use crate::terminal::await_end;
 use crate::workshop::*;
 use conductor_core::{Outcome, TaskOutcome, TaskSpec};
-use conductor_tests::agents::open_gate;
+use conductor_tests::agents::{open_gate, put};
 use conductor_tests::sandbox::Sandbox;
 use rustix::process::{Pid, PidfdFlags, Signal, getsid, kill_process, pidfd_open};
 use std::fs;
@@ -71,7 +71,7 @@ fn the_start_of_a_detached_task_is_told_truthfully() {
     assert!(!sandbox.root().exists());
 
     let bad = sandbox.work().join("agent");
-    write_script(&bad, "#!/no/such/interpreter\n");
+    put(&bad, "#!/no/such/interpreter\n");
     let program = run_agent(&sandbox, ["task", "-d", "--project", "p", "--task", "t"]);
     let failed = program.args(["--prompt", "x", "--"]).arg(&bad).exits(1);
     assert!(failed.stdout.contains("p/t: gave up after 1 attempt"), "{}", failed.stdout);

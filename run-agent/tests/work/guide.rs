@@ -1,7 +1,7 @@
 //! `docs/GUIDE.md`: every command in it is run, in its order, and what it shows is what comes.
 
-use crate::support::write_script;
 use crate::workshop::LONG;
+use conductor_tests::agents::put;
 use conductor_tests::sandbox::Sandbox;
 use conductor_tests::workspace;
 use std::fs;
@@ -60,8 +60,8 @@ fn every_command_of_the_guide_works_and_shows_what_it_says() {
     let guide = fs::read_to_string(workspace().join("docs/GUIDE.md")).unwrap();
     let sandbox = Sandbox::new();
     let bin = sandbox.folder("bin");
-    write_script(&bin.join("claude"), CLAUDE);
-    write_script(
+    put(&bin.join("claude"), CLAUDE);
+    put(
         &bin.join("run-agent"),
         &format!("#!/bin/sh\nexec {} \"$@\"\n", env!("CARGO_BIN_EXE_run-agent")),
     );

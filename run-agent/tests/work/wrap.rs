@@ -1,10 +1,10 @@
 //! `wrap`: a program between a person and a terminal, in front of real shells on real terminals.
 
-use crate::support::{cli, conductor, run_agent, write_script};
+use crate::support::{cli, conductor, run_agent};
 use crate::terminal::{Terminal, await_end};
 use crate::workshop::*;
 use conductor_core::{Outcome, RunInfo, Status};
-use conductor_tests::agents::open_gate;
+use conductor_tests::agents::{open_gate, put};
 use conductor_tests::process::Program;
 use conductor_tests::sandbox::Sandbox;
 use rustix::process::{Pid, PidfdFlags, Signal, kill_process, pidfd_open};
@@ -106,7 +106,7 @@ fn what_cannot_be_run_is_an_error_and_is_recorded_where_it_began() {
     assert!(!sandbox.root().exists());
 
     let path = sandbox.work().join("broken");
-    write_script(&path, "\x7fELF and nothing else");
+    put(&path, "\x7fELF and nothing else");
     let program = run_agent(&sandbox, ["wrap", "--project", "p", "--task", "t", "--agent"]);
     let finished = program.arg(&path).run().expect_code(25);
     assert!(finished.stderr.contains("could not be started"), "{}", finished.stderr);
@@ -389,7 +389,7 @@ fn the_alias_that_shell_setup_makes_wraps_what_a_person_types() {
     for (name, script) in
         [("claude", "echo \"typed: $*\"; exit 3"), ("run-agent", "exec $RA \"$@\"")]
     {
-        write_script(&fakes.join(name), &format!("#!/bin/sh\n{script}\n"));
+        put(&fakes.join(name), &format!("#!/bin/sh\n{script}\n"));
     }
     cli(&sandbox, "shell-setup install --shell bash").succeed();
     let mut shell = Terminal::shell(&sandbox);
