@@ -20,7 +20,7 @@ fn gemini(sandbox: &Sandbox, help: &str, work: &str) -> PathBuf {
          --version) echo 0.61.0; exit;; esac\ncat >/dev/null\n{work}\n",
         calls.display()
     );
-    put(&path, &text);
+    put(&path, text);
     path
 }
 

@@ -20,7 +20,7 @@ fn claude(sandbox: &Sandbox, script: &str) {
          \"usage\":{{\"input_tokens\":5,\"output_tokens\":5}}}}'; }}\n{script}\n",
         work = work.display()
     );
-    put(&path, &text);
+    put(&path, text);
     let help = "1.0.0\n --input-format --output-format --tools --permission-mode\n";
     fs::write(path.with_extension("help"), help).unwrap();
 }
@@ -66,7 +66,7 @@ fn what_an_agent_counts_for_the_whole_session_is_counted_once() {
          [ $n -lt 3 ] || touch \"$JRUN_TASK_FOLDER/DONE\"\n",
         work = work.display()
     );
-    put(&path, &text);
+    put(&path, text);
     let config = config(&sandbox, "agents:\n  codex: {resume_session: true}\n");
     run_agent(&sandbox, ["--config".as_ref(), config.as_os_str()])
         .args(["task", "--project", "p", "--task", "t", "--agent", "codex", "--prompt", "x"])

@@ -63,7 +63,7 @@ fn every_command_of_the_guide_works_and_shows_what_it_says() {
     put(&bin.join("claude"), CLAUDE);
     put(
         &bin.join("run-agent"),
-        &format!("#!/bin/sh\nexec {} \"$@\"\n", env!("CARGO_BIN_EXE_run-agent")),
+        format!("#!/bin/sh\nexec {} \"$@\"\n", env!("CARGO_BIN_EXE_run-agent")),
     );
     let examples = examples(&guide);
     let showing = examples.iter().filter(|example| !example.shown.is_empty()).count();

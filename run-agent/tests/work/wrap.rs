@@ -389,7 +389,7 @@ fn the_alias_that_shell_setup_makes_wraps_what_a_person_types() {
     for (name, script) in
         [("claude", "echo \"typed: $*\"; exit 3"), ("run-agent", "exec $RA \"$@\"")]
     {
-        put(&fakes.join(name), &format!("#!/bin/sh\n{script}\n"));
+        put(&fakes.join(name), format!("#!/bin/sh\n{script}\n"));
     }
     cli(&sandbox, "shell-setup install --shell bash").succeed();
     let mut shell = Terminal::shell(&sandbox);
