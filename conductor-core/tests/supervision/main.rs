@@ -24,3 +24,4 @@ mod slots;
 mod told;
 mod tree;
 mod trouble;
+mod waited;

@@ -97,7 +97,7 @@ impl Driver {
             LimitNews::Met(reset) => self.engine.note_limit_met(account, record, reset, &wait),
             LimitNews::Over => self.engine.note_limit_over(account, &record.run_id, &wait),
         };
-        if let Err(error) = noted {
+        if let Err(error) = noted.and_then(|()| meter.note_limit()) {
             tracing::warn!(%error, "what a running attempt tells of its usage limit is not noted");
         }
     }
