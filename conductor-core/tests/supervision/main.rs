@@ -20,6 +20,7 @@ mod kit;
 mod lost;
 mod older;
 mod power;
+mod sharing;
 mod slots;
 mod told;
 mod tree;
