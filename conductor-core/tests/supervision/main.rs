@@ -19,6 +19,7 @@ mod idle;
 mod kit;
 mod lost;
 mod older;
+mod order;
 mod power;
 mod sharing;
 mod slots;
