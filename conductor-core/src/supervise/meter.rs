@@ -60,6 +60,8 @@ pub(crate) struct Meter {
     wanted: Wanted,
     /// When something was new at the last.
     news: Instant,
+    /// The length and the time of standard error, as they were when its turn ended.
+    errors: Option<(u64, i128)>,
     /// What was known of limits when it was judged last, and how much of standard output was read by then.
     waits: Waits,
     judged: u64,
@@ -104,6 +106,7 @@ impl Meter {
         let stdout = source(STDOUT, parser.wants_stdout())?;
         let stderr = source(STDERR, parser.wants_stderr())?;
         let seen = if parser.tells_of_limits() { Seen::noted(&folder)? } else { None };
+        let errors = errors_in(&folder)?;
         let news = Instant::now();
         Ok(Some(Meter {
             engine: engine.clone(),
@@ -115,6 +118,7 @@ impl Meter {
             used: (0, 0.0),
             wanted,
             news,
+            errors,
             waits: Waits::default(),
             judged: 0,
             limit: None,
@@ -180,6 +184,9 @@ impl Meter {
         let new = left < MOST;
         if new {
             self.news = Instant::now();
+            if self.parser.turn_end().is_some() {
+                self.errors = errors_in(&self.folder)?;
+            }
         }
         if new && self.wanted.use_so_far {
             let (usage, cost) = self.parser.used();
@@ -295,17 +302,21 @@ impl Meter {
         self.news = Instant::now();
     }
 
-    /// Whether the agent wrote anything to standard error, which need not be read here, this lately.
-    pub(crate) fn complained_within(&self, length: Duration) -> Result<bool> {
-        let written = self.folder.stat(STDERR)?.filter(|stat| stat.size > 0);
-        let written = written.map(|stat| Timestamp::from_unix_nanos(stat.modified));
-        Ok(written.is_some_and(|at| self.engine.now() < at.plus(length)))
+    /// Whether the agent wrote anything to standard error, which need not be read here, since its turn
+    /// ended or this was asked last. No clock is asked when that was: it may have been set since.
+    pub(crate) fn complained(&mut self) -> Result<bool> {
+        let now = errors_in(&self.folder)?;
+        Ok(std::mem::replace(&mut self.errors, now) != now)
     }
 
     /// The tokens and the US dollars that it told of so far; 0 where it told of none.
     pub(crate) fn used(&self) -> (u64, f64) {
         self.used
     }
+}
+
+fn errors_in(run: &Folder) -> Result<Option<(u64, i128)>> {
+    Ok(run.stat(STDERR)?.map(|stat| (stat.size, stat.modified)))
 }
 
 impl Source {
@@ -483,6 +494,19 @@ mod tests {
         // What came while nobody watched.
         run.add(STDOUT, PIECE, 1);
         assert_eq!(run.meter().tells(), [LimitNews::Over]);
+    }
+
+    #[test]
+    fn what_comes_on_standard_error_is_news_whatever_the_clocks_show() {
+        let run = Written::by("claude");
+        run.add(STDERR, "a warning\n", 9_000_000_000);
+        let mut meter = run.meter();
+        run.add(STDOUT, "{\"type\":\"result\",\"is_error\":false,\"result\":\"x\"}\n", 1);
+        assert!(meter.read().unwrap() && meter.silent_since().is_some());
+        assert!(!meter.complained().unwrap(), "it was there before");
+        run.add(STDERR, "another one\n", 1);
+        assert!(meter.complained().unwrap());
+        assert!(!meter.complained().unwrap(), "it is news once");
     }
 
     #[test]

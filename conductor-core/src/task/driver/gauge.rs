@@ -144,7 +144,7 @@ impl Driver {
         let Some((_, Some(meter))) = &mut self.gauge.of else { return Ok(None) };
         // The driver's own children are those of attempts that are over.
         let mut children = Children::of_loop_since(self.state.started_at);
-        let at_work = meter.complained_within(grace)?
+        let at_work = meter.complained()?
             || !children.living(&self.engine, &self.plan.project, &self.plan.task)?.is_empty();
         if at_work {
             meter.forgive_silence();
