@@ -66,7 +66,7 @@ impl Rotation {
         let folder = layout.ensure_conductor()?;
         let _lock = folder.lock(ROTATION_LOCK, LockKind::Exclusive, wait)?;
         let mut counts = self.read(&folder)?;
-        let turns = turns(&counts, &self.weights);
+        let turns = by_turn(&counts, &self.weights);
         if !turns.iter().map(|at| &self.agents[*at]).eq(order) {
             return Ok(false);
         }
@@ -80,7 +80,7 @@ impl Rotation {
     }
 
     fn order_by(&self, counts: &[u64]) -> Vec<String> {
-        turns(counts, &self.weights).into_iter().map(|at| self.agents[at].clone()).collect()
+        by_turn(counts, &self.weights).into_iter().map(|at| self.agents[at].clone()).collect()
     }
 
     /// The turns that each has had; none where others shared the work then.
@@ -113,7 +113,7 @@ impl Rotation {
 }
 
 /// Everybody, whoever is furthest behind its share first; equals as they are listed.
-fn turns(counts: &[u64], weights: &[u64]) -> Vec<usize> {
+fn by_turn(counts: &[u64], weights: &[u64]) -> Vec<usize> {
     // (count + 1) / weight, compared without division.
     let key = |at: usize| (u128::from(counts[at]) + 1, u128::from(weights[at]));
     let mut all: Vec<usize> = (0..weights.len()).collect();
@@ -216,8 +216,8 @@ mod tests {
             let level = turns_before((count, of), weight, wins);
             // Where it has had these, it is the other's turn, and one before that its own.
             let is_its_turn = |had: u64| match wins {
-                true => turns(&[had, count], &[weight, of])[0] == 0,
-                false => turns(&[count, had], &[of, weight])[0] == 1,
+                true => by_turn(&[had, count], &[weight, of])[0] == 0,
+                false => by_turn(&[count, had], &[of, weight])[0] == 1,
             };
             prop_assert!(!is_its_turn(level));
             prop_assert!(level == 0 || is_its_turn(level - 1));
@@ -231,7 +231,7 @@ mod tests {
             let sum: u64 = weights.iter().sum();
             let mut counts = vec![0; weights.len()];
             for _ in 0..sum * rounds {
-                let at = turns(&counts, &weights)[0];
+                let at = by_turn(&counts, &weights)[0];
                 counts[at] += 1;
             }
             let shares: Vec<u64> = weights.iter().map(|weight| weight * rounds).collect();
