@@ -49,7 +49,7 @@ fn root() -> Root {
     root.file("p/done/DONE", "", 200);
     root.run("p/done", "r1", &RunSpec::new("failed", 200));
     root.file(".conductor/trash/gc-0/0-r/file", "x", 1);
-    root.file("p/t/.CANCELLED.1-1.next", "half", 30);
+    root.file(&format!("p/t/.CANCELLED.{DEAD}-1.next"), "half", 30);
     root
 }
 

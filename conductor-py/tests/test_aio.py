@@ -22,7 +22,8 @@ def run(root: Path, work: Any) -> None:
             await work(c)
 
     coroutine: Coroutine[Any, Any, None] = main()
-    asyncio.run(asyncio.wait_for(coroutine, 120))
+    # Ends a hang; it measures nothing.
+    asyncio.run(asyncio.wait_for(coroutine, 600))
 
 
 def test_a_task_is_driven_by_the_loop(root: Path) -> None:
@@ -79,7 +80,9 @@ def test_a_hundred_follows_at_once_take_no_thread_and_leave_no_descriptor(root: 
         assert [message.body for message in told if message is not None] == ["for all"] * 100
         for reader in readers:
             await reader.aclose()
-        assert len(os.listdir("/proc/self/fd")) <= before + 2
+        # What worked in the pool lets go of its own a moment after its answer.
+        while len(os.listdir("/proc/self/fd")) > before + 2:
+            await asyncio.sleep(0.01)
 
     run(root, work)
 
@@ -92,7 +95,7 @@ def test_a_hundred_tasks_are_driven_at_once(root: Path) -> None:
                 for number in range(100)
             )
         )
-        ended = [task.id async for task in aio.as_completed(tasks, "2m")]
+        ended = [task.id async for task in aio.as_completed(tasks, "10m")]
         assert sorted(ended) == sorted(f"t{number}" for number in range(100))
 
     run(root, work)

@@ -94,4 +94,4 @@ def test_a_plan_is_carried_out_beside_the_loop(root: Path) -> None:
             again = await c.gc.plan_again(plan.info.plan)
             assert (await again.apply()).runs == 0
 
-    asyncio.run(asyncio.wait_for(main(), 120))
+    asyncio.run(asyncio.wait_for(main(), 600))

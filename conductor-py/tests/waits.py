@@ -18,7 +18,10 @@ from typing import Any
 
 import conductor
 
-STUBBORN = "trap '' TERM; while :; do sleep 0.1; done"
+STUBBORN = "trap '' TERM; touch stubborn; while :; do sleep 0.1; done"
+
+# Whoever starts this in the background of a shell has Ctrl-C ignored.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 class Scene:
@@ -34,9 +37,11 @@ class Scene:
         )
         self.quiet = c.bus("shop", "slow")
         self.held = c.bus("shop", "held")
-        while (latest := self.stubborn.info.latest) is None or latest.pid is None:
+        # Only from here on the signal does not end it.
+        while not (c.root / "shop" / "stubborn" / "stubborn").exists():
             time.sleep(0.01)
-        assert latest.run_id is not None
+        latest = self.stubborn.info.latest
+        assert latest is not None and latest.run_id is not None
         self.hard = c.runs.get("shop", "stubborn", latest.run_id)
 
 
@@ -166,13 +171,19 @@ def nanoseconds_to_interrupt(wait: Callable[[], object]) -> int:
 def main() -> None:
     """``waits.py ROOT TRIES``: interrupts each call, and says so once it is out of it."""
     root, tries = Path(sys.argv[1]), int(sys.argv[2])
+    # In a shell: whether the main thread of this program sleeps.
+    waits_now = f"read -r _ _ state _ </proc/{os.getpid()}/stat && [ $state = S ]"
     with scene(root) as there:
         for kind, calls in {"wait": WAITS, "work": WORKS}.items():
             for name, wait in calls.items():
                 for number in range(tries):
                     # From outside, as from a terminal: a thread of this program would want the interpreter
                     # meanwhile. Not in step with any beat that the wait might have.
-                    send = f"sleep 0.{23 + 17 * number}; kill -INT {os.getpid()}"
+                    pause = f"sleep 0.{23 + 17 * number}"
+                    if kind == "wait":
+                        # However long it took to come to its wait.
+                        pause += f"; until {waits_now}; do kill -0 {os.getpid()} || exit; sleep 0.01; done"
+                    send = f"{pause}; kill -INT {os.getpid()}"
                     with subprocess.Popen(["/bin/sh", "-c", send]):
                         try:
                             wait(there)

@@ -1,12 +1,13 @@
 //! Fake agents: scripts called `claude`, `codex` or anything, which do what a test wrote down.
 
-use crate::{artifacts, fixture};
+use crate::{artifacts, fixture, tools};
 use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::time::Duration;
 
 /// One thing that a fake agent does. It does them in order and then exits with 0.
@@ -91,10 +92,20 @@ impl FakeAgents {
         }
         script.push_str(" -- \"$@\"\n");
         let path = self.folder.join(name);
-        fs::write(&path, script).expect("write a fake agent");
-        fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).expect("make it executable");
+        put(&path, script);
         path
     }
+}
+
+/// Puts an executable script at its place. A process of its own writes it: a child that another thread starts
+/// at this moment could hold it open a moment longer, and what is open for writing cannot be executed.
+pub fn put(path: &Path, script: impl AsRef<[u8]>) {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".draft");
+    fs::write(&draft, script).expect("write a script");
+    fs::set_permissions(&draft, fs::Permissions::from_mode(0o755)).expect("make it executable");
+    tools::check(Command::new("cp").arg("-p").arg(&draft).arg(path));
+    fs::remove_file(draft).expect("remove what was copied");
 }
 
 /// Lets the agent that waits at this gate go on; waits until it is there.

@@ -62,5 +62,5 @@ fn the_orchestrator_runs_its_pipeline_linked_both_ways() {
         assert_eq!(output.matches("fetch  RUN_START").count(), 2, "{output}");
         assert!(output.find("guess  RUN_STOP") < output.find("sum    RUN_START"), "{output}");
     }
-    sandbox.wait_until_empty(Duration::from_secs(30));
+    sandbox.wait_until_empty(Duration::from_secs(60));
 }

@@ -75,7 +75,7 @@ fn kill(program: &Path, arguments: &[&Path], task: (&str, &str), end: &str, code
         assert_eq!(began, codes, "round {round}: an attempt was lost or made twice");
         let report = bus.check().unwrap();
         assert!(report.findings.is_empty(), "round {round}: {report:?}");
-        sandbox.wait_until_empty(Duration::from_secs(30));
+        sandbox.wait_until_empty(Duration::from_secs(60));
     }
 }
 

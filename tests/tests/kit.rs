@@ -26,7 +26,7 @@ fn a_program_that_takes_too_long_is_ended_and_its_output_told() {
     let program = sandbox.program(agent).limit(Duration::from_millis(500));
     let text = panic_text(|| drop(program.run()));
     assert!(text.contains("did not end in time"), "{text}");
-    sandbox.wait_until_empty(Duration::from_secs(30));
+    sandbox.wait_until_empty(Duration::from_secs(60));
 }
 
 #[test]
@@ -53,8 +53,10 @@ fn a_sandbox_ends_what_left_the_session_and_only_that() {
     assert_eq!(sandbox.living(), [here]);
     drop(sandbox);
     assert_eq!(other.living(), [there]);
+    // What has ended may be there until somebody has reaped it.
     let alive = |pid: u32| {
-        fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| !stat.contains(") Z "))
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat"));
+        stat.is_ok_and(|stat| ![") Z ", ") X "].iter().any(|over| stat.contains(over)))
     };
     assert!(!alive(here) && alive(there));
 }

@@ -1,6 +1,7 @@
 //! The dashboard in a real browser: the specifications of `tests/ui`, which node runs and Chromium carries out.
 
 use conductor_tests::{artifacts, tools, workspace};
+use parking_lot::Mutex;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -33,11 +34,15 @@ impl Browser {
         let (node, npm) = (tools::find("node")?, tools::find("npm")?);
         tools::find("chromium")?;
         let folder = workspace().join("tests/ui");
+        // The tests of this file run side by side, and one installation at a time is enough for npm.
+        static INSTALLING: Mutex<()> = Mutex::new(());
+        let installing = INSTALLING.lock();
         if !is_installed(&folder) {
             let mut install = Command::new(npm);
             install.args(["ci", "--no-audit", "--no-fund", "--ignore-scripts"]);
             tools::check(install.current_dir(&folder));
         }
+        drop(installing);
         let program = artifacts::binary("run-agent", "run-agent");
         artifacts::binary("conductor-tests", "make-root");
         let programs = program.parent().expect("a program lies in a folder").to_owned();

@@ -255,7 +255,7 @@ mod tests {
         assert_eq!(over.kind(), ErrorKind::Timeout);
         thread::scope(|scope| {
             let taken = scope.spawn(|| {
-                let turn = line.enter(Vec::new(), true, &Duration::from_secs(20).into()).unwrap();
+                let turn = line.enter(Vec::new(), true, &Duration::from_secs(60).into()).unwrap();
                 matches!(turn, Turn::Done(Ok(posted)) if posted.is_empty())
             });
             let mut batch = leader.batch();

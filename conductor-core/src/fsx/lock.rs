@@ -437,7 +437,7 @@ mod tests {
         let first = folder.lock("l", LockKind::Exclusive, &Wait::FOREVER).unwrap();
         let waiting = std::thread::spawn({
             let folder = folder.clone();
-            move || folder.lock("l", LockKind::Exclusive, &Duration::from_secs(10).into())
+            move || folder.lock("l", LockKind::Exclusive, &Duration::from_secs(60).into())
         });
         std::fs::rename(dir.path().join("l"), dir.path().join("old")).unwrap();
         std::fs::write(dir.path().join("l"), "").unwrap();

@@ -281,7 +281,7 @@ mod tests {
     use std::os::unix::fs::symlink;
 
     fn appended(path: &Path, text: &str) -> Result<bool> {
-        change_user_file(path, &Wait::from(Duration::from_secs(10)), |before| {
+        change_user_file(path, &Wait::from(Duration::from_secs(60)), |before| {
             let mut after = before.unwrap_or_default().to_vec();
             after.extend_from_slice(text.as_bytes());
             Ok(Some(after))
@@ -320,7 +320,7 @@ mod tests {
     fn a_file_is_made_with_its_folder_and_left_alone_where_nothing_changes() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("a/b/rc");
-        let wait = Wait::from(Duration::from_secs(10));
+        let wait = Wait::from(Duration::from_secs(60));
         assert!(!change_user_file(&path, &wait, |_| Ok(None)).unwrap());
         assert!(!dir.path().join("a").exists());
         assert!(appended(&path, "x").unwrap());
@@ -357,7 +357,7 @@ mod tests {
         // An editor saves between our look and our change, once by replacing and once in place.
         for (round, in_place) in [(1, false), (2, true)] {
             let called = std::cell::Cell::new(0);
-            let wait = Wait::from(Duration::from_secs(10));
+            let wait = Wait::from(Duration::from_secs(60));
             change_user_file(&path, &wait, |before| {
                 called.set(called.get() + 1);
                 if called.get() == 1 {

@@ -212,6 +212,7 @@ mod tests {
 
     #[test]
     fn an_event_a_timer_and_a_file_wake_one_poller() {
+        super::super::watch::tests::share_with_no_other_test();
         let dir = tempfile::tempdir().unwrap();
         let (event, timer) = (EventFd::new().unwrap(), TimerFd::new().unwrap());
         let poller = Poller::new().unwrap();

@@ -413,7 +413,7 @@ mod tests {
 
     #[test]
     fn a_process_is_known_by_its_start_and_a_zombie_is_dead() {
-        let mut child = Command::new("sleep").arg("60").spawn().unwrap();
+        let mut child = Command::new("sleep").arg("600").spawn().unwrap();
         let id = Processes.identify(child.id()).unwrap().unwrap();
         assert!(Processes.is_alive(id).unwrap());
         let stranger = ProcessId { start: id.start + 1, ..id };
@@ -449,7 +449,7 @@ mod tests {
             std::io::BufReader::new(child.stdout.take().unwrap()).read_line(&mut line).unwrap();
             line.trim().parse().unwrap()
         };
-        let below = "env -i sleep 60 & echo $!; wait";
+        let below = "env -i sleep 600 & echo $!; wait";
         let mut ours = start(&mark, place, below);
         let mut alike = start(&format!("{mark}0"), place, below);
         let mut elsewhere = start(&mark, "PLACE_OF_A_TEST=/b", below);

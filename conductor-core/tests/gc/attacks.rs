@@ -195,9 +195,11 @@ fn folders_that_their_owner_may_not_read_go() {
             Command::new("chown").args(["-R", "65534:65534"]).arg(root.path()).status().unwrap();
         assert!(owner.success());
         let me = std::env::current_exe().unwrap();
-        // Where the program lies may not be open to that user.
+        // Where the program lies may not be open to that user. Copied by another process: a child that a
+        // test beside this one starts would hold a file open that we write, and such a file cannot be run.
         let copy = root.path().join("test-program");
-        fs::copy(me, &copy).unwrap();
+        let copied = Command::new("cp").arg(me).arg(&copy).status().unwrap();
+        assert!(copied.success());
         let output = Command::new("setpriv")
             .args(["--reuid=65534", "--regid=65534", "--clear-groups"])
             .arg(&copy)

@@ -154,13 +154,11 @@ fn an_archive_that_a_cursor_has_yet_to_read_stays_and_so_does_a_bus_of_an_older_
 fn temporary_files_of_crashes_go_and_none_that_a_living_process_may_write() {
     let root = Root::new();
     root.run("p/t", "r1", &RunSpec::new("completed", 1));
-    // No process has this number: it is beyond the highest.
-    let dead = 4_194_305u32;
     let old = [
-        format!("p/.home-folders.md.{dead}-0.next"),
-        format!("p/t/.TASK.md.{dead}-3.next"),
-        format!("p/t/runs/r1/..stop.{dead}-0.next"),
-        format!(".conductor/outbox/..receiver.json.{dead}-0.next"),
+        format!("p/.home-folders.md.{DEAD}-0.next"),
+        format!("p/t/.TASK.md.{DEAD}-3.next"),
+        format!("p/t/runs/r1/..stop.{DEAD}-0.next"),
+        format!(".conductor/outbox/..receiver.json.{DEAD}-0.next"),
         ".conductor/outbox/.20260101-0000000000000-run_stop-0123456789abcdef.next".to_owned(),
         ".conductor/served/.p-t.next".to_owned(),
         // Its number is had by a process that began long after it was written.
@@ -168,8 +166,8 @@ fn temporary_files_of_crashes_go_and_none_that_a_living_process_may_write() {
     ];
     // A process of that number was there when it was written: the first one of the machine.
     let written = "p/.home-folders.md.1-0.next";
-    let young = format!("p/.home-folders.md.{dead}-9.next");
-    let foreign = format!("p/.notes.md.{dead}-0.next");
+    let young = format!("p/.home-folders.md.{DEAD}-9.next");
+    let foreign = format!("p/.notes.md.{DEAD}-0.next");
     for path in &old {
         root.file(path, "half", 24 * 365 * 20);
     }

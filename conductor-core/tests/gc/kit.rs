@@ -11,6 +11,8 @@ use tempfile::TempDir;
 
 pub(crate) const HOUR: Duration = Duration::from_secs(3600);
 pub(crate) const WEEK: Duration = Duration::from_secs(168 * 3600);
+/// No process has this number: it is beyond the highest.
+pub(crate) const DEAD: u32 = 4_194_305;
 
 /// A root of one test.
 pub(crate) struct Root {

@@ -182,7 +182,7 @@ fn leftovers_are_cleared_away() {
     root.file(".conductor/slots/run/4", "", 1);
     root.file("p/t/runs/r1/run-info.4711.yaml.tmp", "half", 30);
     root.file("p/t/runs/r1/run-info.4712.yaml.tmp", "half", 1);
-    root.file("p/t/.STOP-REQUESTED.12-0.next", "half", 30);
+    root.file(&format!("p/t/.STOP-REQUESTED.{DEAD}-0.next"), "half", 30);
     // This one may hold messages.
     root.file("p/t/.TASK-MESSAGE-BUS.md.next", "half", 3000);
     let report = root.collect(GcPolicy::default());
@@ -301,7 +301,7 @@ fn a_run_that_ended_unseen_is_written_down_before_it_goes() {
     let run = conductor.jobs().start(spec, Wait::FOREVER).unwrap();
     let folder = run.info().unwrap().folder;
     // Nobody waits for it by way of the library: its record still says that it runs.
-    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(30);
+    let deadline = std::time::Instant::now() + std::time::Duration::from_secs(60);
     while run.info().unwrap().alive != Some(false) {
         assert!(std::time::Instant::now() < deadline);
         std::thread::yield_now();

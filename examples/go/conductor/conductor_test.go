@@ -159,12 +159,20 @@ func TestMessagesComeOnceAndInOrder(t *testing.T) {
 	}
 	var seen []int64
 	ctx, cancel := context.WithCancel(t.Context())
-	followed := make(chan error)
+	there, followed := make(chan struct{}), make(chan error, 1)
 	go func() {
+		greeted := false
 		for m, err := range bus.Follow(ctx, End) {
 			if err != nil {
 				followed <- err
 				return
+			}
+			if m.Type == "GREETING" {
+				if !greeted {
+					greeted = true
+					close(there)
+				}
+				continue
 			}
 			seen = append(seen, m.Seq)
 			if len(seen) == writers*each {
@@ -173,9 +181,20 @@ func TestMessagesComeOnceAndInOrder(t *testing.T) {
 		}
 		followed <- nil
 	}()
-	// The follower is there when it has read this.
+	// The follower is there from some moment on: it is greeted until it has heard of that.
+	for greeted := false; !greeted; {
+		if _, err := bus.Post(t.Context(), "GREETING", "x"); err != nil {
+			t.Fatal(err)
+		}
+		select {
+		case <-there:
+			greeted = true
+		case err := <-followed:
+			t.Fatal(err)
+		case <-time.After(time.Millisecond):
+		}
+	}
 	var all sync.WaitGroup
-	time.Sleep(50 * time.Millisecond)
 	for range writers {
 		all.Add(1)
 		go func() {
@@ -283,7 +302,7 @@ func TestFollowsLeaveNeitherGoroutineNorDescriptor(t *testing.T) {
 		}()
 	}
 	all.Wait()
-	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(time.Millisecond) {
 		now, open := runtime.NumGoroutine(), descriptors(t)
 		if now <= goroutines && open <= fds {
 			return

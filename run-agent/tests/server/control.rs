@@ -106,6 +106,7 @@ fn a_task_is_stopped_for_good_and_set_back_and_deleted() {
     assert_eq!(stopped["stopped_runs"], 1);
     let detail = server.await_json("/api/projects/p/tasks/t", |task| task["outcome"] == "stopped");
     assert_eq!(detail["runs"].as_array().unwrap().len(), 1);
+    until_nothing_is_driven(&sandbox);
     let nothing = server.push("/api/projects/p/tasks/t/resume").expect(400);
     assert!(nothing.text.contains("task has no DONE file; nothing to resume"), "{}", nothing.text);
     std::fs::write(sandbox.root().join("p/t/DONE"), "").unwrap();

@@ -55,7 +55,7 @@ fn the_examples_run_to_their_end(venv: &Path) {
         let output = sandbox.program(venv.join("bin/python")).arg(script).succeed().stdout;
         let last = output.lines().next_back().unwrap_or_default();
         assert!(output.ends_with(end) || last.starts_with(end), "{example}: {output}");
-        sandbox.wait_until_empty(std::time::Duration::from_secs(30));
+        sandbox.wait_until_empty(std::time::Duration::from_secs(60));
     }
 }
 

@@ -4,7 +4,7 @@
  */
 
 import path from "node:path";
-import { DONE, WORKSPACE } from "./sandbox.js";
+import { DONE, until, WORKSPACE } from "./sandbox.js";
 
 const STREAMS = path.join(WORKSPACE, "tests/fixtures/agent-streams");
 const COLOURS = "printf '\\033[1mRunning 12 tests\\033[0m\\n\\033[32mok\\033[0m 11 passed\\n\\033[31mFAILED\\033[0m 1 failed: \\033[4mcart::total\\033[0m\\n'";
@@ -69,9 +69,11 @@ ${DONE}`);
   await server.stands("shop", "task-20261127-210000-search-index", "failed");
   await server.stands("shop", "payments", "question");
   await server.stands("shop", "login", "done");
+  // What a run used is counted behind its end.
+  await until("what login cost is known", async () => (await server.stands("shop", "login", "done")).runs.some((/** @type {{cost_usd?: number}} */ run) => run.cost_usd !== undefined));
   await server.stands("docs", "guide", "done");
   await server.stands("docs", "spelling", "done");
-  await server.stands("shop", "cleanup", "running");
+  for (const task of ["task-20261127-211500-cart-totals", "split", "cleanup"]) await server.stands("shop", task, "running");
   await server.post("/api/projects/shop/tasks/cleanup/stop", { reason: "the wrong branch" });
   await server.stands("shop", "cleanup", "stopped");
   const question = await server.say("shop", undefined, { type: "QUESTION", body: "Which shop goes first?" });

@@ -100,8 +100,13 @@ export class Sandbox {
   }
 
   end() {
-    // Twice: what was about to start a process may have done so meanwhile.
-    for (let times = 0; times < 2; times += 1) for (const pid of this.living()) kill(pid);
+    // What is killed is gone a moment later, and what was about to start a process may have done so meanwhile.
+    const latest = Date.now() + LONG;
+    for (let pids = this.living(); pids.length > 0 && Date.now() < latest; pids = this.living()) {
+      for (const pid of pids) kill(pid);
+      // At the exit of this process nothing else waits any more.
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 10);
+    }
     fs.rmSync(this.folder, { recursive: true, force: true, maxRetries: 5 });
   }
 
@@ -138,7 +143,7 @@ export class Server {
   static async start(sandbox, { port, auth = "token", args = [], program = path.join(PROGRAMS, "run-agent") } = {}) {
     const child = spawn(
       program,
-      ["serve", "--port", String(port ?? (await freePort())), "--auth", auth, ...args],
+      ["serve", "--port", String(port ?? 0), "--auth", auth, ...args],
       { env: { ...sandbox.env, CONDUCTOR_LOG: "error" }, stdio: ["ignore", "pipe", "pipe"] },
     );
     let out = "";

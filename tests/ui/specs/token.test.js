@@ -24,7 +24,7 @@ describe("the token, where reading needs it, too", () => {
     assert.ok(token.length >= 32);
     await page.goto(`${url}/ui/#token=${token}`);
     await page.getByText("No project yet").waitFor();
-    assert.equal(page.url().includes("token"), false);
+    await page.waitForURL((url) => !url.href.includes("token"));
     assert.equal((await left(page)).includes(token), false);
     // Neither is it sent in an address, nor stands it in the history.
     assert.deepEqual(witness.requests.filter((url) => url.includes(token)), []);
@@ -45,7 +45,7 @@ describe("the token, where reading needs it, too", () => {
     const { page, witness, close } = await open(all.browser, all.server.url);
     await page.goto(`${all.server.url}/ui/#/health?token=${all.server.token}`);
     await page.getByText("everything wants the token").waitFor();
-    assert.match(page.url(), /#\/health$/);
+    await page.waitForURL(/#\/health$/);
     witness.check();
     await close();
   });

@@ -5,7 +5,7 @@ import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import { describe, test } from "node:test";
 import { around } from "../lib/around.js";
-import { DONE, PROGRAMS } from "../lib/sandbox.js";
+import { DONE, freePort, PROGRAMS } from "../lib/sandbox.js";
 
 describe("an update of the server", () => {
   const all = around();
@@ -32,7 +32,7 @@ describe("an update of the server", () => {
     program(`${sandbox.folder}/bin/run-agent`, own, own);
     program(`${sandbox.folder}/new/run-agent`, own, newer);
     await all.server.kill();
-    const server = await sandbox.serve({ program: `${sandbox.folder}/bin/run-agent` });
+    const server = await sandbox.serve({ port: await freePort(), program: `${sandbox.folder}/bin/run-agent` });
     const gate = `${sandbox.folder}/gate`;
     await server.start("p", "long", `until [ -e ${gate} ]; do sleep 0.05; done; ${DONE}`);
     await server.stands("p", "long", "running");

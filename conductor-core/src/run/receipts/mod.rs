@@ -296,6 +296,7 @@ fn damaged(task: &Folder, offset: u64) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::run::store::tests::patiently;
     use crate::sys::RealOs;
     use crate::{ProjectId, TaskId};
     use std::io::Write as _;
@@ -389,8 +390,8 @@ mod tests {
                 scope.spawn(move || {
                     for number in 0..20 {
                         let run = format!("r{thread}-{number}");
-                        begin(task, &record(&run), &Wait::FOREVER).unwrap();
-                        end(task, &ended(&run), &Wait::FOREVER).unwrap();
+                        patiently(|| begin(task, &record(&run), &Wait::FOREVER));
+                        patiently(|| end(task, &ended(&run), &Wait::FOREVER));
                     }
                 });
             }

@@ -6,7 +6,7 @@
  * its borders alone, so that no line is shown twice or left out, in whatever order chunks are read.
  */
 
-import { pieces, plain } from "../text/ansi.js";
+import { pieceOf, pieces, plain } from "../text/ansi.js";
 
 /** Bytes of a chunk. */
 export const CHUNK = 128 << 10;
@@ -40,7 +40,7 @@ export function lineBegin(bytes, base, from, size) {
 }
 
 /**
- * The rows of a part of a file: its lines, in pieces of at most `columns` characters.
+ * The rows of a part of a file: its lines, in pieces that show at most `columns` characters.
  *
  * @param {Uint8Array} bytes
  * @param {number} base where they begin in the file
@@ -95,17 +95,18 @@ function isCut(bytes, from, to) {
  */
 function split(text, at, columns, rows, atWords = false) {
   let place = at;
+  const piece = pieceOf(text);
   if (text === "") rows.push({ text, at });
   for (let from = 0; from < text.length;) {
-    let to = Math.min(text.length, from + columns);
+    let { to, since } = piece(from, columns);
     // No piece ends within a pair of surrogates.
     const unit = text.charCodeAt(to - 1);
     if (to < text.length && unit >= 0xd800 && unit < 0xdc00 && to - from > 1) to -= 1;
     const blank = atWords && to < text.length ? text.lastIndexOf(" ", to) : -1;
-    if (blank > from + columns / 2) to = blank + 1;
-    const piece = text.slice(from, to);
-    rows.push({ text: piece, at: place });
-    place += utf8Length(piece);
+    if (blank >= since && blank > from + columns / 2) to = blank + 1;
+    const cut = text.slice(from, to);
+    rows.push({ text: cut, at: place });
+    place += utf8Length(cut);
     from = to;
   }
 }

@@ -39,6 +39,38 @@ export function pieces(line, look) {
 }
 
 /**
+ * Where a piece of a line ends that begins at a place and shows a number of characters: `to`, and `since`, behind
+ * the last control sequence in it. A sequence shows nothing, is never cut in two, and stays with what it follows.
+ *
+ * @param {string} text
+ * @returns {(from: number, columns: number) => {to: number, since: number}}
+ */
+export function pieceOf(text) {
+  // The next sequence, for places from `known` on: a line without any is looked through once.
+  let known = 0;
+  let begin = -1;
+  let end = -1;
+  /** @param {number} from */
+  function next(from) {
+    if (from >= known && from <= begin) return;
+    CONTROLS.lastIndex = known = from;
+    const match = CONTROLS.exec(text);
+    begin = match ? match.index : text.length;
+    end = match ? CONTROLS.lastIndex : text.length;
+  }
+  return (from, columns) => {
+    let since = from;
+    for (let room = columns; ;) {
+      next(since);
+      if (begin - since > room) return { to: since + room, since };
+      if (begin === text.length) return { to: begin, since };
+      room -= begin - since;
+      since = end;
+    }
+  };
+}
+
+/**
  * What a line shows in the end that went back to its beginning, as progress bars do.
  *
  * @param {string} line
