@@ -383,7 +383,7 @@ mod tests {
                 config: Arc::default(),
                 environment: Some(Vec::new()),
             };
-            let engine = Engine::new(dir.path().join("root"), settings);
+            let engine = Engine::open(dir.path().join("root"), settings).unwrap();
             let run = dir.path().join("root/p/t/runs/r");
             fs::create_dir_all(&run).unwrap();
             let folder = Folder::open_root(Arc::new(RealOs), &run).unwrap();
