@@ -61,7 +61,11 @@ fn one_that_told_a_failure_and_hangs_failed() {
     let script = format!("cat {}; exec sleep 1000", stream("claude-ratelimit").display());
     shop.agent("claude", &script);
     let task = shop.conductor().tasks().start(spec("fix").result_grace(GRACE), LONG).unwrap();
-    drive_until(&task, "its account is held", || !shop.conductor().holds().unwrap().is_empty());
+    // It may be held while the agent lives.
+    drive_until(&task, "its account is held, and it ended", || {
+        let held = !shop.conductor().holds().unwrap().is_empty();
+        held && shop.runs("fix")[0].record.outcome.is_some()
+    });
     let run = &shop.runs("fix")[0];
     assert_eq!((run.outcome(), run.record.exit_code), (Some(Outcome::Failed), 1));
     assert!(run.record.stop_reason.as_deref().unwrap().contains("did not exit"));
