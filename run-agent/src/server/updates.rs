@@ -1,7 +1,7 @@
 //! Carrying updates out: a thread that waits for a wish and for the active root runs, and hands over to
 //! the new program.
 
-use super::launch::Launcher;
+use super::launch::{Launcher, own_program};
 use super::limits;
 use conductor_core::{Cancel, Conductor, Error, ErrorKind, NewProgram, Result, Updater, Wait};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
@@ -36,7 +36,7 @@ impl Updates {
                 .with_source(source)
         };
         // Asked for now: a program that is exchanged by hand later has no path any more.
-        let program = std::env::current_exe().map_err(failed)?;
+        let program = own_program().map_err(failed)?;
         let (over, handed_over) = oneshot::channel();
         let cancel = Cancel::new();
         let part = Part { conductor, launcher: launcher.clone(), program, cancel: cancel.clone() };

@@ -5,7 +5,8 @@ use crate::support::*;
 use crate::update_kill::worker_of;
 use conductor_tests::process::{Finished, Program};
 use conductor_tests::sandbox::Sandbox;
-use rustix::process::Signal;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open};
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -64,8 +65,22 @@ impl Served {
 
     /// Ends the server hard, and starts another one.
     pub(crate) fn kill(&mut self) {
-        self.server.running.signal(Signal::KILL);
+        self.end_hard(self.server.running.id());
         self.again();
+    }
+
+    /// Kills a process of the server, and waits until the worker that serves has ended with it: what the kernel
+    /// still does for it, as an exchange of the program, must not come behind the start of the next server.
+    pub(crate) fn end_hard(&self, victim: u32) {
+        let worker = Pid::from_raw(worker_of(self.server.running.id()).try_into().unwrap());
+        // Gone since it was found is what is wanted.
+        let end = pidfd_open(worker.unwrap(), PidfdFlags::empty()).ok();
+        kill(victim, Signal::KILL);
+        let limit = Timespec::try_from(LONG).unwrap();
+        if let Some(end) = end {
+            let ended = poll(&mut [PollFd::new(&end, PollFlags::IN)], Some(&limit));
+            assert_eq!(ended, Ok(1), "the worker does not end");
+        }
     }
 
     /// Another server of the root, where the last one has ended.

@@ -3,7 +3,7 @@
 
 use crate::candidate::{self, Does, OWN};
 use crate::support::LONG;
-use crate::update::{PATH, Served, kill};
+use crate::update::{PATH, Served};
 use rustix::process::Signal;
 use std::fs::{self, File};
 use std::io::Write as _;
@@ -20,10 +20,10 @@ enum Victim {
 impl Victim {
     fn kill(self, served: &Served) {
         let launcher = served.server.running.id();
-        match self {
-            Victim::Launcher => kill(launcher, Signal::KILL),
-            Victim::Worker => kill(worker_of(launcher), Signal::KILL),
-        }
+        served.end_hard(match self {
+            Victim::Launcher => launcher,
+            Victim::Worker => worker_of(launcher),
+        });
     }
 }
 

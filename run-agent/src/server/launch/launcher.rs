@@ -3,6 +3,7 @@
 
 use super::WORKER;
 use super::line::{Line, Said, Word};
+use super::program::own_program;
 use conductor_core::{Error, ErrorKind, Result, die_with_starter, format_duration};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
@@ -32,7 +33,7 @@ const TAKES_OVER: Duration = Duration::from_secs(5);
 /// # Errors
 /// `server.launcher` where no process can be started or no signal heard.
 pub(crate) fn launch() -> Result<u8> {
-    let program = std::env::current_exe().map_err(|e| failed("find the server's program", e))?;
+    let program = own_program().map_err(|e| failed("find the server's program", e))?;
     let mut launcher = Launcher::begin(&program)?;
     loop {
         if let Some(code) = launcher.turn()? {

@@ -23,9 +23,11 @@
 
 mod launcher;
 mod line;
+mod program;
 mod worker;
 
 pub(crate) use launcher::launch;
+pub(crate) use program::own_program;
 pub(crate) use worker::{Launcher, Order, join};
 
 /// The argument that makes a server a worker; its standard input is the line to its launcher.
