@@ -129,7 +129,8 @@ fn a_stop_wins_over_the_word_of_the_agent() {
     let output = shop.runs("fix")[0].folder.join("agent-stdout.txt");
     drive_until(&task, "it told", || fs::metadata(&output).unwrap().len() > 0);
     // As an earlier driver left it, which had begun to end it.
-    fs::write(shop.runs("fix")[0].folder.join(".told"), "it did not exit").unwrap();
+    let note = "stdout: 0\nasked: true\nwhy: it did not exit\n";
+    fs::write(shop.runs("fix")[0].folder.join(".told"), note).unwrap();
     std::thread::scope(|scope| {
         let driver = scope.spawn(|| task.wait(LONG).unwrap());
         task.stop(Stop::because("lunch"), LONG).unwrap();
