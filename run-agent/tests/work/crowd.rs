@@ -32,7 +32,13 @@ fn two_hundred_jobs_at_once_are_two_hundred_runs() {
     for (number, mut child) in children.into_iter().enumerate() {
         let status = child.wait().unwrap();
         let said = std::fs::read_to_string(folder.join(number.to_string())).unwrap();
-        assert!(status.success() && said.is_empty(), "job {number}: {status}\n{said}");
+        // Whoever starts a run also closes others that are over; where one of them is in the hands of a
+        // process that gets no turn for seconds, that is told, and whoever waits for that run closes it.
+        let in_hand = |line: &str| {
+            line.contains("a run that is over cannot be closed") && line.contains("is locked by")
+        };
+        let well = status.success() && said.lines().all(in_hand);
+        assert!(well, "job {number}: {status}\n{said}");
     }
     let runs = runs(&sandbox);
     let ids: BTreeSet<_> = runs.iter().map(|run| run.id.clone()).collect();
