@@ -38,6 +38,7 @@ handle!(Plan, GcPlan);
 /// "keep_last" (so many of each task), "max_bytes", "min_free" ("10GB": the oldest go until it fits, 0: none),
 /// "rotate_bus", "bus_max_size" ("10MB"), "prune_archives" ("720h"), "delete_done_tasks", "force" (believe
 /// a clock that ran ahead since the last collection, which else is CONDUCTOR_CONFLICT, "gc.clock_jumped").
+/// What is configured is taken back by "false", or by "none" where a size or a time is wanted.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conductor_gc_plan(
     conductor: *const Conductor,
@@ -59,7 +60,8 @@ pub unsafe extern "C" fn conductor_gc_plan(
 }
 
 /// Makes a plan again that was made before, in whatever process: from the "plan" of conductor_plan_info().
-/// It takes no more than that one did, unless somebody took away what kept a thing.
+/// It takes no more than that one did, unless somebody took away what kept a thing. Its goals are those of
+/// that plan: nothing is counted again.
 #[unsafe(no_mangle)]
 pub unsafe extern "C" fn conductor_gc_plan_again(
     conductor: *const Conductor,

@@ -38,7 +38,9 @@ class Scene:
         self.quiet = c.bus("shop", "slow")
         self.held = c.bus("shop", "held")
         # Only from here on the signal does not end it.
+        latest_start = time.monotonic() + 60
         while not (c.root / "shop" / "stubborn" / "stubborn").exists():
+            assert time.monotonic() < latest_start, "it does not start"
             time.sleep(0.01)
         latest = self.stubborn.info.latest
         assert latest is not None and latest.run_id is not None
@@ -178,12 +180,14 @@ def main() -> None:
             for name, wait in calls.items():
                 for number in range(tries):
                     # From outside, as from a terminal: a thread of this program would want the interpreter
-                    # meanwhile. Not in step with any beat that the wait might have.
-                    pause = f"sleep 0.{23 + 17 * number}"
+                    # meanwhile. Not in step with any beat that the wait might have, and however long it
+                    # took to come to it.
+                    pause, me = f"{23 + 17 * number}", os.getpid()
                     if kind == "wait":
-                        # However long it took to come to its wait.
-                        pause += f"; until {waits_now}; do kill -0 {os.getpid()} || exit; sleep 0.01; done"
-                    send = f"{pause}; kill -INT {os.getpid()}"
+                        asleep = f"until {waits_now}; do kill -0 {me} || exit; sleep 0.01; done"
+                        send = f"sleep 0.0{pause}; {asleep}; kill -INT {me}"
+                    else:
+                        send = f"sleep 0.{pause}; kill -INT {me}"
                     with subprocess.Popen(["/bin/sh", "-c", send]):
                         try:
                             wait(there)

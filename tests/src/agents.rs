@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::ffi::OsStrExt as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Duration;
@@ -91,19 +92,20 @@ impl FakeAgents {
         }
         script.push_str(" -- \"$@\"\n");
         let path = self.folder.join(name);
-        write_script(&path, &script);
+        put(&path, script);
         path
     }
 }
 
-/// Makes a program of a script.
-///
-/// Another process writes it: what another thread of this one forks meanwhile would hold the file open, and the
-/// kernel does not execute what is open for writing (ETXTBSY).
-pub fn write_script(path: &Path, script: &str) {
-    let mut write = Command::new("/bin/sh");
-    write.args(["-c", "printf %s \"$1\" >\"$0\" && chmod 755 \"$0\""]).arg(path).arg(script);
-    tools::check(&mut write);
+/// Puts an executable script at its place. A process of its own writes it: a child that another thread starts
+/// at this moment could hold it open a moment longer, and what is open for writing cannot be executed.
+pub fn put(path: &Path, script: impl AsRef<[u8]>) {
+    let mut draft = path.as_os_str().to_owned();
+    draft.push(".draft");
+    fs::write(&draft, script).expect("write a script");
+    fs::set_permissions(&draft, fs::Permissions::from_mode(0o755)).expect("make it executable");
+    tools::check(Command::new("cp").arg("-p").arg(&draft).arg(path));
+    fs::remove_file(draft).expect("remove what was copied");
 }
 
 /// Lets the agent that waits at this gate go on; waits until it is there.

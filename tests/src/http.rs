@@ -37,7 +37,10 @@ impl Request {
 
     fn read(stream: &mut BufReader<&TcpStream>) -> io::Result<Request> {
         let mut line = String::new();
-        stream.read_line(&mut line)?;
+        if stream.read_line(&mut line)? == 0 {
+            // A connection that asked for nothing is no request.
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
         let mut words = line.split_whitespace();
         let mut word = || words.next().unwrap_or_default().to_owned();
         let mut request = Request { method: word(), path: word(), ..Request::default() };

@@ -11,7 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, ChildStdout, Command, ExitStatus, Stdio};
 use std::time::{Duration, Instant};
 
-/// How long a program may take unless a test says otherwise. It ends a hang; it measures nothing.
+/// How long a program is waited for unless a test says otherwise. It ends a hang; it measures nothing.
 pub const LIMIT: Duration = Duration::from_secs(600);
 
 /// Variables that mean something to conductor or to an agent, and which a test's own environment may
@@ -95,7 +95,7 @@ impl Program {
         self
     }
 
-    /// How long it may take.
+    /// How long each wait for it may take. What it did before, as a server that a test asks, does not count.
     #[must_use]
     pub fn limit(mut self, limit: Duration) -> Program {
         self.limit = limit;
@@ -114,7 +114,7 @@ impl Program {
         let end = pidfd_open(pid, PidfdFlags::empty()).expect("a descriptor of a child");
         Running {
             label,
-            deadline: Instant::now() + self.limit,
+            limit: self.limit,
             end,
             stdout: Pipe::new(child.stdout.take().expect("a pipe")),
             stderr: Pipe::new(child.stderr.take().expect("a pipe")),
@@ -142,7 +142,7 @@ impl Program {
 #[derive(Debug)]
 pub struct Running {
     label: String,
-    deadline: Instant,
+    limit: Duration,
     child: Child,
     end: OwnedFd,
     stdout: Pipe<ChildStdout>,
@@ -163,12 +163,18 @@ impl Running {
 
     /// Reads on until what it wrote to standard output satisfies `ready`, and gives all of that.
     pub fn wait_for(&mut self, what: &str, ready: impl Fn(&str) -> bool) -> String {
+        let deadline = Instant::now() + self.limit;
         loop {
             let text = self.stdout.text();
             if ready(&text) {
                 return text;
             }
-            assert!(self.pump(), "it ended without {what}\n{}", self.report());
+            if !self.pump(deadline) {
+                // It may be the last thing that it wrote.
+                let text = self.stdout.text();
+                assert!(ready(&text), "it ended without {what}\n{}", self.report());
+                return text;
+            }
         }
     }
 
@@ -179,7 +185,8 @@ impl Running {
 
     /// Waits for its end. What descends from it and holds its output open is not waited for.
     pub fn finish(mut self) -> Finished {
-        while self.pump() {}
+        let deadline = Instant::now() + self.limit;
+        while self.pump(deadline) {}
         let status = self.child.wait().expect("wait for a child");
         Finished {
             label: std::mem::take(&mut self.label),
@@ -190,8 +197,8 @@ impl Running {
     }
 
     /// Waits for news and reads them; false once it has ended and all that it wrote was read.
-    fn pump(&mut self) -> bool {
-        let left = self.deadline.saturating_duration_since(Instant::now());
+    fn pump(&mut self, deadline: Instant) -> bool {
+        let left = deadline.saturating_duration_since(Instant::now());
         let left = Timespec::try_from(left).expect("a short time");
         let pipes = [self.stdout.fd(), self.stderr.fd()];
         let mut fds = vec![PollFd::new(&self.end, PollFlags::IN)];

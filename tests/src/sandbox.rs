@@ -14,6 +14,8 @@ use tempfile::TempDir;
 
 /// The variable by which a process is known to descend from a sandbox.
 pub(crate) const MARK: &str = "TEST_SANDBOX";
+/// How long the start of a program is waited for. It ends a hang.
+const STARTS: Duration = Duration::from_secs(10);
 
 /// A temporary folder with a home, a root and a place for work.
 ///
@@ -160,7 +162,28 @@ impl Drop for Sandbox {
 /// Whether a living process carries the mark. One that has ended has no environment any more.
 fn has_mark(pid: Pid, mark: &[u8]) -> bool {
     let path = format!("/proc/{}/environ", pid.as_raw_nonzero());
-    fs::read(path).is_ok_and(|environment| environment.split(|byte| *byte == 0).any(|v| v == mark))
+    let deadline = Instant::now() + STARTS;
+    loop {
+        let Ok(environment) = fs::read(&path) else { return false };
+        if !environment.is_empty() || !starts(pid) || Instant::now() > deadline {
+            return environment.split(|byte| *byte == 0).any(|variable| variable == mark);
+        }
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// Whether a process is just being made of a program: the kernel has given it the program, and not its
+/// environment yet. On a slow disk that lasts.
+fn starts(pid: Pid) -> bool {
+    let folder = PathBuf::from(format!("/proc/{}", pid.as_raw_nonzero()));
+    // What has ended, and what belongs to the kernel, is no program.
+    if fs::read_link(folder.join("exe")).is_err() {
+        return false;
+    }
+    let stat = fs::read_to_string(folder.join("stat")).unwrap_or_default();
+    // `env_end`, the 51st; the name in the second may hold anything, and two stand before its end.
+    let fields = stat.rsplit(')').next().unwrap_or_default();
+    fields.split_whitespace().nth(48) == Some("0")
 }
 
 /// Whether the process has ended, or ends within `limit`.

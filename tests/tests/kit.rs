@@ -7,7 +7,8 @@ use conductor_tests::{artifacts, fixture};
 use rustix::process::Signal;
 use std::fs;
 use std::os::unix::process::ExitStatusExt as _;
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 const LONG: Duration = Duration::from_secs(600);
@@ -95,6 +96,30 @@ fn an_agent_waits_at_its_gate_and_reports_what_it_was_given() {
     let stream = fs::read_to_string(fixture("agent-streams/claude-text.stdout")).unwrap();
     assert_eq!(finished.stdout, format!("ready\n{stream}"));
     assert!(sandbox.root().join("DONE").exists());
+}
+
+/// What is open for writing is not executed, and a child that was just forked has a copy of all that is open.
+#[test]
+fn agents_are_made_while_other_threads_fork() {
+    let sandbox = Sandbox::new();
+    let agents = FakeAgents::new(sandbox.folder("bin"));
+    let over = AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        for _ in 0..4 {
+            scope.spawn(|| {
+                while !over.load(Ordering::Relaxed) {
+                    sandbox.program("/bin/true").succeed();
+                }
+            });
+        }
+        for round in 0..50 {
+            let agent = agents.add(&format!("agent-{round}"), &[Step::Exit(3)]);
+            let ended = catch_unwind(AssertUnwindSafe(|| sandbox.program(agent).exits(3)));
+            // The others end before the failure is told.
+            over.store(ended.is_err() || round == 49, Ordering::Relaxed);
+            drop(ended.unwrap_or_else(|panic| resume_unwind(panic)));
+        }
+    });
 }
 
 #[test]

@@ -1,8 +1,10 @@
 //! Errors: few kinds that say what to do, and below each a stable dotted code that says what happened.
 
 mod kind;
+mod refusal;
 
 pub use kind::{ErrorKind, KINDS, KindRow};
+pub(crate) use refusal::Refusal;
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -45,8 +47,11 @@ impl Error {
     /// An input or output error at `path` while doing `what` ("open", "read", ...).
     ///
     /// The kind follows from the cause: not found, permission denied, storage full, else
-    /// [`ErrorKind::Io`].
+    /// [`ErrorKind::Io`]. Where nothing was to be done in the first place, the error is that one.
     pub fn io(what: &str, path: impl Into<PathBuf>, source: io::Error) -> Error {
+        if let Some(refusal) = source.get_ref().and_then(|inner| inner.downcast_ref::<Refusal>()) {
+            return refusal.error();
+        }
         let path = path.into();
         let (kind, code) = classify(&source);
         let error = Error::new(kind, code, format!("cannot {what} {}", path.display()));

@@ -58,10 +58,12 @@ impl Conductor {
         }
     }
 
-    /// Opens the root that `sources` name.
+    /// Opens the root that `sources` name. One of a newer form is only read: what would change it is refused with
+    /// `root.too_new`.
     ///
     /// # Errors
-    /// `root.unknown` and `root.not_absolute`; `root.too_new` for a root of a newer form.
+    /// `root.unknown` and `root.not_absolute`; where `.conductor/root.yaml` does not tell the version,
+    /// `root.setting_invalid` or what keeps it from being read, as `yaml.corrupt`.
     pub fn open_from(sources: &RootSources, options: Options) -> Result<Conductor> {
         let (root, origin) = resolve_root(sources, |path| path.is_dir())?;
         let root = std::path::absolute(&root)
@@ -70,8 +72,7 @@ impl Conductor {
         let config = config.unwrap_or_default();
         let run_agent = run_agent.or_else(super::options::find_run_agent);
         let settings = Settings { os, run_agent, durability, config, environment };
-        let engine = Engine::new(root, settings);
-        engine.layout().check_version()?;
+        let engine = Engine::open(root, settings)?;
         Ok(Conductor { engine, origin })
     }
 

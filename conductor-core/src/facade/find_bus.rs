@@ -85,7 +85,7 @@ impl Conductor {
     /// `MESSAGE-BUS.md`, which belongs to no root and to a project named after its folder.
     ///
     /// # Errors
-    /// `bus.not_of_a_root` for a path that is none of these; `root.too_new`.
+    /// `bus.not_of_a_root` for a path that is none of these; those of [`Conductor::open_from`].
     pub fn bus_at(&self, path: &Path) -> Result<Bus> {
         let refuse = || {
             Error::invalid(
@@ -121,8 +121,7 @@ impl Conductor {
         if self.relative(path).is_some() {
             return self.engine.bus(scope);
         }
-        let engine = Engine::new(root.to_owned(), self.engine.settings().clone());
-        engine.layout().check_version()?;
+        let engine = Engine::open(root.to_owned(), self.engine.settings().clone())?;
         engine.bus(scope)
     }
 

@@ -52,7 +52,8 @@ impl Conductor {
     /// The run whose folder this is, in this root or in another one.
     ///
     /// # Errors
-    /// `run.not_a_folder` for a path that is not `<root>/<project>/<task>/runs/<run>`; `root.too_new`.
+    /// `run.not_a_folder` for a path that is not `<root>/<project>/<task>/runs/<run>`; those of
+    /// [`Conductor::open_from`].
     pub fn run_at(&self, folder: &Path) -> Result<Run> {
         let refuse = || {
             Error::invalid(
@@ -76,8 +77,7 @@ impl Conductor {
         let ((Ok(project), Ok(task), Ok(run)), Some(root)) = (ids, up.next()) else {
             return Err(refuse());
         };
-        let engine = Engine::new(root.to_owned(), self.engine.settings().clone());
-        engine.layout().check_version()?;
+        let engine = Engine::open(root.to_owned(), self.engine.settings().clone())?;
         engine.layout().run(&project, &task, &run)?;
         Run::new(engine, project, task, run)
     }

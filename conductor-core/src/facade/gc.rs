@@ -72,7 +72,8 @@ impl Gc<'_> {
     }
 
     /// Makes the plan again that a [`GcPlan::token`] tells of, in whatever process that was made. It
-    /// takes no more than that one did, unless somebody took away what kept a thing.
+    /// takes no more than that one did, unless somebody took away what kept a thing. Its goals are those of that
+    /// plan: nothing is counted again, and what the root grew by since is not in them.
     ///
     /// # Errors
     /// `gc.token`, and those of [`Gc::plan`].

@@ -19,6 +19,9 @@ use crate::time::{Timestamp, parse_duration};
 use crate::vocabulary::{self, Noun, OPTIONS, OptionRow, Value};
 use std::path::PathBuf;
 
+/// The word that takes back what the configuration says.
+const NONE: &str = "none";
+
 /// Options by their names in [`vocabulary`], each with a text as on a command line.
 ///
 /// What each call makes of them is one method: [`job`](Settings::job), [`post`](Settings::post) and
@@ -223,7 +226,8 @@ impl Settings {
         Ok((config, wish))
     }
 
-    /// What garbage collection takes; what is not given is as in `base`.
+    /// What garbage collection takes; what is not given is as in `base`. `max_bytes`, `min_free` and
+    /// `prune_archives` are taken back by `none`.
     pub fn gc(&self, base: GcPolicy) -> Result<GcPolicy> {
         let mut policy = base;
         for (name, value) in self.of(Noun::Gc)? {
@@ -232,11 +236,11 @@ impl Settings {
                 "older_than" => policy.older_than = parse_duration(value)?,
                 "keep_failed" => policy.keep_failed = flag(name, value)?,
                 "keep_last" => policy.keep_last = number(name, value)?,
-                "max_bytes" => policy.max_bytes = Some(size(name, value)?),
-                "min_free" => policy.min_free = Some(size(name, value)?),
+                "max_bytes" => policy.max_bytes = or_none(value, |value| size(name, value))?,
+                "min_free" => policy.min_free = or_none(value, |value| size(name, value))?,
                 "rotate_bus" => policy.rotate_bus = flag(name, value)?,
                 "bus_max_size" => policy.bus_max_size = size(name, value)?,
-                "prune_archives" => policy.prune_archives = Some(parse_duration(value)?),
+                "prune_archives" => policy.prune_archives = or_none(value, parse_duration)?,
                 "delete_done_tasks" => policy.delete_done_tasks = flag(name, value)?,
                 "force" => policy.force = flag(name, value)?,
                 _ => return Err(forgotten(name)),
@@ -269,6 +273,7 @@ fn check(row: &OptionRow, value: &str) -> Result<()> {
         return Err(Error::invalid("option.nul", row.name, message));
     }
     match row.value {
+        Value::Duration if row.name == "prune_archives" && value == NONE => Ok(()),
         Value::Number => number(row.name, value).map(drop),
         Value::Duration => {
             parse_duration(value).map(drop).map_err(|error| error.with_field(row.name))
@@ -280,6 +285,11 @@ fn check(row: &OptionRow, value: &str) -> Result<()> {
             Ok(())
         }
     }
+}
+
+/// A value, or that there is none, where the configuration may say one.
+fn or_none<T>(text: &str, read: impl Fn(&str) -> Result<T>) -> Result<Option<T>> {
+    if text == NONE { Ok(None) } else { read(text).map(Some) }
 }
 
 fn number(name: &str, text: &str) -> Result<usize> {
@@ -428,6 +438,24 @@ mod tests {
         assert_eq!(settings, Settings::new());
         let hint = settings.set("max_attemps", "3").unwrap_err().hint().to_owned();
         assert!(hint.contains("max_attempts"), "{hint}");
+    }
+
+    #[test]
+    fn what_garbage_collection_is_told_by_the_configuration_is_taken_back() {
+        let mut base = GcPolicy::default().keep_failed(true).rotate_bus(true);
+        base = base.delete_done_tasks(true).max_bytes(1u64).min_free(1u64);
+        base = base.prune_archives(std::time::Duration::from_secs(1));
+        let mut settings = Settings::new();
+        assert_eq!(settings.gc(base.clone()).unwrap(), base);
+        for name in ["keep_failed", "rotate_bus", "delete_done_tasks"] {
+            settings.set(name, "false").unwrap();
+        }
+        for name in ["max_bytes", "min_free", "prune_archives"] {
+            settings.set(name, "none").unwrap();
+        }
+        assert_eq!(settings.gc(base.clone()).unwrap(), GcPolicy::default());
+        // A length of time that nothing else says is wanted.
+        assert_eq!(settings.set("older_than", "none").unwrap_err().code(), "duration.invalid");
     }
 
     #[test]

@@ -166,7 +166,7 @@ impl Validation {
             Ok((root, origin)) => {
                 let version = std::path::absolute(&root)
                     .map_err(|e| Error::io("find the root", &root, e))
-                    .and_then(|path| Layout::new(Arc::new(RealOs), path).check_version());
+                    .and_then(|path| Layout::open(Arc::new(RealOs), path)?.check_writable());
                 match version {
                     Ok(()) => self.root = Some((root, origin)),
                     Err(error) => self.tell(Severity::Error, &error),

@@ -1,12 +1,15 @@
 //! How much lies in a folder, and how old it is; read only, and without leaving it.
 
 use super::folder::Folder;
+use crate::cancel::Wait;
 use crate::error::{ErrorKind, Result};
 use crate::sys::{FileKind, Stat};
 use std::ffi::{OsStr, OsString};
 
 /// How deeply folders are looked into.
 const DEEPEST: usize = 64;
+/// After how many names it is asked whether the wait is over.
+const PART: u32 = 256;
 
 /// What lies in a folder, added up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,39 +37,71 @@ impl Measure {
     }
 }
 
+/// A measurement that is under way.
+struct Measuring<'a> {
+    sum: Measure,
+    wait: &'a Wait,
+    seen: u32,
+}
+
+impl Measuring<'_> {
+    fn new(wait: &Wait) -> Measuring<'_> {
+        Measuring { sum: Measure::NOTHING, wait, seen: 0 }
+    }
+
+    /// Counts a name that is looked at.
+    fn see(&mut self) -> Result<()> {
+        self.seen = self.seen.wrapping_add(1);
+        if self.seen.is_multiple_of(PART) { self.wait.check() } else { Ok(()) }
+    }
+}
+
 impl Folder {
     /// Adds up what lies in this folder. `chosen` is asked about each name right in it: what it
     /// refuses is left out.
     ///
     /// What goes while it is looked at is not counted. Memory does not grow with what is there.
     pub fn measure(&self, chosen: &mut dyn FnMut(&OsStr, &Stat) -> bool) -> Result<Measure> {
-        let mut sum = Measure::NOTHING;
-        self.add_up(&mut sum, DEEPEST, chosen)?;
-        Ok(sum)
+        self.measure_until(&Wait::FOREVER, chosen)
     }
 
-    /// As [`Folder::measure`], for names right in this folder that were listed before.
+    /// As [`Folder::measure`], until the wait is over.
+    ///
+    /// # Errors
+    /// Also those of the wait.
+    pub fn measure_until(
+        &self,
+        wait: &Wait,
+        chosen: &mut dyn FnMut(&OsStr, &Stat) -> bool,
+    ) -> Result<Measure> {
+        let mut measuring = Measuring::new(wait);
+        self.add_up(&mut measuring, DEEPEST, chosen)?;
+        Ok(measuring.sum)
+    }
+
+    /// As [`Folder::measure_until`], for names right in this folder that were listed before.
     pub fn measure_names(
         &self,
         names: &[OsString],
+        wait: &Wait,
         chosen: &mut dyn FnMut(&OsStr, &Stat) -> bool,
     ) -> Result<Measure> {
-        let mut sum = Measure::NOTHING;
+        let mut measuring = Measuring::new(wait);
         for name in names {
-            self.add_one(&mut sum, DEEPEST, name, chosen)?;
+            self.add_one(&mut measuring, DEEPEST, name, chosen)?;
         }
-        Ok(sum)
+        Ok(measuring.sum)
     }
 
     fn add_up(
         &self,
-        sum: &mut Measure,
+        measuring: &mut Measuring<'_>,
         depth: usize,
         chosen: &mut dyn FnMut(&OsStr, &Stat) -> bool,
     ) -> Result<()> {
         let mut failed = None;
         self.visit(&mut |name, _| {
-            let added = self.add_one(sum, depth, name, chosen);
+            let added = self.add_one(measuring, depth, name, chosen);
             failed = added.err();
             failed.is_none()
         })?;
@@ -75,15 +110,16 @@ impl Folder {
 
     fn add_one(
         &self,
-        sum: &mut Measure,
+        measuring: &mut Measuring<'_>,
         depth: usize,
         name: &OsStr,
         chosen: &mut dyn FnMut(&OsStr, &Stat) -> bool,
     ) -> Result<()> {
+        measuring.see()?;
         let stat = match self.stat(name) {
             // A folder that may be listed and not entered.
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                sum.whole = false;
+                measuring.sum.whole = false;
                 return Ok(());
             }
             stat => stat?,
@@ -93,21 +129,21 @@ impl Folder {
             return Ok(());
         }
         if stat.kind != FileKind::Folder {
-            sum.add_file(&stat);
+            measuring.sum.add_file(&stat);
             return Ok(());
         }
         if depth == 0 {
-            sum.whole = false;
+            measuring.sum.whole = false;
             return Ok(());
         }
         match self.folder_here(name) {
-            Ok(folder) => folder.add_up(sum, depth - 1, &mut |_, _| true),
+            Ok(folder) => folder.add_up(measuring, depth - 1, &mut |_, _| true),
             Err(error) if error.code() == "path.mount_point" => {
-                sum.mounted = true;
+                measuring.sum.mounted = true;
                 Ok(())
             }
             Err(error) if error.kind() == ErrorKind::PermissionDenied => {
-                sum.whole = false;
+                measuring.sum.whole = false;
                 Ok(())
             }
             // Gone, or something else by now.
@@ -122,6 +158,7 @@ impl Folder {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cancel::Cancel;
     use crate::sys::RealOs;
     use std::fs;
     use std::sync::Arc;
@@ -141,6 +178,21 @@ mod tests {
         assert!(sum.whole && !sum.mounted);
         assert_eq!(sum.bytes, 5010);
         assert!(sum.newest > 0);
+    }
+
+    #[test]
+    fn it_ends_with_the_wait_in_the_middle_of_a_folder() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("a")).unwrap();
+        for number in 0..3 * PART {
+            fs::write(dir.path().join("a").join(number.to_string()), "").unwrap();
+        }
+        let folder = Folder::open_root(Arc::new(RealOs), dir.path()).unwrap();
+        let cancel = Cancel::new();
+        cancel.set();
+        let error = folder.measure_until(&Wait::from(&cancel), &mut |_, _| true).unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Cancelled);
+        assert!(folder.measure(&mut |_, _| true).unwrap().whole);
     }
 
     #[test]

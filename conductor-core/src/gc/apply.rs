@@ -150,7 +150,8 @@ impl GcWork {
         let root = layout.ensure_root()?;
         Ok(GcWork {
             plan: plan.clone(),
-            walk: Walk::new(plan, false)?,
+            // What is deleted takes longer than looking at it: that ends between two things.
+            walk: Walk::new(plan, false, Wait::FOREVER)?,
             wait,
             trash: Trash::new(layout),
             task: None,

@@ -32,7 +32,8 @@ pub struct GcGoal {
     /// The bytes that were asked for: the most that the root, or the one project, may hold; the least
     /// that shall be free.
     pub wanted: u64,
-    /// The bytes that there are, held or free: of a plan before it is carried out, of a report after it.
+    /// The bytes that there are, held or free: of a plan before it is carried out, of a report after it. What
+    /// the root holds is counted once, when the plan is made: what comes later is not in it.
     pub now: u64,
     /// The bytes that are missing still once the plan is carried out; 0 where the goal is reached.
     pub short: u64,
@@ -50,6 +51,12 @@ impl GcGoal {
         held: &Held,
     ) -> GcGoal {
         GcGoal { goal, wanted, now, short: 0, held: Vec::new() }.missing(can_go, held)
+    }
+
+    /// As it was planned when it was known what is short and what is held.
+    pub(super) fn known(goal: GcReason, wanted: u64, now: u64, short: u64, held: &Held) -> GcGoal {
+        let held = if short > 0 { held.list() } else { Vec::new() };
+        GcGoal { goal, wanted, now, short, held }
     }
 
     /// As it stands once a plan was carried out and there are so many bytes now.
@@ -73,7 +80,7 @@ impl GcGoal {
 }
 
 /// Bytes that stay, by what holds them.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Held(BTreeMap<(GcHolding, Option<GcReason>), (usize, u64)>);
 
 impl Held {
@@ -101,13 +108,23 @@ impl Held {
         }
     }
 
+    /// All of it, whatever it is, in one order.
+    pub(super) fn all(&self) -> impl Iterator<Item = GcHeld> + '_ {
+        let held = self.0.iter();
+        held.map(|(&(what, reason), &(count, bytes))| GcHeld { what, reason, count, bytes })
+    }
+
     fn list(&self) -> Vec<GcHeld> {
-        let held = self.0.iter().filter(|(_, (_, bytes))| *bytes > 0);
-        let mut list: Vec<GcHeld> = held
-            .map(|(&(what, reason), &(count, bytes))| GcHeld { what, reason, count, bytes })
-            .collect();
+        let mut list: Vec<GcHeld> = self.all().filter(|held| held.bytes > 0).collect();
         list.sort_by_key(|held| std::cmp::Reverse(held.bytes));
         list
+    }
+}
+
+impl FromIterator<GcHeld> for Held {
+    fn from_iter<T: IntoIterator<Item = GcHeld>>(all: T) -> Held {
+        let pair = |held: GcHeld| ((held.what, held.reason), (held.count, held.bytes));
+        Held(all.into_iter().map(pair).collect())
     }
 }
 
@@ -170,6 +187,8 @@ mod tests {
         assert_eq!(goal.held, [most, bus]);
         let done = goal.reached(90, &held);
         assert_eq!((done.short, done.held.len(), done.wanted), (0, 0, 100));
+        assert_eq!(GcGoal::known(goal.goal, goal.wanted, goal.now, goal.short, &held), goal);
+        assert_eq!(held.all().collect::<Held>(), held);
         let free = GcGoal::planned(GcReason::MinFree, 100, 30, 50, &held);
         assert_eq!((free.over(), free.short), (70, 20));
         assert_eq!(free.reached(80, &held).short, 20);

@@ -4,6 +4,12 @@ use crate::id::{ProjectId, RunId, TaskId};
 use crate::time::Timestamp;
 use std::path::PathBuf;
 
+/// What has a word in every surface.
+pub(super) trait Word: Sized {
+    /// What has this word; `None` where nothing has it.
+    fn of_word(word: &str) -> Option<Self>;
+}
+
 /// Declares an enum whose variants are words in every surface.
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident $word:literal,)* }) => {
@@ -16,6 +22,12 @@ macro_rules! words {
             /// Its word in every surface.
             pub const fn as_str(self) -> &'static str {
                 match self { $($name::$variant => $word),* }
+            }
+        }
+
+        impl Word for $name {
+            fn of_word(word: &str) -> Option<$name> {
+                [$($name::$variant),*].into_iter().find(|known| known.as_str() == word)
             }
         }
 

@@ -88,13 +88,13 @@ pub(crate) fn make_plan(
         counted,
         errors: errors.into(),
     };
-    if plan.policy.has_goals() {
-        let (early, goals, held) = plan.find_early(again.is_none(), wait)?;
-        (plan.early, plan.goals, plan.held) = (early, goals.into(), held);
-    }
-    if let Some(token) = again {
-        plan.early = token.early;
-    }
+    let counted = match again {
+        Some(token) => (token.early, token.goals, token.held),
+        None if plan.policy.goals().next().is_some() => plan.find_early(wait)?,
+        None => Default::default(),
+    };
+    let (early, goals, held) = counted;
+    (plan.early, plan.goals, plan.held) = (early, goals.into(), held);
     Ok(plan)
 }
 
@@ -119,10 +119,11 @@ impl Sum {
 }
 
 impl GcPlan {
-    /// The policy and the moment as one text: with it, another process makes the plan again. It takes
-    /// no more than this one.
+    /// The policy, the moment and what was counted as one text: with it, another process makes the plan again
+    /// without counting. It takes no more than this one.
     pub fn token(&self) -> String {
-        Token { now: self.now, early: self.early.clone() }.text(&self.policy)
+        let (early, goals) = (self.early.clone(), self.goals.to_vec());
+        Token { now: self.now, early, goals, held: self.held.clone() }.text(&self.policy)
     }
 
     /// The moment that ages are counted from.
@@ -170,19 +171,18 @@ impl GcPlan {
     }
 
     /// Finds out how far young runs go so that the root fits and enough of the disk is free, and how far
-    /// that reaches; not the first where it is known.
-    fn find_early(&self, search: bool, wait: &Wait) -> Result<(Vec<Early>, Vec<GcGoal>, Held)> {
+    /// that reaches.
+    fn find_early(&self, wait: &Wait) -> Result<(Vec<Early>, Vec<GcGoal>, Held)> {
         let sum = self.sum(None, wait)?;
         let can_go = sum.going.saturating_add(sum.may_go);
         let (mut early, mut goals) = (Vec::new(), Vec::new());
-        let wants = [
-            (GcReason::MaxBytes, self.policy.most_bytes(), sum.total),
-            (GcReason::MinFree, self.policy.least_free(), self.free()?),
-        ];
-        for (reason, wanted, now) in wants {
-            let Some(wanted) = wanted else { continue };
+        for (reason, wanted) in self.policy.goals() {
+            let now = match reason {
+                GcReason::MinFree => self.free()?,
+                _ => sum.total,
+            };
             let goal = GcGoal::planned(reason, wanted, now, can_go, &sum.held);
-            if search && let Some(last) = self.find_last(&sum, goal.over(), wait)? {
+            if let Some(last) = self.find_last(&sum, goal.over(), wait)? {
                 early.push(Early { reason, last });
             }
             goals.push(goal);
@@ -218,7 +218,7 @@ impl GcPlan {
     /// Adds up what there is; of the young runs only those between two turns.
     fn sum(&self, within: Option<(Turn, Turn)>, wait: &Wait) -> Result<Sum> {
         let mut sum = Sum::default();
-        let mut walk = Walk::new(self, true)?;
+        let mut walk = Walk::new(self, true, wait.clone())?;
         while let Some(step) = walk.next_step() {
             wait.check()?;
             let mut scan = match step {
@@ -248,7 +248,11 @@ impl GcPlan {
                     sum.held.add_run(verdict.reason, fact.bytes);
                 }
             }
-            match walk.end_task(&mut scan) {
+            let verdict = walk.end_task(&mut scan);
+            if let Some(over) = walk.over.take() {
+                return Err(over);
+            }
+            match verdict {
                 Some(verdict) if verdict.deletes() => {
                     let TaskScan { beside, fact, .. } = &*scan;
                     sum.total = sum.total.saturating_add(beside.sum());

@@ -1,5 +1,6 @@
 //! What garbage collection takes and what it leaves.
 
+use super::item::GcReason;
 use crate::id::ProjectId;
 use std::time::Duration;
 
@@ -23,7 +24,8 @@ pub struct GcPolicy {
     /// How many of the newest runs of each task stay.
     pub keep_last: usize,
     /// The oldest runs go, whatever their age, until the root holds at most so many bytes, or the project
-    /// where it is one; 0 is no limit. What counts is all that lies there, not runs alone.
+    /// where it is one; 0 is no limit. What counts is all that lies there, not runs alone: where what may not
+    /// go is more than this, all that may goes. `keep_last` and `keep_failed` hold all the same.
     pub max_bytes: Option<u64>,
     /// The oldest runs go, whatever their age, until so many bytes of the disk are free; 0 is no goal.
     pub min_free: Option<u64>,
@@ -69,19 +71,12 @@ macro_rules! setters {
 }
 
 impl GcPolicy {
-    /// The most bytes that the root may hold, where that is limited.
-    pub(super) fn most_bytes(&self) -> Option<u64> {
-        self.max_bytes.filter(|bytes| *bytes > 0)
-    }
-
-    /// The least bytes of the disk that shall be free, where that is asked for.
-    pub(super) fn least_free(&self) -> Option<u64> {
-        self.min_free.filter(|bytes| *bytes > 0)
-    }
-
-    /// Whether it wants more than what goes by its age.
-    pub(super) fn has_goals(&self) -> bool {
-        self.most_bytes().or(self.least_free()).is_some()
+    /// What it wants beside what goes by its age: the most bytes that the root may hold, the least of the disk
+    /// that shall be free.
+    pub(super) fn goals(&self) -> impl Iterator<Item = (GcReason, u64)> {
+        let goals = [(GcReason::MaxBytes, self.max_bytes), (GcReason::MinFree, self.min_free)];
+        let set = |(goal, bytes): (GcReason, Option<u64>)| Some((goal, bytes.filter(|b| *b > 0)?));
+        goals.into_iter().filter_map(set)
     }
 
     setters! {

@@ -2,6 +2,7 @@
 
 use super::facts::{IdHash, RunFact, RunState, StrayFact};
 use super::strays::{is_temporary_of_run, temporary};
+use crate::cancel::Wait;
 use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::{Folder, Measure};
 use crate::id::RunId;
@@ -246,7 +247,7 @@ impl RunScanner {
 
 impl FoundRun {
     /// Looks at how much the run holds, and whether all of it can be seen.
-    pub(super) fn measure(&mut self) -> Result<()> {
+    pub(super) fn measure(&mut self, wait: &Wait) -> Result<()> {
         let Some(folder) = &self.folder else { return Ok(()) };
         let mut written = None;
         let note = &mut |name: &std::ffi::OsStr, stat: &crate::sys::Stat| {
@@ -256,8 +257,8 @@ impl FoundRun {
             true
         };
         let sum = match self.names.more {
-            true => folder.measure(note)?,
-            false => folder.measure_names(&self.names.listed, note)?,
+            true => folder.measure_until(wait, note)?,
+            false => folder.measure_names(&self.names.listed, wait, note)?,
         };
         let fact = &mut self.fact;
         (fact.bytes, fact.mounted, fact.whole) = (sum.bytes, sum.mounted, sum.whole);

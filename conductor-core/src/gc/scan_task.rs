@@ -238,7 +238,7 @@ impl Walk {
     /// The next run of a task, oldest first, and what is to become of it.
     pub(super) fn next_run(&mut self, scan: &mut TaskScan) -> Option<(FoundRun, Verdict)> {
         let runs = scan.runs.clone()?;
-        loop {
+        while self.over.is_none() {
             let id = scan.ids.next()?;
             let newer = scan.ids.len();
             match self.look_at_run(&scan.fact, &runs, id, newer) {
@@ -256,20 +256,25 @@ impl Walk {
                 // It is not judged, and so stays; the task stays with it.
                 Err(error) => {
                     scan.fact.foreign = true;
-                    scan.loose.errors.push(error);
+                    scan.loose.errors.extend(self.unless_over(error));
                 }
             }
         }
+        None
     }
 
     /// Looks at what else lies in a task, and judges it; `None` for a task that nobody asked about.
     /// What goes with it is not told of.
-    pub(super) fn end_task(&self, scan: &mut TaskScan) -> Option<Verdict> {
+    pub(super) fn end_task(&mut self, scan: &mut TaskScan) -> Option<Verdict> {
+        if self.over.is_some() {
+            return None;
+        }
         let asked = self.plan.policy.delete_done_tasks && scan.fact.done;
         if let Some(task) = scan.folder.clone()
             && let Err(error) = self.look_at_rest(&task, scan, asked)
             && error.kind() != ErrorKind::NotFound
         {
+            let error = self.unless_over(error)?;
             self.unreadable(scan, error);
         }
         let TaskScan { fact, judged, .. } = &*scan;
@@ -286,7 +291,7 @@ impl Walk {
             let beside = &mut scan.beside;
             // Lock files are empty; receipts stay when the task goes.
             let mut receipts = 0;
-            let sum = task.measure(&mut |name, stat| {
+            let sum = task.measure_until(self.wait(), &mut |name, stat| {
                 if name == RECEIPTS {
                     receipts = stat.takes();
                 }
@@ -298,7 +303,8 @@ impl Walk {
             fact.newest = Timestamp::from_unix_nanos(sum.newest);
             beside.rest = sum.bytes.saturating_sub(beside.bus + beside.archives) + receipts;
             if let Some(runs) = &scan.runs {
-                beside.rest += runs.measure_names(&scan.others, &mut |_, _| true)?.bytes;
+                beside.rest +=
+                    runs.measure_names(&scan.others, self.wait(), &mut |_, _| true)?.bytes;
             }
         }
         fact.driven = scan.names.has_lease && task.is_locked(LOOP_LOCK)?;

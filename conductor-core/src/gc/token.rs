@@ -1,6 +1,7 @@
 //! A plan as one text, with which another process makes it again.
 
-use super::item::GcReason;
+use super::goal::{GcGoal, GcHeld, Held};
+use super::item::{GcHolding, GcReason, Word as _};
 use super::oldest::Turn;
 use super::plan::Early;
 use super::policy::GcPolicy;
@@ -8,11 +9,16 @@ use crate::error::{Error, Result};
 use crate::id::ProjectId;
 use crate::time::{Timestamp, format_duration, parse_duration};
 
-/// What a plan is beside its policy: its moment, and how far young runs go all the same.
+/// What a plan is beside its policy: its moment, how far young runs go all the same, and what was counted to find
+/// that out. Who makes the plan again need not count, and tells the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Token {
     pub(super) now: Timestamp,
     pub(super) early: Vec<Early>,
+    /// One for each goal of the policy.
+    pub(super) goals: Vec<GcGoal>,
+    /// What stays, where there are goals.
+    pub(super) held: Held,
 }
 
 impl Token {
@@ -43,6 +49,13 @@ impl Token {
         for Early { reason, last } in &self.early {
             parts.push(format!("through={reason}~{}~{:016x}", last.end, last.tie));
         }
+        for GcGoal { goal, now, short, .. } in &self.goals {
+            parts.push(format!("goal={goal}~{now}~{short}"));
+        }
+        for GcHeld { what, reason, count, bytes } in self.held.all() {
+            let reason = reason.map_or("", GcReason::as_str);
+            parts.push(format!("held={what}~{reason}~{count}~{bytes}"));
+        }
         parts.join(" ")
     }
 
@@ -64,7 +77,9 @@ fn read(token: &str) -> Option<(GcPolicy, Token)> {
     if parts.next() != Some("gc1") {
         return None;
     }
-    let mut token = Token { now: parts.next()?.parse().ok()?, early: Vec::new() };
+    let now = parts.next()?.parse().ok()?;
+    let mut token = Token { now, early: Vec::new(), goals: Vec::new(), held: Held::default() };
+    let (mut counted, mut held) = (Vec::new(), Vec::new());
     let mut policy = GcPolicy::default().older_than(parse_duration(parts.next()?).ok()?);
     for part in parts {
         let (name, value) = part.split_once('=').unwrap_or((part, ""));
@@ -80,10 +95,38 @@ fn read(token: &str) -> Option<(GcPolicy, Token)> {
             "bus_max_size" => policy.bus_max_size = value.parse().ok()?,
             "prune_archives" => policy.prune_archives = Some(parse_duration(value).ok()?),
             "through" => token.early.push(read_early(value)?),
+            "goal" => counted.push(read_goal(value)?),
+            "held" => held.push(read_held(value)?),
             _ => return None,
         }
     }
-    Some((policy, token))
+    token.held = held.into_iter().collect();
+    for (goal, wanted) in policy.goals() {
+        let (_, now, short) = *counted.iter().find(|(known, ..)| *known == goal)?;
+        token.goals.push(GcGoal::known(goal, wanted, now, short, &token.held));
+    }
+    (token.goals.len() == counted.len()).then_some((policy, token))
+}
+
+fn read_goal(value: &str) -> Option<(GcReason, u64, u64)> {
+    let mut parts = value.split('~');
+    let goal = (
+        GcReason::of_word(parts.next()?)?,
+        parts.next()?.parse().ok()?,
+        parts.next()?.parse().ok()?,
+    );
+    parts.next().is_none().then_some(goal)
+}
+
+fn read_held(value: &str) -> Option<GcHeld> {
+    let mut parts = value.split('~');
+    let what = GcHolding::of_word(parts.next()?)?;
+    let reason = match parts.next()? {
+        "" => None,
+        word => Some(GcReason::of_word(word)?),
+    };
+    let (count, bytes) = (parts.next()?.parse().ok()?, parts.next()?.parse().ok()?);
+    parts.next().is_none().then_some(GcHeld { what, reason, count, bytes })
 }
 
 fn read_early(value: &str) -> Option<Early> {
@@ -104,7 +147,9 @@ mod tests {
     #[test]
     fn a_token_says_it_all() {
         let now: Timestamp = "2026-03-01T08:00:00.25Z".parse().unwrap();
-        let (plain, token) = (GcPolicy::default(), Token { now, early: Vec::new() });
+        let plain = GcPolicy::default();
+        let (early, goals) = (Vec::new(), Vec::new());
+        let token = Token { now, early, goals, held: Held::default() };
         assert_eq!(Token::read(&token.text(&plain)).unwrap(), (plain, token));
         let full = GcPolicy {
             older_than: Duration::from_millis(1500),
@@ -112,7 +157,7 @@ mod tests {
             keep_failed: true,
             keep_last: 3,
             max_bytes: Some(1),
-            min_free: Some(0),
+            min_free: Some(2),
             rotate_bus: true,
             bus_max_size: 7,
             prune_archives: Some(Duration::ZERO),
@@ -121,7 +166,14 @@ mod tests {
         };
         let early = [(GcReason::MaxBytes, 0), (GcReason::MinFree, u64::MAX)];
         let early = early.map(|(reason, tie)| Early { reason, last: Turn { end: now, tie } });
-        let token = Token { now, early: early.to_vec() };
+        let mut held = Held::default();
+        held.add_run(GcReason::Alive, 5);
+        held.add(GcHolding::Buses, 0);
+        let goals = vec![
+            GcGoal::known(GcReason::MaxBytes, 1, 9, 5, &held),
+            GcGoal::known(GcReason::MinFree, 2, 9, 0, &held),
+        ];
+        let token = Token { now, early: early.to_vec(), goals, held };
         assert_eq!(Token::read(&token.text(&full)).unwrap(), (full, token));
         for bad in [
             "",
@@ -130,6 +182,10 @@ mod tests {
             "gc1 now 1h",
             "gc1 2026-03-01T08:00:00Z 1h forced",
             "gc1 2026-03-01T08:00:00Z 1h through=age~2026-03-01T08:00:00Z~0",
+            // What the plan counted is missing, or is of no goal of the policy.
+            "gc1 2026-03-01T08:00:00Z 1h max_bytes=1",
+            "gc1 2026-03-01T08:00:00Z 1h goal=max_bytes~1~1",
+            "gc1 2026-03-01T08:00:00Z 1h max_bytes=1 goal=max_bytes~1~1 held=air~~1~1",
         ] {
             assert_eq!(Token::read(bad).unwrap_err().code(), "gc.token", "{bad}");
         }

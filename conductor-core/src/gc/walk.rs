@@ -8,12 +8,12 @@ use super::facts::{Owner, RunFact, TaskFact};
 use super::goal::Beside;
 use super::item::{GcAction, GcItem, GcReason};
 use super::oldest::Turn;
-use super::plan::GcPlan;
+use super::plan::{Early, GcPlan};
 use super::relations::Relations;
 use super::scan_run::{FoundRun, RunScanner};
 use super::scan_task::{Loose, TaskScan};
 use crate::cancel::Wait;
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::{Layout, PROJECT_BUS};
@@ -39,6 +39,10 @@ pub(super) struct Walk {
     began: bool,
     projects: std::vec::IntoIter<ProjectId>,
     project: Option<OpenProject>,
+    /// What ends it in the middle of something large.
+    wait: Wait,
+    /// That the wait is over; nothing more is looked at then.
+    pub(super) over: Option<Error>,
 }
 
 /// The project that is being looked at.
@@ -61,7 +65,7 @@ pub(super) enum Step {
 }
 
 impl Walk {
-    pub(super) fn new(plan: &GcPlan, sizes: bool) -> Result<Walk> {
+    pub(super) fn new(plan: &GcPlan, sizes: bool, wait: Wait) -> Result<Walk> {
         let layout = plan.engine.layout();
         let root = layout.root()?;
         let projects = match &plan.policy.project {
@@ -81,11 +85,28 @@ impl Walk {
             began: false,
             projects: projects.into_iter(),
             project: None,
+            wait,
+            over: None,
         })
     }
 
     pub(super) fn relations(&self) -> &Relations {
         self.newer.as_ref().unwrap_or(&self.plan.relations)
+    }
+
+    pub(super) fn wait(&self) -> &Wait {
+        &self.wait
+    }
+
+    /// Takes note of an error that ends the way; gives back any other.
+    pub(super) fn unless_over(&mut self, error: Error) -> Option<Error> {
+        match error.kind() {
+            ErrorKind::Cancelled | ErrorKind::Timeout => {
+                self.over = Some(error);
+                None
+            }
+            _ => Some(error),
+        }
     }
 
     pub(super) fn cursors(&self) -> Option<&Folder> {
@@ -135,7 +156,7 @@ impl Walk {
 
     /// How much lies right in the root beside its projects.
     pub(super) fn beside_projects(&self) -> Result<Beside> {
-        let sum = self.root.measure(&mut |name, stat| {
+        let sum = self.root.measure_until(&self.wait, &mut |name, stat| {
             stat.kind != FileKind::Folder || !is_id::<ProjectId>(name)
         })?;
         Ok(Beside { rest: sum.bytes, ..Beside::default() })
@@ -145,7 +166,7 @@ impl Walk {
     pub(super) fn beside_tasks(&self) -> Result<Beside> {
         let mut beside = Beside::default();
         let Some(project) = &self.project else { return Ok(beside) };
-        let sum = project.folder.measure(&mut |name, stat| {
+        let sum = project.folder.measure_until(&self.wait, &mut |name, stat| {
             beside.note(name, stat, PROJECT_BUS);
             stat.kind != FileKind::Folder || !is_id::<TaskId>(name)
         });
@@ -171,13 +192,12 @@ impl Walk {
         let Some(mut found) = self.scanner.scan(runs, id, open)? else { return Ok(None) };
         found.newer = newer;
         let first = self.judge(task, &found.fact, newer);
-        let maybe = first.deletes() || first.reason == GcReason::Young;
-        let early = !self.plan.early.is_empty() && maybe;
+        let early = first.reason == GcReason::Young && self.is_early(task, &found.fact).is_some();
         let orphan = found.fact.state == super::facts::RunState::Orphan;
         if !(self.sizes || early || orphan || first.deletes()) {
             return Ok(Some((found, first)));
         }
-        match found.measure() {
+        match found.measure(&self.wait) {
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
             measured => measured?,
         }
@@ -193,11 +213,14 @@ impl Walk {
 
     /// Why a young run goes all the same.
     fn goes_early(&self, task: &TaskFact, run: &RunFact, verdict: Verdict) -> Option<GcReason> {
-        if self.plan.early.is_empty() || !may_go_early(self.plan.now, run, verdict) {
-            return None;
-        }
-        let turn = Turn::of(run.end, &task.project, &task.id, &run.id);
-        self.plan.early.iter().find(|early| turn <= early.last).map(|early| early.reason)
+        may_go_early(self.plan.now, run, verdict).then(|| self.is_early(task, run)).flatten()
+    }
+
+    /// Why a run is old enough all the same, if it may go.
+    fn is_early(&self, task: &TaskFact, run: &RunFact) -> Option<GcReason> {
+        let turn = || Turn::of(run.end, &task.project, &task.id, &run.id);
+        let mut early = self.plan.early.iter();
+        early.find(|Early { last, .. }| run.end <= last.end && turn() <= *last).map(|e| e.reason)
     }
 }
 
@@ -244,7 +267,7 @@ pub struct GcItems {
 
 impl GcItems {
     pub(super) fn new(plan: &GcPlan, telling: Telling, wait: Wait) -> GcItems {
-        let (walk, error) = match Walk::new(plan, telling == Telling::All) {
+        let (walk, error) = match Walk::new(plan, telling == Telling::All, wait.clone()) {
             Ok(walk) => (Some(walk), None),
             Err(error) => (None, Some(Err(error))),
         };
@@ -286,6 +309,11 @@ impl GcItems {
     /// Goes one step; `false` at the end.
     fn step(&mut self) -> bool {
         let Some(walk) = &mut self.walk else { return false };
+        if let Some(over) = walk.over.take() {
+            (self.walk, self.task) = (None, None);
+            self.ready.push_back(Err(over));
+            return true;
+        }
         if let Some(mut scan) = self.task.take() {
             if let Some((found, verdict)) = walk.next_run(&mut scan) {
                 let item = self.plan.run_item(&scan.fact, &found.fact, verdict);

@@ -4,6 +4,7 @@
 
 mod enumerate;
 mod names;
+mod read_only;
 mod root;
 mod tree;
 mod version;

@@ -1,7 +1,9 @@
 //! The folders of a root, opened by id.
 
 use super::names::{BIN, CONDUCTOR, CURSORS, OPEN, OUTBOX, PROBES, RUNS, TRASH};
-use crate::error::{Error, ErrorKind, Result};
+use super::read_only::ReadOnly;
+use super::version;
+use crate::error::{Error, ErrorKind, Refusal, Result};
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::sys::{Born, FileSystem, Os};
@@ -20,12 +22,36 @@ pub struct Layout {
     os: Arc<dyn Os>,
     path: PathBuf,
     born: Born,
+    /// Why nothing may be written there.
+    refusal: Option<Arc<Refusal>>,
 }
 
 impl Layout {
-    /// The root at `path`, an absolute path; it need not exist yet.
+    /// The root at `path`, an absolute path; it need not exist yet. Whatever version it tells, it is written to:
+    /// see [`Layout::open`].
     pub fn new(os: Arc<dyn Os>, path: PathBuf) -> Layout {
-        Layout { os, path, born: Born::here() }
+        Layout { os, path, born: Born::here(), refusal: None }
+    }
+
+    /// The root at `path`, an absolute path; it need not exist yet. One of a newer form is only read: whatever
+    /// would change a file there is refused with `root.too_new`.
+    ///
+    /// # Errors
+    /// `root.setting_invalid`, or what keeps the root's settings from being read, as `yaml.corrupt`.
+    pub fn open(os: Arc<dyn Os>, path: PathBuf) -> Result<Layout> {
+        let layout = Layout::new(os, path);
+        let Some(refusal) = version::refusal(&layout)?.map(Arc::new) else { return Ok(layout) };
+        let os = Arc::new(ReadOnly::new(layout.os, refusal.clone()));
+        Ok(Layout { os, refusal: Some(refusal), ..layout })
+    }
+
+    /// Refuses to change anything in a root that is only read. What changes files is refused anyway: this is for
+    /// what does more than that, and for saying it before anything is looked at.
+    ///
+    /// # Errors
+    /// `root.too_new`.
+    pub fn check_writable(&self) -> Result<()> {
+        self.refusal.as_ref().map_or(Ok(()), |refusal| Err(refusal.error()))
     }
 
     /// The root's path.
@@ -76,8 +102,9 @@ impl Layout {
     /// The root's folder for writing, made with mode 0700 where it is missing.
     ///
     /// # Errors
-    /// `root.remote` on a file system that other machines share.
+    /// `root.remote` on a file system that other machines share; `root.too_new`.
     pub fn ensure_root(&self) -> Result<Folder> {
+        self.check_writable()?;
         let root = match self.root() {
             Err(error) if error.code() == "root.not_found" => {
                 self.os

@@ -45,10 +45,14 @@ struct Shared {
 }
 
 impl Engine {
-    pub(crate) fn new(root: PathBuf, settings: Settings) -> Engine {
-        let layout = Layout::new(settings.os.clone(), root);
+    /// Opens the root at `root`, which need not exist yet; one of a newer form is only read.
+    ///
+    /// # Errors
+    /// As [`Layout::open`].
+    pub(crate) fn open(root: PathBuf, settings: Settings) -> Result<Engine> {
+        let layout = Layout::open(settings.os.clone(), root)?;
         let (keeper, secrets) = (KeeperProgram::default(), OnceLock::new());
-        Engine(Arc::new(Shared { layout, settings, keeper, secrets }))
+        Ok(Engine(Arc::new(Shared { layout, settings, keeper, secrets })))
     }
 
     pub(crate) fn layout(&self) -> &Layout {

@@ -254,7 +254,7 @@ mod tests {
             config: Arc::default(),
             environment: None,
         };
-        let engine = Engine::new(dir.path().join("root"), settings);
+        let engine = Engine::open(dir.path().join("root"), settings).unwrap();
         let enter = |who: &str| engine.queue_up(Pool::Runs, who).unwrap();
         let (first, second, third) = (enter("p/one"), enter("p/two"), enter("p/three"));
         assert_eq!(

@@ -143,7 +143,7 @@ impl Engine {
     /// root they are. All are asked before any is waited for.
     ///
     /// # Errors
-    /// The first of a run that cannot be stopped, once all others are.
+    /// The first of a run that cannot be stopped, once all others are; `root.too_new`, and nobody is asked.
     pub(crate) fn stop_open_runs(
         &self,
         stop: &Stop,
@@ -152,6 +152,7 @@ impl Engine {
         chosen: impl Fn(&OpenEntry) -> bool,
         parent: impl Fn(&str) -> bool,
     ) -> Result<StopReport> {
+        self.layout().check_writable()?;
         let mut report = StopReport::default();
         let LivingRuns { runs, unknown } = unlisted;
         let mut first_error = unknown.into_iter().next().map(|(_, error)| error);
@@ -276,7 +277,7 @@ impl Engine {
     /// Asks a run to end and does not wait for it; `false` when nothing was there to be signalled.
     ///
     /// # Errors
-    /// `run.not_ours` for a run that another program started.
+    /// `run.not_ours` for a run that another program started; `root.too_new`.
     pub(crate) fn ask_run_to_stop(
         &self,
         project: &ProjectId,
@@ -284,6 +285,7 @@ impl Engine {
         run: &RunId,
         stop: &Stop,
     ) -> Result<bool> {
+        self.layout().check_writable()?;
         let (folder, record) = match self.folder_and_record(project, task, run) {
             Ok(found) => found,
             Err(error) => return self.ask_untold_run((project, task, run), stop, error),

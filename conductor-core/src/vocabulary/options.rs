@@ -109,11 +109,11 @@ options! {
     "older_than": Duration         GC     false "168h"       "delete runs that ended longer ago than this";
     "keep_failed": Flag            GC     false "true"       "keep runs that did not complete";
     "keep_last": Number            GC     false "3"          "keep so many of the newest runs of each task";
-    "max_bytes"                    GC     false "10GB"       "delete the oldest runs until the root, or the one project, holds at most this; 0 is no limit";
-    "min_free"                     GC     false "10GB"       "delete the oldest runs until this much of the disk is free; 0 is no goal";
+    "max_bytes"                    GC     false "10GB"       "delete the oldest runs until the root, or the one project, holds at most this; none, or 0, is no limit";
+    "min_free"                     GC     false "10GB"       "delete the oldest runs until this much of the disk is free; none, or 0, is no goal";
     "rotate_bus": Flag             GC     false "true"       "archive buses that are larger than bus_max_size";
     "bus_max_size"                 GC     false "10MB"       "size above which a bus is archived";
-    "prune_archives": Duration     GC     false "720h"       "delete archives that nobody wrote to for longer than this";
+    "prune_archives": Duration     GC     false "720h"       "delete archives that nobody wrote to for longer than this; none keeps them";
     "delete_done_tasks": Flag      GC     false "true"       "delete tasks that are done and old, and have no runs left";
     "by"                           USAGE  false "day"        "what to sum up: run, task, project, agent or day";
 }

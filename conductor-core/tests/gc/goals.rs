@@ -1,8 +1,14 @@
 //! How many bytes a root shall hold or a disk have free, and what is told where that is not reached.
 
+use crate::hooked;
 use crate::kit::*;
-use conductor_core::{GcGoal, GcHolding, GcPolicy, GcReason, GcResult, Post, ReadOptions, Wait};
+use conductor_core::{
+    Cancel, Conductor, ErrorKind, GcGoal, GcHolding, GcPolicy, GcReason, GcResult, Post,
+    ReadOptions, Wait,
+};
 use std::fs;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 const RUN: usize = 100_000;
@@ -69,6 +75,99 @@ fn a_limit_that_cannot_be_kept_is_told_with_what_stays() {
     // The same from a plan that is made again from its text.
     let again = root.conductor().gc().plan_again(&plan.token(), Wait::FOREVER).unwrap();
     assert_eq!(again.goals()[0].held[..2], goal.held[..2]);
+}
+
+/// A root that is opened on a machine whose looks at names are counted; `before` is asked at each.
+fn counted(root: &Root, before: impl Fn(usize) + Send + Sync + 'static) -> (Conductor, Looks) {
+    let looks = Looks::default();
+    let conductor = hooked::open(root.path(), {
+        let looks = looks.clone();
+        move |call| {
+            if call.name == "stat_at" {
+                before(looks.fetch_add(1, Ordering::Relaxed) + 1);
+            }
+            Ok(())
+        }
+    });
+    (conductor, looks)
+}
+
+type Looks = Arc<AtomicUsize>;
+
+/// A folder of a project with so many files in it.
+fn notes(root: &Root, files: usize) {
+    for number in 0..files {
+        root.file(&format!("p/notes/{number}"), "x", 1);
+    }
+}
+
+#[test]
+fn a_plan_that_is_made_again_tells_what_was_counted_and_counts_nothing() {
+    let root = root();
+    notes(&root, 200);
+    // 500,000 and a little.
+    let plan = root.plan(GcPolicy::default().max_bytes(460_000u64).min_free(1u64));
+    assert_eq!(reason(&plan, "r1"), ("delete", "max_bytes"));
+    assert_eq!(plan.goals().iter().map(|goal| goal.short).collect::<Vec<_>>(), [0, 0]);
+    root.file("p/grown", &"g".repeat(200_000), 1);
+    let (conductor, looks) = counted(&root, |_| {});
+    let again = conductor.gc().plan_again(&plan.token(), Wait::FOREVER).unwrap();
+    assert_eq!(again.goals(), plan.goals());
+    assert_eq!(again.token(), plan.token());
+    assert!(looks.load(Ordering::Relaxed) < 50, "{looks:?}");
+    // Carrying it out looks at what goes, and at nothing else.
+    let report = conductor.gc().apply(&again, Wait::FOREVER).unwrap();
+    assert_eq!((report.runs, report.goals[0].now), (1, plan.goals()[0].now - report.freed));
+    assert!(looks.load(Ordering::Relaxed) < 150, "{looks:?}");
+}
+
+#[test]
+fn counting_ends_with_the_wait_in_the_middle_of_a_large_folder() {
+    let root = root();
+    notes(&root, 2000);
+    let cancel = Cancel::new();
+    let switch = cancel.clone();
+    let (conductor, looks) = counted(&root, move |looks| {
+        if looks == 300 {
+            switch.set();
+        }
+    });
+    let policy = GcPolicy::default().max_bytes(1u64);
+    let planned = conductor.gc().plan_telling(policy, &cancel, |_, _| {});
+    assert_eq!(planned.unwrap_err().kind(), ErrorKind::Cancelled);
+    assert!(looks.load(Ordering::Relaxed) < 1000, "{looks:?}");
+}
+
+#[test]
+fn a_list_ends_with_the_wait_in_the_middle_of_a_large_run() {
+    let root = root();
+    let run = root.path().join("p/t/runs/r2/deep");
+    fs::create_dir(&run).unwrap();
+    for number in 0..2000 {
+        fs::write(run.join(number.to_string()), "").unwrap();
+    }
+    let cancel = Cancel::new();
+    let switch = cancel.clone();
+    let (conductor, looks) = counted(&root, move |looks| {
+        if looks == 300 {
+            switch.set();
+        }
+    });
+    let plan = conductor.gc().plan(GcPolicy::default()).unwrap();
+    let items: Vec<_> = plan.items(&cancel).collect();
+    let (last, before) = items.split_last().unwrap();
+    assert_eq!(last.as_ref().unwrap_err().kind(), ErrorKind::Cancelled);
+    assert!(before.iter().all(Result::is_ok), "{before:?}");
+    assert!(looks.load(Ordering::Relaxed) < 1000, "{looks:?}");
+}
+
+#[test]
+fn what_shall_stay_does_however_much_there_is() {
+    let root = root();
+    let plan = root.plan(GcPolicy::default().max_bytes(1u64).keep_last(1usize));
+    assert_eq!(reason(&plan, "r1"), ("delete", "max_bytes"));
+    assert_eq!(reason(&plan, "r2"), ("keep", "newest"));
+    assert!(plan.goals()[0].short > 400_000, "{:?}", plan.goals());
 }
 
 #[test]

@@ -18,6 +18,7 @@ mod hold;
 mod idle;
 mod kit;
 mod lost;
+mod newer;
 mod older;
 mod power;
 mod slots;

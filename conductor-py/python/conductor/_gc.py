@@ -90,7 +90,9 @@ class Gc:
 
         What is not given is as configured. ``older_than``: a run goes that ended longer ago than this.
         ``max_bytes``, ``min_free`` (bytes, or ``"10GB"``): the oldest go, whatever their age, until it
-        fits; 0 is no limit. ``force``: the clock is believed although it ran ahead since the last collection.
+        fits; 0 is no limit. What is configured is taken back by ``False``, of these two and of
+        ``prune_archives`` by ``"none"``. ``force``: the clock is believed although it ran ahead since the last
+        collection.
         """
         given = {
             "project": project,
@@ -113,7 +115,8 @@ class Gc:
     ) -> GcPlan:
         """Makes a plan again of its text (``info.plan``), in whatever process that was made.
 
-        It takes no more than that one did, unless somebody took away what kept a thing.
+        It takes no more than that one did, unless somebody took away what kept a thing. Its goals are those of
+        that plan: nothing is counted again.
         """
         limit = _seconds(timeout)
         return GcPlan(_conductor.gc_plan_again(self._native, plan, limit, cancel))

@@ -44,7 +44,8 @@ pub(crate) struct Gc {
     #[arg(long, value_name = "N")]
     keep_last: Option<usize>,
     /// Delete the oldest runs, whatever their age, until the root holds at most this, or the
-    /// project that is named; `none`, or 0, is no limit
+    /// project that is named; `none`, or 0, is no limit. All that lies there counts: where what
+    /// may not go is more than this, every run goes that --keep-last and --keep-failed let go
     #[arg(long, value_name = "SIZE", value_parser = size_or_none)]
     max_bytes: Option<OrNone<u64>>,
     /// Delete the oldest runs, whatever their age, until this much of the disk is free; `none`, or

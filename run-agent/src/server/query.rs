@@ -12,9 +12,15 @@ pub(crate) struct Query<T>(pub(crate) T);
 /// Whether a switch is on. A word that is neither `true` nor `false` is refused: who meant a dry run
 /// by another one would have things deleted.
 pub(crate) fn is_on(name: &str, word: Option<&str>) -> Result<bool, Failure> {
+    switch(name, word).map(Option::unwrap_or_default)
+}
+
+/// What a switch says, refused as by [`is_on`]; `None` where nothing is said.
+pub(crate) fn switch(name: &str, word: Option<&str>) -> Result<Option<bool>, Failure> {
     match word {
-        Some("true") => Ok(true),
-        None | Some("" | "false") => Ok(false),
+        Some("true") => Ok(Some(true)),
+        Some("false") => Ok(Some(false)),
+        None | Some("") => Ok(None),
         Some(other) => {
             let message = format!("{name} is {other:?}, which is neither true nor false");
             Err(Failure::bad_request("query.invalid", message))

@@ -303,11 +303,23 @@ fn validate_tells_versions_that_are_known_and_closes_with_a_count() {
 }
 
 #[test]
-fn a_root_of_a_newer_form_is_refused_and_left_as_it_is() {
+fn a_root_of_a_newer_form_is_read_and_left_as_it_is() {
     let sandbox = Sandbox::new();
     write(&sandbox, "p/t/TASK.md", "do it\n");
+    let bus = sandbox.root().join("p/PROJECT-MESSAGE-BUS.md");
+    let _receipt = cli(&sandbox, "bus post --project p --type INFO --body first").succeed();
     write(&sandbox, ".conductor/root.yaml", "version: 99\n");
-    for line in ["list", "gc", "doctor", "bus post --project p --type INFO --body x"] {
+    for line in ["list", "list --project p", "gc --dry-run", "doctor", "bus read --project p"] {
+        assert_eq!(look(&sandbox, cli(&sandbox, line), 0).stderr, "", "{line}");
+    }
+    assert!(look(&sandbox, cli(&sandbox, "bus read --project p"), 0).stdout.contains("first"));
+    for line in [
+        "gc",
+        "bus post --project p --type INFO --body x",
+        "job --project p --task t --agent shell --prompt true",
+        "task --project p --task t --agent shell --prompt true",
+        "stop --project p --task t",
+    ] {
         let refused = look(&sandbox, cli(&sandbox, line), 21);
         assert!(
             refused.stderr.contains("has version 99, and 1 is known here"),
@@ -318,8 +330,9 @@ fn a_root_of_a_newer_form_is_refused_and_left_as_it_is() {
     let told = json(&look(&sandbox, cli(&sandbox, "validate --json"), 21).stdout);
     assert_eq!(told["problems"][0]["code"], "root.too_new");
     write(&sandbox, ".conductor/root.yaml", "version: 1\n");
-    look(&sandbox, cli(&sandbox, "list"), 0);
-    // Nor is another root that a path leads into.
+    let _receipt = cli(&sandbox, "bus post --project p --type INFO --body second").succeed();
+    assert!(fs::read_to_string(&bus).unwrap().contains("second"));
+    // Nor is another root changed that a path leads into.
     let other = sandbox.folder("other");
     fs::create_dir_all(other.join(".conductor")).unwrap();
     fs::create_dir_all(other.join("p/t/runs/r")).unwrap();
@@ -328,8 +341,21 @@ fn a_root_of_a_newer_form_is_refused_and_left_as_it_is() {
     let post = cli(&sandbox, "bus post --type INFO --body x").env("JRUN_MESSAGE_BUS", &bus);
     assert!(post.exits(21).stderr.contains("has version 99"));
     assert!(!bus.exists());
-    let stop = cli(&sandbox, "stop --run-dir").arg(other.join("p/t/runs/r"));
-    assert!(stop.exits(21).stderr.contains("has version 99"));
+}
+
+#[test]
+fn a_root_whose_version_nobody_can_tell_is_refused_and_left_as_it_is() {
+    let sandbox = Sandbox::new();
+    write(&sandbox, "p/t/TASK.md", "do it\n");
+    write(&sandbox, ".conductor/root.yaml", "version: [\n");
+    for line in ["list", "gc", "bus post --project p --type INFO --body x"] {
+        let refused = look(&sandbox, cli(&sandbox, line), 20);
+        assert!(refused.stderr.contains("/.conductor/root.yaml: "), "{line}: {refused:?}");
+        assert!(refused.stderr.contains("let it say `version: 1`"), "{line}: {refused:?}");
+        assert_eq!(refused.stderr.matches("Error: ").count(), 1, "{line}: {}", refused.stderr);
+    }
+    let told = json(&look(&sandbox, cli(&sandbox, "validate --json"), 20).stdout);
+    assert_eq!(told["problems"][0]["code"], "yaml.corrupt");
 }
 
 #[test]

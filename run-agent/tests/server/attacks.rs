@@ -2,6 +2,7 @@
 //! server goes on, and nothing on disk has changed.
 
 use crate::support::*;
+use crate::update_kill::worker_of;
 use conductor_tests::process::Program;
 use conductor_tests::sandbox::Sandbox;
 use conductor_tests::snapshot::snapshot;
@@ -161,7 +162,8 @@ fn two_gigabytes_in_chunks(server: &Server) {
     let _closed_hard = stream.read_to_end(&mut answer);
     let answer = String::from_utf8_lossy(&answer).into_owned();
     assert!(answer.is_empty() || status_of(&answer) == "413", "{answer}");
-    let memory = std::fs::read_to_string(format!("/proc/{}/status", server.running.id())).unwrap();
+    let worker = worker_of(server.running.id());
+    let memory = std::fs::read_to_string(format!("/proc/{worker}/status")).unwrap();
     let peak = memory.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
     let peak: u64 = peak.split_whitespace().next().unwrap().parse().unwrap();
     assert!(peak < 256 << 10, "it held {peak} KiB");

@@ -68,6 +68,7 @@ fn a_job_is_submitted_followed_and_looked_at() {
     assert_eq!(ask.json("status --json")["active_runs_count"], 0);
     let watched = ask.json("watch --project p --json");
     assert_eq!(watched["completed"], true);
+    until_nothing_is_driven(&sandbox);
     assert_eq!(ask.says("task resume t --project p"), "Task p/t resumed (DONE file removed)\n");
     assert_eq!(
         ask.json("task delete t --project p --json"),
@@ -101,7 +102,6 @@ fn projects_and_messages_are_asked_for() {
 fn what_cannot_be_asked_is_said() {
     let sandbox = Sandbox::new();
     let server = Server::with_token(&sandbox);
-    let url = server.url("");
     let ask = asker(&sandbox, &server);
     let unknown = ask.run("task stop ../x", &[]).expect_code(2);
     assert!(unknown.stderr.contains("server returned 400"), "{}", unknown.stderr);
@@ -113,10 +113,23 @@ fn what_cannot_be_asked_is_said() {
     let wrong = ask.run("project delete p --api-key wrong", &[]).expect_code(22);
     assert!(wrong.stderr.contains("valid API key required"), "{}", wrong.stderr);
     drop(server);
+    // Nobody listens there, and nobody else gets the port: one that a server had could soon be another's.
+    let (_held, url) = silent_port();
+    let ask = Asker { url: url.clone(), ..ask };
     let gone = ask.run("status", &[]).expect_code(24);
     assert!(gone.stderr.contains(&format!("cannot reach the server at {url}")), "{}", gone.stderr);
     let _told = ask.run("health", &[]).expect_code(1);
     let _told = ask.run("status --server https://example.org", &[]).expect_code(2);
+}
+
+/// A port of this machine on which nobody listens as long as it is held.
+fn silent_port() -> (std::os::fd::OwnedFd, String) {
+    use rustix::net::{AddressFamily, SocketType, bind, getsockname, socket};
+    use std::net::{Ipv4Addr, SocketAddr};
+    let held = socket(AddressFamily::INET, SocketType::STREAM, None).unwrap();
+    bind(&held, &SocketAddr::from((Ipv4Addr::LOCALHOST, 0))).unwrap();
+    let address = SocketAddr::try_from(getsockname(&held).unwrap()).unwrap();
+    (held, format!("http://{address}"))
 }
 
 #[test]

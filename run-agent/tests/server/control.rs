@@ -3,7 +3,8 @@
 use crate::support::*;
 use conductor_tests::sandbox::Sandbox;
 use rustix::process::Signal;
-use serde_json::json;
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::io::Write as _;
 use std::net::TcpStream;
 
@@ -106,6 +107,7 @@ fn a_task_is_stopped_for_good_and_set_back_and_deleted() {
     assert_eq!(stopped["stopped_runs"], 1);
     let detail = server.await_json("/api/projects/p/tasks/t", |task| task["outcome"] == "stopped");
     assert_eq!(detail["runs"].as_array().unwrap().len(), 1);
+    until_nothing_is_driven(&sandbox);
     let nothing = server.push("/api/projects/p/tasks/t/resume").expect(400);
     assert!(nothing.text.contains("task has no DONE file; nothing to resume"), "{}", nothing.text);
     std::fs::write(sandbox.root().join("p/t/DONE"), "").unwrap();
@@ -182,6 +184,52 @@ fn old_runs_are_collected() {
     assert_eq!((done["deleted_runs"].as_u64(), &done["dry_run"]), (Some(runs), &json!(false)));
     server.push("/api/projects/shop/gc?older_than=soon").expect(400);
     server.push("/api/projects/none/gc").expect(404);
+}
+
+#[test]
+fn a_collection_is_told_something_else_than_is_configured_and_tells_its_goals() {
+    let sandbox = Sandbox::with_fixture("reference-root");
+    let config = sandbox.home().join("config.yaml");
+    std::fs::write(
+        &config,
+        "gc: {keep_failed: true, keep_last: 9, max_bytes: 1B, min_free: 900000GB}\n",
+    )
+    .unwrap();
+    let line = program(&sandbox).args(["--auth", "off", "--config"]).arg(&config);
+    let server = Server::of(&sandbox, line);
+    let place = "/api/projects/shop/gc?older_than=0s";
+    let kept = |answer: &Value| -> BTreeSet<String> {
+        let items = answer["items"].as_array().unwrap().iter();
+        items.map(|item| item["reason"].as_str().unwrap().to_owned()).collect()
+    };
+    let names = |answer: &Value| -> Vec<String> {
+        let goals = answer["goals"].as_array().into_iter().flatten();
+        goals.map(|goal| goal["goal"].as_str().unwrap().to_owned()).collect()
+    };
+    let configured = server.json(place);
+    assert!(kept(&configured).is_superset(&["failed", "newest"].map(str::to_owned).into()));
+    assert_eq!(names(&configured), ["max_bytes", "min_free"]);
+    let goal = &configured["goals"][0];
+    assert!(goal["short"].as_u64().unwrap() > 0, "{goal}");
+    assert!(!goal["held"].as_array().unwrap().is_empty(), "{goal}");
+    let free = format!("{place}&keep_failed=false&keep_last=0&max_bytes=none&min_free=0");
+    let told = server.json(&free);
+    assert!(kept(&told).is_disjoint(&["failed", "newest"].map(str::to_owned).into()), "{told}");
+    assert_eq!(names(&told), [""; 0]);
+    // What is not said is as it was; the plan of the pages tells the same.
+    let view = server.json("/api/v1/gc?project_id=shop&older_than=0s&min_free=none");
+    assert_eq!(names(&view), ["max_bytes"]);
+    assert!(view["kept"]["failed"].is_u64(), "{view}");
+    let dry = server.push(&format!("{place}&dry_run=true")).expect(200).json();
+    assert_eq!(names(&dry), ["max_bytes", "min_free"]);
+    for wrong in ["max_bytes=much", "min_free=-1", "keep_last=few", "keep_failed=no"] {
+        server.push(&format!("{place}&{wrong}")).expect(400);
+    }
+    let done = server.post("/api/v1/gc", &json!({"plan": view["plan"]})).expect(200).json();
+    assert_eq!((names(&done).len(), &done["deleted_runs"]), (1, &json!(0)));
+    let done = server.push(&format!("{place}&keep_failed=false&keep_last=0")).expect(200).json();
+    assert!(done["deleted_runs"].as_u64().unwrap() > 0, "{done}");
+    assert_eq!(names(&done), ["max_bytes", "min_free"]);
 }
 
 #[test]

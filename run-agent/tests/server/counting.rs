@@ -23,11 +23,16 @@ impl Calls {
         );
         let shell = std::path::Path::new("/bin/sh");
         let mut counter = Program::new(shell).args(["-c", &counter, "sh"]);
-        for process in processes(server) {
+        let processes = processes(server);
+        for process in &processes {
             counter = counter.arg("-p").arg(process.to_string());
         }
         let mut counter = counter.start();
-        counter.wait_for("the counting", |text| text.contains("attached"));
+        // A line for each, also for one that is gone by then.
+        let lines = |text: &str| text.lines().filter(|line| line.contains("attach")).count();
+        counter.wait_for("the counting", |text| {
+            text.ends_with('\n') && lines(text) >= processes.len()
+        });
         what();
         counter.signal(Signal::INT);
         let _counted = counter.finish();
@@ -57,11 +62,8 @@ impl Calls {
 /// The server's processes: the one that was started, and those that it started.
 pub(crate) fn processes(server: &Server) -> Vec<u32> {
     let own = server.running.id();
-    let mut processes = vec![own];
-    for thread in std::fs::read_dir(format!("/proc/{own}/task")).unwrap() {
-        let children = std::fs::read_to_string(thread.unwrap().path().join("children"));
-        let children = children.unwrap_or_default();
-        processes.extend(children.split_whitespace().map(|id| id.parse::<u32>().unwrap()));
-    }
-    processes
+    // The launcher has one thread.
+    let children = std::fs::read_to_string(format!("/proc/{own}/task/{own}/children")).unwrap();
+    let children = children.split_whitespace().map(|id| id.parse::<u32>().unwrap());
+    std::iter::once(own).chain(children).collect()
 }

@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 /// Looks at the metrics until this line is among them.
 #[track_caller]
-fn await_line(server: &Server, line: &str) {
+pub(crate) fn await_line(server: &Server, line: &str) {
     let deadline = Instant::now() + LONG;
     loop {
         let metrics = server.get("/metrics").text;
@@ -23,10 +23,12 @@ fn await_line(server: &Server, line: &str) {
 fn runs_are_counted_by_agent_and_outcome_with_their_durations() {
     let sandbox = Sandbox::new();
     let server = Server::open(&sandbox);
-    // Each long enough to be seen.
-    server.start_task("good", &format!("sleep 0.5; {DONE}"));
-    let fails = format!("sleep 0.5; {DONE}; exit 3");
-    server.start_task("bad", &fails);
+    // Each lives until it is seen.
+    let gate = sandbox.work().join("gate");
+    server.start_task("good", &waits_for(&gate));
+    server.start_task("bad", &format!("{}; exit 3", waits_for(&gate)));
+    await_line(&server, "conductor_agent_runs_total{agent_type=\"shell\"} 2");
+    std::fs::write(gate, "").unwrap();
     for line in [
         "conductor_completed_runs_total 1",
         "conductor_failed_runs_total 1",
@@ -41,7 +43,7 @@ fn runs_are_counted_by_agent_and_outcome_with_their_durations() {
     }
     let metrics = server.get("/metrics").text;
     assert!(
-        metrics.contains("_bucket{agent_type=\"shell\",outcome=\"completed\",le=\"60\"} 1"),
+        metrics.contains("_bucket{agent_type=\"shell\",outcome=\"completed\",le=\"3600\"} 1"),
         "{metrics}"
     );
     let posted = server.post("/api/projects/p/messages", &json!({"body": "x"}));
@@ -57,7 +59,12 @@ fn what_runs_used_is_counted() {
     let stream = sandbox.work().join("stream.json");
     std::fs::write(&stream, format!("{told}\n")).unwrap();
     let script = sandbox.work().join("agent.sh");
-    let text = format!("cat '{}'; sleep 0.5; touch \"$JRUN_TASK_FOLDER/DONE\"\n", stream.display());
+    let gate = sandbox.work().join("gate");
+    let text = format!(
+        "until [ -e '{}' ]; do sleep 0.02; done\ncat '{}'\ntouch \"$JRUN_TASK_FOLDER/DONE\"\n",
+        gate.display(),
+        stream.display()
+    );
     std::fs::write(&script, text).unwrap();
     let text = format!(
         "agents: {{talker: {{type: command, parser: claude, command: [/bin/sh, {:?}]}}}}\n",
@@ -68,6 +75,8 @@ fn what_runs_used_is_counted() {
     let server = Server::of(&sandbox, program);
     let body = json!({"project_id": "p", "task_id": "t", "agent_type": "talker", "prompt": "x"});
     server.post("/api/v1/tasks", &body).expect(201);
+    await_line(&server, "conductor_agent_runs_total{agent_type=\"talker\"} 1");
+    std::fs::write(gate, "").unwrap();
     for (kind, count) in [("input_tokens", 10), ("output_tokens", 5), ("cache_read_tokens", 2)] {
         let line =
             format!("conductor_tokens_total{{agent_type=\"talker\",kind=\"{kind}\"}} {count}");

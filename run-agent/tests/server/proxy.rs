@@ -21,8 +21,10 @@ impl Proxy {
             return None;
         };
         let folder = sandbox.folder("nginx");
-        // Free a moment ago; nobody else asks for ports of this kind here.
-        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().to_string();
+        // An address of this process alone: nobody else takes a port of it meanwhile.
+        let [_, b, c, d] = std::process::id().to_be_bytes();
+        let own = std::net::Ipv4Addr::new(127, 128 | b, c, d);
+        let address = TcpListener::bind((own, 0)).unwrap().local_addr().unwrap().to_string();
         // Only where it listens, where the server is and where the pages are is this test's own.
         let mut site = template();
         for (name, value) in [

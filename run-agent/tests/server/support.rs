@@ -28,6 +28,15 @@ pub(crate) fn until(what: &str, done: impl Fn() -> bool) {
     }
 }
 
+/// Waits until the server has let go of every task: it does so a moment after a task is over, and refuses
+/// until then what would change it.
+pub(crate) fn until_nothing_is_driven(sandbox: &Sandbox) {
+    let served = sandbox.root().join(".conductor/served");
+    until("every task is let go of", || {
+        std::fs::read_dir(&served).is_ok_and(|mut noted| noted.next().is_none())
+    });
+}
+
 /// A running server.
 pub(crate) struct Server {
     pub(crate) running: Running,
@@ -67,9 +76,13 @@ impl Server {
         let told = running.wait_for("its address", |text| text.contains('\n'));
         let address = told.trim().strip_prefix("API listening on http://").unwrap();
         let address = address.trim_end_matches('/').to_owned();
+        // A stream may last longer than any wait for what comes next in it.
         let config = ureq::Agent::config_builder()
             .http_status_as_error(false)
-            .timeout_global(Some(LONG))
+            .timeout_per_read(Some(LONG))
+            .timeout_global(Some(10 * LONG))
+            // Well before the server closes a connection that idles.
+            .max_idle_age(Duration::from_secs(5))
             .build();
         Server { running, address, agent: config.into(), token: None }
     }
@@ -174,19 +187,6 @@ impl Server {
         let answer = self.post("/api/v1/tasks", &body);
         assert_eq!(answer.status, 201, "{}", answer.text);
         answer.json()
-    }
-
-    /// Starts a task that was driven before, as soon as its driver has left.
-    pub(crate) fn await_start(&self, body: &Value) -> Value {
-        let deadline = Instant::now() + LONG;
-        loop {
-            let answer = self.post("/api/v1/tasks", body);
-            if answer.status != 409 || Instant::now() >= deadline {
-                return answer.expect(201).json();
-            }
-            assert_eq!(answer.code(), "task.driven_elsewhere");
-            std::thread::sleep(Duration::from_millis(20));
-        }
     }
 
     /// Looks at something until it is as wanted.
@@ -295,6 +295,11 @@ impl Iterator for Events {
 }
 
 impl Events {
+    /// The next event that is no sign of life.
+    pub(crate) fn news(&mut self) -> Option<Event> {
+        self.find(|event| event.name != "heartbeat")
+    }
+
     /// The next event that has this name; others are passed over.
     pub(crate) fn named(&mut self, name: &str) -> Event {
         self.find(|event| event.name == name).unwrap_or_else(|| panic!("no event {name}"))

@@ -9,13 +9,7 @@ use serde_json::{Value, json};
 fn question(sandbox: &Sandbox, server: &Server) -> (String, String) {
     let started = server.start_task("asks", DONE);
     server.await_json("/api/v1/tasks/asks", |task| task["status"] == "all_finished");
-    // The server forgets a task that is over, a moment later.
-    let served = sandbox.root().join(".conductor/served");
-    let deadline = std::time::Instant::now() + LONG;
-    while std::fs::read_dir(&served).unwrap().count() > 0 {
-        assert!(std::time::Instant::now() < deadline, "the task is still driven");
-        std::thread::sleep(std::time::Duration::from_millis(20));
-    }
+    until_nothing_is_driven(sandbox);
     let run = started["run_id"].as_str().unwrap().to_owned();
     let body = json!({
         "project_id": "p", "task_id": "asks", "run_id": run, "type": "QUESTION", "body": "Which?",

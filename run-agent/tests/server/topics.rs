@@ -1,5 +1,6 @@
 //! What it costs the server to follow things, and that there is an end to it.
 
+use crate::metrics::await_line;
 use crate::support::*;
 use crate::update_kill::worker_of;
 use conductor_tests::sandbox::Sandbox;
@@ -30,6 +31,8 @@ fn a_thing_costs_the_same_however_many_follow_it() {
         let file = sandbox.root().join("p/t/runs").join(&run).join(name);
         until(name, || fs::metadata(&file).is_ok_and(|file| file.len() > 0));
     }
+    // The server itself looks out for the end of the run.
+    await_line(&server, "conductor_agent_runs_total{agent_type=\"shell\"} 1");
     let worker = worker_of(server.running.id());
     let mut kept = Vec::new();
     for path in [

@@ -2,12 +2,14 @@
 
 use crate::candidate::{self, Does, OWN};
 use crate::support::*;
+use crate::update_kill::worker_of;
 use conductor_tests::process::{Finished, Program};
 use conductor_tests::sandbox::Sandbox;
 use rustix::process::Signal;
 use serde_json::{Value, json};
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 pub(crate) const PATH: &str = "/api/v1/admin/self-update";
 
@@ -18,8 +20,9 @@ pub(crate) struct Served {
 }
 
 impl Served {
+    /// A server that gives a new program more time than any of these tests takes.
     pub(crate) fn new() -> Served {
-        Served::with_config("{}")
+        Served::with_config("update:\n  health_timeout: 10m\n")
     }
 
     pub(crate) fn with_config(config: &str) -> Served {
@@ -42,7 +45,16 @@ impl Served {
 
     pub(crate) fn start(&self, binary: &Path) -> Value {
         let wish = json!({"binary_path": binary.to_str().unwrap()});
-        self.server.post(PATH, &wish).expect(202).json()
+        let begun = std::time::Instant::now();
+        loop {
+            let answer = self.server.post(PATH, &wish);
+            // The part of a server that was killed is free as soon as the kernel has ended all of it.
+            if answer.status != 409 || answer.code() != "update.no_server" {
+                return answer.expect(202).json();
+            }
+            assert!(begun.elapsed() < LONG, "nobody carries updates out");
+            std::thread::sleep(std::time::Duration::from_millis(20));
+        }
     }
 
     /// Waits until the update stands so.
@@ -94,6 +106,15 @@ impl Served {
     pub(crate) fn until_serves(&self, version: &str) {
         let new = (version.to_owned(), version.to_owned());
         until("the new one serves", || self.versions() == new);
+    }
+}
+
+/// Tells threads to end, also where the test fails that waits for them.
+pub(crate) struct Flag<'a>(pub(crate) &'a AtomicBool);
+
+impl Drop for Flag<'_> {
+    fn drop(&mut self) {
+        self.0.store(true, Ordering::Relaxed);
     }
 }
 
@@ -218,18 +239,24 @@ fn a_bad_candidate_leaves_the_old_program_serving() {
 fn a_candidate_that_dies_when_it_has_shown_that_it_serves_leaves_the_old_program_serving() {
     let mut served = Served::new();
     let (candidate, newer) = (served.candidate(), candidate::newer());
-    let over = std::sync::atomic::AtomicBool::new(false);
+    let over = AtomicBool::new(false);
     let url = served.server.url("/healthz");
     std::thread::scope(|scope| {
-        let asks = scope.spawn(|| {
-            let mut answers = 0;
-            while !over.load(std::sync::atomic::Ordering::Relaxed) {
-                // A connection of its own each time: none is refused, none is left without an answer.
-                let agent = ureq::Agent::new_with_defaults();
-                assert_eq!(agent.get(&url).call().unwrap().status(), 200);
-                answers += 1;
+        let over = Flag(&over);
+        let asks = scope.spawn({
+            let (over, url) = (over.0, &url);
+            move || {
+                let mut answers = 0;
+                while !over.load(Ordering::Relaxed) {
+                    // A connection of its own each time: none is refused, none is left without an answer.
+                    let agent = ureq::Agent::new_with_defaults();
+                    assert_eq!(agent.get(url).call().unwrap().status(), 200);
+                    answers += 1;
+                    // The system remembers each of them for a minute, and has only so many ports.
+                    std::thread::sleep(std::time::Duration::from_millis(2));
+                }
+                answers
             }
-            answers
         });
         for (does, says) in [
             (Does::DiesReady, "does not serve: it ended with signal 6 since it was ready to serve"),
@@ -241,7 +268,7 @@ fn a_candidate_that_dies_when_it_has_shown_that_it_serves_leaves_the_old_program
             candidate::broken(&candidate, &newer, does);
             fails(&served, says);
         }
-        over.store(true, std::sync::atomic::Ordering::Relaxed);
+        drop(over);
         assert!(asks.join().unwrap() > 0);
     });
     // The next start serves the old one, too, and it can still be exchanged for a good one.
@@ -306,7 +333,7 @@ fn a_server_that_was_killed_while_it_waited_blocks_nobody() {
 fn until_free(served: &Served) {
     let wait = std::time::Instant::now() + LONG;
     while served.cli("update status").stdout.contains("new ones are refused") {
-        assert!(std::time::Instant::now() < wait);
+        assert!(std::time::Instant::now() < wait, "it still holds runs back");
     }
 }
 
@@ -321,7 +348,7 @@ fn a_launcher_and_its_worker_end_as_one_process_does() {
 
     let server = Server::open(&sandbox);
     let launcher = server.running.id();
-    let worker = *sandbox.living().iter().find(|pid| **pid != launcher).unwrap();
+    let worker = worker_of(launcher);
     let of = |pid: u32, what: &str| fs::read_to_string(format!("/proc/{pid}/{what}")).unwrap();
     assert_eq!(fs::read_link(format!("/proc/{worker}/fd/0")).unwrap(), Path::new("/dev/null"));
     assert_eq!(

@@ -2,7 +2,7 @@
 
 use crate::candidate;
 use crate::support::*;
-use crate::update::{PATH, Served, cli};
+use crate::update::{Flag, PATH, Served, cli};
 use conductor_tests::process::Running;
 use rustix::process::Signal;
 use serde_json::json;
@@ -10,6 +10,7 @@ use std::fs;
 use std::net::TcpStream;
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc::{Sender, channel};
 
 const HALF: usize = 10;
 
@@ -17,7 +18,9 @@ const HALF: usize = 10;
 fn call(server: &Server, ends: &AtomicBool, keeps: bool) -> (Vec<String>, Vec<String>) {
     let kept = ureq::Agent::new_with_defaults();
     let (mut wrong, mut versions) = (Vec::new(), Vec::new());
-    while !ends.load(Ordering::Relaxed) {
+    loop {
+        // The last call begins when all is over: what answered before may have been the old one.
+        let is_last = ends.load(Ordering::Relaxed);
         let agent = if keeps { kept.clone() } else { ureq::Agent::new_with_defaults() };
         let answer = agent.get(server.url("/api/v1/version")).call();
         match answer.and_then(|mut answer| answer.body_mut().read_to_string()) {
@@ -30,8 +33,12 @@ fn call(server: &Server, ends: &AtomicBool, keeps: bool) -> (Vec<String>, Vec<St
             }
             Err(error) => wrong.push(format!("{error}: {error:?}")),
         }
+        if is_last {
+            return (wrong, versions);
+        }
+        // The system remembers each connection for a minute, and has only so many ports.
+        std::thread::sleep(std::time::Duration::from_millis(1));
     }
-    (wrong, versions)
 }
 
 /// A client that only connects: how often it was refused.
@@ -44,14 +51,18 @@ fn connect(server: &Server, ends: &AtomicBool) -> u32 {
     refused
 }
 
-/// Follows the messages of the task, coming back as a browser does, up to the one that says "the last".
-fn follow(server: &Server) -> Vec<String> {
+/// Follows the messages of the task, coming back as a browser does, up to the one that says "the last". Says
+/// when it has "the first".
+fn follow(server: &Server, follows: &Sender<()>) -> Vec<String> {
     let (mut bodies, mut last_id): (Vec<String>, Option<String>) =
         (Vec::new(), Some("start".into()));
     while bodies.last().is_none_or(|body| body != "the last") {
         let mut events = server.follow("/api/projects/p/messages/stream", last_id.as_deref());
         for event in events.by_ref().filter(|event| event.name == "message") {
             bodies.push(event.json()["body"].as_str().unwrap().to_owned());
+            if bodies.last().is_some_and(|body| body == "the first") {
+                follows.send(()).unwrap();
+            }
             if bodies.last().is_some_and(|body| body == "the last") {
                 break;
             }
@@ -63,14 +74,14 @@ fn follow(server: &Server) -> Vec<String> {
 
 /// Posts until told to end, then "the last"; how many before that.
 fn post(server: &Server, ends: &AtomicBool, posted: &AtomicU32) {
-    let say = |body: &str| {
-        let answer = server.post("/api/projects/p/messages", &json!({"body": body}));
-        answer.expect(201);
-    };
     while !ends.load(Ordering::Relaxed) {
-        say(&posted.fetch_add(1, Ordering::Relaxed).to_string());
+        say(server, &posted.fetch_add(1, Ordering::Relaxed).to_string());
     }
-    say("the last");
+    say(server, "the last");
+}
+
+fn say(server: &Server, body: &str) {
+    server.post("/api/projects/p/messages", &json!({"body": body})).expect(201);
 }
 
 /// Jobs of the command line that run until the gate opens.
@@ -135,6 +146,7 @@ fn nobody_is_interrupted_and_nobody_is_refused_a_connection() {
 
     let (ends, posted) = (AtomicBool::new(false), AtomicU32::new(0));
     std::thread::scope(|scope| {
+        let over = Flag(&ends);
         let callers = [true, true, false, false].map(|keeps| {
             scope.spawn({
                 let ends = &ends;
@@ -142,14 +154,18 @@ fn nobody_is_interrupted_and_nobody_is_refused_a_connection() {
             })
         });
         let connects = scope.spawn(|| connect(server, &ends));
-        let follows = scope.spawn(|| follow(server));
+        // What comes later than the last twenty is told only to those who follow.
+        say(server, "the first");
+        let (tell, told) = channel();
+        let follows = scope.spawn(move || follow(server, &tell));
+        told.recv_timeout(LONG).unwrap();
         let posts = scope.spawn(|| post(server, &ends, &posted));
         fs::write(&gate, "").unwrap();
         server.await_json(PATH, |status| status["installed_version"] == newer.as_str());
         server.await_json("/api/v1/version", |said| said["version"] == newer.as_str());
         // Until the old worker is gone.
         server.await_json(PATH, |_| served.sandbox.living().len() == 2);
-        ends.store(true, Ordering::Relaxed);
+        drop(over);
         for caller in callers {
             let (wrong, versions) = caller.join().unwrap();
             assert_eq!(wrong, Vec::<String>::new());

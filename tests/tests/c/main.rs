@@ -2,7 +2,7 @@
 
 mod calls;
 
-use conductor_tests::agents::write_script;
+use conductor_tests::agents;
 use conductor_tests::c::{C, CPP, Link, SANITIZED, compile};
 use conductor_tests::process::Finished;
 use conductor_tests::sandbox::Sandbox;
@@ -13,8 +13,9 @@ use std::path::Path;
 fn valgrind(sandbox: &Sandbox, program: &Path, args: &[&str]) -> Option<Finished> {
     let valgrind = tools::find("valgrind")?;
     let options = ["--quiet", "--leak-check=full", "--errors-for-leak-kinds=definite"];
-    let program =
-        sandbox.program(valgrind).args(options).args(["--error-exitcode=99"]).arg(program);
+    // It runs one thread at a time: one that only looks again and again must not keep the others from working.
+    let more = ["--error-exitcode=99", "--fair-sched=try"];
+    let program = sandbox.program(valgrind).args(options).args(more).arg(program);
     Some(program.args(args).succeed())
 }
 
@@ -174,7 +175,7 @@ fn ctrl_c_leaves_the_task_of_the_example_to_be_gone_on_with() {
     // Its first attempt counts its steps, and comes no further until the gate is open.
     let (tools, gate) = (sandbox.folder("tools"), sandbox.work().join("gate"));
     let wait = format!("until [ -e '{}' ]; do sleep 0.05; done", gate.display());
-    write_script(&tools.join("wc"), &format!("#!/bin/sh\n{wait}\nexec /usr/bin/wc \"$@\"\n"));
+    agents::put(&tools.join("wc"), format!("#!/bin/sh\n{wait}\nexec /usr/bin/wc \"$@\"\n"));
     let mut running = sandbox.program(stdbuf).arg("-oL").arg(&program).path_first(&tools).start();
     running.wait_for("an attempt", |text| text.contains("RUN_START"));
     running.signal(rustix::process::Signal::INT);

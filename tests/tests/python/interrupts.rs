@@ -9,7 +9,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 use std::time::Duration;
 
-const TRIES: usize = 3;
+/// Each may meet the main thread while its tracer has stopped it: then another thread takes the signal.
+const TRIES: usize = 8;
 /// What is promised. A signal that comes right before a wait begins is found when a part of it is over, which
 /// is 100 ms long.
 const MOST: Duration = Duration::from_millis(200);

@@ -19,6 +19,7 @@ export function launch() {
   if (!program) throw new Error(`no Chromium: neither $CHROMIUM nor any of ${PROGRAMS.join(", ")}`);
   return chromium.launch({
     executablePath: program,
+    timeout: LONG,
     args: ["--no-sandbox", "--disable-dev-shm-usage", "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--enable-precise-memory-info", "--js-flags=--expose-gc"],
   });
 }

@@ -7,10 +7,10 @@ use super::super::calls::Length;
 use super::super::failure::{ErrorBody, Failure};
 use super::super::page::{self, Page};
 use super::super::place::{InProject, checked};
-use super::super::query::{Query, is_on};
+use super::super::query::{Query, is_on, switch};
 use axum::extract::State;
 use axum::http::HeaderMap;
-use conductor_core::{GcAction, GcKind, GcPolicy, ProjectId, Record, Wait, parse_duration};
+use conductor_core::{GcAction, GcGoal, GcKind, GcPolicy, ProjectId, Record, Settings, Wait};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoParams, ToSchema};
 use utoipa_axum::router::OpenApiRouter;
@@ -20,36 +20,58 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(collect, plan))
 }
 
-/// What is collected.
+/// Whether anything is collected.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Asked {
-    /// Runs that ended longer ago than this, as `168h`; what is configured unless said.
-    older_than: Option<String>,
     /// `true` only says what would go.
     dry_run: Option<String>,
-    /// `true` keeps runs that failed.
-    keep_failed: Option<String>,
 }
 
-/// The policy of a collection of runs alone: neither buses nor tasks go over HTTP.
-pub(super) fn of_runs(
-    app: &App,
-    project: Option<ProjectId>,
-    older_than: Option<&str>,
-    keep_failed: Option<&str>,
-) -> Result<GcPolicy, Failure> {
-    let mut policy = app.conductor().gc().policy();
-    policy.project = project;
-    policy.rotate_bus = false;
-    policy.prune_archives = None;
-    policy.delete_done_tasks = false;
-    if let Some(age) = older_than.filter(|age| !age.trim().is_empty()) {
-        let age = parse_duration(age).map_err(|error| error.with_field("older_than"));
-        policy.older_than = checked(age)?;
+/// Which runs go; what is not said is as configured.
+#[derive(Debug, Deserialize, IntoParams)]
+#[into_params(parameter_in = Query)]
+pub(super) struct Wanted {
+    /// Runs that ended longer ago than this, as `168h`.
+    older_than: Option<String>,
+    /// `true` keeps runs that failed, `false` does not.
+    keep_failed: Option<String>,
+    /// So many of the newest runs of each task stay.
+    keep_last: Option<String>,
+    /// The oldest runs go until the root, or the one project, holds at most this, as `10GB`; `none`, or 0, is no
+    /// limit.
+    max_bytes: Option<String>,
+    /// The oldest runs go until this much of the disk is free, as `10GB`; `none`, or 0, is no goal.
+    min_free: Option<String>,
+}
+
+impl Wanted {
+    /// The policy of a collection of runs alone: neither buses nor tasks go over HTTP.
+    pub(super) fn policy(
+        &self,
+        app: &App,
+        project: Option<ProjectId>,
+    ) -> Result<GcPolicy, Failure> {
+        let mut policy = app.conductor().gc().policy();
+        policy.project = project;
+        policy.rotate_bus = false;
+        policy.prune_archives = None;
+        policy.delete_done_tasks = false;
+        let keep_failed = switch("keep_failed", self.keep_failed.as_deref())?;
+        policy.keep_failed = keep_failed.unwrap_or(policy.keep_failed);
+        let mut said = Settings::new();
+        for (name, value) in [
+            ("older_than", &self.older_than),
+            ("keep_last", &self.keep_last),
+            ("max_bytes", &self.max_bytes),
+            ("min_free", &self.min_free),
+        ] {
+            if let Some(value) = value.as_deref().map(str::trim).filter(|value| !value.is_empty()) {
+                checked(said.set(name, value))?;
+            }
+        }
+        checked(said.gc(policy))
     }
-    policy.keep_failed |= is_on("keep_failed", keep_failed)?;
-    Ok(policy)
 }
 
 #[derive(Serialize, ToSchema)]
@@ -57,24 +79,33 @@ struct Collected {
     deleted_runs: usize,
     freed_bytes: u64,
     dry_run: bool,
+    /// How far `max_bytes` and `min_free` are reached, or would be, and what stays where one is not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Object>)]
+    goals: Vec<Record>,
     /// What could not be done, or looked at.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<String>,
 }
 
+/// Goals as an answer tells them.
+pub(super) fn told(goals: &[GcGoal]) -> Vec<Record> {
+    goals.iter().map(Record::from).collect()
+}
+
 /// Deletes runs that are over and old
 #[utoipa::path(post, path = "/api/projects/{project}/gc", tag = "gc",
-    params(("project" = String, Path), Asked),
+    params(("project" = String, Path), Asked, Wanted),
     responses((status = 200, body = Collected), (status = "default", body = ErrorBody)))]
 async fn collect(
     State(app): State<App>,
     headers: HeaderMap,
     InProject(project): InProject,
     Query(asked): Query<Asked>,
+    Query(wanted): Query<Wanted>,
 ) -> Result<Json<Collected>, Failure> {
     refuse_pages(&headers, "project garbage collection")?;
-    let policy =
-        of_runs(&app, Some(project), asked.older_than.as_deref(), asked.keep_failed.as_deref())?;
+    let policy = wanted.policy(&app, Some(project))?;
     let dry_run = is_on("dry_run", asked.dry_run.as_deref())?;
     let collected = app.answer(Length::Long, move |app| {
         let failed = |error| app.failure(&error);
@@ -82,6 +113,7 @@ async fn collect(
         let plan = gc.plan(policy).map_err(failed)?;
         let mut errors: Vec<_> = plan.errors().iter().map(|error| app.failure(error)).collect();
         let (mut deleted_runs, mut freed_bytes) = (0, 0);
+        let mut goals = told(plan.goals());
         if dry_run {
             for item in plan.actions(Wait::FOREVER) {
                 match item {
@@ -98,9 +130,10 @@ async fn collect(
             let report = gc.apply(&plan, Wait::FOREVER).map_err(failed)?;
             errors.extend(report.errors.iter().map(|error| app.failure(error)));
             (deleted_runs, freed_bytes) = (report.runs, report.freed);
+            goals = told(&report.goals);
         }
         let errors = errors.iter().map(|failure| failure.message().to_owned()).collect();
-        Ok(Collected { deleted_runs, freed_bytes, dry_run, errors })
+        Ok(Collected { deleted_runs, freed_bytes, dry_run, goals, errors })
     });
     Ok(Json(collected.await?))
 }
@@ -117,29 +150,33 @@ struct GcPage {
     has_more: bool,
     /// The bytes of all that would go, also of those on other pages.
     bytes: u64,
+    /// How far `max_bytes` and `min_free` would be reached, and what stays where one is not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Object>)]
+    goals: Vec<Record>,
 }
 
 /// What would go, what would stay, and why
 #[utoipa::path(get, path = "/api/projects/{project}/gc", tag = "gc",
-    params(("project" = String, Path), Asked, page::Asked),
+    params(("project" = String, Path), Wanted, page::Asked),
     responses((status = 200, body = GcPage), (status = "default", body = ErrorBody)))]
 async fn plan(
     State(app): State<App>,
     InProject(project): InProject,
-    Query(asked): Query<Asked>,
-    Query(wanted): Query<page::Asked>,
+    Query(wanted): Query<Wanted>,
+    Query(part): Query<page::Asked>,
 ) -> Result<Json<GcPage>, Failure> {
-    let policy =
-        of_runs(&app, Some(project), asked.older_than.as_deref(), asked.keep_failed.as_deref())?;
+    let policy = wanted.policy(&app, Some(project))?;
     let plan = app.call(move |conductor| {
         let plan = conductor.gc().plan(policy)?;
         let mut bytes = 0;
-        let page = wanted.pick(plan.items(Wait::FOREVER), |item| {
+        let page = part.pick(plan.items(Wait::FOREVER), |item| {
             bytes += if item.action == GcAction::Delete { item.bytes } else { 0 };
         })?;
         let Page { items, total, limit, offset, has_more } = page;
         let items = items.iter().map(Record::from).collect();
-        Ok(GcPage { items, total, limit, offset, has_more, bytes })
+        let goals = told(plan.goals());
+        Ok(GcPage { items, total, limit, offset, has_more, bytes, goals })
     });
     Ok(Json(plan.await?))
 }

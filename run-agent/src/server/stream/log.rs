@@ -182,15 +182,19 @@ impl LogSource {
         Ok(LogSource { key, run, outs, any, place, status: None, buffer })
     }
 
-    /// Tells where the run stands, where that is news; whether it is over.
+    /// Tells where the run stands, where that is news; whether it is over. Its end is told behind all that it
+    /// printed: it may have printed more, and ended, since that was read.
     fn tell_status(&mut self, frames: &mut Frames) -> Result<bool> {
         let told = StatusTold::from(&self.run.info()?);
-        let status = told.stands();
+        let (status, is_over) = (told.stands(), told.outcome.is_some());
+        if is_over && !self.outs.iter().all(|out| out.is_over) {
+            return Ok(true);
+        }
         if self.status.as_ref() != Some(&status) {
             frames.json(None, "status", &told.json());
             self.status = Some(status);
         }
-        Ok(told.outcome.is_some())
+        Ok(is_over)
     }
 }
 

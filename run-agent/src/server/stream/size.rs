@@ -48,11 +48,15 @@ impl SizeSource {
         format!("{{\"stdout\":{},\"stderr\":{}}}", self.outs[0].size, self.outs[1].size)
     }
 
-    /// Tells where the run stands, where that is news; whether it is over.
+    /// Tells where the run stands, where that is news; whether it is over. Its end is told behind all that it
+    /// printed: it may have printed more, and ended, since that was passed over.
     fn tell_status(&mut self, frames: &mut Frames) -> Result<bool> {
         let told = StatusTold::from(&self.run.info()?);
         let status = told.stands();
         let is_over = status.1.is_some();
+        if is_over && !self.outs.iter().all(|out| out.is_over) {
+            return Ok(true);
+        }
         if self.status.as_ref() != Some(&status) {
             frames.json(None, "status", &told.json());
             self.status = Some(status);

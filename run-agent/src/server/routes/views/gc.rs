@@ -7,10 +7,10 @@ use super::super::super::calls::Length;
 use super::super::super::failure::{ErrorBody, Failure};
 use super::super::super::place;
 use super::super::super::query::Query;
-use super::super::gc::of_runs;
+use super::super::gc::{Wanted, told};
 use axum::extract::State;
 use axum::http::StatusCode;
-use conductor_core::{GcAction, GcItem, GcPolicy, Wait};
+use conductor_core::{GcAction, GcItem, Record, Wait};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use utoipa::{IntoParams, ToSchema};
@@ -24,24 +24,12 @@ pub(super) fn routes() -> OpenApiRouter<App> {
     OpenApiRouter::new().routes(routes!(plan, apply))
 }
 
-/// What shall go.
+/// Where.
 #[derive(Debug, Deserialize, IntoParams)]
 #[into_params(parameter_in = Query)]
 struct Asked {
     /// Only of this project.
     project_id: Option<String>,
-    /// Runs that ended longer ago than this, as `168h`; what is configured unless said.
-    older_than: Option<String>,
-    /// `true` keeps runs that failed.
-    keep_failed: Option<String>,
-}
-
-impl Asked {
-    fn policy(&self, app: &App) -> Result<GcPolicy, Failure> {
-        let project = self.project_id.as_deref().filter(|text| !text.trim().is_empty());
-        let project = project.map(place::project).transpose()?;
-        of_runs(app, project, self.older_than.as_deref(), self.keep_failed.as_deref())
-    }
 }
 
 #[derive(Serialize, ToSchema)]
@@ -56,6 +44,10 @@ struct Plan {
     bytes: u64,
     /// How many things stay, by why.
     kept: BTreeMap<String, usize>,
+    /// How far `max_bytes` and `min_free` would be reached, and what stays where one is not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Object>)]
+    goals: Vec<Record>,
     /// What could not be looked at, and stays.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<String>,
@@ -92,35 +84,41 @@ impl Item {
 }
 
 /// What garbage collection would take
-#[utoipa::path(get, path = "/api/v1/gc", tag = "gc", params(Asked),
+#[utoipa::path(get, path = "/api/v1/gc", tag = "gc", params(Asked, Wanted),
     responses((status = 200, body = Plan), (status = "default", body = ErrorBody)))]
-async fn plan(State(app): State<App>, Query(asked): Query<Asked>) -> Result<Json<Plan>, Failure> {
-    let policy = asked.policy(&app)?;
+async fn plan(
+    State(app): State<App>,
+    Query(asked): Query<Asked>,
+    Query(wanted): Query<Wanted>,
+) -> Result<Json<Plan>, Failure> {
+    let project = asked.project_id.as_deref().filter(|text| !text.trim().is_empty());
+    let policy = wanted.policy(&app, project.map(place::project).transpose()?)?;
     let plan = app.answer(Length::Long, move |app| {
         let failed = |error| app.failure(&error);
         let plan = app.conductor().gc().plan(policy).map_err(failed)?;
-        let mut told = Plan {
+        let mut shown = Plan {
             plan: app.seal().put_on(&plan.token()),
             items: Vec::new(),
             count: 0,
             bytes: 0,
             kept: BTreeMap::new(),
+            goals: told(plan.goals()),
             errors: Vec::new(),
         };
         for item in plan.items(Wait::FOREVER) {
             match item {
                 Ok(item) if item.action == GcAction::Delete => {
-                    told.count += 1;
-                    told.bytes += item.bytes;
-                    if told.items.len() < MOST {
-                        told.items.push(Item::of(&item));
+                    shown.count += 1;
+                    shown.bytes += item.bytes;
+                    if shown.items.len() < MOST {
+                        shown.items.push(Item::of(&item));
                     }
                 }
-                Ok(item) => *told.kept.entry(item.reason.as_str().to_owned()).or_default() += 1,
-                Err(error) => told.errors.push(app.failure(&error).message().to_owned()),
+                Ok(item) => *shown.kept.entry(item.reason.as_str().to_owned()).or_default() += 1,
+                Err(error) => shown.errors.push(app.failure(&error).message().to_owned()),
             }
         }
-        Ok(told)
+        Ok(shown)
     });
     Ok(Json(plan.await?))
 }
@@ -138,6 +136,10 @@ struct Shown {
 struct Collected {
     deleted_runs: usize,
     freed_bytes: u64,
+    /// How far `max_bytes` and `min_free` are reached, and what stays where one is not.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    #[schema(value_type = Vec<Object>)]
+    goals: Vec<Record>,
     /// What could not be done.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     errors: Vec<String>,
@@ -166,6 +168,7 @@ async fn apply(
         Ok(Collected {
             deleted_runs: report.runs,
             freed_bytes: report.freed,
+            goals: told(&report.goals),
             errors: errors.collect(),
         })
     });
