@@ -8,7 +8,6 @@ use conductor_core::{
     Variables,
 };
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use support::LONG;
 
@@ -45,8 +44,7 @@ impl Agents {
     /// Runs the agent `name`, a shell script, to its end.
     fn run(&self, name: &str, script: &str) -> RunInfo {
         let program = self.dir.path().join(name);
-        fs::write(&program, format!("#!/bin/sh\ncat > /dev/null\n{script}\n")).unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        support::program::script(&program, &format!("#!/bin/sh\ncat > /dev/null\n{script}\n"));
         let spec = JobSpec::new("shop").task("fix").agent(name).prompt("Do it.");
         self.conductor.jobs().start(spec, LONG).unwrap().wait(LONG).unwrap()
     }

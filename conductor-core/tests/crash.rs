@@ -206,11 +206,9 @@ fn a_job_whose_host_dies_anywhere_is_whole() {
 
 #[test]
 fn a_refused_job_whose_host_dies_anywhere_is_whole() {
-    use std::os::unix::fs::PermissionsExt as _;
     let prepare = |root: &Root| {
         let program = root.dir.path().join("agent");
-        fs::write(&program, "#!/no/such/interpreter\n").unwrap();
-        fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+        support::program::script(&program, "#!/no/such/interpreter\n");
     };
     every_call("refused", prepare, nothing);
 }
@@ -272,7 +270,13 @@ fn check_update(root: &Root, old: &[u8], new: &[u8], number: usize) {
     lock.lock().unwrap();
     drop(lock);
     root.job("true");
-    let updater = update.serve(&program).unwrap().unwrap();
+    let mut updater = None;
+    // What the dead one was starting just then has a copy of its lock for a moment.
+    until(&at(), || {
+        updater = update.serve(&program).unwrap();
+        updater.is_some()
+    });
+    let updater = updater.unwrap();
     let status = update.status().unwrap();
     assert_ne!(status.state, UpdateState::Applying, "{}: {status:?}", at());
     // The new program stands where it got the place, and only there.
@@ -294,7 +298,7 @@ fn an_update_whose_server_dies_anywhere_leaves_a_program() {
         let root = root();
         let (program, candidate) =
             (served_program(&root.path()), root.dir.path().join("candidate"));
-        fs::create_dir(program.parent().unwrap()).unwrap();
+        support::program::folder(program.parent().unwrap());
         support::program::program(&program, "0.1.0", Does::Works);
         support::program::program(&candidate, "0.2.0", Does::Works);
         let (old, new) = (fs::read(&program).unwrap(), fs::read(&candidate).unwrap());

@@ -34,7 +34,8 @@ fn how_much_a_run_wrote_and_when_is_known_without_reading_it() {
     let silent = root.job("exit 0");
     let written = root.conductor.runs().written(&silent).unwrap();
     assert_eq!((written.bytes, written.at), (0, None));
-    let run = root.job("echo hello; echo oops >&2");
+    // The clock of files may be behind by a tick.
+    let run = root.job("sleep 0.05; echo hello; echo oops >&2");
     let written = root.conductor.runs().written(&run).unwrap();
     assert_eq!(written.bytes, 11);
     assert!(written.at.unwrap() >= run.record.start_time);
@@ -126,8 +127,7 @@ fn what_can_be_known_before_the_start_leaves_nothing_behind() {
 fn a_program_that_cannot_be_executed_is_a_refused_run() {
     let root = root();
     let program = root.dir.path().join("agent");
-    fs::write(&program, "#!/no/such/interpreter\n").unwrap();
-    fs::set_permissions(&program, fs::Permissions::from_mode(0o755)).unwrap();
+    support::program::script(&program, "#!/no/such/interpreter\n");
     let spec = job("x").agent("command").command([&program]);
     let error = root.conductor.jobs().start(spec, LONG).unwrap_err();
     assert_eq!((error.kind(), error.code()), (ErrorKind::SpawnFailed, "agent.not_started"));
@@ -432,8 +432,14 @@ fn a_run_that_is_stopped_while_it_starts_never_runs() {
             }
             let id = RunId::new(folder.file_name().unwrap().to_str().unwrap()).unwrap();
             let run = root.conductor.runs().get(&project, &task, &id).unwrap();
-            let stop = run.stop(Stop::because("enough"), Duration::from_millis(200));
-            assert_eq!(stop.unwrap_err().kind(), ErrorKind::Timeout);
+            let cancel = conductor_core::Cancel::new();
+            std::thread::scope(|scope| {
+                let stopping = scope.spawn(|| run.stop(Stop::because("enough"), &cancel));
+                until("the wish", || folder.join(".stop").exists());
+                // It waits for the starter.
+                cancel.set();
+                assert_eq!(stopping.join().unwrap().unwrap_err().kind(), ErrorKind::Cancelled);
+            });
         });
         let info = run.wait(LONG).unwrap();
         assert_eq!(info.outcome(), Some(Outcome::Stopped));
@@ -448,7 +454,7 @@ fn a_child_that_is_started_while_its_parent_ends_is_stopped_too() {
     let root = root();
     let script = "trap 'touch stopping; while [ ! -e go ]; do sleep 0.01; done; exit' TERM
                   touch ready; while :; do sleep 0.01; done";
-    let parent = root.conductor.jobs().start(job(script), LONG).unwrap();
+    let parent = root.conductor.jobs().start(job(script).grace(LONG), LONG).unwrap();
     until("the trap", || root.task_folder().join("ready").exists());
     std::thread::scope(|scope| {
         let stopping = scope.spawn(|| parent.stop(Stop::because("enough"), LONG).unwrap());

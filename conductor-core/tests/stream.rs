@@ -207,6 +207,42 @@ fn the_end_of_a_turn_is_known_until_another_one_begins() {
 }
 
 #[test]
+fn later_work_takes_back_what_gemini_said_between_two_tries() {
+    let init = r#"{"type":"init","session_id":"s"}"#;
+    let quota = "Attempt 1 failed: You exceeded your current quota. Retrying after 5006ms...";
+    let outage = "Attempt 2 failed: fetch failed. Retrying after 5006ms...";
+    let piece = r#"{"type":"message","role":"assistant","content":"x","delta":true}"#;
+    let tool = r#"{"type":"tool_use","tool_name":"x"}"#;
+    let failed = r#"{"type":"result","status":"error","error":{"message":"cut off"}}"#;
+    // Each line as it came, with whether it came on standard error.
+    let class = |lines: &[(bool, &str)]| {
+        let mut parser = StreamParser::new(StreamKind::Gemini);
+        for (is_error, line) in lines {
+            let line = format!("{line}\n");
+            match is_error {
+                true => parser.push_stderr(line.as_bytes()),
+                false => parser.push(line.as_bytes()),
+            }
+        }
+        parser.finish(ended(), &Zone::UTC).error_class
+    };
+    let limited = [(false, init), (true, quota)];
+    assert_eq!(class(&limited), Some(UsageLimit));
+    for work in [piece, tool] {
+        let went_on = [limited[0], limited[1], (false, work)];
+        assert_eq!(class(&went_on), None, "{work}");
+        let again = [limited[0], limited[1], (false, work), (true, quota)];
+        assert_eq!(class(&again), Some(UsageLimit), "{work}");
+        let other = [limited[0], limited[1], (false, work), (true, outage)];
+        assert_eq!(class(&other), Some(Transient), "{work}");
+        let ended = [limited[0], limited[1], (false, work), (false, failed)];
+        assert_eq!(class(&ended), Some(ErrorClass::Other), "{work}");
+    }
+    // What ended it tells no reason of its own.
+    assert_eq!(class(&[limited[0], limited[1], (false, failed)]), Some(UsageLimit));
+}
+
+#[test]
 fn what_is_no_stream_says_nothing() {
     for kind in StreamKind::ALL {
         let text = b"I failed: usage limit reached, 401 Unauthorized\n[1]\n\"x\"\n{\"a\":1}\n{}\n";

@@ -86,9 +86,7 @@ fn the_limit_of_attempts_ends_a_task() {
 fn a_program_that_cannot_be_started_ends_a_task_at_once() {
     let root = root();
     let program = root.dir.path().join("agent");
-    fs::write(&program, "#!/no/such/interpreter\n").unwrap();
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    fs::set_permissions(&program, mode).unwrap();
+    support::program::script(&program, "#!/no/such/interpreter\n");
     let spec = task("x").agent("command").command([&program]);
     let result = root.conductor.tasks().start(spec, LONG).unwrap().wait(LONG).unwrap();
     assert_eq!((result.outcome, result.attempts), (TaskOutcome::GaveUp, 1));
@@ -174,6 +172,8 @@ fn a_stand_by_rests() {
     host.says("started");
     let (project, id) = ids();
     let stand_by = root.conductor.tasks().attach(&project, &id).unwrap();
+    until("the agent", || root.task_folder().join("count").exists());
+    becomes_quiet(&stand_by);
     let mut looks = 0;
     let wait = Wait::from(Duration::from_millis(500));
     // A foreign loop: look, then wait for the descriptor.
@@ -245,6 +245,8 @@ fn a_stop_that_the_dead_driver_missed_is_honoured_by_the_next() {
     let root = root();
     let mut host = host("host_drives_a_task", &root.path());
     host.says("started");
+    let count = root.task_folder().join("count");
+    until("the agent", || fs::read_to_string(&count).is_ok_and(|text| text == "x\n"));
     // The wish alone, as of a stopper that was killed right after it wrote it.
     host.kill();
     fs::write(root.task_folder().join("STOP-REQUESTED"), "2026-01-01T00:00:00Z\n").unwrap();
@@ -252,8 +254,7 @@ fn a_stop_that_the_dead_driver_missed_is_honoured_by_the_next() {
     let task = root.conductor.tasks().attach(&project, &id).unwrap();
     let result = task.wait(LONG).unwrap();
     assert_eq!((result.outcome, result.attempts), (TaskOutcome::Stopped, 1));
-    let count = fs::read_to_string(root.task_folder().join("count")).unwrap();
-    assert_eq!(count, "x\n");
+    assert_eq!(fs::read_to_string(count).unwrap(), "x\n");
 }
 
 #[test]
@@ -440,17 +441,11 @@ fn a_variable_whose_value_is_not_kept_must_be_given_again() {
 
 /// Steps until the descriptor is quiet; a wait that never is would spin.
 fn becomes_quiet(task: &conductor_core::Task) {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    for _ in 0..20 {
+    until("a step that does not wake the next", || {
         assert_eq!(task.step().unwrap(), conductor_core::Step::Pending);
-        let mut fds = [PollFd::from_borrowed_fd(task.fd(), PollFlags::IN)];
         // Long enough for a wake-up that the step itself caused, far shorter than the safety poll.
-        let limit = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
-        if poll(&mut fds, Some(&limit)).unwrap() == 0 {
-            return;
-        }
-    }
-    panic!("each step wakes the next");
+        sleeps(task.fd(), Duration::from_millis(100))
+    });
 }
 
 #[test]
@@ -473,11 +468,11 @@ fn an_idle_driver_and_an_idle_stand_by_are_quiet() {
 #[test]
 fn an_agent_that_deletes_its_own_run_is_waited_for_and_its_end_is_lost() {
     let root = root();
-    let script = "echo x >>count; rm -rf $JRUN_RUN_FOLDER; \
+    let script = "echo x >>count; rm -rf $JRUN_RUN_FOLDER; touch gone; \
                   while [ ! -e go ]; do sleep 0.01; done; [ $(wc -l <count) -lt 2 ] || touch DONE";
     let task = root.conductor.tasks().start(task(script), LONG).unwrap();
     let count = root.task_folder().join("count");
-    until("the agent", || count.exists());
+    until("the agent", || root.task_folder().join("gone").exists());
     // Nobody starts a second one beside it.
     assert_eq!(task.wait(Duration::from_millis(100)).unwrap_err().kind(), ErrorKind::Timeout);
     assert_eq!(fs::read_to_string(&count).unwrap(), "x\n");

@@ -34,7 +34,7 @@ fn served_with(config: &str) -> Served {
         Options::default().config(LoadedConfig::read(&path, &Variables::default()).unwrap());
     options.environment = Some(vec![("PATH".into(), std::env::var_os("PATH").unwrap())]);
     let conductor = Conductor::open(dir.path().join("root"), options).unwrap();
-    fs::create_dir(dir.path().join("bin")).unwrap();
+    support::program::folder(&dir.path().join("bin"));
     program(&dir.path().join("bin/run-agent"), "0.1.0", Does::Works);
     let root = Root { dir, conductor };
     let updater = root.conductor.update().serve(&target(&root)).unwrap().unwrap();
@@ -331,7 +331,7 @@ fn new_root_runs_are_held_back_and_the_work_of_living_ones_is_not() {
 fn a_loop_between_two_attempts_is_active_and_its_attempts_are_let_in() {
     let served = served();
     let conductor = &served.root.conductor;
-    let script = "[ -e again ] && touch DONE; touch again";
+    let script = "[ -e go ] && touch DONE; true";
     let spec = TaskSpec::new("shop").task("fix").agent("shell").prompt(script);
     let task = conductor.tasks().start(spec.restart_delay(Duration::from_secs(1)), LONG).unwrap();
     until("the pause", || {
@@ -339,6 +339,7 @@ fn a_loop_between_two_attempts_is_active_and_its_attempts_are_let_in() {
         task.info().unwrap().waiting.is_some_and(|waiting| waiting.until.is_some())
     });
     assert_eq!(served.start(&served.candidate("0.2.0", Does::Works)).active_runs_now, 1);
+    fs::write(served.root.task_folder().join("go"), "").unwrap();
     assert_eq!(task.wait(LONG).unwrap().outcome, TaskOutcome::Done);
     let new = served.updater.wait(LONG).unwrap();
     let installed = served.updater.install(new).unwrap();

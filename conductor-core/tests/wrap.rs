@@ -8,7 +8,7 @@ use conductor_core::{
     Change, ErrorKind, JobSpec, Outcome, Passed, ProgramEnd, RunInfo, Step, Stop, Wait, Wrapped,
 };
 use std::fs;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use support::*;
 
 fn spec(script: &str) -> JobSpec {
@@ -64,6 +64,7 @@ fn a_wrapped_program_is_a_run_that_its_host_keeps() {
 fn whoever_stops_the_run_is_heard_by_its_host_and_signals_nobody_else() {
     let root = root();
     for force in [false, true] {
+        let begun = Instant::now();
         let mut wrapped = wrapped(&root, "exec sleep 1000");
         let run = wrapped.run().clone();
         let stopper = std::thread::spawn(move || {
@@ -76,7 +77,9 @@ fn whoever_stops_the_run_is_heard_by_its_host_and_signals_nobody_else() {
         assert_eq!(info.record.stop_reason.as_deref(), Some("enough"));
         let signal = if force { 9 } else { 15 };
         assert_eq!(wrapped.end(), Some(ProgramEnd::Signal(signal)));
-        assert_eq!(report.killed, u32::from(force));
+        // Who stops it by force looks after it himself when its host lets him wait for a second.
+        let slow = force && begun.elapsed() > Duration::from_secs(1);
+        assert!(report.killed == u32::from(force) || slow, "{report:?}");
     }
 }
 
@@ -142,6 +145,9 @@ fn the_group_of_a_program_that_somebody_else_waited_for_is_not_signalled() {
     // Only its group tells that it is of the run, and the number may be that of strangers by then.
     let mut wrapped = wrapped(&root, &format!("env -i sleep 1000 & echo $! >'{}'", left.display()));
     let sleeper = number_in(&left);
+    until("nothing marks it", || {
+        fs::read_to_string(format!("/proc/{sleeper}/comm")).unwrap() == "sleep\n"
+    });
     let pid = i32::try_from(wrapped.run().info().unwrap().record.pid).unwrap();
     let pid = rustix::process::Pid::from_raw(pid);
     rustix::process::waitpid(pid, rustix::process::WaitOptions::empty()).unwrap();

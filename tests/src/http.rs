@@ -130,14 +130,51 @@ impl Server {
     }
 }
 
+/// An address on the loopback where calls are refused, for as long as this lives.
+///
+/// Its port is that of a connection, which the system gives to no listener. One that was only free a
+/// moment ago may be another test's by now.
+#[derive(Debug)]
+pub struct Nobody {
+    address: SocketAddr,
+    _connection: [TcpStream; 2],
+}
+
+impl Default for Nobody {
+    fn default() -> Nobody {
+        Nobody::new()
+    }
+}
+
+impl Nobody {
+    /// Takes a port.
+    pub fn new() -> Nobody {
+        let listener = TcpListener::bind("127.0.0.1:0").expect("a port on the loopback");
+        let there = listener.local_addr().expect("the address of a listener");
+        let caller = TcpStream::connect(there).expect("a connection on the loopback");
+        let (called, _) = listener.accept().expect("a connection on the loopback");
+        let address = caller.local_addr().expect("the address of a connection");
+        Nobody { address, _connection: [caller, called] }
+    }
+
+    /// `http://127.0.0.1:<port>`.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+}
+
 /// Writes the head of an answer whose body ends with the connection.
 pub fn head(stream: &mut TcpStream, status: u16, headers: &[(&str, &str)]) -> io::Result<()> {
+    stream.write_all(head_text(status, headers).as_bytes())
+}
+
+fn head_text(status: u16, headers: &[(&str, &str)]) -> String {
     let mut head = format!("HTTP/1.1 {status} Stand-In\r\nconnection: close\r\n");
     for (name, value) in headers {
         head.push_str(&format!("{name}: {value}\r\n"));
     }
     head.push_str("\r\n");
-    stream.write_all(head.as_bytes())
+    head
 }
 
 /// Writes a whole answer.
@@ -147,14 +184,16 @@ pub fn whole(stream: &mut TcpStream, status: u16, kind: &str, body: &[u8]) -> io
     stream.write_all(body)
 }
 
-/// Writes events of a stream: each a name, which may be empty, and its data.
+/// Writes events of a stream: each a name, which may be empty, and its data. They come at once, whatever
+/// keeps the server from going on: a client may be about to lose its patience.
 pub fn events(stream: &mut TcpStream, events: &[(&str, String)]) -> io::Result<()> {
-    head(stream, 200, &[("content-type", "text/event-stream"), ("cache-control", "no-cache")])?;
+    let headers = [("content-type", "text/event-stream"), ("cache-control", "no-cache")];
+    let mut text = head_text(200, &headers);
     for (name, data) in events {
         if !name.is_empty() {
-            writeln!(stream, "event: {name}")?;
+            text.push_str(&format!("event: {name}\n"));
         }
-        write!(stream, "data: {data}\n\n")?;
+        text.push_str(&format!("data: {data}\n\n"));
     }
-    Ok(())
+    stream.write_all(text.as_bytes())
 }

@@ -146,17 +146,18 @@ fn share_out(
         ));
     }
     let mut first_error = None;
-    for (at, name) in order.iter().enumerate() {
+    for name in &order {
         match named_agent(engine, work, name, wait) {
             Ok(mut agent) => {
                 // The name in the list is the one that has turns.
                 agent.name.clone_from(name);
-                let behind = if falls_back { &order[at + 1..] } else { &[] };
+                let behind = if falls_back { rotation.order_behind(name) } else { Vec::new() };
                 let others = behind.iter().map(|name| named_agent(engine, work, name, wait));
                 let others = others.filter_map(Result::ok).collect();
                 return Ok(Choice { agent, others, rotation: Some((rotation, order)) });
             }
             Err(error) if falls_back && error.kind() == ErrorKind::SpawnFailed => {
+                tracing::warn!(%error, agent = name, "an agent that shares the work is passed over");
                 first_error = first_error.or(Some(error));
             }
             Err(error) => return Err(error),

@@ -1,8 +1,10 @@
 //! Whose turn it is among the agents that share the work, over all processes that use the root.
 //!
 //! Each agent has had so many turns; the next one is that of the agent which is furthest behind its
-//! share. With equal weights that is one after the other. The counts stand in a file; they are about
-//! fairness alone, so a power cut may take some back, and a file that makes no sense counts as none.
+//! share. With equal weights that is one after the other. One that cannot be started is passed over: the
+//! others share the work as if it were not there, and it has nothing to catch up on when it comes back. The
+//! counts stand in a file; they are about fairness alone, so a power cut may take some back, and a file
+//! that makes no sense counts as none.
 
 use crate::cancel::Wait;
 use crate::error::{ErrorKind, Result};
@@ -28,8 +30,8 @@ impl Rotation {
         Rotation { agents, weights }
     }
 
-    /// The agents in the order in which they are tried: the one whose turn it is, then those that stand
-    /// in for it. Reads only.
+    /// The agents in the order of their turns: whoever cannot be started is passed over for the next. Reads
+    /// only.
     pub(super) fn order(&self, layout: &Layout) -> Result<Vec<String>> {
         let folder = match layout.conductor() {
             Err(error) if error.code() == "root.not_found" => None,
@@ -42,14 +44,17 @@ impl Rotation {
         Ok(self.order_by(&counts))
     }
 
-    /// The agents that stand in for `agent`, in their order.
+    /// The agents that stand in for `agent` when it fails, in their order: the one with the largest share
+    /// first; of equal ones the next in the list.
     pub(super) fn order_behind(&self, agent: &str) -> Vec<String> {
         let Some(at) = self.agents.iter().position(|name| name == agent) else { return Vec::new() };
-        self.stand_ins(at).map(|at| self.agents[at].clone()).collect()
+        let mut others: Vec<usize> = (at + 1..self.agents.len()).chain(0..at).collect();
+        others.sort_by_key(|at| std::cmp::Reverse(self.weights[*at]));
+        others.into_iter().map(|at| self.agents[at].clone()).collect()
     }
 
-    /// Counts the turn of `agent`, which was chosen by this order; `false` where others took turns since
-    /// and it is somebody else's.
+    /// Counts the turn of `agent`, which was chosen by this order, and lets those before it, which were passed
+    /// over, keep up; `false` where others took turns since and it is somebody else's.
     pub(super) fn take(
         &self,
         layout: &Layout,
@@ -61,24 +66,21 @@ impl Rotation {
         let folder = layout.ensure_conductor()?;
         let _lock = folder.lock(ROTATION_LOCK, LockKind::Exclusive, wait)?;
         let mut counts = self.read(&folder)?;
-        if self.order_by(&counts) != order {
+        let turns = by_turn(&counts, &self.weights);
+        if !turns.iter().map(|at| &self.agents[*at]).eq(order) {
             return Ok(false);
+        }
+        for before in turns.into_iter().take_while(|before| *before != at) {
+            let chosen = (counts[at], self.weights[at]);
+            let level = turns_before(chosen, self.weights[before], before < at);
+            counts[before] = counts[before].max(level);
         }
         counts[at] = counts[at].saturating_add(1);
         folder.replace_relaxed(ROTATION, self.to_yaml(&counts).as_bytes()).map(|()| true)
     }
 
     fn order_by(&self, counts: &[u64]) -> Vec<String> {
-        let Some(first) = next(counts, &self.weights) else { return Vec::new() };
-        let all = std::iter::once(first).chain(self.stand_ins(first));
-        all.map(|at| self.agents[at].clone()).collect()
-    }
-
-    /// The one with the largest share stands in first; of equal ones the next in the list.
-    fn stand_ins(&self, first: usize) -> impl Iterator<Item = usize> {
-        let mut others: Vec<usize> = (first + 1..self.agents.len()).chain(0..first).collect();
-        others.sort_by_key(|at| std::cmp::Reverse(self.weights[*at]));
-        others.into_iter()
+        by_turn(counts, &self.weights).into_iter().map(|at| self.agents[at].clone()).collect()
     }
 
     /// The turns that each has had; none where others shared the work then.
@@ -110,14 +112,24 @@ impl Rotation {
     }
 }
 
-/// Who is furthest behind its share; the first of equals.
-fn next(counts: &[u64], weights: &[u64]) -> Option<usize> {
+/// Everybody, whoever is furthest behind its share first; equals as they are listed.
+fn by_turn(counts: &[u64], weights: &[u64]) -> Vec<usize> {
     // (count + 1) / weight, compared without division.
     let key = |at: usize| (u128::from(counts[at]) + 1, u128::from(weights[at]));
-    (0..weights.len()).min_by(|one, two| {
+    let mut all: Vec<usize> = (0..weights.len()).collect();
+    all.sort_by(|one, two| {
         let ((a, b), (c, d)) = (key(*one), key(*two));
         (a * d).cmp(&(c * b))
-    })
+    });
+    all
+}
+
+/// The turns that one of this weight has had when it is the turn of another, which has had so many of its own
+/// weight; `wins` where it is the first of equals.
+fn turns_before((count, of): (u64, u64), weight: u64, wins: bool) -> u64 {
+    let (share, of) = ((u128::from(count) + 1) * u128::from(weight), u128::from(of));
+    let turns = if wins { share / of } else { share.div_ceil(of).saturating_sub(1) };
+    u64::try_from(turns).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]
@@ -169,12 +181,48 @@ mod tests {
     fn the_largest_share_stands_in_first() {
         let rotation = Rotation::new(&names(&["a", "b", "c", "d"]), Some(&[1, 2, 0, 5]));
         assert_eq!(rotation.order_by(&[0, 0, 0]), ["d", "b", "a"]);
+        assert_eq!(rotation.order_behind("d"), ["b", "a"]);
+        assert_eq!(rotation.order_behind("b"), ["d", "a"]);
         let equal = Rotation::new(&names(&["a", "b", "c"]), None);
         assert_eq!(equal.order_by(&[1, 0, 0]), ["b", "c", "a"]);
+        assert_eq!(equal.order_behind("b"), ["c", "a"]);
         assert!(Rotation::new(&[], None).order_by(&[]).is_empty());
     }
 
+    #[test]
+    fn who_is_not_there_is_passed_over_for_each_of_the_others_and_catches_nothing_up() {
+        let dir = tempfile::tempdir().unwrap();
+        let layout = Layout::new(Arc::new(RealOs), dir.path().join("root"));
+        let rotation = Rotation::new(&names(&["gone", "b", "c"]), Some(&[5, 1, 1]));
+        let turn = |is_there: bool| {
+            let order = rotation.order(&layout).unwrap();
+            let agent = order.iter().find(|name| is_there || *name != "gone").unwrap().clone();
+            assert!(rotation.take(&layout, &order, &agent, &Wait::FOREVER).unwrap());
+            agent
+        };
+        let turns = |is_there, number| (0..number).map(|_| turn(is_there)).collect::<Vec<_>>();
+        assert_eq!(turns(false, 6), ["b", "c", "b", "c", "b", "c"]);
+        let back = turns(true, 14);
+        let share = |turns: &[String]| turns.iter().filter(|name| *name == "gone").count();
+        assert_eq!((share(&back[..7]), share(&back[7..])), (5, 5), "{back:?}");
+    }
+
     proptest! {
+        #[test]
+        fn who_was_passed_over_is_level_with_whose_turn_it_was(
+            (count, of, weight) in (0u64..1000, 1u64..9, 1u64..9),
+            wins in any::<bool>(),
+        ) {
+            let level = turns_before((count, of), weight, wins);
+            // Where it has had these, it is the other's turn, and one before that its own.
+            let is_its_turn = |had: u64| match wins {
+                true => by_turn(&[had, count], &[weight, of])[0] == 0,
+                false => by_turn(&[count, had], &[of, weight])[0] == 1,
+            };
+            prop_assert!(!is_its_turn(level));
+            prop_assert!(level == 0 || is_its_turn(level - 1));
+        }
+
         #[test]
         fn everybody_gets_its_share_at_every_moment(
             weights in prop::collection::vec(1u64..9, 1..6),
@@ -183,7 +231,7 @@ mod tests {
             let sum: u64 = weights.iter().sum();
             let mut counts = vec![0; weights.len()];
             for _ in 0..sum * rounds {
-                let at = next(&counts, &weights).unwrap();
+                let at = by_turn(&counts, &weights)[0];
                 counts[at] += 1;
             }
             let shares: Vec<u64> = weights.iter().map(|weight| weight * rounds).collect();

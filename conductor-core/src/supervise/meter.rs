@@ -8,20 +8,23 @@
 use super::engine::Engine;
 use super::evidence::known;
 use super::output::{opened, stream_kind};
+use super::seen::Seen;
 use super::session::own_usage;
 use crate::agent::stream::{StreamParser, Waits, Zone};
 use crate::error::Result;
 use crate::fsx::Folder;
 use crate::layout::{STDERR, STDOUT};
 use crate::run::RunRecord;
-use crate::sys::{Fd, News, Poller, Watch};
+use crate::sys::{Fd, News, Poller, Stat, Watch};
 use crate::time::Timestamp;
 use std::time::{Duration, Instant};
 
 /// Between two looks.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The most that one look reads of a file, in bytes.
+/// The most that one look reads, in bytes.
 const MOST: u64 = 8 << 20;
+/// How often it is tried to see how long both files are at one moment, while the agent writes.
+const TRIES: usize = 8;
 /// How much is read at once.
 const CHUNK: usize = 256 << 10;
 
@@ -57,10 +60,16 @@ pub(crate) struct Meter {
     wanted: Wanted,
     /// When something was new at the last.
     news: Instant,
+    /// The length and the time of standard error, as they were when its turn ended.
+    errors: Option<(u64, i128)>,
+    /// What was known of limits when it was judged last, and how much of standard output was read by then.
     waits: Waits,
-    /// How many limits it had met when work was last told to have gone on.
-    limits_over: u64,
+    judged: u64,
     limit: Option<LimitNews>,
+    /// What an earlier driver saw and told, until that is read.
+    seen: Option<Seen>,
+    /// What is to be noted once the news of a limit is told.
+    to_note: Option<Seen>,
     state: State,
 }
 
@@ -96,6 +105,8 @@ impl Meter {
         };
         let stdout = source(STDOUT, parser.wants_stdout())?;
         let stderr = source(STDERR, parser.wants_stderr())?;
+        let seen = if parser.tells_of_limits() { Seen::noted(&folder)? } else { None };
+        let errors = errors_in(&folder)?;
         let news = Instant::now();
         Ok(Some(Meter {
             engine: engine.clone(),
@@ -107,9 +118,12 @@ impl Meter {
             used: (0, 0.0),
             wanted,
             news,
+            errors,
             waits: Waits::default(),
-            limits_over: 0,
+            judged: 0,
             limit: None,
+            seen,
+            to_note: None,
             state: State::Due(news + PAUSE),
         }))
     }
@@ -162,17 +176,17 @@ impl Meter {
 
     /// Reads on; whether something was new.
     fn read(&mut self) -> Result<bool> {
-        let Meter { folder, parser, stdout, stderr, .. } = self;
-        let mut new = false;
-        if let Some(source) = stdout {
-            new |= source.read_on(folder, |bytes| parser.push(bytes))?;
+        let mut left = MOST;
+        // Before all is read, what is read of a limit may be over for hours.
+        if self.read_seen(&mut left)? && self.read_new(&mut left)? {
+            self.look_for_limits();
         }
-        if let Some(source) = stderr {
-            new |= source.read_on(folder, |bytes| parser.push_stderr(bytes))?;
-        }
+        let new = left < MOST;
         if new {
             self.news = Instant::now();
-            self.look_for_limits()?;
+            if self.parser.turn_end().is_some() {
+                self.errors = errors_in(&self.folder)?;
+            }
         }
         if new && self.wanted.use_so_far {
             let (usage, cost) = self.parser.used();
@@ -182,28 +196,90 @@ impl Meter {
         Ok(new)
     }
 
-    /// Whether a limit was met since the last look, or work went on.
-    fn look_for_limits(&mut self) -> Result<()> {
-        let (before, now) = (self.waits, self.parser.waits());
-        self.waits = now;
-        let (limits, moves) = (now.limits > before.limits, now.moves > before.moves);
-        let met = match (&self.stdout, &self.stderr) {
-            // Both are new, as for whoever takes over: what was written last tells.
-            (Some(stdout), Some(stderr)) if limits && moves => {
-                let [at_work, told] = [stdout, stderr].map(|source| source.written(&self.folder));
-                told? >= at_work?
-            }
-            _ => limits,
+    /// Reads what an earlier driver saw, and knows what that one knew; whether all of it is read.
+    fn read_seen(&mut self, left: &mut u64) -> Result<bool> {
+        let Some(seen) = self.seen else { return Ok(true) };
+        if !self.read_to([seen.stdout, seen.stderr], left)? {
+            return Ok(false);
+        }
+        if seen.over {
+            self.parser.limits_are_over();
+        }
+        // It was told then.
+        (self.waits, self.judged) = (self.parser.waits(), seen.stdout);
+        self.seen = None;
+        Ok(true)
+    }
+
+    /// Reads what is there now; whether all of it is read.
+    fn read_new(&mut self, left: &mut u64) -> Result<bool> {
+        let (ends, stdout_is_last) = self.ends()?;
+        if !self.read_to(ends, left)? {
+            return Ok(false);
+        }
+        // Where both have something new, nothing else tells which of it came last.
+        let is_new = self.stdout.as_ref().is_some_and(|stdout| stdout.read > self.judged);
+        if is_new && stdout_is_last && self.parser.is_at_work() {
+            self.parser.limits_are_over();
+        }
+        Ok(true)
+    }
+
+    /// How long the two files are at one moment, and whether standard output was written to last.
+    fn ends(&self) -> Result<([u64; 2], bool)> {
+        let (Some(stdout), Some(stderr)) = (&self.stdout, &self.stderr) else {
+            return Ok(([u64::MAX; 2], false));
         };
-        if met {
+        let mut said = stdout.stat(&self.folder)?;
+        let mut complained = stderr.stat(&self.folder)?;
+        for _ in 0..TRIES {
+            let before = said.size;
+            said = stdout.stat(&self.folder)?;
+            if said.size == before {
+                // So long it was when the other one was looked at.
+                break;
+            }
+            complained = stderr.stat(&self.folder)?;
+        }
+        Ok(([said.size, complained.size], said.modified > complained.modified))
+    }
+
+    /// Reads the two files up to these ends, standard output first, and no more than `left`; whether all of
+    /// that is read.
+    fn read_to(&mut self, ends: [u64; 2], left: &mut u64) -> Result<bool> {
+        let Meter { folder, parser, stdout, stderr, .. } = self;
+        let mut all = true;
+        if let Some(source) = stdout {
+            all &= source.read_to(folder, ends[0], left, |bytes| parser.push(bytes))?;
+        }
+        if let Some(source) = stderr {
+            all &= source.read_to(folder, ends[1], left, |bytes| parser.push_stderr(bytes))?;
+        }
+        Ok(all)
+    }
+
+    /// Whether a limit was met since the last look, or work went on.
+    fn look_for_limits(&mut self) {
+        let read = |source: &Option<Source>| source.as_ref().map_or(0, |source| source.read);
+        let (stdout, stderr) = (read(&self.stdout), read(&self.stderr));
+        let (before, now) = (self.waits, self.parser.waits());
+        (self.waits, self.judged) = (now, stdout);
+        let over = now.over == now.told;
+        if !over && now.told > before.told {
             let reset = self.parser.limit_reset(self.engine.now(), &Zone::local());
             self.limit = Some(LimitNews::Met(reset));
-        } else if moves && now.limits > self.limits_over {
-            // Said once for each time.
-            self.limits_over = now.limits;
+        } else if now.over > before.over {
             self.limit = Some(LimitNews::Over);
+        } else {
+            return;
         }
-        Ok(())
+        self.to_note = Some(Seen { stdout, stderr, over });
+    }
+
+    /// Notes what became of a usage limit once that is told: whoever takes over, and whoever writes the end
+    /// down, goes by it.
+    pub(crate) fn note_limit(&mut self) -> Result<()> {
+        self.to_note.take().map_or(Ok(()), |seen| seen.note(&self.folder))
     }
 
     /// What became of a usage limit since this was asked for the last time.
@@ -226,11 +302,11 @@ impl Meter {
         self.news = Instant::now();
     }
 
-    /// Whether the agent wrote anything to standard error, which need not be read here, this lately.
-    pub(crate) fn complained_within(&self, length: Duration) -> Result<bool> {
-        let written = self.folder.stat(STDERR)?.filter(|stat| stat.size > 0);
-        let written = written.map(|stat| Timestamp::from_unix_nanos(stat.modified));
-        Ok(written.is_some_and(|at| self.engine.now() < at.plus(length)))
+    /// Whether the agent wrote anything to standard error, which need not be read here, since its turn
+    /// ended or this was asked last. No clock is asked when that was: it may have been set since.
+    pub(crate) fn complained(&mut self) -> Result<bool> {
+        let now = errors_in(&self.folder)?;
+        Ok(std::mem::replace(&mut self.errors, now) != now)
     }
 
     /// The tokens and the US dollars that it told of so far; 0 where it told of none.
@@ -239,27 +315,212 @@ impl Meter {
     }
 }
 
+fn errors_in(run: &Folder) -> Result<Option<(u64, i128)>> {
+    Ok(run.stat(STDERR)?.map(|stat| (stat.size, stat.modified)))
+}
+
 impl Source {
-    /// When it was written to the last time.
-    fn written(&self, folder: &Folder) -> Result<i128> {
-        let stat = folder.os().stat(&self.file);
-        Ok(stat.map_err(|e| folder.error("look at", self.name, e))?.modified)
+    fn stat(&self, folder: &Folder) -> Result<Stat> {
+        folder.os().stat(&self.file).map_err(|e| folder.error("look at", self.name, e))
     }
 
-    fn read_on(&mut self, folder: &Folder, mut take: impl FnMut(&[u8])) -> Result<bool> {
+    /// Reads on up to `end`, or to the file's own, and no more than `left`; whether all of that is read.
+    fn read_to(
+        &mut self,
+        folder: &Folder,
+        end: u64,
+        left: &mut u64,
+        mut take: impl FnMut(&[u8]),
+    ) -> Result<bool> {
         let mut buffer = Vec::new();
-        let end = self.read + MOST;
-        let begin = self.read;
-        while self.read < end {
-            buffer.resize(CHUNK, 0);
+        while self.read < end && *left > 0 {
+            let most = (end - self.read).min(*left);
+            buffer.resize(usize::try_from(most).map_or(CHUNK, |most| most.min(CHUNK)), 0);
             let read = folder.os().read_at(&self.file, &mut buffer, self.read);
             let read = read.map_err(|e| folder.error("read", self.name, e))?;
             if read == 0 {
-                break;
+                return Ok(true);
             }
             take(&buffer[..read]);
             self.read += read as u64;
+            *left -= read as u64;
         }
-        Ok(self.read > begin)
+        Ok(self.read >= end)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bus::Durability;
+    use crate::run::store;
+    use crate::supervise::Settings;
+    use crate::sys::RealOs;
+    use std::fs::{self, File, FileTimes};
+    use std::io::Write as _;
+    use std::path::PathBuf;
+    use std::sync::Arc;
+    use std::time::SystemTime;
+
+    const QUOTA: &str = "Attempt 1 failed: You exceeded your current quota. Retrying after 5s...\n";
+    const PIECE: &str =
+        "{\"type\":\"message\",\"role\":\"assistant\",\"content\":\"x\",\"delta\":true}\n";
+
+    /// The folder of a run whose output is written by the test.
+    struct Written {
+        _dir: tempfile::TempDir,
+        engine: Engine,
+        run: PathBuf,
+    }
+
+    impl Written {
+        fn by(agent: &str) -> Written {
+            let dir = tempfile::tempdir().unwrap();
+            let settings = Settings {
+                os: Arc::new(RealOs),
+                run_agent: None,
+                durability: Durability::Process,
+                config: Arc::default(),
+                environment: Some(Vec::new()),
+            };
+            let engine = Engine::open(dir.path().join("root"), settings).unwrap();
+            let run = dir.path().join("root/p/t/runs/r");
+            fs::create_dir_all(&run).unwrap();
+            let folder = Folder::open_root(Arc::new(RealOs), &run).unwrap();
+            let ids = ("p".parse().unwrap(), "t".parse().unwrap(), "r".parse().unwrap());
+            let mut record = RunRecord::new(&ids.0, &ids.1, &ids.2);
+            record.agent = agent.to_owned();
+            store::create(&folder, &record).unwrap();
+            let written = Written { _dir: dir, engine, run };
+            written.add(STDOUT, "", 0);
+            written.add(STDERR, "", 0);
+            written
+        }
+
+        /// Adds to a file, as if at this second.
+        fn add(&self, name: &str, text: &str, second: u64) {
+            let mut file =
+                File::options().create(true).append(true).open(self.run.join(name)).unwrap();
+            file.write_all(text.as_bytes()).unwrap();
+            let time = SystemTime::UNIX_EPOCH + Duration::from_secs(second);
+            file.set_times(FileTimes::new().set_modified(time)).unwrap();
+        }
+
+        fn meter(&self) -> Meter {
+            let wanted = Wanted { turn_end: true, ..Wanted::default() };
+            let folder = Folder::open_root(Arc::new(RealOs), &self.run).unwrap();
+            Meter::of_run(&self.engine, folder, wanted).unwrap().unwrap()
+        }
+    }
+
+    impl Meter {
+        /// What it told of limits while it read all that is there; each is noted.
+        fn tells(&mut self) -> Vec<LimitNews> {
+            let mut all = Vec::new();
+            while self.read().unwrap() {
+                if let Some(news) = self.take_limit_news() {
+                    self.note_limit().unwrap();
+                    all.push(news);
+                }
+            }
+            all
+        }
+    }
+
+    #[test]
+    fn what_one_file_gets_alone_came_behind_all_that_is_known() {
+        let run = Written::by("gemini");
+        let mut meter = run.meter();
+        run.add(STDOUT, PIECE, 1);
+        assert_eq!(meter.tells(), []);
+        // Whatever the times say.
+        for second in [9, 8] {
+            run.add(STDERR, QUOTA, second);
+            assert_eq!(meter.tells(), [LimitNews::Met(None)]);
+            run.add(STDOUT, PIECE, second - 5);
+            assert_eq!(meter.tells(), [LimitNews::Over]);
+            run.add(STDOUT, PIECE, 20);
+            assert_eq!(meter.tells(), [], "it is said once");
+        }
+    }
+
+    #[test]
+    fn of_what_both_got_the_last_is_told_by_their_times() {
+        let run = Written::by("gemini");
+        let mut meter = run.meter();
+        let mut both = |stdout: (&str, u64), stderr: (&str, u64)| {
+            run.add(STDOUT, stdout.0, stdout.1);
+            run.add(STDERR, stderr.0, stderr.1);
+            meter.tells()
+        };
+        assert_eq!(both((PIECE, 1), (QUOTA, 2)), [LimitNews::Met(None)]);
+        assert_eq!(both((PIECE, 4), (QUOTA, 3)), [LimitNews::Over]);
+        assert_eq!(both((PIECE, 5), (QUOTA, 5)), [LimitNews::Met(None)], "at once");
+        let failed = "{\"type\":\"result\",\"status\":\"error\"}\n";
+        let worked = format!("{PIECE}{failed}");
+        // Its last line is no work, and that of the work before it is not known.
+        assert_eq!(both((&worked, 7), (QUOTA, 6)), [LimitNews::Met(None)]);
+    }
+
+    #[test]
+    fn a_long_history_is_read_before_it_is_judged() {
+        let run = Written::by("gemini");
+        let many = usize::try_from(MOST).unwrap() / PIECE.len() + 1;
+        run.add(STDOUT, &PIECE.repeat(2 * many), 1);
+        run.add(STDERR, QUOTA, 2);
+        let mut meter = run.meter();
+        assert_eq!(meter.tells(), [LimitNews::Met(None)]);
+        assert!(meter.stdout.as_ref().unwrap().read > 2 * MOST);
+    }
+
+    #[test]
+    fn who_takes_over_knows_what_was_seen_and_goes_on_from_there() {
+        let run = Written::by("gemini");
+        run.add(STDOUT, PIECE, 1);
+        run.add(STDERR, QUOTA, 2);
+        assert_eq!(run.meter().tells(), [LimitNews::Met(None)]);
+        // Times that say otherwise, and nothing new.
+        run.add(STDOUT, "", 3);
+        let mut second = run.meter();
+        assert_eq!(second.tells(), [], "it was told then");
+        run.add(STDOUT, PIECE, 1);
+        assert_eq!(second.tells(), [LimitNews::Over]);
+        // It says something else on standard error.
+        run.add(STDERR, "Error: read ECONNRESET\n", 9);
+        let mut third = run.meter();
+        assert_eq!(third.tells(), []);
+        run.add(STDERR, QUOTA, 9);
+        assert_eq!(third.tells(), [LimitNews::Met(None)]);
+        // What came while nobody watched.
+        run.add(STDOUT, PIECE, 1);
+        assert_eq!(run.meter().tells(), [LimitNews::Over]);
+    }
+
+    #[test]
+    fn what_comes_on_standard_error_is_news_whatever_the_clocks_show() {
+        let run = Written::by("claude");
+        run.add(STDERR, "a warning\n", 9_000_000_000);
+        let mut meter = run.meter();
+        run.add(STDOUT, "{\"type\":\"result\",\"is_error\":false,\"result\":\"x\"}\n", 1);
+        assert!(meter.read().unwrap() && meter.silent_since().is_some());
+        assert!(!meter.complained().unwrap(), "it was there before");
+        run.add(STDERR, "another one\n", 1);
+        assert!(meter.complained().unwrap());
+        assert!(!meter.complained().unwrap(), "it is news once");
+    }
+
+    #[test]
+    fn a_note_of_nobody_and_a_file_that_was_cut_off_keep_nothing_from_being_read() {
+        let run = Written::by("gemini");
+        run.add(STDERR, QUOTA, 2);
+        fs::write(run.run.join(".limit"), "stdout: 1000\nstderr: 1000\nover: false\n").unwrap();
+        assert_eq!(run.meter().tells(), [], "it was told then");
+        fs::write(run.run.join(".limit"), "what is this").unwrap();
+        assert_eq!(run.meter().tells(), [LimitNews::Met(None)]);
+        fs::remove_file(run.run.join(".limit")).unwrap();
+        fs::create_dir(run.run.join(".limit")).unwrap();
+        let mut meter = run.meter();
+        while meter.read().unwrap() {}
+        assert_eq!(meter.take_limit_news(), Some(LimitNews::Met(None)));
     }
 }

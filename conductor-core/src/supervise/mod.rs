@@ -26,6 +26,7 @@ mod planned;
 mod prepared;
 mod probe;
 mod reconcile;
+mod seen;
 mod session;
 mod sight;
 mod slots;

@@ -1,9 +1,10 @@
 //! What an agent printed: `output.md`, what its stream says, and the end of its errors for the bus.
 
 use super::evidence::keeper_record;
+use super::seen::Seen;
 use crate::agent::AgentKind;
 use crate::agent::stream::{StreamKind, StreamParser, StreamSummary, Zone};
-use crate::error::{ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::fsx::{FILE_MODE, Folder};
 use crate::layout::{OUTPUT, STDERR, STDOUT};
 use crate::run::RunRecord;
@@ -31,19 +32,38 @@ pub(crate) fn read_stream(
 ) -> Result<Option<StreamSummary>> {
     let Some(kind) = stream_kind(record) else { return Ok(None) };
     let mut parser = StreamParser::new(kind);
+    let piece_of = |name, wanted| if wanted { Pieces::open(run, name) } else { Ok(None) };
+    let mut stdout = piece_of(STDOUT, parser.wants_stdout())?;
+    let mut stderr = piece_of(STDERR, parser.wants_stderr())?;
     // What stands before a gap and what stands behind it are no line together.
     let gap = |_| "\n".to_owned();
-    if parser.wants_stdout() {
-        each_piece(run, STDOUT, gap, |bytes| {
-            parser.push(bytes);
-            Ok(())
-        })?;
+    let mut read_to = |parser: &mut StreamParser, ends: [u64; 2]| {
+        if let Some(stdout) = &mut stdout {
+            stdout.read_to(ends[0], gap, |bytes| {
+                parser.push(bytes);
+                Ok(())
+            })?;
+        }
+        if let Some(stderr) = &mut stderr {
+            stderr.read_to(ends[1], gap, |bytes| {
+                parser.push_stderr(bytes);
+                Ok(())
+            })?;
+        }
+        Ok::<(), Error>(())
+    };
+    let seen = if parser.tells_of_limits() { Seen::noted(run)? } else { None };
+    if let Some(seen) = seen {
+        read_to(&mut parser, [seen.stdout, seen.stderr])?;
+        if seen.over {
+            parser.limits_are_over();
+        }
     }
-    if parser.wants_stderr() {
-        each_piece(run, STDERR, gap, |bytes| {
-            parser.push_stderr(bytes);
-            Ok(())
-        })?;
+    read_to(&mut parser, [u64::MAX; 2])?;
+    let written = |name| Ok::<_, Error>(run.stat(name)?.map(|stat| stat.modified));
+    let is_new = stdout.is_some_and(|file| file.offset > seen.map_or(0, |seen| seen.stdout));
+    if is_new && parser.is_at_work() && written(STDOUT)? > written(STDERR)? {
+        parser.limits_are_over();
     }
     let said = last_written(run, record, ended)?;
     Ok(Some(parser.finish(said, &Zone::local())))
@@ -166,31 +186,62 @@ pub(crate) fn gap_note(bytes: u64) -> String {
 /// what `gap` makes of its length.
 fn each_piece(
     run: &Folder,
-    name: &str,
+    name: &'static str,
     gap: impl Fn(u64) -> String,
-    mut take: impl FnMut(&[u8]) -> Result<()>,
+    take: impl FnMut(&[u8]) -> Result<()>,
 ) -> Result<()> {
-    let Some(file) = opened(run, name)? else { return Ok(()) };
-    let mut cut = cut_of(run, name)?;
-    let mut buffer = vec![0; CHUNK];
-    let mut offset = 0;
-    loop {
-        let mut wanted = buffer.len();
-        if let Some(KeeperCut { from, to }) = cut {
-            if offset == from {
-                take(gap(to - from).as_bytes())?;
-                (offset, cut) = (to, None);
-            } else {
-                wanted = usize::try_from(from - offset).map_or(wanted, |left| left.min(wanted));
+    match Pieces::open(run, name)? {
+        Some(mut pieces) => pieces.read_to(u64::MAX, gap, take),
+        None => Ok(()),
+    }
+}
+
+/// A file of the agent's output that is read piece by piece.
+struct Pieces<'a> {
+    run: &'a Folder,
+    name: &'static str,
+    file: Fd,
+    offset: u64,
+    /// What was cut out, unless that is read.
+    cut: Option<KeeperCut>,
+}
+
+impl Pieces<'_> {
+    /// `None` where the file is gone or is no plain file any more.
+    fn open<'a>(run: &'a Folder, name: &'static str) -> Result<Option<Pieces<'a>>> {
+        let Some(file) = opened(run, name)? else { return Ok(None) };
+        Ok(Some(Pieces { run, name, file, offset: 0, cut: cut_of(run, name)? }))
+    }
+
+    /// Reads on up to `end`, or up to the file's own. In the place of what was cut out comes what `gap`
+    /// makes of its length.
+    fn read_to(
+        &mut self,
+        end: u64,
+        gap: impl Fn(u64) -> String,
+        mut take: impl FnMut(&[u8]) -> Result<()>,
+    ) -> Result<()> {
+        let mut buffer = vec![0; CHUNK];
+        while self.offset < end {
+            let mut next = end;
+            if let Some(KeeperCut { from, to }) = self.cut {
+                if self.offset == from {
+                    take(gap(to - from).as_bytes())?;
+                    (self.offset, self.cut) = (to, None);
+                    continue;
+                }
+                next = next.min(from);
             }
+            let wanted = usize::try_from(next - self.offset).map_or(CHUNK, |left| left.min(CHUNK));
+            let read = self.run.os().read_at(&self.file, &mut buffer[..wanted], self.offset);
+            let read = read.map_err(|e| self.run.error("read", self.name, e))?;
+            if read == 0 {
+                break;
+            }
+            take(&buffer[..read])?;
+            self.offset += read as u64;
         }
-        let read = run.os().read_at(&file, &mut buffer[..wanted], offset);
-        let read = read.map_err(|e| run.error("read", name, e))?;
-        if read == 0 {
-            return Ok(());
-        }
-        take(&buffer[..read])?;
-        offset += read as u64;
+        Ok(())
     }
 }
 

@@ -5,6 +5,7 @@ use crate::agent::AgentCommand;
 use crate::config::Secret;
 use crate::run::RunRecord;
 use crate::usage::ErrorClass;
+use std::collections::BTreeSet;
 
 /// An agent, ready to be started.
 #[derive(Clone, Debug)]
@@ -59,8 +60,9 @@ impl RunPlan {
     }
 
     /// The plan of the attempt behind the one that `last` tells of: by another agent where that one
-    /// failed and others stand in for it, and going on with its session where that is wished.
-    pub(crate) fn behind(&self, last: Option<&RunRecord>) -> RunPlan {
+    /// failed and others stand in for it, and going on with its session where that is wished. Those that are
+    /// `missing` are passed over, unless all are.
+    pub(crate) fn behind(&self, last: Option<&RunRecord>, missing: &BTreeSet<String>) -> RunPlan {
         let mut plan = self.clone();
         let Some(last) = last else { return plan.finishing() };
         let failed = last.outcome.is_some_and(|outcome| outcome.is_failure());
@@ -69,6 +71,8 @@ impl RunPlan {
             .collect();
         let at = names.iter().position(|name| *name == last.agent_name()).unwrap_or(0);
         let next = if failed { (at + 1) % names.len() } else { at };
+        let mut from_there = (next..names.len()).chain(0..next);
+        let next = from_there.find(|at| !missing.contains(names[*at])).unwrap_or(next);
         if let Some(other) = next.checked_sub(1).and_then(|at| self.others.get(at)) {
             plan.swap(other.clone());
         }
@@ -174,6 +178,10 @@ mod tests {
         }
     }
 
+    fn none() -> BTreeSet<String> {
+        BTreeSet::new()
+    }
+
     fn ended(agent: &str, outcome: Outcome, session: Option<&str>) -> RunRecord {
         let id = |text: &str| text.parse::<crate::RunId>().unwrap();
         let (project, task) = ("p".parse().unwrap(), "t".parse().unwrap());
@@ -187,8 +195,8 @@ mod tests {
     #[test]
     fn another_agent_stands_in_for_one_that_failed_and_the_list_has_no_end() {
         let plan = plan(&["claude", "codex", "gemini"]);
-        let next = |last: &RunRecord| plan.behind(Some(last)).agent_name;
-        assert_eq!(plan.behind(None).agent_name, "claude");
+        let next = |last: &RunRecord| plan.behind(Some(last), &none()).agent_name;
+        assert_eq!(plan.behind(None, &none()).agent_name, "claude");
         assert_eq!(next(&ended("claude", Outcome::Completed, None)), "claude");
         assert_eq!(next(&ended("claude", Outcome::Failed, None)), "codex");
         assert_eq!(next(&ended("codex", Outcome::TimedOut, None)), "gemini");
@@ -196,25 +204,40 @@ mod tests {
         assert_eq!(next(&ended("codex", Outcome::Completed, None)), "codex");
         assert_eq!(next(&ended("codex", Outcome::Stopped, None)), "codex");
         assert_eq!(next(&ended("somebody", Outcome::Completed, None)), "claude");
-        assert_eq!(self::plan(&["claude"]).behind(None).agent_name, "claude");
+        assert_eq!(self::plan(&["claude"]).behind(None, &none()).agent_name, "claude");
+    }
+
+    #[test]
+    fn one_that_is_missing_is_passed_over_as_long_as_others_are_there() {
+        let plan = plan(&["claude", "codex", "gemini"]);
+        let next = |agent: &str, outcome, missing: &[&str]| {
+            let missing = missing.iter().map(|name| (*name).to_owned()).collect();
+            plan.behind(Some(&ended(agent, outcome, None)), &missing).agent_name
+        };
+        assert_eq!(next("claude", Outcome::Failed, &["codex"]), "gemini");
+        assert_eq!(next("gemini", Outcome::Failed, &["claude", "codex"]), "gemini");
+        assert_eq!(next("gemini", Outcome::Failed, &["claude"]), "codex");
+        assert_eq!(next("claude", Outcome::Refused, &["claude", "codex", "gemini"]), "codex");
     }
 
     #[test]
     fn whoever_calls_a_service_finishes_the_task() {
         let line = |plan: RunPlan| plan.agent.line();
-        assert!(line(plan(&["xai"]).behind(None)).ends_with("__rest xai --finish-task"));
+        assert!(line(plan(&["xai"]).behind(None, &none())).ends_with("__rest xai --finish-task"));
         let last = ended("claude", Outcome::Failed, None);
-        assert!(line(plan(&["claude", "xai"]).behind(Some(&last))).ends_with("--finish-task"));
-        assert!(!line(plan(&["claude"]).behind(None)).contains("--finish-task"));
+        assert!(
+            line(plan(&["claude", "xai"]).behind(Some(&last), &none())).ends_with("--finish-task")
+        );
+        assert!(!line(plan(&["claude"]).behind(None, &none())).contains("--finish-task"));
     }
 
     #[test]
     fn a_session_goes_on_with_the_same_agent_until_that_fails() {
         let plan = plan(&["claude", "codex"]);
-        let session = |last: &RunRecord| plan.behind(Some(last)).session;
+        let session = |last: &RunRecord| plan.behind(Some(last), &none()).session;
         let mut last = ended("claude", Outcome::Completed, Some("s-1"));
         assert_eq!(session(&last).as_deref(), Some("s-1"));
-        let line = plan.behind(Some(&last)).agent.line();
+        let line = plan.behind(Some(&last), &none()).agent.line();
         assert!(line.ends_with("--resume s-1"), "{line}");
         assert_eq!(session(&ended("claude", Outcome::Completed, None)), None);
         assert_eq!(session(&ended("claude", Outcome::Completed, Some("--help"))), None);
@@ -223,9 +246,9 @@ mod tests {
         let alone = self::plan(&["claude"]);
         last.resumed_session = Some("s-0".into());
         last.outcome = Some(Outcome::Failed);
-        assert_eq!(alone.behind(Some(&last)).session, None, "nothing came of it");
+        assert_eq!(alone.behind(Some(&last), &none()).session, None, "nothing came of it");
         last.usage = Some(Usage { output_tokens: 1, ..Usage::default() });
-        assert_eq!(alone.behind(Some(&last)).session.as_deref(), Some("s-1"), "it worked");
+        assert_eq!(alone.behind(Some(&last), &none()).session.as_deref(), Some("s-1"), "it worked");
         for (class, goes_on) in [
             (Some(ErrorClass::UsageLimit), true),
             (Some(ErrorClass::Transient), true),
@@ -239,13 +262,13 @@ mod tests {
                 session_id: session.map(str::to_owned),
                 ..last.clone()
             };
-            let next = |session| alone.behind(Some(&record(session))).session;
+            let next = |session| alone.behind(Some(&record(session)), &none()).session;
             assert_eq!(next(Some("s-1")).as_deref(), goes_on.then_some("s-1"), "{class:?}");
             let same = "the session that it did not come to ask for";
             assert_eq!(next(None).as_deref(), goes_on.then_some("s-0"), "{class:?}: {same}");
         }
         let mut plain = alone.clone();
         plain.resumes = false;
-        assert_eq!(plain.behind(Some(&last)).session, None);
+        assert_eq!(plain.behind(Some(&last), &none()).session, None);
     }
 }

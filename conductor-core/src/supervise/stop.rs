@@ -349,7 +349,7 @@ pub(super) fn refuse_foreign(folder: &Folder, record: &RunRecord) -> Result<()> 
 
 /// Writes the wish that the run ends, before anybody is signalled: a starter that has no keeper yet
 /// looks for it before the agent is released, and who keeps a run in a terminal watches for it.
-pub(super) fn note(folder: &Folder, name: &str, reason: &str) -> Result<()> {
+fn note(folder: &Folder, name: &str, reason: &str) -> Result<()> {
     let mut end = reason.len().min(LONGEST);
     while !reason.is_char_boundary(end) {
         end -= 1;

@@ -31,6 +31,7 @@ use crate::usage::ErrorClass;
 use crate::wait::Step;
 use admit::{Asking, Met};
 use gauge::Gauge;
+use std::collections::BTreeSet;
 use std::os::fd::{AsFd, BorrowedFd};
 use std::time::{Duration, Instant};
 
@@ -56,6 +57,8 @@ pub(super) struct Driver {
     /// known yet.
     uncertain: bool,
     last: Option<Ended>,
+    /// Agents that cannot be started, as far as this driver tried: others that share the work do it.
+    missing: BTreeSet<String>,
     judge: Option<Judge>,
     /// What the attempts of the series used up.
     tally: Tally,
@@ -88,6 +91,8 @@ pub(super) struct Driver {
 #[derive(Debug)]
 struct Ended {
     run: RunId,
+    /// Who made it, where that is known.
+    agent: Option<String>,
     attempt: LastAttempt,
     /// The place of the message about it.
     cursor: Option<Cursor>,
@@ -106,7 +111,8 @@ impl Ended {
         let spread = run.as_str().bytes().fold(0u8, |sum, byte| sum.wrapping_mul(31) ^ byte);
         let attempt = LastAttempt { outcome, class, error, ago, hopeless, spread };
         let cursor = record.stop_msg.as_deref().and_then(|cursor| cursor.parse().ok());
-        Ok(Some(Ended { run, attempt, cursor, seen: Instant::now() }))
+        let agent = Some(record.agent_name().to_owned());
+        Ok(Some(Ended { run, agent, attempt, cursor, seen: Instant::now() }))
     }
 }
 
@@ -153,6 +159,7 @@ impl Driver {
             attempt: None,
             uncertain: true,
             last: None,
+            missing: BTreeSet::new(),
             judge,
             tally: Tally::default(),
             gauge: Gauge::default(),
@@ -207,6 +214,7 @@ impl Driver {
             if let Some(ended) = self.look_at_attempt()? {
                 let LastAttempt { outcome, class, hopeless, .. } = ended.attempt;
                 self.tally.count(outcome, class, hopeless);
+                self.note_whether_missing(&ended);
                 self.last = Some(ended);
                 self.attempt = None;
                 self.untold = true;
@@ -272,9 +280,9 @@ impl Driver {
         let open = if done || self.attempt.is_some() { Vec::new() } else { self.open_questions()? };
         let now = self.engine.now();
         let asked_for = open.first().map_or(Duration::ZERO, |asked| now.since(asked.asked_at));
-        let last = self.last.as_ref().map(|ended| LastAttempt {
-            ago: ended.attempt.ago + ended.seen.elapsed(),
-            ..ended.attempt.clone()
+        let last = self.last.as_ref().map(|ended| {
+            let ago = ended.attempt.ago + ended.seen.elapsed();
+            self.for_all_agents(LastAttempt { ago, ..ended.attempt.clone() })
         });
         Ok(Facts {
             stop: self.lease.stop_wish(&self.folder)?,

@@ -14,6 +14,8 @@ use std::time::Duration;
 
 /// How soon to look again whether it has ended, where its end cannot be watched.
 const LOOK_AGAIN: Duration = Duration::from_millis(50);
+/// How soon to try again to run it, while somebody has it open to be written.
+const BUSY: Duration = Duration::from_millis(5);
 /// The most of its answer that is read, in bytes.
 const LONGEST: usize = 64 * 1024;
 
@@ -47,8 +49,10 @@ pub(super) fn ask(
         .stderr(Stdio::null())
         .process_group(0);
     die_with_starter(&mut command);
-    let mut child = command.spawn().map_err(|e| wrong("cannot be run").with_source(e))?;
-    let answer = listen(&mut child, &wait.clone().at_most(limit));
+    let wait = wait.clone().at_most(limit);
+    let mut child =
+        spawn(&mut command, &wait).map_err(|e| wrong("cannot be run").with_source(e))?;
+    let answer = listen(&mut child, &wait);
     if answer.is_err() {
         // Not reaped yet, so the number is still its group's.
         let group = rustix::process::Pid::from_child(&child);
@@ -62,6 +66,22 @@ pub(super) fn ask(
         Err(error) => Err(error),
         Ok(_) if !status.success() => Err(wrong(&format!("ended with {status}"))),
         Ok(said) => Ok(String::from_utf8_lossy(&said).into_owned()),
+    }
+}
+
+/// Starts a program that was written just now: what another thread forked meanwhile has it open to be written
+/// until it executes something itself, and so long nobody can run it (ETXTBSY).
+fn spawn(command: &mut Command, wait: &Wait) -> std::io::Result<Child> {
+    loop {
+        match command.spawn() {
+            Err(error)
+                if error.kind() == std::io::ErrorKind::ExecutableFileBusy
+                    && wait.check().is_ok() =>
+            {
+                std::thread::sleep(BUSY);
+            }
+            spawned => return spawned,
+        }
     }
 }
 
@@ -124,6 +144,26 @@ mod tests {
         }
         let error = ask(Path::new("/bin/gone"), Path::new("/new"), &[], LIMIT, &Wait::FOREVER);
         assert_eq!(error.unwrap_err().code(), "update.refused");
+    }
+
+    #[test]
+    fn one_that_is_open_to_be_written_for_a_moment_is_run_after_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let program = dir.path().join("program");
+        std::fs::copy("/bin/sh", &program).unwrap();
+        let writer = std::fs::OpenOptions::new().append(true).open(&program).unwrap();
+        let ask = |limit| {
+            ask(&program, &program, &["-c".as_ref(), "echo ran".as_ref()], limit, &Wait::FOREVER)
+        };
+        let busy = ask(Duration::from_millis(50));
+        let busy = std::error::Error::source(&busy.unwrap_err()).unwrap().to_string();
+        assert!(busy.contains("Text file busy"), "{busy}");
+        std::thread::scope(|scope| {
+            let asked = scope.spawn(|| ask(LIMIT));
+            std::thread::sleep(20 * BUSY);
+            drop(writer);
+            assert_eq!(asked.join().unwrap().unwrap(), "ran\n");
+        });
     }
 
     #[test]

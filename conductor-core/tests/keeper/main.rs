@@ -33,9 +33,9 @@ use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 use std::os::unix::ffi::OsStrExt;
-use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -78,15 +78,9 @@ impl Run {
         ];
         keeper_file::prepare(&files[3], "").unwrap();
         files[4].try_lock().unwrap();
-        // Published by rename: another thread's fork may hold a written file open (ETXTBSY).
         let image = dir.parent().unwrap().join("keeper-test");
         if !image.exists() {
-            let status = Command::new("install")
-                .args(["-m", "755"])
-                .arg(PathBuf::from(concat!(env!("OUT_DIR"), "/keeper")))
-                .arg(dir.join("image"))
-                .status();
-            assert!(status.unwrap().success());
+            install(Path::new(concat!(env!("OUT_DIR"), "/keeper")), &dir.join("image"));
             fs::rename(dir.join("image"), &image).unwrap();
         }
         let image = CString::new(image.as_os_str().as_bytes()).unwrap();
@@ -96,8 +90,7 @@ impl Run {
     }
 
     fn fresh() -> Run {
-        let base = std::env::temp_dir().join(format!("keeper-test-{}", std::process::id()));
-        Run::new(base.join(format!("run-{}", NEXT.fetch_add(1, Ordering::Relaxed))))
+        Run::new(base().join(format!("run-{}", NEXT.fetch_add(1, Ordering::Relaxed))))
     }
 
     fn limited(mut self, f: impl FnOnce(&mut KeeperLimits)) -> Run {
@@ -185,6 +178,19 @@ impl Run {
     }
 }
 
+/// Copies a program, by another process: another thread's fork may hold open what this one writes, and
+/// nobody can execute it meanwhile (ETXTBSY).
+fn install(from: &Path, to: &Path) {
+    let status = Command::new("install").args(["-m", "755"]).args([from, to]).status();
+    assert!(status.unwrap().success());
+}
+
+/// The folder of all runs of this process.
+fn base() -> &'static Path {
+    static BASE: OnceLock<PathBuf> = OnceLock::new();
+    BASE.get_or_init(|| tempfile::Builder::new().prefix("keeper-test-").tempdir().unwrap().keep())
+}
+
 fn mkfifo(path: &Path) {
     let status = Command::new("mkfifo").arg(path).status().unwrap();
     assert!(status.success());
@@ -210,10 +216,14 @@ fn alive(pid: i32) -> bool {
         .is_ok_and(|s| !s[s.rfind(')').unwrap()..].starts_with(") Z"))
 }
 
+/// When the process began that has this number now, a zombie too; `None` where none has it.
+fn start_of(pid: u32) -> Option<u64> {
+    let now = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    now[now.rfind(')')?..].split(' ').nth(20)?.parse().ok()
+}
+
 fn signal(record: &Record, signal: i32) {
-    let now = fs::read_to_string(format!("/proc/{}/stat", record.keeper.pid)).unwrap();
-    let start = now[now.rfind(')').unwrap()..].split(' ').nth(20).unwrap();
-    assert_eq!(start, record.keeper.start.to_string());
+    assert_eq!(start_of(record.keeper.pid), Some(record.keeper.start));
     assert_eq!(unsafe { libc::kill(record.keeper.pid as i32, signal) }, 0);
 }
 

@@ -18,12 +18,19 @@ fn tokens_and_cost_are_added_up_over_loops_and_drivers() {
     let shop = Shop::new("limits: {max_tokens: 50000}\n");
     // Each run uses 21088 tokens and 0.026949999999999998 dollars.
     let stream = stream("claude-tool");
-    shop.agent("claude", &format!("cat {}", stream.display()));
+    // The second attempt goes on until it was seen: one step may find it at its end, and start the third.
+    let script = format!(
+        "cat {}; cd $JRUN_TASK_FOLDER; test -e again && until [ -e {} ]; do sleep 0.01; done; touch again",
+        stream.display(),
+        shop.dir().join("go").display()
+    );
+    shop.agent("claude", &script);
     let spec = |task: &str| spec(task, "x").agent("claude");
     let task = shop.conductor().tasks().start(spec("tokens"), LONG).unwrap();
     // A driver that goes away in between forgets nothing.
     drive_until(&task, "one attempt", || shop.runs("tokens").len() == 2);
     drop(task);
+    fs::write(shop.dir().join("go"), "").unwrap();
     let task = shop.conductor().tasks().start(spec("tokens"), LONG).unwrap();
     let result = task.wait(LONG).unwrap();
     assert_eq!((result.outcome, result.attempts), (TaskOutcome::GaveUp, 3));
@@ -269,7 +276,9 @@ fn the_middle_of_a_long_output_is_cut_out_and_one_line_tells() {
 #[test]
 fn an_output_that_is_too_long_ends_the_run_where_that_is_asked_for() {
     let shop = Shop::new("limits: {on_output_limit: stop, output_limit: 64KB}\n");
-    let job = JobSpec::new("shop").task("fix").agent("shell").prompt("yes");
+    // Little, so that a keeper that is kept waiting finds no full disk.
+    let script = "yes | head -c 1000000; exec sleep 1000";
+    let job = JobSpec::new("shop").task("fix").agent("shell").prompt(script);
     let info = shop.conductor().jobs().start(job, LONG).unwrap().wait(LONG).unwrap();
     assert_eq!(info.outcome(), Some(Outcome::OutputLimit));
     let why = conductor_core::Record::from(&info);

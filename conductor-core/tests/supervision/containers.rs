@@ -116,7 +116,6 @@ fn a_task_goes_on_in_the_next_container() {
 
 #[test]
 fn who_stands_by_for_a_driver_in_another_container_rests_between_two_looks() {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
     if !can_be_made() {
         return;
     }
@@ -125,13 +124,10 @@ fn who_stands_by_for_a_driver_in_another_container_rests_between_two_looks() {
     let mut first = container(&shop, "containers::host_drives_in_a_container", script);
     first.says("drives");
     let task = shop.conductor().tasks().start(spec(script), LONG).unwrap();
-    let rests = (0..50).any(|_| {
+    until("it rests for three short looks", || {
         task.step().unwrap();
-        let mut fds = [PollFd::from_borrowed_fd(task.fd(), PollFlags::IN)];
-        let three_short_looks = Timespec { tv_sec: 0, tv_nsec: 60_000_000 };
-        poll(&mut fds, Some(&three_short_looks)).unwrap() == 0
+        sleeps(task.fd(), Duration::from_millis(60))
     });
-    assert!(rests, "it looks again all the time");
     end(first);
     assert_eq!(task.wait(LONG).unwrap().outcome, TaskOutcome::Done);
 }

@@ -9,7 +9,7 @@ use std::fs;
 
 /// Starts a run whose agent damages its own folder by these commands and lives on.
 fn evil(shop: &Shop, task: &str, damage: &str) -> (Run, u32) {
-    let script = format!("{damage}; echo $$ >\"$JRUN_TASK_FOLDER/pid\"; sleep 1000");
+    let script = format!("{damage}; echo $$ >\"$JRUN_TASK_FOLDER/pid\"; exec sleep 1000");
     let job = JobSpec::new("shop").task(task).agent("shell").prompt(script);
     let run = shop.conductor().jobs().start(job, LONG).unwrap();
     let pid = number_in(&shop.root.path().join(format!("shop/{task}/pid")));
@@ -67,9 +67,10 @@ fn a_run_that_ruined_its_folder_and_died_is_closed_as_lost() {
     for (name, damage) in DAMAGES {
         let shop = Shop::new("");
         let (evil, pid) = evil(&shop, name, damage);
-        for process in marked(evil.id().as_str()) {
-            crate::slots::kill(process);
-        }
+        let mut left = marked(evil.id().as_str());
+        // The keeper first: it would tell how its agent ended.
+        left.sort_by_key(|process| *process == pid);
+        left.into_iter().for_each(crate::slots::kill);
         until("it is gone", || !lives(pid) && marked(evil.id().as_str()).is_empty());
         let closed = shop.conductor().reconcile(LONG).unwrap();
         if name == "emptied" {
@@ -116,14 +117,14 @@ fn an_attempt_that_ruined_its_folder_is_waited_for_and_counted_once() {
     for (name, damage) in DAMAGES {
         let shop = Shop::new("");
         let script = format!(
-            "if [ -e again ]; then touch DONE; exit; fi; touch again; {damage}; \
+            "if [ -e again ]; then touch DONE; exit; fi; touch again; {damage}; touch ruined; \
              while [ ! -e go ]; do sleep 0.01; done"
         );
         let spec = TaskSpec::new("shop").task(name).agent("shell").prompt(script);
         let spec = spec.restart_delay(std::time::Duration::from_millis(10));
         let task = shop.conductor().tasks().start(spec, LONG).unwrap();
         let folder = shop.root.path().join("shop").join(name);
-        until("it is at it", || folder.join("again").exists());
+        until("it is at it", || folder.join("ruined").exists());
         // Another look, as by a driver that took over.
         drop(task);
         let (project, id) = of(name);
@@ -201,6 +202,7 @@ fn reconcile_all_finds_what_has_no_entry() {
     let over = shop.conductor().jobs().start(job, LONG).unwrap();
     let good = good(&shop);
     until("it is over", || over.info().unwrap().ended.is_some());
+    crate::slots::await_keeper(over.folder());
     fs::remove_dir_all(&open).unwrap();
     assert_eq!(shop.conductor().reconcile(LONG).unwrap(), []);
     let kinds = shop.conductor().doctor().unwrap();

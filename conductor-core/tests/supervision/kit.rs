@@ -3,7 +3,6 @@
 use crate::support::{HOST, Host, Root, host_with};
 use conductor_core::{Conductor, LoadedConfig, Message, Options, ProjectId, TaskId, Variables};
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 /// A folder with agents, a configuration and a root.
@@ -35,10 +34,7 @@ impl Shop {
         // What it is asked about itself it does not answer, at once.
         let silent = "case $1 in --version|--help) exit;; esac";
         let text = format!("#!/bin/sh\n{silent}\nPROMPT=$(cat)\nexport PROMPT\n{script}\n");
-        let next = self.dir().join("next");
-        fs::write(&next, text).unwrap();
-        fs::set_permissions(&next, fs::Permissions::from_mode(0o755)).unwrap();
-        fs::rename(next, path).unwrap();
+        crate::support::program::script(&path, &text);
     }
 
     /// Another process that plays the test `name`.

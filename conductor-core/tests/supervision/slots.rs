@@ -2,7 +2,7 @@
 
 use crate::kit::*;
 use crate::support::*;
-use conductor_core::{JobSpec, Outcome, Phase, Stop, TaskOutcome, TaskSpec};
+use conductor_core::{JobSpec, Outcome, Phase, RunInfo, Stop, TaskOutcome, TaskSpec};
 use std::fs;
 use std::path::Path;
 use std::time::Duration;
@@ -11,13 +11,14 @@ fn job(script: &str) -> JobSpec {
     JobSpec::new("shop").task("crowd").agent("shell").prompt(script)
 }
 
-/// Counts who is in a folder while it is there itself; the most that it saw goes to a file.
+/// Counts who is in a folder while it is there itself; the most that it saw goes to a file. Nobody leaves
+/// before `go` stands.
 fn counting(dir: &Path) -> String {
     let alive = dir.join("alive");
     fs::create_dir_all(&alive).unwrap();
     format!(
-        "touch {alive}/$$; n=$(ls {alive} | wc -l); echo $n >>{dir}/seen; sleep 0.05; \
-         n=$(ls {alive} | wc -l); echo $n >>{dir}/seen; rm {alive}/$$",
+        "touch {alive}/$$; n=$(ls {alive} | wc -l); echo $n >>{dir}/seen; \
+         until [ -e {dir}/go ]; do sleep 0.01; done; sleep 0.05; n=$(ls {alive} | wc -l); echo $n >>{dir}/seen; rm {alive}/$$",
         alive = alive.display(),
         dir = dir.display()
     )
@@ -28,7 +29,8 @@ fn counting(dir: &Path) -> String {
 fn host_starts_one_of_many() {
     let Some((dir, conductor)) = hosted() else { return };
     let script = fs::read_to_string(dir.join("script")).unwrap();
-    conductor.jobs().start(job(&script), LONG).unwrap();
+    // Longer than all before it in line may take.
+    conductor.jobs().start(job(&script), 10 * LONG).unwrap();
 }
 
 #[test]
@@ -39,6 +41,10 @@ fn fifty_starters_and_four_slots() {
     // its keeper's by then.
     let mut hosts: Vec<Host> =
         (0..50).map(|_| shop.host("slots::host_starts_one_of_many", &[])).collect();
+    until("one waits", || {
+        shop.runs("crowd").iter().any(|run| run.record.phase == Some(Phase::Queued))
+    });
+    fs::write(shop.dir().join("go"), "").unwrap();
     for host in &mut hosts {
         assert!(host.child.wait().unwrap().success());
     }
@@ -86,7 +92,8 @@ fn a_slot_is_free_when_the_run_is_over_however_it_ended() {
         let error = jobs.start(job("true"), Duration::from_millis(50)).unwrap_err();
         assert_eq!(error.code(), "start.no_slot");
         run.stop(Stop::because("enough").force(force), LONG).unwrap();
-        assert_eq!(jobs.would_wait(&job("true")).unwrap(), None);
+        // What another test forks just then has a copy of it for a moment.
+        until("the slot is free", || jobs.would_wait(&job("true")).unwrap().is_none());
     }
     // The keeper is killed: as long as the agent lives on alone, it counts no more.
     let run = jobs.start(job("sleep 1000"), LONG).unwrap();
@@ -103,9 +110,9 @@ fn a_run_that_waits_can_be_seen_and_stopped() {
     let first = jobs.start(job("sleep 1000"), LONG).unwrap();
     std::thread::scope(|scope| {
         let second = scope.spawn(|| jobs.start(job("echo ran"), LONG).unwrap());
-        until("it waits", || shop.runs("crowd").len() == 2);
+        let queued = |run: &RunInfo| run.record.phase == Some(Phase::Queued);
+        until("it waits", || shop.runs("crowd").get(1).is_some_and(queued));
         let waiting = &shop.runs("crowd")[1];
-        assert_eq!(waiting.record.phase, Some(Phase::Queued));
         assert_eq!(waiting.record.waiting_for.as_deref(), Some("a slot: 1 runs at a time"));
         let (project, id) = of("crowd");
         let task = shop.conductor().tasks().info(&project, &id).unwrap();
@@ -234,9 +241,7 @@ fn the_slot_of_a_task_outlives_its_driver_and_is_that_of_whoever_drives_on() {
     let first = tasks.start(in_two_parts("first"), LONG).unwrap();
     let folder = shop.root.path().join("shop/first");
     fs::write(folder.join("one"), "").unwrap();
-    let lock = fs::File::open(shop.runs("first")[0].folder.join(".run.lock")).unwrap();
-    lock.lock().unwrap();
-    drop(lock);
+    await_keeper(&shop.runs("first")[0].folder);
     // The keeper is gone. The line is asked before the driver of the first moves a hand.
     assert_eq!(waits().as_deref(), Some("a slot: 1 root tasks at a time"), "it has a driver");
     drive_until(&first, "the first goes on", || {
@@ -261,6 +266,14 @@ fn a_slot_is_kept_for_no_task_that_nobody_drives() {
     assert!(second.info().unwrap().waiting.is_some());
     fs::write(shop.root.path().join("shop/first/one"), "").unwrap();
     assert_eq!(second.wait(LONG).unwrap().outcome, TaskOutcome::Done);
+}
+
+/// Waits until the keeper of a run is gone.
+pub(crate) fn await_keeper(run: &Path) {
+    let lock = fs::File::open(run.join(".run.lock")).unwrap();
+    lock.lock().unwrap();
+    // Closing is not enough where another test forks just then.
+    lock.unlock().unwrap();
 }
 
 pub(crate) fn kill(pid: u32) {

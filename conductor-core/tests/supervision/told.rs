@@ -61,7 +61,11 @@ fn one_that_told_a_failure_and_hangs_failed() {
     let script = format!("cat {}; exec sleep 1000", stream("claude-ratelimit").display());
     shop.agent("claude", &script);
     let task = shop.conductor().tasks().start(spec("fix").result_grace(GRACE), LONG).unwrap();
-    drive_until(&task, "its account is held", || !shop.conductor().holds().unwrap().is_empty());
+    // It may be held while the agent lives.
+    drive_until(&task, "its account is held, and it ended", || {
+        let held = !shop.conductor().holds().unwrap().is_empty();
+        held && shop.runs("fix")[0].record.outcome.is_some()
+    });
     let run = &shop.runs("fix")[0];
     assert_eq!((run.outcome(), run.record.exit_code), (Some(Outcome::Failed), 1));
     assert!(run.record.stop_reason.as_deref().unwrap().contains("did not exit"));
@@ -125,7 +129,8 @@ fn a_stop_wins_over_the_word_of_the_agent() {
     let output = shop.runs("fix")[0].folder.join("agent-stdout.txt");
     drive_until(&task, "it told", || fs::metadata(&output).unwrap().len() > 0);
     // As an earlier driver left it, which had begun to end it.
-    fs::write(shop.runs("fix")[0].folder.join(".told"), "it did not exit").unwrap();
+    let note = "stdout: 0\nasked: true\nwhy: it did not exit\n";
+    fs::write(shop.runs("fix")[0].folder.join(".told"), note).unwrap();
     std::thread::scope(|scope| {
         let driver = scope.spawn(|| task.wait(LONG).unwrap());
         task.stop(Stop::because("lunch"), LONG).unwrap();

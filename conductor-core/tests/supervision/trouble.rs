@@ -100,8 +100,8 @@ fn a_wait_that_meets_a_held_lock_sees_its_cancel() {
         let error = waiting.join().unwrap().unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Cancelled, "{error:?}");
     });
-    // Far below the ten seconds that a lock may be waited for; no figure of speed.
-    assert!(begun.elapsed() < Duration::from_secs(8), "{:?}", begun.elapsed());
+    // The lock is held still: it did not wait for that, and one that gives up says that it is busy.
+    assert!(begun.elapsed() < LONG, "{:?}", begun.elapsed());
     holder.unlock().unwrap();
     task.stop(conductor_core::Stop::because("enough"), LONG).unwrap();
 }
@@ -210,11 +210,12 @@ fn a_stand_by_with_another_agent_does_not_take_over_and_says_why() {
     };
     let first = config("sesame-1", "");
     let shop = Shop::new(&first);
-    let script = "cd $JRUN_TASK_FOLDER; test -e second && touch DONE; \
+    let script = "cd $JRUN_TASK_FOLDER; test -e second && touch DONE; touch began; \
                   until test -e second; do sleep 0.05; done";
     shop.agent("worker", script);
     let mut host = shop.host("trouble::host_drives_a_worker", &[]);
     host.says("drives");
+    until("the agent", || shop.root.path().join("shop/fix/began").exists());
     let (project, id) = of("fix");
     let opened = |config: &str, mode: &str| {
         fs::write(shop.dir().join("other.yaml"), config).unwrap();

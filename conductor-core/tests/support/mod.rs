@@ -9,6 +9,7 @@ use conductor_core::{
     Work,
 };
 use std::io::{BufRead as _, BufReader};
+use std::os::fd::BorrowedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStdout, Command, Stdio};
 use std::time::Duration;
@@ -124,16 +125,20 @@ pub fn until(what: &str, mut done: impl FnMut() -> bool) {
 
 /// Steps until the descriptor stays quiet; one of what ended long ago would be readable for ever.
 pub fn quiet(work: &dyn Work) {
-    use rustix::event::{PollFd, PollFlags, Timespec, poll};
-    for _ in 0..20 {
+    let wait = Wait::from(LONG);
+    while {
         let _pending = work.look().unwrap();
-        let mut fds = [PollFd::from_borrowed_fd(work.fd(), PollFlags::IN)];
-        let limit = Timespec { tv_sec: 0, tv_nsec: 100_000_000 };
-        if poll(&mut fds, Some(&limit)).unwrap() == 0 {
-            return;
-        }
+        !sleeps(work.fd(), Duration::from_millis(100))
+    } {
+        assert!(wait.check().is_ok(), "the wait never sleeps");
     }
-    panic!("the wait never sleeps");
+}
+
+/// Whether nothing is to be read for so long.
+pub fn sleeps(fd: BorrowedFd<'_>, length: Duration) -> bool {
+    use rustix::event::{PollFd, PollFlags, Timespec, poll};
+    let mut fds = [PollFd::from_borrowed_fd(fd, PollFlags::IN)];
+    poll(&mut fds, Some(&Timespec::try_from(length).unwrap())).unwrap() == 0
 }
 
 /// Whether a process of this number lives.

@@ -1,7 +1,8 @@
-//! Programs that a server could be exchanged for.
+//! Programs for tests: agents, and those that a server could be exchanged for.
 
 use parking_lot::Mutex;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 use std::process::Command;
 use tempfile::TempDir;
@@ -47,5 +48,29 @@ pub fn program(path: &Path, version: &str, does: Does) {
         let status = Command::new("cc").arg("-o").arg(&kept).arg(&code).status().unwrap();
         assert!(status.success());
     }
-    fs::copy(kept, path).unwrap();
+    install(&kept, path);
+}
+
+/// Makes a folder for programs that nobody else can write to, whatever the umask.
+pub fn folder(path: &Path) {
+    fs::create_dir(path).unwrap();
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
+}
+
+/// Makes a program of this text.
+pub fn script(path: &Path, text: &str) {
+    let dir = tempfile::tempdir().unwrap();
+    let written = dir.path().join("text");
+    fs::write(&written, text).unwrap();
+    install(&written, path);
+}
+
+/// Copies a program, by another process: what this one has open to write is for moments open too in what
+/// another of its threads forks just then, and nobody can execute it meanwhile (ETXTBSY).
+fn install(from: &Path, to: &Path) {
+    let name = to.file_name().unwrap().to_str().unwrap();
+    let next = to.with_file_name(format!(".{name}.installed"));
+    let status = Command::new("install").args(["-m", "755"]).args([from, &next]).status();
+    assert!(status.unwrap().success());
+    fs::rename(next, to).unwrap();
 }

@@ -7,7 +7,7 @@ use super::body;
 use super::calls;
 use super::failure::Failure;
 use super::limits;
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{MatchedPath, Request, State};
 use axum::http::header::{self, HeaderMap, HeaderName, HeaderValue};
 use axum::http::{Method, StatusCode};
@@ -34,19 +34,27 @@ pub(crate) async fn around(State(app): State<App>, request: Request, next: Next)
     let (method, path) = (request.method().clone(), request.uri().path().to_owned());
     let headers = request.headers().clone();
     let refusal = app.settings().guard.check(&method, request.uri(), &headers);
-    let response = match refusal.and_then(|()| check_length(&headers)) {
-        Err(failure) => refused(failure),
-        Ok(()) if method == Method::OPTIONS => StatusCode::NO_CONTENT.into_response(),
-        Ok(()) if is_read(&method) => next.run(request).await,
+    let has_no_body = request.body().is_end_stream();
+    let (response, is_read_up) = match refusal.and_then(|()| check_length(&headers)) {
+        // Its body may be on its way yet: who keeps the connection would lose the next request with it.
+        Err(failure) => (refused(failure), body::pass_over(request.into_body()).await),
+        Ok(()) if method == Method::OPTIONS => {
+            (StatusCode::NO_CONTENT.into_response(), has_no_body)
+        }
+        Ok(()) if is_read(&method) => (next.run(request).await, has_no_body),
         // Apart from the connection: a client that goes away ends neither the change nor the note of it.
         Ok(()) => match tokio::spawn(change(app.clone(), id.clone(), request, next)).await {
-            Ok(Ok(response)) => response,
-            Ok(Err(failure)) => failure.into_response(),
-            Err(_) => calls::defect().into_response(),
+            Ok(Ok(response)) => (response, true),
+            Ok(Err(failure)) => (failure.into_response(), false),
+            Err(_) => (calls::defect().into_response(), false),
         },
     };
     let mut response = in_the_wanted_form(&method, &headers, response).await;
     complete(&app, &headers, &id, &mut response);
+    // What is left of a body ends the connection; who comes back on one of its own finds the one that serves next.
+    if !is_read_up || app.is_ending() {
+        response.headers_mut().insert(header::CONNECTION, HeaderValue::from_static("close"));
+    }
     let status = response.status().as_u16();
     app.metrics().answered(method.as_str(), status);
     let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
@@ -67,7 +75,7 @@ fn is_read(method: &Method) -> bool {
     matches!(*method, Method::GET | Method::HEAD)
 }
 
-/// Lets a change pass, and notes it once it is made.
+/// Lets a change pass, and notes it once it is made. An error where its body was not read to its end.
 async fn change(app: App, id: String, request: Request, next: Next) -> Result<Response, Failure> {
     let (parts, body) = request.into_parts();
     let asked = body::bytes(body).await?;
@@ -134,10 +142,6 @@ fn complete(app: &App, asked: &HeaderMap, id: &str, response: &mut Response) {
     let headers = response.headers_mut();
     if let Ok(id) = HeaderValue::from_str(id) {
         headers.insert(REQUEST_ID, id);
-    }
-    // Who comes back on a connection of its own finds the one that serves next.
-    if app.is_ending() {
-        headers.insert(header::CONNECTION, HeaderValue::from_static("close"));
     }
     // What agents wrote is nothing that a browser may guess at, or run.
     headers.insert(header::X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));

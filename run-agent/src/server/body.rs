@@ -2,7 +2,7 @@
 
 use super::failure::Failure;
 use super::limits;
-use axum::body::Body;
+use axum::body::{Body, HttpBody as _};
 use axum::extract::{FromRequest, Request};
 use axum::http::StatusCode;
 use http_body_util::{BodyExt as _, LengthLimitError, Limited};
@@ -33,6 +33,24 @@ pub(crate) async fn bytes(body: Body) -> Result<bytes::Bytes, Failure> {
             format!("the body did not come within {} s", limits::BODY_TIME.as_secs()),
         )),
     }
+}
+
+/// Reads a body to its end, within the same bounds, and keeps nothing of it; whether the end was reached. One that
+/// says that it is longer is not begun.
+pub(crate) async fn pass_over(body: Body) -> bool {
+    if body.size_hint().lower() > limits::BODY as u64 {
+        return false;
+    }
+    let mut body = Limited::new(body, limits::BODY);
+    let reads = async {
+        loop {
+            match body.frame().await {
+                Some(Ok(_)) => {}
+                end => return end.is_none(),
+            }
+        }
+    };
+    tokio::time::timeout(limits::BODY_TIME, reads).await.unwrap_or(false)
 }
 
 /// The answer to a body that is longer than what is read.

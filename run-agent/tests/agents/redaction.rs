@@ -2,14 +2,13 @@
 
 use super::config;
 use crate::support::run_agent;
-use crate::workshop::{gate, messages, runs, wait_at};
+use crate::workshop::{LONG, gate, messages, runs, wait_at};
 use conductor_core::Outcome;
 use conductor_tests::process::Program;
 use conductor_tests::sandbox::Sandbox;
 use rustix::process::Signal;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 /// From the configuration, from a file of its own, from the environment, of another agent, of the server.
 const SECRETS: [&str; 5] = [
@@ -201,7 +200,7 @@ fn ended_by_a_stranger(redact: bool) -> String {
     let args = ["job", "-d", "--project", "p", "--task", "t", "--prompt", "x"];
     talk(&sandbox, redact, &script, &args).succeed();
     fs::write(&gate, "go\n").unwrap();
-    sandbox.wait_until_empty(Duration::from_secs(60));
+    sandbox.wait_until_empty(LONG);
     run_agent(&sandbox, ["reconcile"]).succeed();
     only_captured(&holders(&sandbox.root()));
     messages(&sandbox).pop().unwrap().body
@@ -250,7 +249,7 @@ fn a_masked_agent_ends_as_it_would_without() {
         let record = &run.record;
         let ended = (run.outcome(), record.exit_code, record.signal);
         assert_eq!(ended, (Some(outcome), code, signal), "{script}");
-        sandbox.wait_until_empty(Duration::from_secs(30));
+        sandbox.wait_until_empty(LONG);
     }
 }
 
@@ -267,5 +266,5 @@ fn a_masked_agent_is_followed_and_stopped_as_any_other() {
     assert_eq!(runs(&sandbox)[0].outcome(), Some(Outcome::Stopped), "{}", finished.stderr);
     let stdout = fs::read_to_string(runs(&sandbox)[0].folder.join("agent-stdout.txt")).unwrap();
     assert_eq!(stdout, "sk-con begunlate (secret)\n", "what it says at its end is not lost");
-    sandbox.wait_until_empty(Duration::from_secs(30));
+    sandbox.wait_until_empty(LONG);
 }

@@ -2,9 +2,9 @@
 
 use super::config;
 use crate::support::run_agent;
-use crate::workshop::{info, messages, runs};
+use crate::workshop::{LONG, info, messages, runs};
 use conductor_core::{Cancel, ErrorClass, Outcome, RestCall, RestService};
-use conductor_tests::http::{Request, Server, events, head, whole};
+use conductor_tests::http::{Nobody, Request, Server, events, head, whole};
 use conductor_tests::process::Program;
 use conductor_tests::sandbox::Sandbox;
 use serde_json::json;
@@ -216,19 +216,21 @@ fn every_wait_has_an_end() {
         std::thread::sleep(Duration::from_secs(600));
         Ok(())
     });
-    let (code, stdout, stderr) = call(&sandbox, &stalls, &["--idle-timeout", "50ms"]);
+    let (code, stdout, stderr) = call(&sandbox, &stalls, &["--idle-timeout", "1s"]);
     assert_eq!((code, stdout.as_str()), (124, "half "), "{stderr}");
     assert!(stderr.contains("in the middle of its answer"), "{stderr}");
     assert_eq!(stalls.requests().len(), 1, "text that was handed on is not asked for again");
+}
 
-    // Nobody listens there any more.
-    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let address = gone.local_addr().unwrap();
-    drop(gone);
-    let finished = run_agent(&sandbox, ["__rest", "xai", "--total-timeout", "100ms"])
+#[test]
+fn a_service_that_cannot_be_reached_is_told_after_five_calls() {
+    let sandbox = Sandbox::new();
+    let nobody = Nobody::new();
+    let finished = run_agent(&sandbox, ["__rest", "xai"])
         .env("XAI_API_KEY", TOKEN)
-        .env("XAI_BASE_URL", format!("http://{address}"))
+        .env("XAI_BASE_URL", nobody.url())
         .exits(24);
+    assert_eq!(finished.stderr.matches("xai retry in ").count(), 4, "{}", finished.stderr);
     assert!(finished.stderr.contains("xai cannot be reached"), "{}", finished.stderr);
 }
 
@@ -377,7 +379,7 @@ fn stopping_a_call_ends_it_and_nothing_else() {
     assert_eq!(finished.status.code(), Some(1), "{}", finished.stderr);
     let run = &runs(&sandbox)[0];
     assert_eq!(run.outcome(), Some(Outcome::Stopped));
-    sandbox.wait_until_empty(Duration::from_secs(30));
+    sandbox.wait_until_empty(LONG);
 }
 
 #[test]

@@ -3,9 +3,9 @@
 use super::config;
 use crate::support::run_agent;
 use crate::workshop::runs;
+use conductor_tests::agents::put;
 use conductor_tests::sandbox::Sandbox;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 
 /// A `claude` whose n-th start does what `script` says for `$n`; it saves its arguments in `args-$n`.
 fn claude(sandbox: &Sandbox, script: &str) {
@@ -20,8 +20,7 @@ fn claude(sandbox: &Sandbox, script: &str) {
          \"usage\":{{\"input_tokens\":5,\"output_tokens\":5}}}}'; }}\n{script}\n",
         work = work.display()
     );
-    fs::write(&path, text).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    put(&path, text);
     let help = "1.0.0\n --input-format --output-format --tools --permission-mode\n";
     fs::write(path.with_extension("help"), help).unwrap();
 }
@@ -67,8 +66,7 @@ fn what_an_agent_counts_for_the_whole_session_is_counted_once() {
          [ $n -lt 3 ] || touch \"$JRUN_TASK_FOLDER/DONE\"\n",
         work = work.display()
     );
-    fs::write(&path, text).unwrap();
-    fs::set_permissions(&path, fs::Permissions::from_mode(0o755)).unwrap();
+    put(&path, text);
     let config = config(&sandbox, "agents:\n  codex: {resume_session: true}\n");
     run_agent(&sandbox, ["--config".as_ref(), config.as_os_str()])
         .args(["task", "--project", "p", "--task", "t", "--agent", "codex", "--prompt", "x"])

@@ -1,6 +1,8 @@
 //! `config` and `validate`, and what the configuration changes for the other commands.
 
 use crate::support::*;
+use conductor_tests::agents::put;
+use conductor_tests::http::Nobody;
 use conductor_tests::process::Program;
 use conductor_tests::sandbox::Sandbox;
 use serde_json::Value;
@@ -29,8 +31,7 @@ fn rootless(sandbox: &Sandbox, line: &str) -> Program {
 fn telltale(sandbox: &Sandbox, name: &str) -> PathBuf {
     let path = sandbox.folder("bin").join(name);
     let script = "#!/bin/sh\ncat > /dev/null\necho \"args $*\"\nenv | grep -E 'TOKEN|KEY|CONDUCTOR|MOOD' | sort\n";
-    fs::write(&path, script).unwrap();
-    fs::set_permissions(&path, Permissions::from_mode(0o755)).unwrap();
+    put(&path, script);
     path
 }
 
@@ -150,8 +151,7 @@ fn a_task_goes_on_with_the_agent_that_the_configuration_names() {
     let program = sandbox.folder("bin").join("worker");
     let script = "#!/bin/sh\ncat > /dev/null\necho \"$WORKER_TOKEN\" >> \"$JRUN_TASK_FOLDER/tokens\"\n\
                   [ $(wc -l < \"$JRUN_TASK_FOLDER/tokens\") -lt 2 ] || touch \"$JRUN_TASK_FOLDER/DONE\"\n";
-    fs::write(&program, script).unwrap();
-    fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    put(&program, script);
     let text = format!(
         "agents:\n  worker:\n    command: [{}]\n    token: sk-9\n    token_env: WORKER_TOKEN\n\
          defaults: {{agent: worker}}\nlimits: {{max_attempts: 5}}\n",
@@ -274,12 +274,10 @@ fn the_exit_code_of_validate_is_that_of_the_worst_finding() {
 fn validate_tells_versions_that_are_known_and_closes_with_a_count() {
     let sandbox = Sandbox::new();
     let program = sandbox.folder("bin").join("claude");
-    fs::write(
+    put(
         &program,
         "#!/bin/sh\ncase \"$1\" in --version) echo '9.8.7 (Claude Code)' ;; *) cat > /dev/null ;; esac\n",
-    )
-    .unwrap();
-    fs::set_permissions(&program, Permissions::from_mode(0o755)).unwrap();
+    );
     configure(&sandbox, "agents:\n  claude: {}\n  gone: {command: [no-such-program]}\n");
     let cli = |line: &str| {
         let path = std::env::var("PATH").unwrap_or_default();
@@ -364,15 +362,14 @@ fn services_are_called_where_that_is_asked_for() {
     telltale(&sandbox, "claude");
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = listener.local_addr().unwrap();
-    let closed = TcpListener::bind("127.0.0.1:0").unwrap();
-    let nobody = closed.local_addr().unwrap();
-    drop(closed);
+    let nobody = Nobody::new();
+    let closed = nobody.url();
     let claude = sandbox.folder("bin").join("claude");
     configure(
         &sandbox,
         &format!(
             "agents:\n  claude:\n    command: [{}]\n    env: {{ANTHROPIC_BASE_URL: \"http://{address}/v1?k=sk-hidden\"}}\n\
-             webhook: {{url: \"http://{nobody}/sk-hidden\"}}\n",
+             webhook: {{url: \"{closed}/sk-hidden\"}}\n",
             claude.display()
         ),
     );
@@ -386,6 +383,6 @@ fn services_are_called_where_that_is_asked_for() {
     let told = cli(&sandbox, "validate --check-network").exits(1).stdout;
     assert!(server.join().unwrap().starts_with("HEAD / HTTP/1.1\r\n"));
     assert!(told.contains(&format!("http://{address} answers 401 Unauthorized")), "{told}");
-    assert!(told.contains(&format!("http://{nobody} cannot be reached")), "{told}");
+    assert!(told.contains(&format!("{closed} cannot be reached")), "{told}");
     assert!(!told.contains("sk-hidden"), "{told}");
 }

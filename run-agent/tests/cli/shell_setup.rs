@@ -121,8 +121,9 @@ fn the_block_of_the_older_program_is_replaced_in_place() {
 fn asked(sandbox: &Sandbox, shell: &Path, rc: &Path, path: &str) -> String {
     let ask = if shell.ends_with("fish") { "functions claude" } else { "alias claude" };
     let question = format!(". '{}'\n{ask}\n", rc.display());
-    let asked = sandbox.program(shell).args(["-i", "-c", &question]).env("PATH", path);
-    asked.run().stdout
+    // Without a terminal: on that of whoever tests, a shell that is not in front stops itself.
+    let alone = sandbox.program(find("setsid").unwrap()).arg("--wait").arg(shell);
+    alone.args(["-i", "-c", &question]).env("PATH", path).run().stdout
 }
 
 #[test]

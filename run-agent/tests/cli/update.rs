@@ -3,13 +3,17 @@
 use crate::support::*;
 use conductor_core::UpdateRequest;
 use conductor_tests::sandbox::Sandbox;
+use conductor_tests::tools;
 use std::fs;
+use std::io::Write as _;
 use std::path::PathBuf;
+use std::process::Command;
 
-/// The program itself as another file, which a server could run.
+/// The program itself as another file, which a server could run. Another process copies it: what other tests
+/// fork meanwhile would hold the file open, and the kernel executes none that is open for writing.
 fn program(sandbox: &Sandbox, name: &str) -> PathBuf {
     let path = sandbox.folder("bin").join(name);
-    fs::copy(env!("CARGO_BIN_EXE_run-agent"), &path).unwrap();
+    tools::check(Command::new("cp").arg(env!("CARGO_BIN_EXE_run-agent")).arg(&path));
     path
 }
 
@@ -52,9 +56,7 @@ fn this_very_program_can_take_a_servers_place() {
     let server = conductor.update().serve(&old).unwrap().unwrap();
     let new = program(&sandbox, "new");
     // Another file of the same version.
-    let mut bytes = fs::read(&new).unwrap();
-    bytes.push(0);
-    fs::write(&new, bytes).unwrap();
+    fs::File::options().append(true).open(&new).unwrap().write_all(&[0]).unwrap();
     conductor.update().start(UpdateRequest::new(&new)).unwrap();
     let tried = server.wait(std::time::Duration::from_secs(60)).unwrap();
     assert_eq!(tried.version, env!("CARGO_PKG_VERSION"));

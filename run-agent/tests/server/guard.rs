@@ -4,7 +4,9 @@ use crate::support::*;
 use conductor_tests::sandbox::Sandbox;
 use conductor_tests::snapshot::snapshot;
 use serde_json::json;
+use std::io::{Read as _, Write as _};
 use std::os::unix::fs::PermissionsExt as _;
+use std::time::Duration;
 
 #[test]
 fn what_does_not_come_from_here_is_refused_and_changes_nothing() {
@@ -69,6 +71,25 @@ fn every_change_wants_the_token_which_is_made_at_the_first_start() {
     server.running.signal(rustix::process::Signal::TERM);
     let log = server.running.finish().expect_code(0);
     assert!(!log.stdout.contains(&token(&sandbox)) && !log.stderr.contains(&token(&sandbox)));
+}
+
+#[test]
+fn who_is_refused_asks_on_over_the_same_connection() {
+    let sandbox = Sandbox::new();
+    let server = Server::with_token(&sandbox);
+    let mut client = server.connect();
+    let head = "POST /api/v1/messages HTTP/1.1\r\nHost: localhost\r\nContent-Length: 2\r\n\r\n";
+    client.write_all(head.as_bytes()).unwrap();
+    // Its body comes so much later that an answer that does not wait for it is there.
+    client.set_read_timeout(Some(Duration::from_millis(200))).unwrap();
+    let _nothing = client.peek(&mut [0]);
+    client.set_read_timeout(Some(LONG)).unwrap();
+    let next = "{}GET /healthz HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n";
+    client.write_all(next.as_bytes()).unwrap();
+    let mut text = String::new();
+    client.read_to_string(&mut text).unwrap();
+    assert_eq!(status_of(&text), "401");
+    assert!(text.contains("\nHTTP/1.1 200 "), "{text}");
 }
 
 #[test]

@@ -16,7 +16,8 @@ pub(crate) const DONE: &str = "echo working; touch \"$JRUN_TASK_FOLDER/DONE\"";
 
 /// A script that is done once the file `gate` stands.
 pub(crate) fn waits_for(gate: &Path) -> String {
-    format!("until [ -e '{}' ]; do sleep 0.02; done; {DONE}", gate.display())
+    // Each look is a process: twenty of these at once must not keep the machine busy.
+    format!("until [ -e '{}' ]; do sleep 0.1; done; {DONE}", gate.display())
 }
 
 /// Waits until something is so.
@@ -277,7 +278,8 @@ impl Iterator for Events {
             if self.lines.read_line(&mut line).unwrap_or(0) == 0 {
                 return None;
             }
-            let line = line.strip_suffix('\n').unwrap();
+            // One that was cut off is no event.
+            let line = line.strip_suffix('\n')?;
             match line.split_once(": ") {
                 _ if line.is_empty() && data.is_empty() => event = Event::default(),
                 _ if line.is_empty() => {

@@ -54,7 +54,7 @@ fn a_list_that_names_no_event_leaves_none_out() {
     let receiver = Receiver::start(|_| 200);
     configure(&sandbox, &receiver.url, "  events: []\n");
     drop(job(&sandbox, ":").succeed());
-    drop(cli(&sandbox, "webhook deliver").succeed());
+    drop(cli(&sandbox, "webhook deliver --wait 100s").succeed());
     let told = receiver.so_far();
     let events: Vec<&str> = told.iter().map(|call| call.event()).collect();
     assert_eq!(events, ["run_start", "run_stop"]);

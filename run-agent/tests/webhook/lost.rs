@@ -3,15 +3,15 @@
 
 use crate::receiver::Receiver;
 use crate::support::{cli, conductor, run_agent};
-use crate::{SECRET, configure, job};
+use crate::{SECRET, configure, configure_section, job};
 use conductor_tests::agents::open_gate;
+use conductor_tests::http::Nobody;
 use conductor_tests::sandbox::Sandbox;
 use rustix::fs::{CWD, Mode, mkfifoat};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
-use std::net::TcpListener;
 
 /// How many jobs run, in all.
 const JOBS: &str = "CONDUCTOR_TEST_WEBHOOK_JOBS";
@@ -30,7 +30,8 @@ fn one_shot_jobs_lose_no_event_to_a_receiver_that_fails_half_its_calls() {
     let jobs: u64 = std::env::var(JOBS).map_or(30, |jobs| jobs.parse().unwrap());
     let sandbox = Sandbox::new();
     let receiver = Receiver::start(by_halves);
-    configure(&sandbox, &receiver.url, "  events: [run_stop]\n");
+    // In no more time than a command has for it usually.
+    configure_section(&sandbox, &receiver.url, "  events: [run_stop]\n");
     for _ in 0..jobs {
         drop(job(&sandbox, ":").succeed());
     }
@@ -52,16 +53,26 @@ fn one_shot_jobs_lose_no_event_to_a_receiver_that_fails_half_its_calls() {
     assert!(calls.iter().any(|call| call.status == 503), "the receiver never failed");
 }
 
+/// The events that wait for the webhook.
+fn waiting(sandbox: &Sandbox) -> Vec<Value> {
+    let list = cli(sandbox, "webhook list --json").succeed().stdout;
+    list.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
 #[test]
 fn a_receiver_that_is_gone_costs_no_run_and_is_told_by_doctor() {
     let sandbox = Sandbox::new();
-    let gone = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
-    configure(&sandbox, &format!("http://{gone}/secret-path"), "  at_exit: 10ms\n");
+    let gone = Nobody::new();
+    let url = format!("{}/secret-path", gone.url());
+    configure_section(&sandbox, &url, "  at_exit: 10ms\n");
     assert_eq!(job(&sandbox, "echo hello").succeed().stdout, "hello\n");
-    let list = cli(&sandbox, "webhook list --json").succeed().stdout;
-    let events: Vec<Value> = list.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let names: Vec<&str> = events.iter().map(|event| event["event"].as_str().unwrap()).collect();
+    let names: Vec<Value> =
+        waiting(&sandbox).into_iter().map(|event| event["event"].clone()).collect();
     assert_eq!(names, ["run_start", "run_stop"]);
+    // The job may have ended before its first try. Behind five of them the next one is minutes away.
+    while waiting(&sandbox).iter().any(|event| event["attempts"].as_u64().unwrap() < 5) {
+        drop(cli(&sandbox, "webhook deliver --wait 100ms").exits(1));
+    }
     let doctor = cli(&sandbox, "doctor").exits(1).stdout;
     let parts = ["not_told", "events that wait for the webhook: 2", "refused", "webhook deliver"];
     for part in parts.into_iter().chain([", the next try at 20"]) {
@@ -73,7 +84,7 @@ fn a_receiver_that_is_gone_costs_no_run_and_is_told_by_doctor() {
 
     let receiver = Receiver::start(|_| 200);
     configure(&sandbox, &receiver.url, "");
-    let told = cli(&sandbox, "webhook deliver").succeed().stdout;
+    let told = cli(&sandbox, "webhook deliver --wait 100s").succeed().stdout;
     assert_eq!(told, "delivered: 2, left: 0\n");
     assert!(!cli(&sandbox, "doctor").run().stdout.contains("not_told"));
 }
@@ -119,7 +130,7 @@ fn an_old_event_that_nobody_tried_to_tell_is_told() {
     configure(&sandbox, &receiver.url, "");
     put_old_event(&sandbox, 1, r#""attempts":0"#);
     put_old_event(&sandbox, 2, r#""attempts":1,"error":"refused""#);
-    let told = cli(&sandbox, "webhook deliver").succeed().stdout;
+    let told = cli(&sandbox, "webhook deliver --wait 100s").succeed().stdout;
     assert_eq!(told, "delivered: 2, left: 0\n");
     assert_eq!(receiver.so_far().len(), 2);
     assert!(!cli(&sandbox, "doctor").run().stdout.contains("not_told"));
@@ -177,7 +188,7 @@ fn jobs_side_by_side_tell_each_event_once() {
     for job in running {
         drop(job.finish().expect_code(0));
     }
-    drop(cli(&sandbox, "webhook deliver").succeed());
+    drop(cli(&sandbox, "webhook deliver --wait 100s").succeed());
     let calls = receiver.so_far();
     let ids: BTreeSet<&str> = calls.iter().map(|call| call.header("idempotency-key")).collect();
     assert_eq!((calls.len(), ids.len()), (8, 8));

@@ -21,8 +21,17 @@ use std::os::unix::fs::PermissionsExt as _;
 /// The key that signs the calls.
 const SECRET: &str = "shared with the receiver";
 
-/// Writes the usual configuration, with a webhook at `url` and what else its section says.
+/// Long enough for calls to a receiver on a machine that is busy: a command tells all that happened before it
+/// ends, and takes no slow answer for none.
+const PATIENT: &str = "  at_exit: 100s\n  timeout: 100s\n";
+
+/// Writes the usual configuration, with a webhook at `url` and what else its section says; patient.
 fn configure(sandbox: &Sandbox, url: &str, more: &str) {
+    configure_section(sandbox, url, &format!("{PATIENT}{more}"));
+}
+
+/// The same, with nothing in its section but this.
+fn configure_section(sandbox: &Sandbox, url: &str, more: &str) {
     let folder = sandbox.home().join(".config/conductor");
     fs::create_dir_all(&folder).unwrap();
     let path = folder.join("config.yaml");

@@ -4,7 +4,7 @@ use crate::support::{cli, conductor, run_agent};
 use crate::terminal::await_end;
 use crate::workshop::*;
 use conductor_core::{Outcome, TaskOutcome, TaskSpec};
-use conductor_tests::agents::open_gate;
+use conductor_tests::agents::{open_gate, put};
 use conductor_tests::sandbox::Sandbox;
 use rustix::process::{Pid, PidfdFlags, Signal, getsid, kill_process, pidfd_open};
 use std::fs;
@@ -71,9 +71,7 @@ fn the_start_of_a_detached_task_is_told_truthfully() {
     assert!(!sandbox.root().exists());
 
     let bad = sandbox.work().join("agent");
-    fs::write(&bad, "#!/no/such/interpreter\n").unwrap();
-    let mode = std::os::unix::fs::PermissionsExt::from_mode(0o755);
-    fs::set_permissions(&bad, mode).unwrap();
+    put(&bad, "#!/no/such/interpreter\n");
     let program = run_agent(&sandbox, ["task", "-d", "--project", "p", "--task", "t"]);
     let failed = program.args(["--prompt", "x", "--"]).arg(&bad).exits(1);
     assert!(failed.stdout.contains("p/t: gave up after 1 attempt"), "{}", failed.stdout);
@@ -91,7 +89,8 @@ fn a_detached_task_is_stopped_for_good() {
     let gate = gate(&sandbox, "gate");
     task(&sandbox, &wait_at(&gate)).arg("--detach").succeed();
     let end = pidfd_open(driver(&sandbox), PidfdFlags::empty()).unwrap();
-    let attached = cli(&sandbox, "attach").start();
+    let mut attached = cli(&sandbox, "attach").start();
+    attached.wait_for("the attempt", |text| text.contains("RUN_START"));
     cli(&sandbox, "stop --project p --task t").succeed();
     // Whoever follows it is told so, with a code of its own.
     let text = attached.finish().expect_code(3).stdout;

@@ -1,10 +1,10 @@
 //! `docs/GUIDE.md`: every command in it is run, in its order, and what it shows is what comes.
 
+use crate::workshop::LONG;
+use conductor_tests::agents::put;
 use conductor_tests::sandbox::Sandbox;
 use conductor_tests::workspace;
 use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
-use std::path::Path;
 
 /// Stands in for Claude Code: what it does depends on what it is told.
 const CLAUDE: &str = r#"#!/bin/bash
@@ -55,20 +55,15 @@ fn examples(guide: &str) -> Vec<Example> {
     examples
 }
 
-fn program(path: &Path, text: &str) {
-    fs::write(path, text).unwrap();
-    fs::set_permissions(path, fs::Permissions::from_mode(0o755)).unwrap();
-}
-
 #[test]
 fn every_command_of_the_guide_works_and_shows_what_it_says() {
     let guide = fs::read_to_string(workspace().join("docs/GUIDE.md")).unwrap();
     let sandbox = Sandbox::new();
     let bin = sandbox.folder("bin");
-    program(&bin.join("claude"), CLAUDE);
-    program(
+    put(&bin.join("claude"), CLAUDE);
+    put(
         &bin.join("run-agent"),
-        &format!("#!/bin/sh\nexec {} \"$@\"\n", env!("CARGO_BIN_EXE_run-agent")),
+        format!("#!/bin/sh\nexec {} \"$@\"\n", env!("CARGO_BIN_EXE_run-agent")),
     );
     let examples = examples(&guide);
     let showing = examples.iter().filter(|example| !example.shown.is_empty()).count();
@@ -89,5 +84,6 @@ fn every_command_of_the_guide_works_and_shows_what_it_says() {
         tried += commands.lines().filter(|line| line.starts_with("run-agent ")).count();
     }
     assert!(tried >= 25, "only {tried} commands were found");
-    assert!(sandbox.living().is_empty(), "the guide leaves something running");
+    // Nothing is left running; a driver may still be about to end.
+    sandbox.wait_until_empty(LONG);
 }

@@ -77,11 +77,14 @@ fn the_end_of_the_wait_is_not_the_end_of_the_run() {
     let gate = gate(&sandbox, "gate");
     let waited = job(&sandbox, &wait_at(&gate)).args(["--wait", "1ms"]).exits(124);
     assert!(waited.stderr.contains("the run goes on"), "{}", waited.stderr);
-    let mut second = job(&sandbox, &wait_at(&gate)).start();
-    second.wait_for("nothing", |_| runs(&sandbox).len() == 2 || count(&sandbox, "RUN_START") == 2);
+    // On a terminal, where it says that the agent runs.
+    let second = crate::signals::started(&sandbox, "job", &wait_at(&gate), &[]);
     second.signal(Signal::TERM);
-    drop(second.finish().expect_code(143));
-    assert!(runs(&sandbox).iter().all(|run| run.alive == Some(true)));
+    let (status, text) = second.finish();
+    assert_eq!(status.code(), Some(143), "{text}");
+    let runs = runs(&sandbox);
+    assert_eq!(runs.len(), 2);
+    assert!(runs.iter().all(|run| run.alive == Some(true)));
 }
 
 #[test]

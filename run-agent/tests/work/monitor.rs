@@ -106,6 +106,8 @@ fn what_a_person_decided_is_never_undone() {
     await_over(&sandbox, "up");
     cli(&sandbox, "stop --project p --task t --reason lunch").succeed();
     cli(&sandbox, "task cancel --project p --task gone --reason never").succeed();
+    // Their drivers have nothing left to write then.
+    sandbox.wait_until_empty(LONG);
     // The marker of the older program, on a task that never had a loop of ours.
     let marker = crate::support::write(&sandbox, "p/asked/STOP-REQUESTED", "permanent: true\n");
     let before = fs::read_to_string(&path).unwrap();

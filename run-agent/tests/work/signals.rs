@@ -10,7 +10,8 @@ use rustix::process::Signal;
 
 const CTRL_C: &[u8] = b"\x03";
 
-fn started(sandbox: &Sandbox, noun: &str, script: &str, more: &[&str]) -> Terminal {
+/// A command on a terminal that has said that its agent runs.
+pub(crate) fn started(sandbox: &Sandbox, noun: &str, script: &str, more: &[&str]) -> Terminal {
     let mut args = vec![noun, "--project", "p", "--task", "t", "--agent", "shell"];
     args.extend(["--prompt", script]);
     args.extend(more);

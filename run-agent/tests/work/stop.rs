@@ -46,11 +46,13 @@ fn force_kills_at_once() {
 #[test]
 fn one_attempt_can_be_stopped_and_the_task_goes_on() {
     let sandbox = Sandbox::new();
-    let script = format!(
-        "[ -e \"$JRUN_TASK_FOLDER/count\" ] || {{ echo x >>\"$JRUN_TASK_FOLDER/count\"; sleep 1000; }}\n{TWO}"
-    );
+    let first =
+        "echo x >>\"$JRUN_TASK_FOLDER/count\"; run-agent bus post --body counted; sleep 1000";
+    let script = format!("[ -e \"$JRUN_TASK_FOLDER/count\" ] || {{ {first}; }}\n{TWO}");
     let mut driver = task(&sandbox, &script).start();
     driver.wait_for("the attempt", |text| text.contains("RUN_START"));
+    // One that was stopped before it had counted would not be the last to wait.
+    await_message(&sandbox, |message| message.body == "counted");
     let stopped = cli(&sandbox, "stop --project p --task t --attempt").succeed().stdout;
     assert!(stopped.starts_with("p/t/") && stopped.contains(": stopped "), "{stopped}");
     let text = driver.finish().expect_code(0).stdout;

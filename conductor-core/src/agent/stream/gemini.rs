@@ -2,14 +2,14 @@
 //!
 //! The answer is what the assistant said, in pieces (`delta`) or as a whole that grows. Gemini tries
 //! again for many minutes when a quota is used up and says nothing of it on stdout, only on stderr:
-//! `Attempt 3 failed: You exceeded your current quota ...`.
+//! `Attempt 3 failed: You exceeded your current quota ...`. Work that comes later takes that back.
 
 use super::limit::Reset;
 use super::lines::{Look, Sink};
 use super::loose::{Raw, Word, count, kind_of, read, text_field, utf8, with};
 use super::peek::{is_object, peek};
 use super::text::{News, Text};
-use super::{Facts, Failure, TurnEnd};
+use super::{Facts, Failure, TurnEnd, Waits};
 use crate::usage::{ErrorClass, Usage};
 use serde::Deserialize;
 use serde_json::Value;
@@ -41,6 +41,8 @@ pub(super) struct Gemini {
     turn_end: Option<TurnEnd>,
     /// How often something came that shows it at work.
     moves: u64,
+    /// Whether the last line did.
+    at_work: bool,
 }
 
 #[derive(Deserialize)]
@@ -147,6 +149,7 @@ struct QuotedError<'a> {
 impl Sink for Gemini {
     fn look(&mut self, start: &[u8]) -> Look {
         let kind = peek(start, &["type"]);
+        self.at_work = false;
         if matches!(kind, Some(kind) if kind != b"result" && kind != b"error") {
             self.goes_on();
         }
@@ -201,6 +204,7 @@ impl Gemini {
     fn goes_on(&mut self) {
         self.turn_end = None;
         self.moves += 1;
+        self.at_work = true;
     }
 
     /// A piece goes right behind the one before it, blanks and all.
@@ -245,6 +249,7 @@ impl Gemini {
         self.ended_well = event.status.as_str() != "error";
         self.turn_end = Some(TurnEnd::of(self.ended_well));
         self.moves += u64::from(self.ended_well);
+        self.at_work = self.ended_well;
         self.failure = match (self.ended_well, read::<Reason<'_>>(event.error)) {
             (true, _) => None,
             (false, Some(reason)) => {
@@ -262,6 +267,11 @@ impl Gemini {
     /// How often something came that shows it at work: at least once for each piece of it.
     pub(super) fn moves(&self) -> u64 {
         self.moves
+    }
+
+    /// Whether the last line showed it at work.
+    pub(super) fn is_at_work(&self) -> bool {
+        self.at_work
     }
 
     /// What it told of so far.
@@ -355,15 +365,21 @@ fn words(text: &str) -> Option<ErrorClass> {
 /// What Gemini says on stderr between two tries.
 #[derive(Debug, Default)]
 pub(super) struct GeminiErrors {
+    /// What kept it from its work, unless it went on since.
     failure: Option<Failure>,
-    /// Lines that told of a usage limit.
-    limits: u64,
+    waits: Waits,
 }
 
 impl GeminiErrors {
-    /// How often it told of a usage limit.
-    pub(super) fn limits(&self) -> u64 {
-        self.limits
+    /// What it told of usage limits.
+    pub(super) fn waits(&self) -> Waits {
+        self.waits
+    }
+
+    /// Takes back what it told so far: a later try went well.
+    pub(super) fn went_on(&mut self) {
+        self.failure = None;
+        self.waits.over = self.waits.told;
     }
 
     /// When the limit ends that it told of last.
@@ -386,7 +402,7 @@ impl Sink for GeminiErrors {
         let Some(why) = rest.strip_prefix("failed") else { return };
         if number.parse::<u32>().is_ok() {
             let class = words(why).unwrap_or(ErrorClass::Other);
-            self.limits += u64::from(class == ErrorClass::UsageLimit);
+            self.waits.told += u64::from(class == ErrorClass::UsageLimit);
             self.failure = Some(Failure { class, reset: None }.with_reset(why));
         }
     }

@@ -114,12 +114,12 @@ pub struct StreamSummary {
     pub too_long: u64,
 }
 
-/// How often an agent told of a usage limit that it waits out by itself, and how often it went on with its
-/// work.
+/// How often an agent told of a usage limit that it waits out by itself, and behind how many of these it went
+/// on with its work.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Waits {
-    pub(crate) limits: u64,
-    pub(crate) moves: u64,
+    pub(crate) told: u64,
+    pub(crate) over: u64,
 }
 
 /// Reads one run's stream.
@@ -191,12 +191,19 @@ impl StreamParser {
         StreamParser { lines: Lines::new(LONGEST_LINE), reader }
     }
 
-    /// Takes the next bytes of standard output.
+    /// Takes the next bytes of standard output. They are taken to have been written behind all of standard
+    /// error that was given before.
     pub fn push(&mut self, bytes: &[u8]) {
         match &mut self.reader {
             Reader::Claude(reader) => self.lines.push(bytes, &mut **reader),
             Reader::Codex(reader) => self.lines.push(bytes, &mut **reader),
-            Reader::Gemini(reader, _) => self.lines.push(bytes, &mut **reader),
+            Reader::Gemini(reader, errors) => {
+                let before = reader.moves();
+                self.lines.push(bytes, &mut **reader);
+                if reader.moves() > before {
+                    errors.1.went_on();
+                }
+            }
             // All of it is the answer.
             Reader::Rest(_) => {}
         }
@@ -212,7 +219,8 @@ impl StreamParser {
         matches!(self.reader, Reader::Gemini(..) | Reader::Rest(_))
     }
 
-    /// Takes the next bytes of standard error.
+    /// Takes the next bytes of standard error. They are taken to have been written behind all of standard
+    /// output that was given before.
     pub fn push_stderr(&mut self, bytes: &[u8]) {
         match &mut self.reader {
             Reader::Gemini(_, errors) => {
@@ -260,10 +268,21 @@ impl StreamParser {
     /// What was told so far of a usage limit that the agent waits out by itself.
     pub(crate) fn waits(&self) -> Waits {
         match &self.reader {
-            Reader::Gemini(reader, errors) => {
-                Waits { limits: errors.1.limits(), moves: reader.moves() }
-            }
+            Reader::Gemini(_, errors) => errors.1.waits(),
             Reader::Claude(_) | Reader::Codex(_) | Reader::Rest(_) => Waits::default(),
+        }
+    }
+
+    /// Whether the last whole line of its stream shows it at work, for an agent that waits limits out.
+    pub(crate) fn is_at_work(&self) -> bool {
+        matches!(&self.reader, Reader::Gemini(reader, _) if reader.is_at_work())
+    }
+
+    /// Takes back all that was told so far of limits that the agent waits out: it is known to have gone on
+    /// since.
+    pub(crate) fn limits_are_over(&mut self) {
+        if let Reader::Gemini(_, errors) = &mut self.reader {
+            errors.1.went_on();
         }
     }
 

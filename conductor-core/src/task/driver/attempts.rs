@@ -65,8 +65,11 @@ impl Driver {
                 Some((folder, record)) => {
                     let ago = self.engine.now().since(record.end_time);
                     self.last = Ended::of(run, &record, &folder, ago)?;
-                    if let Some(Ended { attempt, .. }) = &self.last {
+                    if let Some(ended) = self.last.take() {
+                        let attempt = &ended.attempt;
                         tally.count(attempt.outcome, attempt.class, attempt.hopeless);
+                        self.note_whether_missing(&ended);
+                        self.last = Some(ended);
                     }
                 }
                 // It may live although its folder tells nothing of it, or its end was told by nobody.
@@ -192,7 +195,8 @@ impl Driver {
                     hopeless: false,
                     spread: 0,
                 };
-                Ok(Some(Ended { run: run.clone(), attempt, cursor: None, seen: Instant::now() }))
+                let (run, seen) = (run.clone(), Instant::now());
+                Ok(Some(Ended { run, agent: None, attempt, cursor: None, seen }))
             }
             Err(error) => Err(error),
         }
@@ -238,8 +242,10 @@ impl Driver {
                 // Its record says `refused`, from which the next decision is made.
                 self.last = None;
                 self.find_attempts()?;
-                if let Some(ended) = &mut self.last {
+                if let Some(mut ended) = self.last.take() {
                     ended.attempt.hopeless |= !passes(&error);
+                    self.note_whether_missing(&ended);
+                    self.last = Some(ended);
                 }
                 self.tell_refused(&error)
             }
@@ -249,7 +255,29 @@ impl Driver {
 
     /// The plan of the next attempt: by whom, and going on with what.
     pub(super) fn next_plan(&self) -> Result<RunPlan> {
-        Ok(self.plan.behind(self.last_record()?.as_ref()))
+        Ok(self.plan.behind(self.last_record()?.as_ref(), &self.missing))
+    }
+
+    /// Remembers an agent that cannot be started, until it is.
+    pub(super) fn note_whether_missing(&mut self, ended: &Ended) {
+        let Some(agent) = &ended.agent else { return };
+        if ended.attempt.hopeless {
+            self.missing.insert(agent.clone());
+        } else {
+            self.missing.remove(agent);
+        }
+    }
+
+    /// What the end of an attempt says of all agents that share the work: where one of them cannot be started,
+    /// those that stand in for it may be there.
+    pub(super) fn for_all_agents(&self, last: LastAttempt) -> LastAttempt {
+        if !last.hopeless || self.plan.others.is_empty() {
+            return last;
+        }
+        let hopeless = self.plan.agents().all(|agent| self.missing.contains(&agent.name));
+        let error = last.error.filter(|_| hopeless);
+        let error = error.map(|why| format!("no agent that shares the work can be started: {why}"));
+        LastAttempt { hopeless, error, ..last }
     }
 
     /// The record of the last attempt, where it can be read.
@@ -263,7 +291,15 @@ impl Driver {
 
     pub(super) fn tell_refused(&self, error: &Error) -> Result<()> {
         let restart = self.state.attempts.saturating_sub(1);
-        self.post("WARNING", &format!("root agent failed on restart #{restart}: {error}"))
+        let missing = self.last.as_ref().filter(|ended| ended.attempt.hopeless);
+        let passed_over = match missing.and_then(|ended| ended.agent.as_deref()) {
+            Some(agent) if !self.plan.others.is_empty() => {
+                format!("\nthe agent {agent} is passed over from now on")
+            }
+            _ => String::new(),
+        };
+        let text = format!("root agent failed on restart #{restart}: {error}{passed_over}");
+        self.post("WARNING", &text)
     }
 
     pub(super) fn tell_failure(&self) -> Result<()> {

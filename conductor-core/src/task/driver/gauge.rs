@@ -97,7 +97,7 @@ impl Driver {
             LimitNews::Met(reset) => self.engine.note_limit_met(account, record, reset, &wait),
             LimitNews::Over => self.engine.note_limit_over(account, &record.run_id, &wait),
         };
-        if let Err(error) = noted {
+        if let Err(error) = noted.and_then(|()| meter.note_limit()) {
             tracing::warn!(%error, "what a running attempt tells of its usage limit is not noted");
         }
     }
@@ -144,7 +144,7 @@ impl Driver {
         let Some((_, Some(meter))) = &mut self.gauge.of else { return Ok(None) };
         // The driver's own children are those of attempts that are over.
         let mut children = Children::of_loop_since(self.state.started_at);
-        let at_work = meter.complained_within(grace)?
+        let at_work = meter.complained()?
             || !children.living(&self.engine, &self.plan.project, &self.plan.task)?.is_empty();
         if at_work {
             meter.forgive_silence();
