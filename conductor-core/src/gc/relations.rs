@@ -208,6 +208,7 @@ impl<'a> RelationsLook<'a> {
         told: &mut dyn FnMut(Counted),
     ) -> Result<()> {
         let folder = self.root.folder_here(project)?;
+        let mut failed = None;
         for task in Layout::tasks_in(&folder)?.ids {
             wait.check()?;
             self.counted.tasks += 1;
@@ -224,10 +225,17 @@ impl<'a> RelationsLook<'a> {
             if let Some(waits) = waits_for(&task_folder, look) {
                 self.relations.wait_for(project, waits.ok());
             }
-            self.task(project, &task, &task_folder, wait)?;
+            // Whatever becomes of one task: what lives in the others keeps what it came from.
+            match self.task(project, &task, &task_folder, wait) {
+                Err(over) if matches!(over.kind(), ErrorKind::Cancelled | ErrorKind::Timeout) => {
+                    return Err(over);
+                }
+                Err(error) => failed = failed.or(Some(error)),
+                Ok(()) => {}
+            }
             told(self.counted);
         }
-        Ok(())
+        failed.map_or(Ok(()), Err)
     }
 
     fn task(
@@ -240,7 +248,7 @@ impl<'a> RelationsLook<'a> {
         let mut links = Vec::new();
         let Ok(runs) = folder.folder_here(RUNS) else { return Ok(()) };
         let mut over = None;
-        runs.visit(&mut |name, kind| {
+        let looked = runs.visit(&mut |name, kind| {
             let id = name.to_str().and_then(|name| RunId::new(name).ok());
             let Some(id) = id.filter(|_| kind == FileKind::Folder) else { return true };
             self.counted.runs += 1;
@@ -254,8 +262,13 @@ impl<'a> RelationsLook<'a> {
             let (up, lives) = found.unwrap_or(([None, None], false));
             links.push(Link { id: hasher.of(id.as_str()), up, lives });
             over.is_none()
-        })?;
+        });
         self.relations.follow_all(links);
+        match looked {
+            // Deleted by somebody at this very moment.
+            Err(error) if error.kind() == ErrorKind::NotFound => {}
+            looked => looked?,
+        }
         over.map_or(Ok(()), Err)
     }
 
@@ -286,13 +299,18 @@ impl<'a> RelationsLook<'a> {
         let (mut found, mut ids) = (0, Vec::new());
         loop {
             let Relations { hasher, pending, .. } = &self.relations;
-            runs.visit(&mut |name, _| {
+            let looked = runs.visit(&mut |name, _| {
                 let name = name.to_str().unwrap_or_default();
                 if pending.contains(&hasher.of(name)) {
                     ids.extend(RunId::new(name));
                 }
                 true
-            })?;
+            });
+            match looked {
+                // Deleted by somebody at this very moment.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                looked => looked?,
+            }
             if ids.is_empty() {
                 return Ok(found);
             }

@@ -8,6 +8,8 @@ use std::time::{Duration, Instant};
 
 /// How long nothing may be done. A follower that polls would look four times a second.
 const WINDOW: Duration = Duration::from_secs(2);
+/// Longer than it may take a process to come to rest.
+const LATER: Duration = Duration::from_secs(120);
 
 /// How often a process gave up its processor to wait; it cannot make a system call without getting one
 /// back. `None` while it is at work.
@@ -43,7 +45,7 @@ fn a_follower_without_news_does_nothing_and_hears_the_first_word() {
     let bus = open(dir.path());
     let last = say(&bus, "before");
     let mut child = fork(|| {
-        let follower = open(dir.path()).follow(&last.cursor, SOON).unwrap();
+        let follower = open(dir.path()).follow(&last.cursor, LATER).unwrap();
         let Some(Ok(Event::Message(message))) = { follower }.next() else { panic!("no message") };
         assert_eq!(message.body, "news");
     });
@@ -61,12 +63,13 @@ fn who_waits_for_many_buses_without_news_does_nothing_and_hears_the_first_word()
     let ends: Vec<Cursor> = buses.iter().map(|bus| say(bus, "before").cursor).collect();
     say(&buses[3], "old news");
     let mut child = fork(|| {
-        let follow =
-            |(dir, end): (&tempfile::TempDir, &Cursor)| open(dir.path()).follow(end, SOON).unwrap();
+        let follow = |(dir, end): (&tempfile::TempDir, &Cursor)| {
+            open(dir.path()).follow(end, LATER).unwrap()
+        };
         let mut followers: Vec<_> = dirs.iter().zip(&ends).map(follow).collect();
         for (place, news) in [(3, "old news"), (9, "news")] {
             let work: Vec<&dyn Work> = followers.iter().map(|one| one as &dyn Work).collect();
-            assert_eq!(wait_any(&work, SOON).unwrap(), place);
+            assert_eq!(wait_any(&work, LATER).unwrap(), place);
             let Some(Ok(Event::Message(message))) = followers[place].next() else { panic!() };
             assert_eq!(message.body, news);
         }

@@ -1,10 +1,11 @@
 //! What happens while a collection works: others collect, people delete, runs begin.
 
+use crate::hooked;
 use crate::kit::*;
-use conductor_core::{GcPolicy, GcResult, JobSpec, Wait};
+use conductor_core::{Conductor, GcPolicy, GcResult, JobSpec, Wait};
 use std::fs;
-use std::sync::Barrier;
 use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Barrier};
 
 #[test]
 fn ten_collectors_and_a_person_with_rm_do_the_work_once() {
@@ -137,4 +138,61 @@ fn a_cancelled_collection_stops_between_two_things() {
     assert_eq!(error.code(), "wait.cancelled");
     assert_eq!(root.left().iter().filter(|path| path.ends_with("run-info.yaml")).count(), 20);
     assert!(root.trash_is_empty());
+}
+
+/// A machine on which a person deletes the task `p/a` before the call that makes `left` nothing.
+fn deleting(root: &Root, left: &Arc<AtomicUsize>) -> Conductor {
+    let (left, task) = (left.clone(), root.path().join("p/a"));
+    hooked::open(root.path(), move |_| {
+        if left.fetch_sub(1, Ordering::SeqCst) == 1 {
+            // It may have gone already.
+            let _gone = fs::remove_dir_all(&task);
+        }
+        Ok(())
+    })
+}
+
+/// Calls that nothing here comes to.
+const NEVER: usize = usize::MAX / 2;
+
+#[test]
+fn a_task_that_goes_at_any_call_of_a_plan_hides_no_living_run() {
+    for at in 1.. {
+        let root = Root::new();
+        root.run("p/a", "r0", &RunSpec::new("completed", 200));
+        root.run("p/b", "r1", &RunSpec::new("completed", 200));
+        root.run("p/c", "r2", &RunSpec::alive().with("previous_run_id: r1"));
+        let left = Arc::new(AtomicUsize::new(at));
+        let plan = deleting(&root, &left).gc().plan(GcPolicy::default()).unwrap();
+        assert_eq!(reason(&plan, "r1"), ("keep", "ancestor"), "before call {at}");
+        if (1..NEVER).contains(&left.load(Ordering::SeqCst)) {
+            assert!(at > 20, "only {at} calls");
+            return;
+        }
+    }
+}
+
+#[test]
+fn a_task_that_goes_at_any_call_while_a_new_run_is_followed_is_no_error() {
+    for at in 1.. {
+        let root = Root::new();
+        for (task, run) in [("p/a", "r0"), ("p/b", "r1"), ("p/d", "r3")] {
+            root.run(task, run, &RunSpec::new("completed", 200));
+        }
+        let left = Arc::new(AtomicUsize::new(NEVER));
+        let conductor = deleting(&root, &left);
+        let plan = conductor.gc().plan(GcPolicy::default()).unwrap();
+        // As its starter does it.
+        root.file(".conductor/open/s1-0a1b2c3d", "p/c/runs/s1\n", 0);
+        root.run("p/c", "s1", &RunSpec::alive().with("parent_run_id: r1"));
+        left.store(at, Ordering::SeqCst);
+        let report = conductor.gc().apply(&plan, Wait::FOREVER).unwrap();
+        let over = (1..NEVER).contains(&left.load(Ordering::SeqCst));
+        assert!(report.errors.is_empty(), "before call {at}: {:?}", report.errors);
+        assert!(root.path().join("p/b/runs/r1").exists(), "before call {at}");
+        if over {
+            assert!(at > 40, "only {at} calls");
+            return;
+        }
+    }
 }
