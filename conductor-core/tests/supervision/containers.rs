@@ -40,10 +40,14 @@ fn container(shop: &Shop, name: &str, script: &str) -> Host {
 /// for when its last thread has ended all others. (One of which only the first thread ended looks like a
 /// zombie before that.)
 fn end(mut host: Host) {
-    let path = format!("/proc/{pid}/task/{pid}/children", pid = host.child.id());
-    let first: u32 = fs::read_to_string(path).unwrap().trim().parse().unwrap();
-    kill(first);
+    kill(first_of(&host));
     host.child.wait().unwrap();
+}
+
+/// The first process of a container, by its number here.
+fn first_of(host: &Host) -> u32 {
+    let path = format!("/proc/{pid}/task/{pid}/children", pid = host.child.id());
+    fs::read_to_string(path).unwrap().trim().parse().unwrap()
 }
 
 fn script() -> String {
@@ -143,6 +147,9 @@ fn alone(script: &str, look: impl FnOnce(&Shop)) -> Option<RunInfo> {
     let mut host = container(&shop, "containers::host_loses_a_keeper", &script);
     host.says("alone");
     look(&shop);
+    // As long as it is open, the next container does not get the number of this one's namespace: to that the
+    // numbers of this one's processes would be its own.
+    let _namespace = fs::File::open(format!("/proc/{}/ns/pid", first_of(&host))).unwrap();
     end(host);
     Some(looks_from_a_container(&shop))
 }
