@@ -38,6 +38,7 @@ describe("views", () => {
       await row(/deploy/).getByText("after payments").waitFor();
       await row(/cleanup/).getByText("stopped").waitFor();
       await row(/search-index/).getByText("max attempts (2) exceeded").waitFor();
+      await until("what needs one comes first", async () => /^question/.test(await rows.nth(1).innerText()) && /^failed/.test(await rows.nth(2).innerText()) && /^running/.test(await rows.nth(3).innerText()));
       await page.getByRole("button", { name: /^failed/ }).click();
       await until("one row is left", async () => (await rows.count()) === 2);
       await page.waitForURL(/state=failed/);

@@ -16,7 +16,9 @@ import { startTask } from "../actions/start.js";
 
 const HEIGHT = 44;
 
-const RANK = new Map(ORDER.map((state, at) => [state, at]));
+/** What goes no further unless somebody looks at it, then all others in their order. @type {State[]} */
+const NEEDY = ["question", "failed", "stalled", "unreadable", "unknown"];
+const RANK = new Map([...new Set([...NEEDY, ...ORDER])].map((state, at) => [state, at]));
 
 /** @param {TaskRow} a @param {TaskRow} b */
 function latestFirst(a, b) {
