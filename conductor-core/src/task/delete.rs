@@ -18,7 +18,7 @@ impl Engine {
     /// Deletes a task. With `stop` what lives of it is stopped first.
     ///
     /// # Errors
-    /// `task.running`, naming what lives, without `stop`; `task.not_found`.
+    /// `task.running`, naming what lives, without `stop`, or where it began meanwhile; `task.not_found`.
     pub(crate) fn delete_task(
         &self,
         project: &ProjectId,
@@ -28,7 +28,11 @@ impl Engine {
     ) -> Result<()> {
         self.layout().task(project, task)?;
         if let Some(stop) = stop {
-            self.stop_task(project, task, stop, wait)?;
+            match self.stop_task(project, task, stop, wait) {
+                // Somebody else deletes it, or a run of it, at this moment. What is left is looked at below.
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                stopped => drop(stopped?),
+            }
         }
         // Nobody begins a run, or drives, from here on. Both locks are held until nothing is left that
         // somebody who opened the folder before could lock instead.
