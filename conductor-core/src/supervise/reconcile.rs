@@ -21,6 +21,11 @@ impl Engine {
                 Sight::Lost(_) => self.close_lost(project, task, run, wait),
                 // Its agent works on without the folder that would tell of it.
                 Sight::Untold(_) => Ok(false),
+                // It was beginning: its entry stands before its folder does.
+                Sight::Living(_) | Sight::Over if error.kind() == ErrorKind::NotFound => {
+                    let finished = finish(self, project, task, run, wait)?;
+                    Ok(finished == Finished::Over)
+                }
                 Sight::Living(_) | Sight::Over => Err(error),
             },
         }
