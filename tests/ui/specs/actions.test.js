@@ -104,7 +104,7 @@ describe("actions", () => {
       const open = page.getByRole("article").filter({ hasText: "Question 2" });
       await open.getByText("open", { exact: true }).waitFor();
       await open.getByRole("button", { name: "Answer" }).click();
-      assert.equal(await page.getByLabel("Type of the message").inputValue(), "ANSWER");
+      await until("what is written is an answer", async () => (await page.getByLabel("Type of the message").inputValue()) === "ANSWER");
       await page.getByLabel("Message", { exact: true }).fill("Blue.");
       await page.getByLabel("Message", { exact: true }).press("Control+Enter");
       await page.getByRole("article").filter({ hasText: "ANSWER" }).getByText("Blue.").waitFor();
