@@ -7,7 +7,7 @@
 //! that makes no sense counts as none.
 
 use crate::cancel::Wait;
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::fsx::Folder;
 use crate::layout::{Layout, ROTATION, ROTATION_LOCK};
 use crate::limits;
@@ -86,11 +86,7 @@ impl Rotation {
     /// The turns that each has had; none where others shared the work then.
     fn read(&self, folder: &Folder) -> Result<Vec<u64>> {
         let none = vec![0; self.agents.len()];
-        let bytes = match folder.read_if_exists(ROTATION, limits::YAML_FILE) {
-            Err(error) if error.kind() == ErrorKind::InvalidInput => None,
-            bytes => bytes?,
-        };
-        let Some(bytes) = bytes else { return Ok(none) };
+        let Some(bytes) = folder.read_hint(ROTATION, limits::YAML_FILE)? else { return Ok(none) };
         let Ok(map) = parse_mapping(&bytes, &folder.join(ROTATION)) else { return Ok(none) };
         let numbers = |key: &str| {
             let texts = map.get(key)?.as_text_list()?;

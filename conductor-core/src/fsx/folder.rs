@@ -301,6 +301,15 @@ impl Folder {
     pub fn read_if_exists(&self, path: impl AsRef<Path>, limit: u64) -> Result<Option<Vec<u8>>> {
         found(self.read(path, limit))
     }
+
+    /// As [`Folder::read_if_exists`], for what can be done without: `None` also where something else stands in
+    /// its place, or more than `limit`.
+    pub fn read_hint(&self, path: impl AsRef<Path>, limit: u64) -> Result<Option<Vec<u8>>> {
+        match self.read_if_exists(path, limit) {
+            Err(error) if error.kind() == ErrorKind::InvalidInput => Ok(None),
+            bytes => bytes,
+        }
+    }
 }
 
 /// The error about a folder that another file system, or another part of this one, is mounted on.

@@ -55,6 +55,19 @@ impl Engine {
         Ok(Engine(Arc::new(Shared { layout, settings, keeper, secrets })))
     }
 
+    /// The root at `root` for a test that needs nothing else.
+    #[cfg(test)]
+    pub(crate) fn bare(root: PathBuf) -> Engine {
+        let settings = Settings {
+            os: Arc::new(crate::sys::RealOs),
+            run_agent: None,
+            durability: Durability::Process,
+            config: Arc::default(),
+            environment: Some(Vec::new()),
+        };
+        Engine::open(root, settings).expect("a root that need not exist")
+    }
+
     pub(crate) fn layout(&self) -> &Layout {
         &self.0.layout
     }

@@ -352,9 +352,7 @@ impl Source {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bus::Durability;
     use crate::run::store;
-    use crate::supervise::Settings;
     use crate::sys::RealOs;
     use std::fs::{self, File, FileTimes};
     use std::io::Write as _;
@@ -376,14 +374,7 @@ mod tests {
     impl Written {
         fn by(agent: &str) -> Written {
             let dir = tempfile::tempdir().unwrap();
-            let settings = Settings {
-                os: Arc::new(RealOs),
-                run_agent: None,
-                durability: Durability::Process,
-                config: Arc::default(),
-                environment: Some(Vec::new()),
-            };
-            let engine = Engine::open(dir.path().join("root"), settings).unwrap();
+            let engine = Engine::bare(dir.path().join("root"));
             let run = dir.path().join("root/p/t/runs/r");
             fs::create_dir_all(&run).unwrap();
             let folder = Folder::open_root(Arc::new(RealOs), &run).unwrap();

@@ -5,7 +5,7 @@
 //! far both files had come: whoever takes over, and whoever writes the end down, sees what it saw. Of what
 //! came behind the note, or where there is none, only the times of the files tell.
 
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::fsx::Folder;
 
 /// The note, in a run's folder.
@@ -25,11 +25,7 @@ pub(super) struct Seen {
 impl Seen {
     /// What is noted of a run; `None` where nothing is, or something else stands there.
     pub(super) fn noted(run: &Folder) -> Result<Option<Seen>> {
-        let bytes = match run.read_if_exists(NOTE, LONGEST) {
-            // An agent put it there.
-            Err(error) if error.kind() == ErrorKind::InvalidInput => None,
-            bytes => bytes?,
-        };
+        let bytes = run.read_hint(NOTE, LONGEST)?;
         Ok(bytes.and_then(|bytes| Seen::parse(std::str::from_utf8(&bytes).ok()?)))
     }
 

@@ -6,7 +6,7 @@
 
 use super::engine::Engine;
 use crate::cancel::Wait;
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::fsx::{FileLock, Folder};
 use crate::layout::{CONDUCTOR, QUEUE, SLOTS};
 use crate::sys::{FileKind, LockKind, ProcessId, Processes};
@@ -217,11 +217,7 @@ fn tickets(queue: &Folder) -> Result<Vec<String>> {
 
 /// Who waits with a ticket, and for what.
 fn read(queue: &Folder, name: &str) -> Result<Option<(ProcessId, String)>> {
-    let bytes = match queue.read_if_exists(name, LIMIT) {
-        Err(error) if error.kind() == ErrorKind::InvalidInput => None,
-        bytes => bytes?,
-    };
-    let Some(bytes) = bytes else { return Ok(None) };
+    let Some(bytes) = queue.read_hint(name, LIMIT)? else { return Ok(None) };
     let text = String::from_utf8_lossy(&bytes);
     let mut lines = text.lines();
     let ids = lines.next().and_then(|line| {
@@ -239,22 +235,11 @@ fn is_stopped(queue: &Folder, name: &str) -> Result<bool> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::bus::Durability;
-    use crate::supervise::Settings;
-    use crate::sys::RealOs;
-    use std::sync::Arc;
 
     #[test]
     fn the_first_in_line_takes_the_slot_and_the_dead_are_taken_out() {
         let dir = tempfile::tempdir().unwrap();
-        let settings = Settings {
-            os: Arc::new(RealOs),
-            run_agent: None,
-            durability: Durability::Process,
-            config: Arc::default(),
-            environment: None,
-        };
-        let engine = Engine::open(dir.path().join("root"), settings).unwrap();
+        let engine = Engine::bare(dir.path().join("root"));
         let enter = |who: &str| engine.queue_up(Pool::Runs, who).unwrap();
         let (first, second, third) = (enter("p/one"), enter("p/two"), enter("p/three"));
         assert_eq!(

@@ -82,10 +82,7 @@ pub(super) fn stop_wished_now(folder: &Folder) -> Result<bool> {
 
 /// The reason that stands in a run's folder; none where an agent put something else there.
 pub(crate) fn stop_reason(folder: &Folder) -> Result<Option<String>> {
-    let bytes = match folder.read_if_exists(STOP_REASON, LONGEST as u64) {
-        Err(error) if error.kind() == ErrorKind::InvalidInput => None,
-        bytes => bytes?,
-    };
+    let bytes = folder.read_hint(STOP_REASON, LONGEST as u64)?;
     Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).trim().to_owned()))
 }
 

@@ -7,7 +7,7 @@
 
 use super::engine::Engine;
 use super::slots::Pool;
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::fsx::{FileLock, Folder, found};
 use crate::id::{ProjectId, TaskId};
 use crate::layout::{LOOP_LOCK, SLOTS};
@@ -118,10 +118,7 @@ impl Engine {
 
 /// The task that a slot names; `None` where it names none that can be read.
 fn named(slots: &Folder, name: &str) -> Result<Option<String>> {
-    let bytes = match slots.read_if_exists(name, LIMIT) {
-        Err(error) if error.kind() == ErrorKind::InvalidInput => None,
-        bytes => bytes?,
-    };
+    let bytes = slots.read_hint(name, LIMIT)?;
     let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
     Ok(text.and_then(|text| text.strip_suffix('\n').map(str::to_owned)))
 }

@@ -9,7 +9,7 @@ use super::engine::Engine;
 use super::stop::{LONGEST, refuse_foreign, signal, stop_wished};
 use super::verdict::{Ending, summary};
 use crate::agent::stream::{StreamSummary, TurnEnd};
-use crate::error::{ErrorKind, Result};
+use crate::error::Result;
 use crate::fsx::Folder;
 use crate::id::{ProjectId, RunId, TaskId};
 use crate::layout::STDOUT;
@@ -30,11 +30,7 @@ struct Told {
 
 impl Told {
     fn read(run: &Folder) -> Result<Option<Told>> {
-        let bytes = match run.read_if_exists(NOTE, LONGEST as u64) {
-            // An agent put something else there.
-            Err(error) if error.kind() == ErrorKind::InvalidInput => None,
-            bytes => bytes?,
-        };
+        let bytes = run.read_hint(NOTE, LONGEST as u64)?;
         Ok(bytes.and_then(|bytes| Told::parse(std::str::from_utf8(&bytes).ok()?)))
     }
 
